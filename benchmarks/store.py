@@ -33,7 +33,7 @@ async def _write(named: str) -> tuple[float, float]:
     calls = [judge.call(comparison) for comparison in plan.comparisons()]
     readings = [call.read(answer, call.key) if call.read else None for call in calls]
     async with await Store.open(named) as store:
-        _, invocation = await store.begin("benchmark", {"at": time.time()}, command="", context={})
+        _, invocation = await store.start_run("benchmark", {"at": time.time()}, command="", context={})
         writer = store.writer(invocation)
         cpu, wall = time.process_time(), time.perf_counter()
         for at in range(0, len(calls), IN_FLIGHT):
@@ -41,13 +41,13 @@ async def _write(named: str) -> tuple[float, float]:
             await store.claim([call.key for call in batch], invocation)
             await asyncio.gather(
                 *(
-                    writer.put(call, answer, reading, 0.001)
+                    writer.save(call, answer, reading, 0.001)
                     for call, reading in zip(batch, readings[at:], strict=False)
                 )
             )
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         await writer.close()
-        await store.end(invocation)
+        await store.finish_run(invocation)
     return wall, cpu
 
 

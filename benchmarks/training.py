@@ -35,7 +35,7 @@ from rich.table import Table
 from agents.model_files.decoder_config import parse_decoder_config
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import read_dataset
-from finetune.memory_plan import CARD_MIB, GIB, load_base_config, plan_stage
+from finetune.memory_plan import GIB, RTX_4090_MIB, load_base_config, plan_stage
 from finetune.sequence_lengths import Stage, sequence_lengths
 from harness.data.dataset import load
 from harness.data.training_set_spec import TrainingSetSpec
@@ -95,7 +95,7 @@ def main() -> None:
     options.add_argument("--dtype", default="", choices=["", "bf16", "fp16", "fp32"])
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument("--repeats", type=int, default=REPEATS)
-    options.add_argument("--card-mib", type=int, default=CARD_MIB)
+    options.add_argument("--card-mib", type=int, default=RTX_4090_MIB)
     told = options.parse_args()
     with tempfile.TemporaryDirectory() as work:
         place = Path(work)
@@ -128,7 +128,7 @@ def side_by_side(
 
 
 def peaks(
-    base: str, data: Path, settings: TrainingConfig, place: Path, card_mib: int = CARD_MIB
+    base: str, data: Path, settings: TrainingConfig, place: Path, card_mib: int = RTX_4090_MIB
 ) -> list[Peak]:
     """Peak memory of both stages on the longest rows, the card capped; [] where there is no card."""
     import torch
@@ -145,7 +145,7 @@ def peaks(
     made = []
     for stage in STAGES:
         of = lengths[stage]
-        planned = plan_stage(shape, settings, stage, of.rows, of.said, card_mib).memory.total
+        planned = plan_stage(shape, settings, stage, of.rows, of.completion_tokens, card_mib).memory.total
         ran = child("ours", stage, base, longest, settings, place / f"peak-{stage}", parent, card_mib)
         gib = [each / GIB for each in (planned, ran.allocated, ran.reserved)]
         made.append(Peak(stage, max(of.rows), *gib))

@@ -1,1 +1,1 @@
-"""Which dialogues train what, and how a student is trained on them."""
+"""Training data selection, training-set folders and LoRA fine-tuning (SFT, then DPO)."""

@@ -1,12 +1,13 @@
-"""A checkpoint explains itself: `checkpoint.json` beside the adapter, from which it could be rebuilt.
+"""Checkpoint folders: a LoRA adapter with the record it could be rebuilt from.
 
     DIR/adapter_model.safetensors, adapter_config.json     the LoRA adapter
     DIR/tokenizer.json, …                                  its tokenizer
-    DIR/checkpoint.json                                    base, data, settings, versions, losses, parent
-    DIR/README.md, metrics.jsonl, losses.png               model card, every step's metrics, the loss curves
+    DIR/checkpoint.json                                    base model, data, settings, versions, losses,
+    parent DIR/README.md, metrics.jsonl, losses.png               model card, metrics of every step, loss
+    curves
 
-Reads and writes that record and hashes weights by content. Imports no heavy library, so that whoever only
-needs to know what a folder holds can ask here.
+This module reads and writes the record and hashes weights by content. It imports no training library, so that
+it is cheap to inspect a folder.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ KEYS = (
     "adapter",
     "parent",
 )
-# What of an adapter's config decides how its tensors count, beside the layers that they name.
+# Keys of an adapter's config that change the effect of its tensors, besides the names of the layers.
 ADAPTER_CONFIG_KEYS = (
     "r",
     "lora_alpha",
@@ -62,45 +63,45 @@ _BLOB = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base model by content: what it is called, which commit of it, and the hash of its weights."""
+    """Base model: its name, its commit on the Hub (or "") and the content id of its weights."""
 
     name: str
     revision: str
     weights: str
 
     def to_dict(self) -> dict[str, str]:
-        """As it stands in a record."""
+        """Return the fields as they are written to a checkpoint's record."""
         return {"name": self.name, "revision": self.revision, "weights": self.weights}
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint's folder as read; `record` is the whole of `checkpoint.json`."""
+    """Checkpoint folder with the parsed content of its `checkpoint.json`."""
 
     path: Path
     record: Mapping[str, Any]
 
     @property
     def name(self) -> str:
-        """What it is called: `student:NAME`."""
+        """Name of the student, without the prefix `student:`."""
         return str(self.record["name"])
 
     @property
     def stage(self) -> Literal["sft", "dpo"]:
-        """The last training it had."""
+        """Last training stage."""
         return "sft" if self.record["stage"] == "sft" else "dpo"
 
     @property
     def base(self) -> Base:
-        """What the adapter belongs to."""
+        """Base model that the adapter belongs to."""
         return Base(**self.record["base"])
 
     @property
     def base_location(self) -> str:
-        """Where the base is, from any working folder: a folder's path, or a model's name on the Hub.
+        """Folder of the base model, valid from any working directory, or its name on the Hub.
 
-        A folder is looked for where it lay as seen from this one, then under its name from here on upwards;
-        what is found may be another base, which its hash tells.
+        The recorded relative path is tried first, then the recorded name relative to the working directory
+        and to every parent of the checkpoint. The folder may hold another model; its hash decides.
         """
         name, near = self.base.name, str(self.record.get("base_from_here") or "")
         places = [self.path / near] if near else []
@@ -110,121 +111,168 @@ class Checkpoint:
 
     @property
     def form(self) -> PromptStyle:
-        """The form in which it was trained and must be asked."""
+        """Prompt style of training, which generation must use too."""
         return PromptStyle(self.record["form"])
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """Every optimiser step, read from the folder; [] where its file is not there."""
+        """Metrics of every optimizer step, read from the folder; [] if the file is missing."""
         return read_metrics(self.path / METRICS)
 
     @property
     def id(self) -> str:
-        """Content id: base weights, adapter, rendering and form; not where it lies or when it was made."""
-        told = [self.record[key] for key in ("adapter", "rendering", "form")]
-        return content_id("checkpoint-1", [self.record["base"]["weights"], *told])
+        """Content id of base weights, adapter, rendering and prompt style; independent of path and time."""
+        parts = [self.record[key] for key in ("adapter", "rendering", "form")]
+        return content_id("checkpoint-1", [self.record["base"]["weights"], *parts])
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """The checkpoint in `folder`, its adapter's hash checked.
+    """Read the checkpoint in `folder` and verify the hash of its adapter.
 
     Raises:
-        UserError: it is not a checkpoint, or not whole; every fault at once.
+        UserError: the folder is not a complete checkpoint.
     """
     path = folder / RECORD
-    remedy = "Make one with: empathy train two-step."
+    remedy = "Train one with: empathy train two-step."
     if not folder.is_dir():
-        raise UserError("there is no such folder", where=str(folder), remedy=remedy)
+        raise UserError(
+            "checkpoint folder not found", code="checkpoint.not-found", where=str(folder), remedy=remedy
+        )
     if not path.is_file():
-        found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) or "an empty folder"
-        raise UserError("this is not a checkpoint's folder", where=str(path), found=found, remedy=remedy)
+        entries = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) or "an empty folder"
+        raise UserError(
+            f"folder has no {RECORD}",
+            code="checkpoint.no-record",
+            where=str(path),
+            found=entries,
+            remedy=remedy,
+        )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError("the record cannot be read", where=str(path), found=str(error)) from error
+        raise UserError(
+            "cannot parse the checkpoint record",
+            code="checkpoint.invalid-record",
+            where=str(path),
+            found=str(error),
+        ) from error
     if not isinstance(record, dict):
-        raise UserError("the record must be an object", where=str(path), found=type(record).__name__)
+        raise UserError(
+            "checkpoint record must be a JSON object",
+            code="checkpoint.invalid-record",
+            where=str(path),
+            found=type(record).__name__,
+        )
     missing = [key for key in KEYS if key not in record]
     if missing:
-        raise UserError("the record lacks keys", where=str(path), found=", ".join(missing), remedy=remedy)
+        raise UserError(
+            "checkpoint record lacks required keys",
+            code="checkpoint.invalid-record",
+            where=str(path),
+            found=", ".join(missing),
+            remedy=remedy,
+        )
     faults = []
     if (record["kind"], record["version"]) != ("empathy-checkpoint", VERSION):
         found = f"kind {record['kind']!r}, version {record['version']!r}"
-        faults.append(Fault("is another kind of record", str(path), found))
+        faults.append(
+            Fault("unsupported kind or version", str(path), found, code="checkpoint.unsupported-version")
+        )
     adapter = folder / ADAPTER
     if not adapter.is_file():
-        faults.append(Fault("is missing", str(adapter)))
+        faults.append(Fault("file is missing", str(adapter), code="checkpoint.adapter-missing"))
     elif hash_file(adapter) != record["adapter"]:
-        faults.append(Fault("is not the adapter that the record describes", str(adapter), "another SHA-256"))
+        faults.append(
+            Fault(
+                "file is not the adapter in the record",
+                str(adapter),
+                "a different SHA-256",
+                code="checkpoint.adapter-changed",
+            )
+        )
     if faults:
-        raise UserError("the checkpoint cannot be used", where=str(folder), remedy=remedy, faults=faults)
+        raise UserError(
+            "cannot use the checkpoint",
+            code="checkpoint.invalid",
+            where=str(folder),
+            remedy=remedy,
+            faults=faults,
+        )
     return Checkpoint(folder, record)
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write `checkpoint.json`, readable by people and by machines."""
+    """Write `checkpoint.json` into `folder` as indented JSON."""
     text = json.dumps(dict(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / RECORD).write_text(text, encoding="utf-8")
 
 
-def check_same_base(checkpoint: Checkpoint, found: Base) -> None:
-    """Make sure that this is the base that the adapter was trained on.
+def check_same_base(checkpoint: Checkpoint, base: Base) -> None:
+    """Check that `base` is the base model the adapter was trained on.
 
     Raises:
-        UserError: its weights are other ones.
+        UserError: its weights differ.
     """
-    wanted = checkpoint.base
-    if wanted.weights != found.weights:
+    expected = checkpoint.base
+    if expected.weights != base.weights:
         raise UserError(
-            "the base does not match the adapter",
-            where=f"{checkpoint.path} on {found.name}",
-            found=f"weights {found.weights}, revision {found.revision or 'none'}",
-            remedy=f"It was trained on {wanted.name}, weights {wanted.weights}: name that with --base.",
+            "base model is not the one the adapter was trained on",
+            code="checkpoint.base-mismatch",
+            where=f"{checkpoint.path} on {base.name}",
+            found=f"weights {base.weights}, revision {base.revision or 'none'}",
+            remedy=f"Pass {expected.name} (weights {expected.weights}) with --base.",
         )
 
 
-def extra_adapter_config_id(made: Checkpoint) -> str:
-    """Content id of what the adapter's config says and the record's settings do not; "" where they agree.
+def extra_adapter_config_id(checkpoint: Checkpoint) -> str:
+    """Return a content id of adapter settings that the record does not hold; "" if there are none.
 
-    An adapter that was saved anew by other means may have another scale with the same tensors.
+    An adapter saved again with other tools can have another scale with the same tensors.
     """
-    config = load_json_object(made.path / ADAPTER_CONFIG)
-    settings = made.record.get("settings") or {}
-    plain = {"r": settings.get("rank"), "lora_alpha": settings.get("alpha")}
-    usual: tuple[Any, ...] = (None, False, {}, [])
-    beyond = {
-        key: config[key] for key in ADAPTER_CONFIG_KEYS if config.get(key) not in (*usual, plain.get(key))
+    config = load_json_object(checkpoint.path / ADAPTER_CONFIG)
+    settings = checkpoint.record.get("settings") or {}
+    recorded = {"r": settings.get("rank"), "lora_alpha": settings.get("alpha")}
+    neutral: tuple[Any, ...] = (None, False, {}, [])
+    extra = {
+        key: config[key]
+        for key in ADAPTER_CONFIG_KEYS
+        if config.get(key) not in (*neutral, recorded.get(key))
     }
-    if beyond.get("init_lora_weights") is True:
-        beyond.pop("init_lora_weights")
-    return content_id("adapter-config-1", beyond) if beyond and settings else ""
+    if extra.get("init_lora_weights") is True:
+        extra.pop("init_lora_weights")
+    return content_id("adapter-config-1", extra) if extra and settings else ""
 
 
 def check_adapter(folder: Path, base: Path) -> None:
-    """Make sure that the adapter in `folder` lands whole on the base in `base`.
+    """Check that every tensor of the adapter in `folder` applies to the base model in `base`.
 
     Raises:
-        UserError: tensors are missing, not asked for or of another shape, or all updates are zero.
+        UserError: tensors are missing, unexpected or of another shape, or all updates are zero.
     """
     if faults := adapter_faults(folder, base):
-        raise UserError("the adapter does not land on its base", where=str(folder), faults=faults)
+        raise UserError(
+            "adapter does not fit its base model",
+            code="adapter.base-mismatch",
+            where=str(folder),
+            faults=faults,
+        )
 
 
 def weights_id(folder: Path) -> str:
-    """Content id of a model's folder: its config and every file of its weights, by name and SHA-256.
+    """Return the content id of a model folder: its config and the name and SHA-256 of every weight file.
 
-    The files are those that every loader reads (`agents.model_files.weights.weight_files`). A file in the Hub's cache is
-    a link to a blob that is named by its SHA-256; that name is used, so that 16 GB need not be read again.
+    The files are those that every loader reads (`agents.model_files.weights.weight_files`). A file in the
+    Hub's cache is a link to a blob named by its SHA-256. That name is used, so that 16 GB need not be read.
 
     Raises:
-        UserError: the folder is no base that every loader reads alike; every fault at once.
+        UserError: loaders would not agree on which files to read; lists every fault.
     """
     hashes = [[file.name, hash_file(file)] for file in weight_files(folder)]
     return content_id("weights-1", [*hashes, [CONFIG, _config_hash(folder / CONFIG)]])
 
 
 def hash_file(path: Path) -> str:
-    """`sha256:` and 64 hex digits of a file's content."""
+    """Return `sha256:` and 64 hex digits for a file's content."""
     blob = path.resolve().name if path.is_symlink() else ""
     if _BLOB.fullmatch(blob):
         return f"sha256:{blob}"
@@ -236,22 +284,22 @@ def hash_file(path: Path) -> str:
 
 
 def git_state(folder: Path | None = None) -> dict[str, Any]:
-    """Commit and dirtiness of the code, `{}` where it is no git repository."""
-    where = folder or Path(__file__).parent
+    """Return commit and dirty flag of the code's git repository; {} outside a repository."""
+    repository = folder or Path(__file__).parent
 
-    def said(*arguments: str) -> str:
-        command = ["git", "-C", str(where), *arguments]
+    def run_git(*arguments: str) -> str:
+        command = ["git", "-C", str(repository), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
         return done.stdout.strip()
 
     try:
-        return {"commit": said("rev-parse", "HEAD"), "dirty": bool(said("status", "--porcelain"))}
+        return {"commit": run_git("rev-parse", "HEAD"), "dirty": bool(run_git("status", "--porcelain"))}
     except (OSError, subprocess.SubprocessError):
         return {}
 
 
 def _config_hash(path: Path) -> str:
-    """Of what the config says: the library's version in it and the order of its keys do not count."""
+    """Return the content id of a config, independent of key order and of the library version in it."""
     config = json.loads(path.read_text(encoding="utf-8"))
     config.pop("transformers_version", None)
     config.pop("_name_or_path", None)

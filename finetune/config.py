@@ -1,7 +1,7 @@
-"""The recipe's numbers: every hyper-parameter, its default, and where the default comes from.
+"""Hyper-parameters of a training, with the default of each and its source.
 
-The paper states seven of them (section 4.2); what it leaves open is inferred from the defaults of the
-program that it used and marked so. Pure values: nothing is read or trained here.
+The paper states seven of them (section 4.2). The others are inferred from the defaults of the program that
+the paper used and are marked as inferred. This module only holds values; it reads and trains nothing.
 """
 
 from __future__ import annotations
@@ -16,32 +16,42 @@ from agents.types import Fidelity
 
 PAPER = "paper, section 4.2"
 INFERRED = "inferred: LLaMA-Factory's default"
-OURS = "ours"
+OURS = "this project"
 
 Reference = Literal["sft", "base"]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingConfig:
-    """How a student is trained, SFT and DPO alike; `beta`, `loss` and `reference` count for DPO alone.
+    """Hyper-parameters of SFT and DPO; `beta`, `loss` and `reference` apply to DPO only.
 
     Attributes:
-        rank, alpha, dropout: of LoRA; the update is scaled by alpha / rank.
-        target_modules: "all-linear" (every linear layer but the head), or names separated by commas.
-        learning_rate: the peak, > 0.
-        epochs: passes over the rows, > 0.  max_steps: ends earlier where > 0; 0 for no such end.
-        dtype: of the base's weights and of the computation; the adapter itself is kept in 32 bits.
-        batch_size: rows (pairs) per forward pass as the study says; × accumulation = the effective batch.
-        accumulation: forward passes per optimiser step.
-        micro_batch: rows per forward pass in fact, where memory is short; 0 for `batch_size`. The
-            effective batch stays the same: more passes are accumulated.
-        scheduler, warmup_steps, weight_decay, max_grad_norm, optimizer: of the optimisation.
-        max_length: the most tokens of prompt and completion together; longer rows are left out and counted.
-        beta, loss: of DPO.  reference: the SFT model, or the base (fidelity `released`).
-        activation_checkpointing: recompute activations in the backward pass: less memory, slower.
-        precompute_reference: the reference's log-probabilities once, before training.
-        save_steps: optimiser steps between saves that a killed training resumes from.
-        seed: of adapter initialisation, order of rows and dropout.
+        rank: rank of the LoRA matrices, ≥ 1.
+        alpha: LoRA scale; the update is multiplied by alpha / rank.
+        dropout: dropout on the LoRA input, in [0, 1).
+        target_modules: "all-linear" (every linear layer except the head), or names separated by commas.
+        learning_rate: peak learning rate, in (0, 1).
+        epochs: passes over the rows, > 0.
+        max_steps: optimizer steps after which training ends early; 0 for no limit.
+        dtype: of the base weights and the computation; the adapter itself is kept in 32 bits.
+        batch_size: rows (or pairs) per forward pass as the study states it; times `accumulation`, the
+            effective batch.
+        accumulation: forward passes per optimizer step.
+        micro_batch: actual rows per forward pass if memory is short; 0 for `batch_size`. The effective batch
+            stays the same because more passes are accumulated.
+        scheduler: learning-rate schedule, one of `SCHEDULERS`.
+        warmup_steps: optimizer steps of linear warm-up.
+        weight_decay: weight decay of the optimizer, ≥ 0.
+        max_grad_norm: gradient clipping threshold, > 0.
+        optimizer: optimizer by its transformers name.
+        max_length: maximum tokens of prompt and completion together; longer rows are excluded and counted.
+        beta: strength of the DPO penalty for leaving the reference, > 0.
+        loss: DPO loss, one of `LOSSES`.
+        reference: DPO reference model: the SFT model, or the base (fidelity `released`).
+        activation_checkpointing: recompute activations in the backward pass (less memory, slower).
+        precompute_reference: compute the reference's log-probabilities once, before training.
+        save_steps: optimizer steps between the saves that an interrupted training resumes from.
+        seed: seed of adapter initialization, row order and dropout.
     """
 
     rank: int = 8
@@ -71,21 +81,21 @@ class TrainingConfig:
 
     @property
     def effective_batch(self) -> int:
-        """Rows per optimiser step."""
+        """Rows per optimizer step."""
         return self.batch_size * self.accumulation
 
     @property
     def rows_per_pass(self) -> int:
-        """Rows per forward pass in fact."""
+        """Actual rows per forward pass."""
         return self.micro_batch or self.batch_size
 
     @property
     def passes_per_step(self) -> int:
-        """Forward passes per optimiser step in fact."""
+        """Actual forward passes per optimizer step."""
         return self.effective_batch // self.rows_per_pass
 
     def steps(self, rows: int) -> int:
-        """Optimiser steps of a training on so many rows."""
+        """Return the number of optimizer steps of a training on this many rows."""
         passes = -(-rows // self.rows_per_pass)
         per_epoch = max(-(-passes // self.passes_per_step), 1)
         full = -int(-self.epochs * per_epoch // 1)
@@ -99,17 +109,17 @@ SOURCES = {
     "target_modules": f"{INFERRED} (lora_target all)",
     "learning_rate": f'{PAPER}, which prints "5·e5"; its repository says "5-e5"; read as 5e-5',
     "epochs": PAPER,
-    "max_steps": f"{OURS}: for trials",
+    "max_steps": f"{OURS}: for short trial runs",
     "dtype": PAPER,
     "batch_size": PAPER,
     "accumulation": f"{INFERRED} (effective batch 16)",
-    "micro_batch": f"{OURS}: for small cards",
+    "micro_batch": f"{OURS}: for GPUs with little memory",
     "scheduler": INFERRED,
     "warmup_steps": INFERRED,
     "weight_decay": "inferred: transformers' default",
     "max_grad_norm": "inferred: transformers' and LLaMA-Factory's default",
-    "optimizer": "inferred: transformers' default, by its present name",
-    "max_length": f"{OURS}: no row of the dataset reaches it",
+    "optimizer": "inferred: transformers' default, by its current name",
+    "max_length": f"{OURS}: longer than any row of the dataset",
     "beta": PAPER,
     "loss": PAPER,
     "reference": "not stated: the SFT model; `released`: the base, as LLaMA-Factory does with an adapter",
@@ -123,83 +133,95 @@ LOSSES = ("sigmoid", "hinge", "ipo")
 
 
 def parse_training_config(
-    given: Mapping[str, Any], fidelity: Fidelity = Fidelity.PAPER, where: str = ""
+    values: Mapping[str, Any], fidelity: Fidelity = Fidelity.PAPER, where: str = ""
 ) -> TrainingConfig:
-    """Settings from a study file's table or from flags, over the fidelity's defaults.
+    """Return the config for values of a study file or of flags, on top of the fidelity's defaults.
 
     Args:
-        where: of the table, for errors: `study.toml [train]`.
+        where: the table that the values come from, for errors: `study.toml [train]`.
 
     Raises:
-        UserError: with every unknown key and every value out of range at once.
+        UserError: unknown keys, wrong types or values out of range; lists every fault.
     """
-    known = {one.name: one for one in fields(TrainingConfig)}
-    faults = [_unknown(key, known, where) for key in given if key not in known]
-    values: dict[str, Any] = {"reference": "base"} if fidelity is Fidelity.RELEASED else {}
-    for key, value in given.items():
+    known = {field.name: field for field in fields(TrainingConfig)}
+    faults = [_unknown_setting(key, known, where) for key in values if key not in known]
+    accepted: dict[str, Any] = {"reference": "base"} if fidelity is Fidelity.RELEASED else {}
+    for key, value in values.items():
         if key not in known:
             continue
-        wanted = type(known[key].default)
-        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        expected = type(known[key].default)
+        if expected is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)  # noqa: PLW2901  (a study file may write 3 for 3.0)
-        if type(value) is not wanted:
-            faults.append(Fault(f"must be {wanted.__name__}", _place(where, key), repr(value)))
+        if type(value) is not expected:
+            fault = Fault(
+                f"must be {expected.__name__}",
+                _setting_location(where, key),
+                repr(value),
+                code="training.wrong-type",
+            )
+            faults.append(fault)
         else:
-            values[key] = value
-    settings = TrainingConfig(**values)
-    faults += _out_of_range(settings, where)
+            accepted[key] = value
+    config = TrainingConfig(**accepted)
+    faults += _range_faults(config, where)
     if faults:
-        raise UserError("the training settings cannot be used", where=where, faults=faults)
-    return settings
+        raise UserError(
+            "invalid training settings", code="training.invalid-settings", where=where, faults=faults
+        )
+    return config
 
 
 def settings_table() -> list[tuple[str, str, str]]:
-    """(name, default, source) of every setting, for the documentation and `train plan`."""
-    return [(one.name, str(one.default), SOURCES[one.name]) for one in fields(TrainingConfig)]
+    """Return (name, default, source) of every setting, for the documentation and `train plan`."""
+    return [(field.name, str(field.default), SOURCES[field.name]) for field in fields(TrainingConfig)]
 
 
-def with_seed(settings: TrainingConfig, seed: int) -> TrainingConfig:
-    """The same recipe with another seed."""
-    return replace(settings, seed=seed)
+def with_seed(config: TrainingConfig, seed: int) -> TrainingConfig:
+    """Return the same config with another seed."""
+    return replace(config, seed=seed)
 
 
-def _out_of_range(settings: TrainingConfig, where: str) -> list[Fault]:
-    s = settings
+def _range_faults(config: TrainingConfig, where: str) -> list[Fault]:
+    c = config
     checks = [
-        ("rank", s.rank >= 1, "must be 1 or more"),
-        ("alpha", s.alpha >= 1, "must be 1 or more"),
-        ("dropout", 0 <= s.dropout < 1, "must be in [0, 1)"),
-        ("target_modules", bool(s.target_modules.strip()), "must name modules, or be all-linear"),
-        ("learning_rate", 0 < s.learning_rate < 1, "must be above 0 and below 1"),
-        ("epochs", s.epochs > 0, "must be above 0"),
-        ("max_steps", s.max_steps >= 0, "must be 0 (no end) or more"),
-        ("dtype", s.dtype in ("bf16", "fp16", "fp32"), "must be bf16, fp16 or fp32"),
-        ("batch_size", s.batch_size >= 1, "must be 1 or more"),
-        ("accumulation", s.accumulation >= 1, "must be 1 or more"),
-        ("scheduler", s.scheduler in SCHEDULERS, f"must be one of {', '.join(SCHEDULERS)}"),
-        ("warmup_steps", s.warmup_steps >= 0, "must be 0 or more"),
-        ("weight_decay", s.weight_decay >= 0, "must be 0 or more"),
-        ("max_grad_norm", s.max_grad_norm > 0, "must be above 0"),
-        ("max_length", s.max_length >= 32, "must be 32 tokens or more"),
-        ("beta", s.beta > 0, "must be above 0"),
-        ("loss", s.loss in LOSSES, f"must be one of {', '.join(LOSSES)}"),
-        ("reference", s.reference in ("sft", "base"), "must be sft or base"),
-        ("save_steps", s.save_steps >= 1, "must be 1 or more"),
-        ("seed", 0 <= s.seed < 2**32, "must be in [0, 2^32)"),
+        ("rank", c.rank >= 1, "must be 1 or more"),
+        ("alpha", c.alpha >= 1, "must be 1 or more"),
+        ("dropout", 0 <= c.dropout < 1, "must be in [0, 1)"),
+        ("target_modules", bool(c.target_modules.strip()), "must name modules, or be all-linear"),
+        ("learning_rate", 0 < c.learning_rate < 1, "must be above 0 and below 1"),
+        ("epochs", c.epochs > 0, "must be above 0"),
+        ("max_steps", c.max_steps >= 0, "must be 0 (no limit) or more"),
+        ("dtype", c.dtype in ("bf16", "fp16", "fp32"), "must be bf16, fp16 or fp32"),
+        ("batch_size", c.batch_size >= 1, "must be 1 or more"),
+        ("accumulation", c.accumulation >= 1, "must be 1 or more"),
+        ("scheduler", c.scheduler in SCHEDULERS, f"must be one of {', '.join(SCHEDULERS)}"),
+        ("warmup_steps", c.warmup_steps >= 0, "must be 0 or more"),
+        ("weight_decay", c.weight_decay >= 0, "must be 0 or more"),
+        ("max_grad_norm", c.max_grad_norm > 0, "must be above 0"),
+        ("max_length", c.max_length >= 32, "must be 32 tokens or more"),
+        ("beta", c.beta > 0, "must be above 0"),
+        ("loss", c.loss in LOSSES, f"must be one of {', '.join(LOSSES)}"),
+        ("reference", c.reference in ("sft", "base"), "must be sft or base"),
+        ("save_steps", c.save_steps >= 1, "must be 1 or more"),
+        ("seed", 0 <= c.seed < 2**32, "must be in [0, 2^32)"),
     ]
-    if s.batch_size >= 1 and s.accumulation >= 1:
-        divides = s.micro_batch >= 0 and (s.micro_batch == 0 or s.effective_batch % s.micro_batch == 0)
-        checks.append(("micro_batch", divides, f"must divide the effective batch of {s.effective_batch}"))
+    if c.batch_size >= 1 and c.accumulation >= 1:
+        divides = c.micro_batch >= 0 and (c.micro_batch == 0 or c.effective_batch % c.micro_batch == 0)
+        checks.append(("micro_batch", divides, f"must divide the effective batch of {c.effective_batch}"))
     return [
-        Fault(what, _place(where, name), repr(getattr(s, name))) for name, good, what in checks if not good
+        Fault(what, _setting_location(where, name), repr(getattr(c, name)), code="training.out-of-range")
+        for name, valid, what in checks
+        if not valid
     ]
 
 
-def _unknown(key: str, known: Mapping[str, Any], where: str) -> Fault:
+def _unknown_setting(key: str, known: Mapping[str, Any], where: str) -> Fault:
     near = get_close_matches(key, known, 1)
     remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
-    return Fault("is not a setting", _place(where, key), "", remedy)
+    return Fault(
+        "unknown setting", _setting_location(where, key), "", remedy, code="training.unknown-setting"
+    )
 
 
-def _place(where: str, key: str) -> str:
+def _setting_location(where: str, key: str) -> str:
     return f"{where} {key}" if where else f"--{key.replace('_', '-')}"

@@ -1,14 +1,15 @@
-"""A dataset's folder: written whole or not at all, byte for byte the same for the same input.
+"""Writer of training-set folders.
 
-    DIR/manifest.json               what it is, how it was made, how many rows, each file's SHA-256
-    DIR/README.md                   a dataset card in the Hub's format
-    DIR/sft.jsonl, dpo.jsonl        trl's plain form: prompt, completion | prompt, chosen, rejected
-    DIR/conversational/…            trl's conversational form, for a model with a chat template
-    DIR/llama-factory/…             LLaMA-Factory's sharegpt form, with its dataset_info.json
-    DIR/held-out-sft.jsonl, …       the same forms of dialogues kept out of training, where there are any
+    DIR/manifest.json               origin of the data, row counts, SHA-256 of every file
+    DIR/README.md                   dataset card in the Hub's format
+    DIR/sft.jsonl, dpo.jsonl        trl's plain format: prompt, completion | prompt, chosen, rejected
+    DIR/conversational/…            trl's conversational format, for a model with a chat template
+    DIR/llama-factory/…             LLaMA-Factory's sharegpt format, with its dataset_info.json
+    DIR/held-out-sft.jsonl, …       the same formats for dialogues held out of training, if there are any
 
-A row carries its dialogue's id and its roles beside what the trainers read. Knows no tokenizer: whether a
-row fits a student is asked when it is trained.
+A folder is written completely or not at all, and the same input gives the same bytes. Besides the fields that
+trainers read, a row holds its dialogue's id and its roles. Row lengths are checked later, in training,
+because they depend on the student's tokenizer.
 """
 
 from __future__ import annotations
@@ -40,14 +41,15 @@ STAGES = ("sft", "dpo")
 
 @dataclass(frozen=True, slots=True)
 class DatasetOrigin:
-    """How a dataset came to be; all of it goes into the manifest.
+    """Origin of a training set; everything here is written to the manifest.
 
     Attributes:
-        method, llm, strategy, teacher: as chosen; "" where it does not apply.
-        seed: of the partition or of the held-out dialogues; None where none was used.
-        source: what the dialogues and responses came from, by content (`{"dataset": "sha256:…"}`).
-        prompts: name → version of every prompt that made a response.
-        run: id of the run that made the responses, or "".
+        method, llm, strategy, teacher: as chosen by the user; "" if not applicable.
+        fidelity: variant of the experiment that is reproduced.
+        seed: seed of the partition or of the held-out dialogues; None if none was used.
+        source: content ids of the dialogues and responses (`{"dataset": "sha256:…"}`).
+        prompts: name and version of every prompt that produced a response.
+        run: id of the run that generated the responses, or "".
     """
 
     method: str
@@ -62,7 +64,7 @@ class DatasetOrigin:
 
     @property
     def name(self) -> str:
-        """A short name: `over-llm, all-dimensions, openai/gpt-6.1-sol`."""
+        """Short name: `over-llm, all-dimensions, openai/gpt-6.1-sol`."""
         return ", ".join(part for part in (self.method, self.llm, self.strategy, self.teacher) if part)
 
 
@@ -77,26 +79,28 @@ def write_dataset(
     forms: Sequence[str] = FORMATS,
     forbidden: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """Write the folder and give back its manifest.
+    """Write a training-set folder and return its manifest.
 
     Args:
         folder: must not exist, or be empty.
-        held_out: rows of dialogues kept out of training, for the check after it.
-        forms: which forms beside the plain one.
-        forbidden: ids of test dialogues; none of them may be in any row.
+        dialogues: dialogues by id; must contain every dialogue of the rows.
+        rendering: prompt format of the rows.
+        held_out: rows of dialogues held out of training, for the check after training.
+        forms: formats to write besides the plain one, from `FORMATS`.
+        forbidden: ids of test dialogues; no row may belong to one of them.
 
     Raises:
-        UserError: the folder holds something, a form is unknown, there are no rows, a test dialogue or a
-            held-out one is among those trained on.
+        UserError: the folder is not empty, a format is unknown, there are no rows, or a test or held-out
+            dialogue is among the training rows.
     """
     _check_before_writing(folder, rows, held_out, forms, set(forbidden))
     turns = {name: rendering.turn(dialogue) for name, dialogue in dialogues.items()}
     files: dict[str, str] = {}
-    files |= _plain("", rows, turns) | _plain("held-out-", held_out, turns)
+    files |= _plain_files("", rows, turns) | _plain_files("held-out-", held_out, turns)
     if "trl" in forms:
-        files |= _conversational("", rows, turns) | _conversational("held-out-", held_out, turns)
+        files |= _conversational_files("", rows, turns) | _conversational_files("held-out-", held_out, turns)
     if "llama-factory" in forms:
-        files |= _llama_factory(rows, turns)
+        files |= _llama_factory_files(rows, turns)
     manifest = {
         "kind": KIND,
         "version": VERSION,
@@ -111,8 +115,8 @@ def write_dataset(
         "prompts": dict(origin.prompts),
         "source": dict(origin.source),
         "run": origin.run,
-        "rows": _counts(rows),
-        "held_out": _counts(held_out) if held_out else {},
+        "rows": _count_rows(rows),
+        "held_out": _count_rows(held_out) if held_out else {},
         "excluded": rows.count_excluded_by_reason(),
         "over_97_words": rows.count_over_word_limit(),
         "files": {
@@ -121,38 +125,38 @@ def write_dataset(
     }
     files[MANIFEST] = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     files["README.md"] = dataset_card(manifest, origin.name)
-    _write_whole(folder, files)
+    _write_atomically(folder, files)
     return manifest
 
 
 def dataset_id(manifest: Mapping[str, Any]) -> str:
-    """Content id of a dataset: of its manifest, which holds every file's hash."""
+    """Return the content id of a training set: that of its manifest, which holds every file's hash."""
     return content_id("dataset-1", dict(manifest))
 
 
 def teacher_names(manifest: Mapping[str, Any]) -> list[str]:
-    """Whose responses a student learns from, people's aside; empty where the manifest names nobody.
+    """Return the models whose responses a student learns from; [] if the manifest names none.
 
-    The teacher, whose responses it improved, the LLMs of direct distillation.
+    These are the teacher, the model whose responses it improved, and the LLMs of direct distillation.
     """
     source = manifest.get("source") or {}
-    named = (manifest.get("teacher"), source.get("initial responses of"), manifest.get("llm"))
-    every = [each for name in named if name for each in (LLMS if name == COMBINED else (name,))]
-    return list(dict.fromkeys(every))
+    recorded = (manifest.get("teacher"), source.get("initial responses of"), manifest.get("llm"))
+    names = [model for name in recorded if name for model in (LLMS if name == COMBINED else (name,))]
+    return list(dict.fromkeys(names))
 
 
 def to_parquet(folder: Path) -> list[Path]:
-    """The plain form as Parquet beside it, through `datasets`; none for a stage without rows.
+    """Write the plain files as Parquet beside them and return the new paths; skip files without rows.
 
     Raises:
-        UserError: `datasets` is missing.
+        UserError: the library `datasets` is missing.
     """
     check_parquet()
     from datasets import Dataset
     from datasets.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    made = []
+    written = []
     for source in sorted(folder.glob("*.jsonl")):
         rows = [json.loads(line) for line in source.read_text(encoding="utf-8").split("\n") if line]
         if rows:
@@ -160,26 +164,27 @@ def to_parquet(folder: Path) -> list[Path]:
             unfinished = folder / f".{target.name}"
             Dataset.from_list(rows).to_parquet(str(unfinished))
             unfinished.replace(target)
-            made.append(target)
-    return made
+            written.append(target)
+    return written
 
 
 def check_parquet() -> None:
-    """Whether Parquet can be written.
+    """Check that Parquet files can be written.
 
     Raises:
-        UserError: `datasets` is missing.
+        UserError: the library `datasets` is missing.
     """
     if find_spec("datasets") is None:
         raise UserError(
-            "Parquet is written through `datasets`, which is not installed",
+            "writing Parquet needs the library `datasets`, which is not installed",
+            code="training.missing-libraries",
             where="--format",
             found="parquet",
-            remedy="Install with: pip install -e '.[train]'",
+            remedy="Install it with: pip install -e '.[train]'",
         )
 
 
-def _counts(rows: TrainingRows) -> dict[str, int]:
+def _count_rows(rows: TrainingRows) -> dict[str, int]:
     return {
         "sft": len(rows.sft),
         "dpo": len(rows.dpo),
@@ -195,24 +200,48 @@ def _check_before_writing(
     unknown = [form for form in forms if form not in FORMATS]
     if unknown:
         raise UserError(
-            "no such form", where="--format", found=repr(unknown[0]), remedy=f"Choose: {FORMATS}."
+            "unknown training-set format",
+            code="training-set.unknown-format",
+            where="--format",
+            found=repr(unknown[0]),
+            remedy=f"Choose from: {', '.join(FORMATS)}.",
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError("there is something already", where=where, remedy="Name a new folder with --out.")
+        raise UserError(
+            "output folder is not empty",
+            code="file.output-exists",
+            where=where,
+            remedy="Pass a new folder with --out.",
+        )
     if not rows.sft and not rows.dpo:
-        why = ", ".join(f"{reason} ({count})" for reason, count in rows.count_excluded_by_reason().items())
-        raise UserError("there is not one row to train on", where=where, found=why or "no dialogues")
-    trained, kept = rows.dialogues(), held_out.dialogues() if held_out else set()
-    for what, leaked in (
-        ("test dialogues are among the training rows", (trained | kept) & forbidden),
-        ("held-out dialogues are among the training rows", trained & kept),
-    ):
-        if leaked:
-            raise UserError(what, where=where, found=f"{len(leaked)}, first {min(leaked)}")
+        reasons = ", ".join(
+            f"{reason} ({count})" for reason, count in rows.count_excluded_by_reason().items()
+        )
+        raise UserError(
+            "no training rows left",
+            code="training-set.no-rows",
+            where=where,
+            found=reasons or "no dialogues",
+        )
+    trained, held = rows.dialogues(), held_out.dialogues() if held_out else set()
+    if leaked := (trained | held) & forbidden:
+        raise UserError(
+            "test dialogues are among the training rows",
+            code="training-set.test-dialogues",
+            where=where,
+            found=f"{len(leaked)}, first {min(leaked)}",
+        )
+    if leaked := trained & held:
+        raise UserError(
+            "held-out dialogues are among the training rows",
+            code="training-set.held-out-dialogues",
+            where=where,
+            found=f"{len(leaked)}, first {min(leaked)}",
+        )
 
 
-def _plain(prefix: str, rows: TrainingRows | None, turns: Mapping[str, str]) -> dict[str, str]:
-    return _both(
+def _plain_files(prefix: str, rows: TrainingRows | None, turns: Mapping[str, str]) -> dict[str, str]:
+    return _stage_files(
         prefix,
         rows,
         lambda row: {
@@ -232,46 +261,46 @@ def _plain(prefix: str, rows: TrainingRows | None, turns: Mapping[str, str]) -> 
     )
 
 
-def _conversational(prefix: str, rows: TrainingRows | None, turns: Mapping[str, str]) -> dict[str, str]:
-    def says(role: str, text: str) -> list[dict[str, str]]:
+def _conversational_files(prefix: str, rows: TrainingRows | None, turns: Mapping[str, str]) -> dict[str, str]:
+    def message(role: str, text: str) -> list[dict[str, str]]:
         return [{"role": role, "content": text}]
 
-    return _both(
+    return _stage_files(
         f"conversational/{prefix}",
         rows,
         lambda row: {
             "dialogue": row.dialogue,
             "role": row.role,
-            "prompt": says("user", turns[row.dialogue]),
-            "completion": says("assistant", row.text),
+            "prompt": message("user", turns[row.dialogue]),
+            "completion": message("assistant", row.text),
         },
         lambda row: {
             "dialogue": row.dialogue,
             "chosen_role": row.chosen_role,
             "rejected_role": row.rejected_role,
-            "prompt": says("user", turns[row.dialogue]),
-            "chosen": says("assistant", row.chosen),
-            "rejected": says("assistant", row.rejected),
+            "prompt": message("user", turns[row.dialogue]),
+            "chosen": message("assistant", row.chosen),
+            "rejected": message("assistant", row.rejected),
         },
     )
 
 
-def _both(
+def _stage_files(
     prefix: str,
     rows: TrainingRows | None,
-    of_example: Callable[[SftRow], dict[str, Any]],
-    of_pair: Callable[[DpoRow], dict[str, Any]],
+    example_to_dict: Callable[[SftRow], dict[str, Any]],
+    pair_to_dict: Callable[[DpoRow], dict[str, Any]],
 ) -> dict[str, str]:
     if rows is None:
         return {}
     return {
-        f"{prefix}sft.jsonl": _lines(of_example(row) for row in rows.sft),
-        f"{prefix}dpo.jsonl": _lines(of_pair(row) for row in rows.dpo),
+        f"{prefix}sft.jsonl": _json_lines(example_to_dict(row) for row in rows.sft),
+        f"{prefix}dpo.jsonl": _json_lines(pair_to_dict(row) for row in rows.dpo),
     }
 
 
-def _llama_factory(rows: TrainingRows, turns: Mapping[str, str]) -> dict[str, str]:
-    """LLaMA-Factory's own form and its index; the published scripts use the same two shapes."""
+def _llama_factory_files(rows: TrainingRows, turns: Mapping[str, str]) -> dict[str, str]:
+    """Return LLaMA-Factory's data files and index; the published scripts use the same two layouts."""
     sft = [
         {
             "messages": [
@@ -310,12 +339,12 @@ def _llama_factory(rows: TrainingRows, turns: Mapping[str, str]) -> dict[str, st
     }
 
 
-def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+def _json_lines(rows: Iterable[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def _write_whole(folder: Path, files: Mapping[str, str]) -> None:
-    """Every file into a folder beside the target, then one rename: nothing is ever half-written."""
+def _write_atomically(folder: Path, files: Mapping[str, str]) -> None:
+    """Write every file into a temporary folder beside the target, then rename it."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
@@ -331,4 +360,9 @@ def _write_whole(folder: Path, files: Mapping[str, str]) -> None:
         finally:
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
-        raise UserError("the dataset could not be written", where=str(folder), found=str(error)) from error
+        raise UserError(
+            "cannot write the training set",
+            code="file.not-writable",
+            where=str(folder),
+            found=str(error),
+        ) from error

@@ -1,6 +1,7 @@
-"""Read a dataset's folder back, every fault told at once, and give a trainer its rows in one form.
+"""Reader of training-set folders.
 
-Knows files, not tokenizers: which rows a student cannot be trained on is found in `finetune/tokenization.py`.
+Every fault of a folder is reported at once. Rows are returned without a prompt style applied. Rows that do
+not fit a student are found later, with its tokenizer (`finetune/tokenization.py`).
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ TEXTS = {"sft": ("completion",), "dpo": ("chosen", "rejected")}
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """One SFT row: the user's turn before any form is put on it, and the response."""
+class SftExample:
+    """SFT row: the user's turn without any prompt style, and the response to learn."""
 
     dialogue: str
     turn: str
@@ -31,8 +32,8 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """One DPO row."""
+class PreferencePair:
+    """DPO row: the user's turn without any prompt style, and the chosen and the rejected response."""
 
     dialogue: str
     turn: str
@@ -42,137 +43,168 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class DatasetFolder:
-    """A dataset as read: its manifest, content id and rows; held-out rows may be ()."""
+    """Training set read from a folder: manifest, content id and rows; held-out rows may be ()."""
 
     path: Path
     id: str
     manifest: Mapping[str, Any]
-    sft: tuple[Example, ...]
-    dpo: tuple[Pair, ...]
-    held_out_sft: tuple[Example, ...]
-    held_out_dpo: tuple[Pair, ...]
+    sft: tuple[SftExample, ...]
+    dpo: tuple[PreferencePair, ...]
+    held_out_sft: tuple[SftExample, ...]
+    held_out_dpo: tuple[PreferencePair, ...]
 
 
 def read_dataset(folder: Path) -> DatasetFolder:
-    """The dataset in `folder`, checked: kind, version, every file's hash, every row.
+    """Read the training set in `folder` and check its kind, version, file hashes and rows.
 
     Raises:
-        UserError: with every fault of the folder at once; the message says how to make a dataset.
+        UserError: lists every fault of the folder.
     """
-    manifest = _manifest(folder)
+    manifest = _read_manifest(folder)
     faults: list[Fault] = []
     contents: dict[str, bytes] = {}
     for name, expected in manifest["files"].items():
         path = folder / name
         try:
-            raw = path.read_bytes()
+            content = path.read_bytes()
         except OSError as error:
-            faults.append(Fault("cannot be read", str(path), str(error.strerror)))
+            faults.append(
+                Fault("cannot read the file", str(path), str(error.strerror), code="file.unreadable")
+            )
             continue
-        if f"sha256:{sha256(raw).hexdigest()}" != expected:
-            faults.append(Fault("is not what the manifest says it was", str(path), "another SHA-256"))
-        contents[name] = raw
+        if f"sha256:{sha256(content).hexdigest()}" != expected:
+            fault = Fault(
+                "file differs from the manifest",
+                str(path),
+                "a different SHA-256",
+                code="training-set.file-changed",
+            )
+            faults.append(fault)
+        contents[name] = content
     rows = {
-        name: _rows(folder / name, stage, contents.get(name, b""), faults)
+        name: _parse_rows(folder / name, stage, contents.get(name, b""), faults)
         for stage in ("sft", "dpo")
         for name in (f"{stage}.jsonl", f"held-out-{stage}.jsonl")
     }
     if faults:
         raise UserError(
-            "the dataset cannot be used",
+            "cannot use the training set",
+            code="training-set.invalid",
             where=str(folder),
             found=f"{len(faults)} faults",
-            remedy="Make it anew with: empathy data build.",
+            remedy="Build it again with: empathy data build.",
             faults=first_faults(faults),
         )
     return DatasetFolder(
         folder,
         dataset_id(manifest),
         manifest,
-        tuple(_example(row) for row in rows["sft.jsonl"]),
-        tuple(_pair(row) for row in rows["dpo.jsonl"]),
-        tuple(_example(row) for row in rows["held-out-sft.jsonl"]),
-        tuple(_pair(row) for row in rows["held-out-dpo.jsonl"]),
+        tuple(_to_example(row) for row in rows["sft.jsonl"]),
+        tuple(_to_pair(row) for row in rows["dpo.jsonl"]),
+        tuple(_to_example(row) for row in rows["held-out-sft.jsonl"]),
+        tuple(_to_pair(row) for row in rows["held-out-dpo.jsonl"]),
     )
 
 
 def check_has_rows(data: DatasetFolder, stage: str) -> None:
-    """Make sure that the dataset has rows for this stage.
+    """Check that the training set has rows for this stage.
 
     Raises:
-        UserError: it has none; the message says what kind it is.
+        UserError: it has none; the message names its method.
     """
     if not (data.sft if stage == "sft" else data.dpo):
         other = "dpo" if stage == "sft" else "sft"
         count = len(data.dpo if stage == "sft" else data.sft)
         raise UserError(
-            f"this dataset has no {stage.upper()} rows",
+            f"training set has no {stage.upper()} rows",
+            code="training-set.no-stage-rows",
             where=str(data.path),
             found=f"method {data.manifest['method']}, {count} {other.upper()} rows",
-            remedy=f"Train it with: empathy train {other}."
+            remedy=f"Train on it with: empathy train {other}."
             if count
             else "Build one with: empathy data build.",
         )
 
 
 def matches_rendering(data: DatasetFolder, rendering_id: str) -> bool:
-    """Whether the rows were rendered with the words that a student would be asked with now."""
+    """Return whether the rows were rendered with the prompt format of this id."""
     return bool(data.manifest["rendering"] == rendering_id)
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
-    remedy = "Make one with: empathy data build --out DIR."
+    remedy = "Build one with: empathy data build --out DIR."
     if not folder.is_dir():
-        raise UserError("there is no such dataset folder", where=str(folder), remedy=remedy)
+        raise UserError(
+            "training-set folder not found", code="training-set.not-found", where=str(folder), remedy=remedy
+        )
     if not path.exists():
-        found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) or "an empty folder"
-        raise UserError("this is not a dataset's folder", where=str(path), found=found, remedy=remedy)
+        entries = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) or "an empty folder"
+        raise UserError(
+            f"folder has no {MANIFEST}",
+            code="training-set.no-manifest",
+            where=str(path),
+            found=entries,
+            remedy=remedy,
+        )
     faults = Faults(str(path))
     manifest = read_object(read_bytes(path, "the manifest"), faults)
-    faults.raise_if_any("the manifest cannot be read")
+    faults.raise_if_any("cannot parse the manifest")
     kind, version = manifest.get("kind"), manifest.get("version")
     if kind != KIND or version != VERSION:
-        found = f"kind {kind!r}, version {version!r}"
-        raise UserError("this is another kind of folder", where=str(path), found=found, remedy=remedy)
+        raise UserError(
+            "unsupported kind or version of training set",
+            code="training-set.unsupported-version",
+            where=str(path),
+            found=f"kind {kind!r}, version {version!r}",
+            remedy=remedy,
+        )
     missing = [key for key in ("method", "rendering", "rows", "files") if key not in manifest]
     if missing:
-        raise UserError("the manifest lacks keys", where=str(path), found=", ".join(missing), remedy=remedy)
+        raise UserError(
+            "manifest lacks required keys",
+            code="training-set.invalid-manifest",
+            where=str(path),
+            found=", ".join(missing),
+            remedy=remedy,
+        )
     return dict(manifest)
 
 
-def _rows(path: Path, stage: str, content: bytes, faults: list[Fault]) -> list[dict[str, Any]]:
-    of_file = Faults(str(path))
+def _parse_rows(path: Path, stage: str, content: bytes, faults: list[Fault]) -> list[dict[str, Any]]:
+    file_faults = Faults(str(path))
     rows = []
-    for row in read_rows(content, of_file):
-        wrong = _wrong(row.value, stage)
-        for what in wrong:
-            of_file.add(row.line, what)
-        if not wrong:
+    for row in read_rows(content, file_faults):
+        problems = _row_problems(row.value, stage)
+        for problem in problems:
+            file_faults.add(row.line, problem)
+        if not problems:
             rows.append(row.value)
-    faults += of_file.all
+    faults += file_faults.all
     return rows
 
 
-def _wrong(row: Mapping[str, Any], stage: str) -> list[str]:
-    wanted = ("dialogue", "prompt", *TEXTS[stage])
-    wrong = [f"{key} must be a text with something in it" for key in wanted if not _said(row.get(key))]
-    if not wrong and not row["prompt"].endswith(RESPONSE_CUE):
-        wrong.append(f"the prompt must end in {RESPONSE_CUE!r}")
-    if not wrong and stage == "dpo" and row["chosen"].strip() == row["rejected"].strip():
-        wrong.append("chosen and rejected are the same")
-    return wrong
+def _row_problems(row: Mapping[str, Any], stage: str) -> list[str]:
+    keys = ("dialogue", "prompt", *TEXTS[stage])
+    problems = [f"{key} must be a non-empty string" for key in keys if not _has_text(row.get(key))]
+    if not problems and not row["prompt"].endswith(RESPONSE_CUE):
+        problems.append(f"prompt must end in {RESPONSE_CUE!r}")
+    if not problems and stage == "dpo" and row["chosen"].strip() == row["rejected"].strip():
+        problems.append("chosen and rejected are the same")
+    return problems
 
 
-def _said(value: Any) -> bool:
+def _has_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _example(row: Mapping[str, str]) -> Example:
+def _to_example(row: Mapping[str, str]) -> SftExample:
     turn = row["prompt"].removesuffix(RESPONSE_CUE)
-    return Example(row["dialogue"], turn, strip_completion(row["completion"]))
+    return SftExample(row["dialogue"], turn, strip_completion(row["completion"]))
 
 
-def _pair(row: Mapping[str, str]) -> Pair:
+def _to_pair(row: Mapping[str, str]) -> PreferencePair:
     turn = row["prompt"].removesuffix(RESPONSE_CUE)
-    return Pair(row["dialogue"], turn, strip_completion(row["chosen"]), strip_completion(row["rejected"]))
+    return PreferencePair(
+        row["dialogue"], turn, strip_completion(row["chosen"]), strip_completion(row["rejected"])
+    )

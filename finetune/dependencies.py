@@ -1,4 +1,4 @@
-"""What training needs and may lack: the libraries, and a clear word where they are not installed."""
+"""Checks for the optional libraries that training needs, with an install hint if one is missing."""
 
 from __future__ import annotations
 
@@ -14,58 +14,68 @@ TRACKERS = {"trackio": ("trackio",), "tensorboard": ("tensorboard", "tensorboard
 
 
 def require_training_libraries() -> None:
-    """Make sure that the libraries are there, before anything slow begins.
+    """Check that the training libraries are installed.
 
     Raises:
-        UserError: some are missing; the message names them and how to install them.
+        UserError: at least one is missing; the message names them and how to install them.
     """
     missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
-            "fine-tuning needs torch, trl and peft",
-            found=f"not installed: {', '.join(missing)}",
-            remedy="Install with: pip install -e '.[train]'",
+            "libraries needed for fine-tuning are not installed",
+            code="training.missing-libraries",
+            found=", ".join(missing),
+            remedy="Install them with: pip install -e '.[train]'",
         )
-    # Progress and warnings of ours are on stderr already; these libraries' bars would cover them.
+    # Progress and warnings of this program go to stderr; the progress bars of these libraries would hide
+    # them.
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 
 def check_trackers(names: tuple[str, ...]) -> list[str]:
-    """The `--report-to` names, checked.
+    """Return the names given with `--report-to`, after checking them.
 
     Raises:
-        UserError: one is not known, or its library is not installed.
+        UserError: a name is unknown, or its library is not installed.
     """
     for name in names:
         if name not in TRACKERS:
-            known = ", ".join(TRACKERS)
             raise UserError(
-                "no such tracker", where="--report-to", found=repr(name), remedy=f"Choose: {known}."
+                "unknown experiment tracker",
+                code="tracker.unknown",
+                where="--report-to",
+                found=repr(name),
+                remedy=f"Choose one of: {', '.join(TRACKERS)}.",
             )
         if all(importlib.util.find_spec(library) is None for library in TRACKERS[name]):
-            remedy = f"Install with: pip install {name} (metrics.jsonl is written in any case)."
-            raise UserError(f"{name} is not installed", where="--report-to", remedy=remedy)
+            raise UserError(
+                "experiment tracker is not installed",
+                code="tracker.not-installed",
+                where="--report-to",
+                found=name,
+                remedy=f"Install it with: pip install {name} (metrics.jsonl is written in any case).",
+            )
     return list(names)
 
 
 def library_versions() -> dict[str, str]:
-    """The versions of everything that decides a training's result."""
-    found = {}
+    """Return the installed version of every library that influences a training's result."""
+    versions = {}
     for name in ("empathy-harness", *LIBRARIES, "tokenizers", "safetensors"):
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def hub_offline() -> bool:
-    """Whether the Hub is switched off for this process."""
+    """Return whether HF_HUB_OFFLINE disables downloads from the Hugging Face Hub."""
     return os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
 
 
 def is_local_folder(base: str) -> bool:
-    """Whether a base is named by a folder on this machine rather than by a name on the Hub."""
+    """Return whether a base model is given as a local folder and not as a name on the Hub."""
     return Path(base).is_dir()

@@ -1,20 +1,20 @@
-"""Which dialogues train what: pure functions from ratings to SFT entries and DPO pairs.
+"""Selection of the dialogues that a method trains on, from human ratings to SFT entries and DPO pairs.
 
-One function per method of the paper (section 5), and the format control of low-rated human responses.
-An entry names a dialogue and *roles* of responses, never a text: `human`, one of the four LLMs of the
-dataset, `initial` (an LLM's own first response) or `improved` (the teacher's improvement).
+There is one function per method of the paper (section 5) and one for the control trained on low-rated human
+responses. An entry names a dialogue and *roles* of responses, never a text: `human`, one of the four LLMs of
+the dataset, `initial` (a model's own first response) or `improved` (the teacher's improvement).
 
 | method | SFT: two responses each | DPO: chosen over rejected |
 |---|---|---|
 | direct, one LLM | human 3 and LLM 3: human, LLM | human 1 or 2 and LLM 3: LLM over human |
-| direct, combined | the four LLMs', one after the other | likewise |
+| direct, combined | those of the four LLMs, concatenated | likewise |
 | over-human | human 3: human, improved | human 1 or 2: improved over human |
 | over-llm | 950 of 1,750, seeded: initial, improved | the other 800: improved over initial |
-| low-rated (control) | human 1 or 2: human alone | none |
+| low-rated (control) | human 1 or 2: human only | none |
 
-In fidelity `released`, direct DPO takes every human 2, and human 1 with LLM 3; over-llm puts the *human*
-response where the initial one belongs. The test split is made elsewhere: what comes in here is training
-dialogues only, in the dataset's order. Nothing here knows texts, prompts or files.
+In fidelity `released`, direct DPO takes every human 2, and human 1 with LLM 3; over-llm uses the *human*
+response instead of the initial one. The input holds training dialogues only, in the dataset's order: the test
+split is made in `harness/data/splits.py`. The functions are pure.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ LOW_RATED = "low-rated"
 
 GOOD = 3
 SFT_OF_PAPER, TRAIN_OF_PAPER = 950, 1750
-PARTITION_SEED = 20251  # of fidelities `paper` and `ours`; recorded with every dataset
+PARTITION_SEED = 20251  # of fidelities `paper` and `ours`; recorded with every training set
 RELEASED_SEED = 42  # the published scripts' `random_state`
 
 
 @dataclass(frozen=True, slots=True)
 class RatedDialogue:
-    """One training dialogue and how its five responses were rated: 1 bad, 2 okay, 3 good.
+    """Training dialogue with the ratings of its five responses: 1 bad, 2 okay, 3 good.
 
     Attributes:
-        dialogue: the dataset's own id.
+        dialogue: id in the dataset.
         human: rating of the human response.
         llms: rating of each LLM's response, by its name in `LLMS`.
     """
@@ -56,7 +56,7 @@ class RatedDialogue:
 
 @dataclass(frozen=True, slots=True)
 class SftEntry:
-    """A dialogue that teaches by example: one training row for each of `responses`, in this order."""
+    """Dialogue for SFT; each role in `responses` gives one training row, in this order."""
 
     dialogue: str
     responses: tuple[str, ...]
@@ -64,7 +64,7 @@ class SftEntry:
 
 @dataclass(frozen=True, slots=True)
 class DpoEntry:
-    """A dialogue that teaches by contrast: the role to prefer and the role to leave."""
+    """Dialogue for DPO: the roles of the chosen and the rejected response."""
 
     dialogue: str
     chosen: str
@@ -73,7 +73,7 @@ class DpoEntry:
 
 @dataclass(frozen=True, slots=True)
 class DialogueSelection:
-    """What one method trains on, in order; `combined` may name a dialogue several times."""
+    """Entries that one method trains on, in order; `combined` may repeat a dialogue."""
 
     sft: tuple[SftEntry, ...]
     dpo: tuple[DpoEntry, ...]
@@ -82,45 +82,53 @@ class DialogueSelection:
 def direct(
     rated: Sequence[RatedDialogue], llm: str, fidelity: Fidelity = Fidelity.PAPER
 ) -> DialogueSelection:
-    """Method 1 with one LLM (section 4.1).
+    """Return the selection of method 1 with one LLM (section 4.1).
 
     Raises:
-        UserError: no such LLM.
+        UserError: the dataset has no such LLM.
     """
     if llm not in LLMS:
-        known = ", ".join((*LLMS, COMBINED))
         raise UserError(
-            "the dataset has no such LLM", where="--llm", found=repr(llm), remedy=f"Choose: {known}."
+            "unknown LLM of the dataset",
+            code="training-set.unknown-llm",
+            where="--llm",
+            found=repr(llm),
+            remedy=f"Choose one of: {', '.join((*LLMS, COMBINED))}.",
         )
-    sft = [SftEntry(one.dialogue, (HUMAN, llm)) for one in rated if one.human == GOOD == one.llms[llm]]
-    dpo = [DpoEntry(one.dialogue, llm, HUMAN) for one in rated if _contrasts(one, llm, fidelity)]
+    sft = [
+        SftEntry(rating.dialogue, (HUMAN, llm))
+        for rating in rated
+        if rating.human == GOOD == rating.llms[llm]
+    ]
+    dpo = [DpoEntry(rating.dialogue, llm, HUMAN) for rating in rated if _is_contrast(rating, llm, fidelity)]
     return DialogueSelection(tuple(sft), tuple(dpo))
 
 
 def direct_combined(rated: Sequence[RatedDialogue], fidelity: Fidelity = Fidelity.PAPER) -> DialogueSelection:
-    """Method 1 with all four LLMs, one LLM's entries after another's; human responses repeat."""
-    each = [direct(rated, llm, fidelity) for llm in LLMS]
+    """Return the selections of method 1 for all four LLMs, concatenated; human responses repeat."""
+    selections = [direct(rated, llm, fidelity) for llm in LLMS]
     return DialogueSelection(
-        tuple(entry for one in each for entry in one.sft), tuple(entry for one in each for entry in one.dpo)
+        tuple(entry for selection in selections for entry in selection.sft),
+        tuple(entry for selection in selections for entry in selection.dpo),
     )
 
 
 def over_human(rated: Sequence[RatedDialogue]) -> DialogueSelection:
-    """Method 2 (section 5.2); the same in every fidelity."""
+    """Return the selection of method 2 (section 5.2); it is the same in every fidelity."""
     return DialogueSelection(
-        tuple(SftEntry(one.dialogue, (HUMAN, IMPROVED)) for one in rated if one.human == GOOD),
-        tuple(DpoEntry(one.dialogue, IMPROVED, HUMAN) for one in rated if one.human < GOOD),
+        tuple(SftEntry(rating.dialogue, (HUMAN, IMPROVED)) for rating in rated if rating.human == GOOD),
+        tuple(DpoEntry(rating.dialogue, IMPROVED, HUMAN) for rating in rated if rating.human < GOOD),
     )
 
 
 def over_llm(
     dialogues: Sequence[str], fidelity: Fidelity = Fidelity.PAPER, seed: int | None = None
 ) -> DialogueSelection:
-    """Method 3 (section 5.3): no rating is used; the dialogues are parted in the ratio 950 : 800.
+    """Return the selection of method 3 (section 5.3): a partition 950 : 800 without ratings.
 
     Args:
         dialogues: ids of the training dialogues, in the dataset's order.
-        seed: of the partition; None for the fidelity's own (`PARTITION_SEED`, `RELEASED_SEED`).
+        seed: seed of the partition; None for the fidelity's own (`PARTITION_SEED`, `RELEASED_SEED`).
     """
     original = HUMAN if fidelity is Fidelity.RELEASED else INITIAL
     sft, dpo = partition(dialogues, fidelity, seed)
@@ -131,41 +139,42 @@ def over_llm(
 
 
 def low_rated(rated: Sequence[RatedDialogue]) -> DialogueSelection:
-    """The format control: human responses rated 1 or 2, as examples; no pairs.
+    """Return the selection of the format control: human responses rated 1 or 2, for SFT only.
 
-    A student of these has learned to answer briefly and to stop, from responses found wanting in empathy.
+    Its student learns to answer briefly and to stop, from responses that lack empathy.
     """
-    return DialogueSelection(tuple(SftEntry(one.dialogue, (HUMAN,)) for one in rated if one.human < GOOD), ())
+    entries = tuple(SftEntry(rating.dialogue, (HUMAN,)) for rating in rated if rating.human < GOOD)
+    return DialogueSelection(entries, ())
 
 
 def sft_count(dialogues: int) -> int:
-    """How many of so many training dialogues go to SFT: 950 in 1,750, rounded half up.
+    """Return how many of this many training dialogues go to SFT: 950 in 1,750, rounded half up.
 
-    With two dialogues or more each side keeps at least one; with one it goes to SFT.
+    Of two or more dialogues, SFT and DPO get at least one each. A single dialogue goes to SFT.
     """
     if dialogues <= 1:
         return dialogues
-    share = (2 * dialogues * SFT_OF_PAPER + TRAIN_OF_PAPER) // (2 * TRAIN_OF_PAPER)
-    return min(max(share, 1), dialogues - 1)
+    count = (2 * dialogues * SFT_OF_PAPER + TRAIN_OF_PAPER) // (2 * TRAIN_OF_PAPER)
+    return min(max(count, 1), dialogues - 1)
 
 
 def partition(
     dialogues: Sequence[str], fidelity: Fidelity = Fidelity.PAPER, seed: int | None = None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The dialogues for SFT and those for DPO, by a seed; every one on exactly one side.
+    """Return the dialogues for SFT and those for DPO; each dialogue is in exactly one of them.
 
-    `released` draws as pandas' `sample(n=…, random_state=seed)` does (SFT in the order drawn), so it
+    `released` draws like pandas' `sample(n=…, random_state=seed)`, with SFT in the order drawn, so the result
     depends on the order of `dialogues`. `paper` and `ours` rank dialogues by a hash of seed and id, which
-    depends on neither their order nor a library's version; both sides keep the order given.
+    depends neither on the order nor on a library version; both parts keep the given order.
     """
-    share = sft_count(len(dialogues))
+    count = sft_count(len(dialogues))
     if fidelity is Fidelity.RELEASED:
-        drawn = _as_pandas_samples(len(dialogues), share, RELEASED_SEED if seed is None else seed)
-        inside = set(drawn)
-        left = tuple(dialogue for place, dialogue in enumerate(dialogues) if place not in inside)
-        return tuple(dialogues[place] for place in drawn), left
+        drawn = _sample_like_pandas(len(dialogues), count, RELEASED_SEED if seed is None else seed)
+        drawn_set = set(drawn)
+        rest = tuple(dialogue for index, dialogue in enumerate(dialogues) if index not in drawn_set)
+        return tuple(dialogues[index] for index in drawn), rest
     ranked = sorted(dialogues, key=lambda dialogue: _rank(PARTITION_SEED if seed is None else seed, dialogue))
-    first = set(ranked[:share])
+    first = set(ranked[:count])
     return (
         tuple(dialogue for dialogue in dialogues if dialogue in first),
         tuple(dialogue for dialogue in dialogues if dialogue not in first),
@@ -180,10 +189,10 @@ def select_dialogues(
     llm: str = COMBINED,
     seed: int | None = None,
 ) -> DialogueSelection:
-    """What `method` trains on; `llm` counts for direct alone, `seed` for over-llm alone.
+    """Return what `method` trains on; `llm` applies to direct only, `seed` to over-llm only.
 
     Raises:
-        UserError: no such method or LLM, a dialogue given twice, a rating that is not 1, 2 or 3.
+        UserError: unknown method or LLM, a dialogue given twice, or a rating that is not 1, 2 or 3.
     """
     check_ratings(rated)
     match method:
@@ -192,45 +201,65 @@ def select_dialogues(
         case Method.OVER_HUMAN:
             return over_human(rated)
         case Method.OVER_LLM:
-            return over_llm([one.dialogue for one in rated], fidelity, seed)
+            return over_llm([rating.dialogue for rating in rated], fidelity, seed)
         case "low-rated":
             return low_rated(rated)
-    known = ", ".join((*Method, LOW_RATED))
-    raise UserError("no such method", where="--method", found=repr(method), remedy=f"Choose: {known}.")
+    raise UserError(
+        "unknown training method",
+        code="training-set.unknown-method",
+        where="--method",
+        found=repr(method),
+        remedy=f"Choose one of: {', '.join((*Method, LOW_RATED))}.",
+    )
 
 
 def check_ratings(rated: Sequence[RatedDialogue]) -> None:
-    """Every fault of the ratings at once.
+    """Check that every dialogue occurs once and every rating is 1, 2 or 3.
 
     Raises:
-        UserError: with one fault per dialogue given twice and per rating that is missing or not 1, 2, 3.
+        UserError: with one fault per repeated dialogue and per missing or invalid rating.
     """
     faults: list[Fault] = []
     seen: set[str] = set()
-    for one in rated:
-        if one.dialogue in seen:
-            faults.append(Fault("this dialogue stands twice in the training split", where=one.dialogue))
-        seen.add(one.dialogue)
+    for rating in rated:
+        if rating.dialogue in seen:
+            fault = Fault(
+                "dialogue occurs twice in the training split",
+                where=rating.dialogue,
+                code="dialogue.duplicate",
+            )
+            faults.append(fault)
+        seen.add(rating.dialogue)
         for responder in (HUMAN, *LLMS):
-            value = one.human if responder == HUMAN else one.llms.get(responder)
+            value = rating.human if responder == HUMAN else rating.llms.get(responder)
             if value not in (1, 2, 3):
-                fault = Fault(f"the rating of {responder} must be 1, 2 or 3", one.dialogue, repr(value))
+                fault = Fault(
+                    f"rating of {responder} must be 1, 2 or 3",
+                    rating.dialogue,
+                    repr(value),
+                    code="dataset.invalid-rating",
+                )
                 faults.append(fault)
     if faults:
-        raise UserError("the ratings cannot be used", found=f"{len(faults)} faults", faults=faults)
+        raise UserError(
+            "cannot use the ratings",
+            code="dataset.invalid-ratings",
+            found=f"{len(faults)} faults",
+            faults=faults,
+        )
 
 
-def _contrasts(one: RatedDialogue, llm: str, fidelity: Fidelity) -> bool:
+def _is_contrast(rating: RatedDialogue, llm: str, fidelity: Fidelity) -> bool:
     if fidelity is Fidelity.RELEASED:  # `human == 2 | human == 1 & llm == 3`: & binds tighter than |
-        return one.human == 2 or (one.human == 1 and one.llms[llm] == GOOD)
-    return one.human < GOOD and one.llms[llm] == GOOD
+        return rating.human == 2 or (rating.human == 1 and rating.llms[llm] == GOOD)
+    return rating.human < GOOD and rating.llms[llm] == GOOD
 
 
-def _as_pandas_samples(size: int, share: int, seed: int) -> list[int]:
+def _sample_like_pandas(size: int, count: int, seed: int) -> list[int]:
     import numpy
 
-    # The legacy generator's stream is frozen by NumPy's policy, so this never changes.
-    return [int(place) for place in numpy.random.RandomState(seed).choice(size, size=share, replace=False)]
+    # NumPy's policy freezes the stream of the legacy generator, so the result never changes.
+    return [int(index) for index in numpy.random.RandomState(seed).choice(size, size=count, replace=False)]
 
 
 def _rank(seed: int, dialogue: str) -> tuple[bytes, str]:

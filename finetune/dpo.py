@@ -1,8 +1,8 @@
-"""Step two, DPO: the SFT adapter goes on learning, now from pairs of a better and a worse response.
+"""Step two, DPO: the SFT adapter learns from pairs of a better and a worse response.
 
-The reference is a frozen copy of the SFT adapter on the same base, so that the first loss is ln 2; or, in
-fidelity `released`, the base alone, as LLaMA-Factory does when it continues an adapter (first loss then is
-another). Either costs no second model in memory: trl switches adapters.
+The reference model is a frozen copy of the SFT adapter on the same base, so that the first loss is ln 2. In
+fidelity `released` it is the base alone, as in LLaMA-Factory when it continues an adapter; the first loss
+then differs. Neither needs a second model in memory, because trl switches adapters.
 """
 
 from __future__ import annotations
@@ -40,114 +40,123 @@ def train_dpo(
     name: str = "",
     options: TrainOptions | None = None,
 ) -> Checkpoint:
-    """Train an SFT checkpoint on a dataset's pairs; the same call goes on where a killed one stopped.
+    """Train an SFT checkpoint on the pairs of a training set; resume if the same call was interrupted.
 
     Args:
-        parent: an SFT checkpoint's folder; base, revision and form are inherited from it.
-        base: where the base lies now, if not where the checkpoint says; its weights must be the same.
+        parent: folder of an SFT checkpoint; base model, revision and prompt style are taken from it.
+        data: folder of the training set.
+        out: folder of the new checkpoint.
+        base: current location of the base model if it has moved; its weights must be the same.
+        name: name of the checkpoint; "" for the folder's name.
 
     Raises:
-        UserError: for everything that a user can mend; among it a base that does not match the adapter.
+        UserError: an input or the machine's state prevents the training.
     """
     require_training_libraries()
     settings = settings or TrainingConfig()
     options = options or TrainOptions()
     trackers = check_trackers(options.report_to)
-    started = read_checkpoint(parent)
-    if started.stage != "sft":
+    checkpoint = read_checkpoint(parent)
+    if checkpoint.stage != "sft":
         raise UserError(
-            "DPO begins from an SFT checkpoint",
+            "DPO needs an SFT checkpoint",
+            code="training.parent-not-sft",
             where=str(parent),
-            found=f"a {started.stage} checkpoint",
-            remedy="Name the SFT step's folder with --from.",
+            found=f"a {checkpoint.stage} checkpoint",
+            remedy="Pass the folder of the SFT step with --from.",
         )
-    found = locate_model(base or started.base_location, "" if base else started.base.revision)
-    check_same_base(started, found.base)
-    check_weights(found.folder)
-    check_adapter(parent, found.folder)
-    check_prompt_encoding(started, found.folder)
-    folder = read_dataset(data)
-    check_has_rows(folder, "dpo")
-    room = length_limits(found.folder, settings.max_length)
-    tokenizer = load_tokenizer(found.folder, room.words)
-    rendering = student_rendering(folder, started.form)
-    if rendering.id != started.record["rendering"]:
-        found_ = f"{started.record['rendering']}, now {rendering.id}"
-        raise UserError("the SFT step was trained with another prompt", where=str(parent), found=found_)
-    asking = load_prompt_encoding(found.folder, started.form)
-    if asking.template_kwargs() != (started.record.get("template_options") or {}):
+    model = locate_model(base or checkpoint.base_location, "" if base else checkpoint.base.revision)
+    check_same_base(checkpoint, model.base)
+    check_weights(model.folder)
+    check_adapter(parent, model.folder)
+    check_prompt_encoding(checkpoint, model.folder)
+    dataset = read_dataset(data)
+    check_has_rows(dataset, "dpo")
+    limits = length_limits(model.folder, settings.max_length)
+    tokenizer = load_tokenizer(model.folder, limits.vocabulary_size)
+    rendering = student_rendering(dataset, checkpoint.form)
+    if rendering.id != checkpoint.record["rendering"]:
         raise UserError(
-            "the SFT step was trained with another rendering of the chat template",
+            "the SFT step was trained with another prompt",
+            code="checkpoint.prompt-changed",
             where=str(parent),
-            found=f"{started.record.get('template_options') or 'nothing'}, now {asking.template_kwargs()}",
-            remedy="Train the SFT step again: its template can be told not to think.",
+            found=f"{checkpoint.record['rendering']}, now {rendering.id}",
         )
-    prepared = tokenize_pairs(folder.dpo, tokenizer, rendering, room)
+    encoding = load_prompt_encoding(model.folder, checkpoint.form)
+    if encoding.template_kwargs() != (checkpoint.record.get("template_options") or {}):
+        recorded = checkpoint.record.get("template_options") or "nothing"
+        raise UserError(
+            "the SFT step was trained with other chat-template options",
+            code="chat-template.options-changed",
+            where=str(parent),
+            found=f"{recorded}, now {encoding.template_kwargs()}",
+            remedy="Train the SFT step again: its template now accepts an option that disables thinking.",
+        )
+    rows = tokenize_pairs(dataset.dpo, tokenizer, rendering, limits)
     device = select_device(settings.dtype, cpu=options.cpu)
-    task = TrainingJob(
+    job = TrainingJob(
         "dpo",
         out,
         name or out.name,
-        folder,
+        dataset,
         settings,
         rendering,
-        found.folder,
-        started.base,
+        model.folder,
+        checkpoint.base,
         tokenizer,
-        prepared,
+        rows,
         device,
-        asking,
-        started,
+        encoding,
+        checkpoint,
     )
 
-    def make(task: TrainingJob, work: WorkDir) -> PreparedTrainer:
-        return PreparedTrainer(
-            _trainer(task, work, trackers), REFERENCE if settings.reference == "sft" else ""
-        )
+    def prepare(job: TrainingJob, work: WorkDir) -> PreparedTrainer:
+        trainer = _create_trainer(job, work, trackers)
+        return PreparedTrainer(trainer, REFERENCE if settings.reference == "sft" else "")
 
-    return run_training(task, make, options)
+    return run_training(job, prepare, options)
 
 
-def _trainer(task: TrainingJob, work: WorkDir, trackers: list[str]) -> Any:
+def _create_trainer(job: TrainingJob, work: WorkDir, trackers: list[str]) -> Any:
     from datasets import Dataset
     from peft import PeftModel
     from transformers import set_seed
     from trl import DPOConfig, DPOTrainer
 
-    class Pairs(DPOTrainer):  # type: ignore[misc,unused-ignore]  # untyped where trl is not installed
-        """trl's trainer, given ids instead of text."""
+    class TokenizedDPOTrainer(DPOTrainer):  # type: ignore[misc,unused-ignore]  # untyped without trl
+        """trl's trainer for pairs that are token ids already."""
 
         def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
             return dataset
 
-    assert task.parent is not None
-    settings = task.settings
+    assert job.parent is not None
+    settings = job.settings
     set_seed(settings.seed)
-    base = load_model(task.base_folder, settings.dtype, task.device)
-    model = PeftModel.from_pretrained(base, task.parent.path, is_trainable=True)
-    # With reference "base" trl's copy of the adapter is taken away again below, before anything is computed.
-    early = settings.precompute_reference and settings.reference == "sft"
-    trainer = Pairs(
+    base = load_model(job.base_folder, settings.dtype, job.device)
+    model = PeftModel.from_pretrained(base, job.parent.path, is_trainable=True)
+    # With reference "base", trl's copy of the adapter is removed below, so nothing may be computed with it.
+    precompute_now = settings.precompute_reference and settings.reference == "sft"
+    trainer = TokenizedDPOTrainer(
         model=model,
         ref_model=None,
         args=DPOConfig(
-            **trainer_arguments(settings, work.state, task.device, trackers, task.name),
+            **trainer_arguments(settings, work.state, job.device, trackers, job.name),
             beta=settings.beta,
             loss_type=[settings.loss],
-            precompute_ref_log_probs=early,
+            precompute_ref_log_probs=precompute_now,
         ),
-        train_dataset=Dataset.from_list(list(task.prepared.rows)),
-        processing_class=task.tokenizer,
+        train_dataset=Dataset.from_list(list(job.tokenized.rows)),
+        processing_class=job.tokenizer,
     )
     if settings.reference == "base":
         trainer.model.delete_adapter(REFERENCE)  # without it trl's reference is the model without adapter
         if settings.precompute_reference:
-            _precompute(trainer, settings)
+            _precompute_reference(trainer, settings)
     return trainer
 
 
-def _precompute(trainer: Any, settings: TrainingConfig) -> None:
-    """The base's log-probabilities once, by the trainer's own function (trl 1.16 is pinned)."""
+def _precompute_reference(trainer: Any, settings: TrainingConfig) -> None:
+    """Compute the base's log-probabilities once, with the trainer's own function (trl 1.16 is pinned)."""
     from trl.trainer.utils import hash_module
 
     trainer._precompute_model_hash = hash_module(trainer.model)

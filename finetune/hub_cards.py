@@ -1,7 +1,7 @@
-"""Cards in the Hub's format: what a dataset is, what a checkpoint is, in words that a stranger can check.
+"""README.md of training sets and checkpoints, in the Hub's card format.
 
-Pure text from a manifest or a checkpoint's record; no time of day and no path, so that the same content
-gives the same card.
+A card is a pure function of a manifest or a checkpoint record. It contains no date and no path, so that the
+same content gives the same card.
 """
 
 from __future__ import annotations
@@ -16,43 +16,47 @@ from agents.output_escape import markdown_row, markdown_text, visible_text
 
 LICENCE = "cc-by-nc-4.0"  # the dialogues derive from EmpatheticDialogues
 
-WHAT_A_DATASET_IS = """\
+DATASET_INTRODUCTION = """\
 Responses to short emotional dialogues, for fine-tuning a small language model in two steps: SFT on good
 responses, then DPO on pairs of a better and a worse one (Distilling Empathy from Large Language Models).
 """
-FORMS_AND_TERMS = """\
-The plain form (`sft.jsonl`, `dpo.jsonl`) is for base models; each prompt ends in `Response:` and each
+DATASET_FORMATS_AND_TERMS = """\
+The plain format (`sft.jsonl`, `dpo.jsonl`) is for base models. Each prompt ends in `Response:` and each
 response begins with one space, so that prompt and response share no token. `conversational/` holds the
 same rows for models with a chat template, `llama-factory/` for LLaMA-Factory.
 
-The dialogues derive from EmpatheticDialogues (CC BY-NC 4.0); responses by language models fall under
-their makers' terms as well. Ratings of empathy were one person's each. Do not use a student trained on
-this where people in need expect a person.
+The dialogues derive from EmpatheticDialogues (CC BY-NC 4.0). Responses by language models are also subject to
+the terms of their providers. Each empathy rating is by a single person. Do not deploy a student trained on
+this data where people in need expect to talk to a person.
 """
-REHEARSED = """\
-**EMULATED**: made with {teacher}, an emulator's stand-in. No real model wrote these responses; they
-rehearse the work and teach nobody empathy.
+EMULATED_NOTICE = """\
+**EMULATED**: the responses come from {teacher}, a model of the built-in emulator. No real model wrote
+them. They are for testing the workflow and contain nothing to learn.
 """
-WHAT_A_STUDENT_IS = """\
+MODEL_INTRODUCTION = """\
 A LoRA adapter of {base}, trained to respond with empathy: stage **{stage}** of two (SFT, then DPO).
-`checkpoint.json` beside this says all that it was made of.
+`checkpoint.json` in this folder records its base model, data, settings and versions.
 """
-USE_AND_LIMITS = """\
+MODEL_USE_AND_LIMITS = """\
 ## Use
 
-Ask it in **{form}** form: the text that it was trained on, token for token, is rendered by
-`agents/student_prompt.py`. Another prompt is another model.
+Prompt it in **{form}** style, with exactly the text it was trained on (`agents/student_prompt.py`). Results
+with another prompt are not comparable.
 
 ## Limits
 
-A win over an uncut base model is not a gain in empathy: a student may have learned only to stop. The
-training dialogues derive from EmpatheticDialogues (CC BY-NC 4.0). Not for use where people in need expect a
-person.
+Winning against a base model whose responses are not truncated does not show more empathy: the student may
+only have learned to stop. The training dialogues derive from EmpatheticDialogues (CC BY-NC 4.0). Do not
+deploy it where people in need expect to talk to a person.
 """
 
 
 def dataset_card(manifest: Mapping[str, Any], name: str) -> str:
-    """README.md of a dataset's folder."""
+    """Return the README.md of a training-set folder.
+
+    Args:
+        name: short name of the training set (`DatasetOrigin.name`).
+    """
     rows = manifest["rows"]
     configs = [stage for stage in ("sft", "dpo") if rows[stage]]
     front = [
@@ -65,17 +69,13 @@ def dataset_card(manifest: Mapping[str, Any], name: str) -> str:
         *(f"- config_name: {stage}\n  data_files: {stage}.jsonl" for stage in configs),
         "---",
     ]
-    excluded = manifest["excluded"] or {"nothing": 0}
-    left_out = ", ".join(f"{why} ({count})" for why, count in excluded.items())
+    excluded = ", ".join(f"{reason} ({count})" for reason, count in manifest["excluded"].items()) or "none"
+    emulated = _emulated_model(manifest)
     body = [
         f"# Empathy distillation: {markdown_text(name)}",
         "",
-        *(
-            [REHEARSED.format(teacher=markdown_text(rehearsed))]
-            if (rehearsed := _rehearsed(manifest))
-            else []
-        ),
-        WHAT_A_DATASET_IS,
+        *([EMULATED_NOTICE.format(teacher=markdown_text(emulated))] if emulated else []),
+        DATASET_INTRODUCTION,
         "| | |",
         "|---|---|",
         f"| method | {manifest['method']} |",
@@ -86,30 +86,32 @@ def dataset_card(manifest: Mapping[str, Any], name: str) -> str:
         f"| responses over 97 words | {manifest['over_97_words']} (kept) |",
         markdown_row(["prompt", f"{manifest['prompt']['name']}, {manifest['prompt']['version']}"]),
         "",
-        f"Left out, with the reason: {markdown_text(left_out)}.",
+        f"Excluded rows, by reason: {markdown_text(excluded)}.",
         "",
-        FORMS_AND_TERMS,
+        DATASET_FORMATS_AND_TERMS,
     ]
     return "\n".join([*front, "", *body])
 
 
-def _rehearsed(manifest: Mapping[str, Any]) -> str:
-    """The emulated model whose responses are in a dataset, or ""."""
-    named = (manifest["teacher"], manifest["llm"], manifest["source"].get("initial responses of", ""))
-    return next((name for name in named if name.partition("/")[2].startswith(EMULATED)), "")
+def _emulated_model(manifest: Mapping[str, Any]) -> str:
+    """Return the emulated model that responses in the training set come from, or ""."""
+    names = (manifest["teacher"], manifest["llm"], manifest["source"].get("initial responses of", ""))
+    return next((name for name in names if name.partition("/")[2].startswith(EMULATED)), "")
 
 
 def model_card(record: Mapping[str, Any]) -> str:
-    """README.md of a checkpoint's folder, from its `checkpoint.json`."""
+    """Return the README.md of a checkpoint folder, from its `checkpoint.json`."""
     base, settings, data = record["base"], record["settings"], record["data"]
     parent = record["parent"]
-    # a folder of somebody's machine is no model that the Hub could link to
-    on_the_hub = (
-        [f"base_model: {_yaml(base['name'])}", "base_model_relation: adapter"] if base["revision"] else []
+    # The Hub cannot link to a base model in a local folder.
+    hub_base = (
+        [f"base_model: {_yaml_scalar(base['name'])}", "base_model_relation: adapter"]
+        if base["revision"]
+        else []
     )
     front = [
         "---",
-        *on_the_hub,
+        *hub_base,
         "library_name: peft",
         "pipeline_tag: text-generation",
         "language: [en]",
@@ -120,13 +122,15 @@ def model_card(record: Mapping[str, Any]) -> str:
     body = [
         f"# {markdown_text(record['name'])}",
         "",
-        WHAT_A_STUDENT_IS.format(base=markdown_text(base["name"]), stage=record["stage"]),
+        MODEL_INTRODUCTION.format(base=markdown_text(base["name"]), stage=record["stage"]),
         "| | |",
         "|---|---|",
-        markdown_row(["base", f"{base['name']}, revision {base['revision'] or 'none'}, {base['weights']}"]),
-        markdown_row(["dataset", f"{data['name']}, {data['id']}"]),
+        markdown_row(
+            ["base model", f"{base['name']}, revision {base['revision'] or 'none'}, {base['weights']}"]
+        ),
+        markdown_row(["training set", f"{data['name']}, {data['id']}"]),
         f"| rows | {data['rows_used']} of {data['rows']} |",
-        markdown_row(["went on from", f"{parent['name']}, {parent['id']}" if parent else "the base"]),
+        markdown_row(["trained from", f"{parent['name']}, {parent['id']}" if parent else "the base model"]),
         f"| steps | {record['steps']} |",
         f"| loss | first {losses.get('first', '–')}, last {losses.get('last', '–')} |",
         f"| seed | {settings['seed']} |",
@@ -135,35 +139,35 @@ def model_card(record: Mapping[str, Any]) -> str:
         "|---|---|",
         *map(markdown_row, settings.items()),
         "",
-        *_checked(record.get("health") or {}),
-        USE_AND_LIMITS.format(form=record["form"]),
+        *_check_section(record.get("health") or {}),
+        MODEL_USE_AND_LIMITS.format(form=record["form"]),
     ]
     return "\n".join([*front, "", *body])
 
 
-def _yaml(text: str) -> str:
-    """A text as one scalar of YAML: quoted as JSON, which YAML takes, unless it is plain."""
+def _yaml_scalar(text: str) -> str:
+    """Return a YAML scalar: plain if that is safe, else quoted as JSON, which is valid YAML."""
     return text if re.fullmatch(r"[A-Za-z][\w./-]*", text) else json.dumps(visible_text(text))
 
 
-def _checked(health: Mapping[str, Any]) -> list[str]:
-    """The check after training as a section; nothing where there was none."""
-    if not health:
+def _check_section(check: Mapping[str, Any]) -> list[str]:
+    """Return the lines of the post-training check; [] if there was none."""
+    if not check:
         return []
-    parent = health["loss_parent"]
+    parent = check["loss_parent"]
     return [
         "## Forgetting and collapse",
         "",
-        f"After training, on {health['dialogues']} dialogues ({health['slice']}) and a page of plain text; "
-        "losses in nats per token.",
+        f"Checked after training on {check['dialogues']} dialogues ({check['slice']}) and a page of text."
+        " Losses are in nats per token.",
         "",
-        "| | base | went on from | this |",
+        "| | base model | trained from | this model |",
         "|---|---|---|---|",
-        f"| loss on empathic responses | {health['loss_base']} | {parent} | {health['loss']} |",
-        f"| loss on general text | {health['general_base']} | | {health['general']} |",
+        f"| loss on empathic responses | {check['loss_base']} | {parent} | {check['loss']} |",
+        f"| loss on general text | {check['general_base']} | | {check['general']} |",
         "",
-        f"Its responses: {health['words']} words on average, {health['distinct']:.0%} of them distinct, "
-        f"{health['cut']:.0%} cut at {health['new_tokens']} tokens.",
-        *(f"- {warning}" for warning in health["warnings"]),
+        f"Its responses have {check['words']} words on average; {check['distinct']:.0%} of them are distinct"
+        f" and {check['cut']:.0%} were cut off at {check['new_tokens']} tokens.",
+        *(f"- {warning}" for warning in check["warnings"]),
         "",
     ]

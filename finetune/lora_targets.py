@@ -1,4 +1,4 @@
-"""Which layers of a base a recipe adapts: every name must match one, and none that two weights share."""
+"""Layers of a base model that LoRA adapts, and checks of the names given for them."""
 
 from __future__ import annotations
 
@@ -23,50 +23,74 @@ WHERE = "--target-modules"
 
 
 def parse_target_modules(settings: TrainingConfig) -> str | list[str]:
-    """The recipe's target modules as peft takes them: "all-linear", or names.
+    """Return the target modules as peft expects them: "all-linear", or a list of names.
 
     Raises:
-        UserError: a name is empty, or there twice.
+        UserError: a name is empty or repeated.
     """
     names = [part.strip() for part in settings.target_modules.split(",")]
     if names == [ALL_LINEAR]:
         return ALL_LINEAR
     if not all(names) or len(set(names)) != len(names):
-        found = repr(settings.target_modules)
-        remedy = f"Write q_proj,v_proj or {ALL_LINEAR}."
-        raise UserError("target modules are different names", where=WHERE, found=found, remedy=remedy)
+        raise UserError(
+            "names of target modules must be distinct and not empty",
+            code="training.invalid-target-modules",
+            where=WHERE,
+            found=repr(settings.target_modules),
+            remedy=f"Write q_proj,v_proj or {ALL_LINEAR}.",
+        )
     return names
 
 
 def check_target_modules(settings: TrainingConfig, base: Path) -> None:
-    """Make sure that a recipe's target modules are layers of this base.
+    """Check that the target modules are layers of this base model that can be adapted.
 
     Raises:
-        UserError: names that match no layer, or layers that embeddings and head share; all at once.
+        UserError: a name matches no layer, or a layer shares its weight with another; lists every fault.
     """
     layers = layers_of(base)
     config = {"target_modules": parse_target_modules(settings)}
-    there = f"There are: {ALL_LINEAR}, {layer_type_names(layers)}."
+    remedy = f"Choose from: {ALL_LINEAR}, {layer_type_names(layers)}."
     faults = [
-        Fault("matches no layer", WHERE, repr(name), there) for name in unmatched_targets(config, layers)
+        Fault("name matches no layer", WHERE, repr(name), remedy, code="adapter.unknown-layer")
+        for name in unmatched_targets(config, layers)
     ]
     faults += tied_weight_faults(config, base, WHERE)
     if not faults and not any(is_target(name, config) for name in layers):
-        faults.append(Fault("matches no layer", WHERE, repr(settings.target_modules), there))
+        faults.append(
+            Fault(
+                "name matches no layer",
+                WHERE,
+                repr(settings.target_modules),
+                remedy,
+                code="adapter.unknown-layer",
+            )
+        )
     if faults:
-        raise UserError("these layers cannot be adapted", where=str(base), faults=faults)
+        raise UserError(
+            "cannot adapt these layers", code="adapter.unsupported-layers", where=str(base), faults=faults
+        )
 
 
 def tied_weight_faults(config: Mapping[str, Any], base: Path, where: str) -> list[Fault]:
-    """Adapters on embeddings or head of a base whose embeddings and head are one weight.
+    """Return faults for adapted embeddings or output head if the base model shares one weight between them.
 
-    Merged, the update of one would change the other too, or be lost when the folder is loaded again.
+    After merging, the update of one would change the other as well, or be lost when the model is loaded.
     """
     layers = layers_of(base)
     if not is_tied(layers, load_json_object(base / CONFIG), tensors_of(weight_files(base))):
         return []
-    kept = [str(name) for name in config.get("modules_to_save") or ()]
-    ends = [name for name, layer in layers.items() if layer.is_embedding or name.endswith("lm_head")]
-    found = [name for name in ends if is_target(name, config) or matches(name, kept)]
-    what = "embeddings and head of this base are one weight, and cannot be adapted"
-    return [Fault(what, where, ", ".join(found), "Leave them out.")] if found else []
+    saved = [str(name) for name in config.get("modules_to_save") or ()]
+    candidates = [name for name, layer in layers.items() if layer.is_embedding or name.endswith("lm_head")]
+    adapted = [name for name in candidates if is_target(name, config) or matches(name, saved)]
+    if not adapted:
+        return []
+    return [
+        Fault(
+            "embeddings and head of this base model share one weight and cannot be adapted",
+            where,
+            ", ".join(adapted),
+            "Leave these layers out.",
+            code="adapter.tied-weights",
+        )
+    ]

@@ -1,4 +1,4 @@
-"""Memory and steps before a training starts: arithmetic on the base's config alone, in GiB.
+"""Memory and step estimates before a training starts, computed from the base model's config.
 
 Formulas, for a LLaMA-type decoder (h hidden, i intermediate, L layers, t tokens of one forward pass):
 
@@ -10,16 +10,16 @@ Formulas, for a LLaMA-type decoder (h hidden, i intermediate, L layers, t tokens
                   with activation checkpointing t × 2 h × L, and one layer's full set while it is recomputed
     head          trl 1.16 never builds the logits: tiles of at most 4,096 tokens × 32,768 words, twice
 
-The count of activations is checked against autograd itself in the tests, on CPU. What has not been measured
-on a card: the reserve (context, kernels' workspace, fragmentation) and one layer's set for the gradients that
-run through it are assumptions. Knows no data: lengths are handed in.
+The tests compare the activation formula with autograd on a CPU. Two terms are assumptions, not measurements:
+the reserve (context, kernel workspace, fragmentation) and one layer's set for the gradients that pass through
+it. Row lengths are arguments; this module reads no data.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,22 +29,27 @@ from agents.model_files.weights import json_faults
 from finetune.config import TrainingConfig
 
 GIB = 2**30
-CARD_MIB = 24_564  # an RTX 4090
+RTX_4090_MIB = 24_564  # an RTX 4090
 RESERVE_GIB = 0.9
 TILE_TOKENS, TILE_WORDS = 4096, 32768
 BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
 
-# Of the two bases that are first-class, as their config.json say; a folder's own config.json comes first.
-_EIGHT = {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32}
+# The two base models of the paper, from their config.json. A folder's own config.json takes precedence.
+_LLAMA_8B = {
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+}
 CONFIGS: dict[str, dict[str, Any]] = {
-    "meta-llama/Llama-3.1-8B": {**_EIGHT, "num_key_value_heads": 8, "vocab_size": 128_256},
-    "mistralai/Mistral-7B-v0.3": {**_EIGHT, "num_key_value_heads": 8, "vocab_size": 32_768},
+    "meta-llama/Llama-3.1-8B": {**_LLAMA_8B, "num_key_value_heads": 8, "vocab_size": 128_256},
+    "mistralai/Mistral-7B-v0.3": {**_LLAMA_8B, "num_key_value_heads": 8, "vocab_size": 32_768},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryEstimate:
-    """Bytes on the card at the peak, by what they are for."""
+    """Peak GPU memory in bytes, by purpose."""
 
     weights: int
     adapter: int
@@ -56,23 +61,30 @@ class MemoryEstimate:
 
     @property
     def total(self) -> int:
-        """Of all of it."""
+        """Sum of all parts in bytes."""
         return sum(getattr(self, name) for name in self.__slots__)
 
     def gib(self) -> dict[str, float]:
-        """By name, in GiB to two decimals, the total last."""
+        """Return every part by name and the total last, in GiB with two decimals."""
         parts = {name: round(getattr(self, name) / GIB, 2) for name in self.__slots__}
         return {**parts, "total": round(self.total / GIB, 2)}
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """One stage: its rows and steps, its memory, and what would make it fit.
+    """Estimate of one training stage: rows, steps, memory, and settings that would make it fit.
 
     Attributes:
-        tokens_per_pass: of one forward pass at the longest row; a pair counts twice.
-        teraflop: of the whole stage, 10^12 multiplications and additions.
-        suggestions: settings that bring it under the card's size, the least first; () where it fits already.
+        stage: "sft" or "dpo".
+        rows: training rows.
+        steps: optimizer steps.
+        longest: tokens of the longest row (of a pair's longer side).
+        tokens: tokens of all forward passes.
+        tokens_per_pass: tokens of one forward pass at the longest row; a pair counts twice.
+        teraflop: operations of the whole stage, in 10^12 multiplications and additions.
+        memory: peak memory.
+        fits: whether the peak is within the GPU's memory.
+        suggestions: settings that together make it fit, least costly first; () if it fits already.
     """
 
     stage: Literal["sft", "dpo"]
@@ -88,36 +100,50 @@ class TrainingPlan:
 
 
 def load_base_config(base: str, revision: str = "") -> Mapping[str, Any]:
-    """The config of a folder, of a known base, or of the Hub's cache.
+    """Return the config of a base model: of a folder, of a known model, or from the Hub.
 
     Raises:
-        UserError: it cannot be had.
+        UserError: the config cannot be read or downloaded.
     """
     path = Path(base) / "config.json"
     if path.is_file():
         if faults := json_faults(path):
-            raise UserError("the base's config cannot be read", where="--base", faults=faults)
+            raise UserError(
+                "cannot read the base model's config",
+                code="base-model.invalid-config",
+                where="--base",
+                faults=faults,
+            )
         return dict(json.loads(path.read_text(encoding="utf-8")))
     if base in CONFIGS:
         return CONFIGS[base]
     try:
         from huggingface_hub import snapshot_download
 
-        found = snapshot_download(base, revision=revision or None, allow_patterns=["config.json"])
-        return dict(json.loads((Path(found) / "config.json").read_text(encoding="utf-8")))
-    except Exception as error:  # whatever the Hub's client raises, and its absence, end in the same remedy
-        remedy = f"Name a model's folder, or one of: {', '.join(CONFIGS)}."
-        raise UserError("no config can be had", where="--base", found=repr(base), remedy=remedy) from error
+        folder = snapshot_download(base, revision=revision or None, allow_patterns=["config.json"])
+        return dict(json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")))
+    except Exception as error:  # any error of the Hub's client, or its absence, has the same remedy
+        raise UserError(
+            "base model not found",
+            code="base-model.not-found",
+            where="--base",
+            found=repr(base),
+            remedy=f"Pass a model folder, or one of: {', '.join(CONFIGS)}.",
+        ) from error
 
 
 def estimate_memory(
-    shape: DecoderConfig, settings: TrainingConfig, stage: Literal["sft", "dpo"], longest: int, said: int
+    shape: DecoderConfig,
+    settings: TrainingConfig,
+    stage: Literal["sft", "dpo"],
+    longest: int,
+    completion_tokens: int,
 ) -> MemoryEstimate:
-    """The peak of one stage.
+    """Return the peak memory of one stage.
 
     Args:
         longest: tokens of the longest row (of a pair's longer side).
-        said: tokens of the longest completion (of both sides together for a pair).
+        completion_tokens: tokens of the longest completion (of both sides together for a pair).
     """
     width = BYTES[settings.dtype]
     adapter = shape.lora_parameters(settings.rank, settings.target_modules)
@@ -125,20 +151,20 @@ def estimate_memory(
     kept = 28 * shape.hidden + 8 * shape.intermediate + 14 * settings.rank + 4 * shape.heads + 2 * longest + 8
     one_layer = tokens * kept
     if settings.activation_checkpointing:
-        # Twice: what autograd keeps of the layer at hand, and the gradients that run through it.
+        # Twice: what autograd keeps of the layer being recomputed, and the gradients that pass through it.
         activations = tokens * 2 * shape.hidden * shape.layers + 2 * one_layer
     else:
         activations = one_layer * shape.layers + one_layer
-    counted = settings.rows_per_pass * said
-    tile = min(counted, TILE_TOKENS) * min(shape.vocabulary, TILE_WORDS)
-    copy = adapter * 4 if stage == "dpo" and settings.reference == "sft" else 0
+    loss_tokens = settings.rows_per_pass * completion_tokens
+    tile = min(loss_tokens, TILE_TOKENS) * min(shape.vocabulary, TILE_WORDS)
+    reference = adapter * 4 if stage == "dpo" and settings.reference == "sft" else 0
     return MemoryEstimate(
         weights=shape.parameters * width,
         adapter=adapter * (4 + width),
-        reference=copy,
+        reference=reference,
         optimizer=adapter * (4 + 8),
         activations=activations,
-        head=2 * tile * width + counted * shape.hidden * (width + 4),
+        head=2 * tile * width + loss_tokens * shape.hidden * (width + 4),
         reserve=round(RESERVE_GIB * GIB),
     )
 
@@ -148,21 +174,24 @@ def plan_stage(
     settings: TrainingConfig,
     stage: Literal["sft", "dpo"],
     lengths: tuple[int, ...],
-    said: tuple[int, ...],
-    card_mib: int = CARD_MIB,
+    completion_tokens: tuple[int, ...],
+    card_mib: int = RTX_4090_MIB,
 ) -> TrainingPlan:
-    """What this stage needs, and what to turn on if it does not fit.
+    """Return the estimate of one stage, with settings to change if it does not fit.
 
     Args:
-        lengths, said: tokens of every row (of a pair's longer side), and of its completions.
+        lengths: tokens of every row (of a pair's longer side).
+        completion_tokens: tokens of every row's completion (of both sides together for a pair).
+        card_mib: memory of the GPU in MiB.
     """
-    longest, longest_said = max(lengths, default=0), max(said, default=0)
-    found = estimate_memory(shape, settings, stage, longest, longest_said)
-    card = card_mib * 2**20
+    longest, longest_completion = max(lengths, default=0), max(completion_tokens, default=0)
+    estimate = estimate_memory(shape, settings, stage, longest, longest_completion)
+    available = card_mib * 2**20
     steps = settings.steps(len(lengths))
     share = min(1.0, steps * settings.effective_batch / max(len(lengths) * settings.epochs, 1))
     tokens = round(sum(lengths) * (2 if stage == "dpo" else 1) * settings.epochs * share)
     per_token = 4 + (2 if settings.activation_checkpointing else 0) + (2 if stage == "dpo" else 0)
+    fits = estimate.total <= available
     return TrainingPlan(
         stage,
         len(lengths),
@@ -171,45 +200,47 @@ def plan_stage(
         tokens,
         settings.rows_per_pass * longest * (2 if stage == "dpo" else 1),
         round(per_token * shape.parameters * tokens / 1e12, 1),
-        found,
-        found.total <= card,
-        () if found.total <= card else _ways(shape, settings, stage, longest, longest_said, card),
+        estimate,
+        fits,
+        () if fits else _suggest_settings(shape, settings, stage, longest, longest_completion, available),
     )
 
 
-def _ways(
+def _suggest_settings(
     shape: DecoderConfig,
     settings: TrainingConfig,
     stage: Literal["sft", "dpo"],
     longest: int,
-    said: int,
-    card: int,
+    completion_tokens: int,
+    available: int,
 ) -> tuple[str, ...]:
-    """Changes that add up until it fits; the last says so where nothing helps."""
-    from dataclasses import replace
+    """Return changes that together make the stage fit into `available` bytes.
 
-    ways: list[str] = []
+    If no change helps, the last suggestion states the memory that is needed.
+    """
+    suggestions: list[str] = []
     trial = settings
 
-    def enough() -> bool:
-        return estimate_memory(shape, trial, stage, longest, said).total <= card
+    def trial_fits() -> bool:
+        return estimate_memory(shape, trial, stage, longest, completion_tokens).total <= available
 
     if not trial.activation_checkpointing:
         trial = replace(trial, activation_checkpointing=True)
-        ways.append("--activation-checkpointing")
-    if not enough() and trial.rows_per_pass > 1:
+        suggestions.append("--activation-checkpointing")
+    if not trial_fits() and trial.rows_per_pass > 1:
         trial = replace(trial, micro_batch=1)
-        ways.append(f"--micro-batch 1 (the effective batch stays {settings.effective_batch})")
-    if not enough() and stage == "dpo" and not trial.precompute_reference:
-        ways.append("--precompute-reference")
-    if not enough():
-        weights = estimate_memory(shape, trial, stage, 0, 0)
+        suggestions.append(f"--micro-batch 1 (the effective batch stays {settings.effective_batch})")
+    if not trial_fits() and stage == "dpo" and not trial.precompute_reference:
+        suggestions.append("--precompute-reference")
+    if not trial_fits():
+        minimum = estimate_memory(shape, trial, stage, 0, 0)
         for length in range(longest, 31, -1):
-            if estimate_memory(shape, trial, stage, length, min(said, length * 2)).total <= card:
-                ways.append(f"--max-length {length} (longer rows are left out and counted)")
+            shorter = min(completion_tokens, length * 2)
+            if estimate_memory(shape, trial, stage, length, shorter).total <= available:
+                suggestions.append(f"--max-length {length} (longer rows are excluded and counted)")
                 break
         else:
-            ways.append(
-                f"a smaller base, or a larger card: {weights.total / GIB:.1f} GiB are needed without any row"
+            suggestions.append(
+                f"a smaller base model or a larger GPU: {minimum.total / GIB:.1f} GiB needed without any row"
             )
-    return tuple(ways)
+    return tuple(suggestions)

@@ -1,8 +1,8 @@
-"""Merge an adapter into its base: one model's folder, held against the adapter before and after it is there.
+"""Merge of an adapter into its base model, verified against the adapter.
 
-Weights are merged in 32 bits and cast then: a bf16 sum of a bf16 weight and a small update loses most of it.
-Two comparisons, each relative to the size of the logits: merged with unmerged in 32 bits, and what was
-written, loaded again, with what was to be written.
+Weights are merged in 32 bits and then cast: adding a small update to a bf16 weight in bf16 loses most of it.
+Two comparisons of logits, relative to their size, verify the result: the merged with the unmerged model in 32
+bits, and the model loaded from the written folder with the model that was written.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from finetune.tokenizer_identity import check_prompt_encoding
 
 RECORD = "merged.json"
 GENERATION = "generation_config.json"
-TOLERANCE = 1e-3  # of the largest difference of logits, as a share of the largest logit, in 32 bits
+TOLERANCE = 1e-3  # largest difference of logits as a share of the largest logit, in 32 bits
 PROBES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class LogitDifference:
-    """How far two models' logits are apart on the probes.
+    """Difference between the logits of two models on the same probes.
 
     Attributes:
-        largest: the largest difference.
-        share: the same as a share of the largest logit; not a number where a logit is none.
+        largest: largest absolute difference.
+        share: `largest` as a share of the largest logit; NaN if a logit is NaN.
     """
 
     largest: float
     share: float
 
     @classmethod
-    def of(cls, one: list[Any], other: list[Any]) -> LogitDifference:
-        """Between logits of the same probes, those of `one` giving the size."""
-        largest = max(float((a - b).abs().max()) for a, b in zip(one, other, strict=True))
-        size = max(float(logits.abs().max()) for logits in one)
+    def between(cls, expected: list[Any], actual: list[Any]) -> LogitDifference:
+        """Return the difference of two lists of logits, relative to the size of `expected`."""
+        largest = max(float((a - b).abs().max()) for a, b in zip(expected, actual, strict=True))
+        size = max(float(logits.abs().max()) for logits in expected)
         return cls(largest, largest / size if size else largest)
 
 
@@ -61,65 +61,95 @@ def merge_adapter(
     cpu: bool = True,
     on_message: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Write the merged model and give back its record (also in `merged.json`).
+    """Write the merged model and return its record, which is also in `merged.json`.
 
     Args:
-        base: where the base lies now, if not where the checkpoint says.
-        dtype: of the merged weights, "bf16", "fp16" or "fp32"; "" for the base's own.
+        checkpoint: folder of the checkpoint.
+        out: folder of the merged model; must not exist, or be empty.
+        base: current location of the base model if it has moved.
+        dtype: dtype of the merged weights, "bf16", "fp16" or "fp32"; "" for the base model's own.
+        cpu: merge on the CPU even if there is a GPU.
+        on_message: receives one line with the measured difference.
 
     Raises:
-        UserError: no checkpoint, another base, an adapter that cannot be merged, or a merged model that says
-            other things than the adapter; nothing is written then.
+        UserError: the checkpoint or base model is unsuitable, the adapter cannot be merged, or the merged
+            model differs from the adapter. Nothing is written then.
     """
     require_training_libraries()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError("there is something already", where=str(out), remedy="Name a new folder with --out.")
-    made = read_checkpoint(checkpoint)
-    found = locate_model(base or made.base_location, "" if base else made.base.revision)
-    check_same_base(made, found.base)
-    check_adapter(checkpoint, found.folder)
-    check_prompt_encoding(made, found.folder)
-    if faults := tied_weight_faults(
-        load_json_object(checkpoint / ADAPTER_CONFIG), found.folder, str(checkpoint)
-    ):
-        raise UserError("this adapter cannot be merged", where=str(checkpoint), faults=faults)
+        raise UserError(
+            "output folder is not empty",
+            code="file.output-exists",
+            where=str(out),
+            remedy="Pass a new folder with --out.",
+        )
+    student = read_checkpoint(checkpoint)
+    model = locate_model(base or student.base_location, "" if base else student.base.revision)
+    check_same_base(student, model.base)
+    check_adapter(checkpoint, model.folder)
+    check_prompt_encoding(student, model.folder)
+    adapter_config = load_json_object(checkpoint / ADAPTER_CONFIG)
+    if faults := tied_weight_faults(adapter_config, model.folder, str(checkpoint)):
+        raise UserError(
+            "cannot merge this adapter", code="adapter.not-mergeable", where=str(checkpoint), faults=faults
+        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
             folder = Path(work) / "model"
-            record = _write(made, found, folder, dtype or _stored(found.folder), cpu=cpu, tell=on_message)
+            merged_dtype = dtype or _stored_dtype(model.folder)
+            record = _write_merged(student, model, folder, merged_dtype, cpu=cpu, on_message=on_message)
             if out.exists():
                 out.rmdir()
             shutil.move(folder, out)
     except OSError as error:
-        raise UserError("the merged model could not be written", where=str(out), found=str(error)) from error
+        raise UserError(
+            "cannot write the merged model", code="file.not-writable", where=str(out), found=str(error)
+        ) from error
     return record
 
 
-def _write(
-    made: Checkpoint, found: LocalModel, folder: Path, dtype: str, *, cpu: bool, tell: Callable[[str], None]
+def _write_merged(
+    student: Checkpoint,
+    model: LocalModel,
+    folder: Path,
+    dtype: str,
+    *,
+    cpu: bool,
+    on_message: Callable[[str], None],
 ) -> dict[str, Any]:
-    """The merged model's folder and its record, held against the adapter."""
+    """Write the merged model into `folder`, verify it and return its record."""
     import torch
 
     device = "cpu" if cpu or not torch.cuda.is_available() else "cuda"
-    tokenizer = load_tokenizer(made.path)
+    tokenizer = load_tokenizer(student.path)
     probes = [tokenizer.encode(line) for line in corpus()[:PROBES]]
-    unmerged, merged = _merged(found.folder, made.path, probes, device)
-    _cast(merged, dtype)
+    unmerged_logits, merged = _merge(model.folder, student.path, probes, device)
+    _cast_weights(merged, dtype)
     merged.save_pretrained(folder, safe_serialization=True)
-    _keep_generation(found.folder, folder)
-    _cast(merged, "fp32")  # the numbers stay; they are computed with like the others
-    written = _logits(merged, probes)
+    _copy_generation_config(model.folder, folder)
+    _cast_weights(merged, "fp32")  # keeps the rounded values and makes the comparisons use 32 bits
+    written_logits = _logits(merged, probes)
     del merged
-    _differs(found.folder, folder, dtype)
-    again = LogitDifference.of(written, _logits(load_model(folder, "fp32", device).eval(), probes))
-    _close_enough(again, "the folder, loaded again, is another model than was merged")
-    cast = LogitDifference.of(unmerged, written)
+    _check_differs_from_base(model.folder, folder, dtype)
+    reloaded_logits = _logits(load_model(folder, "fp32", device).eval(), probes)
+    reloaded = LogitDifference.between(written_logits, reloaded_logits)
+    if not reloaded.share <= TOLERANCE:
+        raise UserError(
+            "the model loaded from the written folder differs from the merged model",
+            code="adapter.merge-not-reproduced",
+            found=_describe_difference(reloaded),
+        )
+    cast = LogitDifference.between(unmerged_logits, written_logits)
     if not math.isfinite(cast.share):
-        remedy = "Merge it with --dtype bf16 or fp32."
-        raise UserError(f"{dtype} does not hold the merged weights", found="infinite logits", remedy=remedy)
-    tell(
+        raise UserError(
+            f"merged weights overflow in {dtype}",
+            code="adapter.merge-overflow",
+            where="--dtype",
+            found="infinite logits",
+            remedy="Merge with --dtype bf16 or fp32.",
+        )
+    on_message(
         f"merged in {dtype}; logits differ from the adapter's by at most {cast.largest:.2g} "
         f"({cast.share:.2g} of the largest)"
     )
@@ -127,13 +157,13 @@ def _write(
     record = {
         "kind": "empathy-merged",
         "version": 1,
-        "name": made.name,
-        "checkpoint": made.id,
-        "base": made.base.to_dict(),
+        "name": student.name,
+        "checkpoint": student.id,
+        "base": student.base.to_dict(),
         "weights": weights_id(folder),
         "dtype": dtype,
-        "form": str(made.form),
-        "rendering": made.record["rendering"],
+        "form": str(student.form),
+        "rendering": student.record["rendering"],
         "largest_logit_difference": cast.largest,
         "relative_logit_difference": cast.share,
     }
@@ -141,70 +171,76 @@ def _write(
     return record
 
 
-def _merged(base: Path, checkpoint: Path, probes: list[list[int]], device: str) -> tuple[list[Any], Any]:
-    """The unmerged model's logits, and the merged model in 32 bits.
+def _merge(base: Path, checkpoint: Path, probes: list[list[int]], device: str) -> tuple[list[Any], Any]:
+    """Return the unmerged model's logits and the merged model, both in 32 bits.
 
     Raises:
-        UserError: peft cannot merge this adapter, or the merged model says other things.
+        UserError: peft cannot merge this adapter, or the merged model's logits differ.
     """
     from peft import PeftModel
 
     model = PeftModel.from_pretrained(load_model(base, "fp32", device), checkpoint).eval()
-    before = _logits(model, probes)
+    unmerged_logits = _logits(model, probes)
     try:
         merged = model.merge_and_unload(safe_merge=True)
     except (RuntimeError, ValueError, NotImplementedError) as error:
         raise UserError(
-            "this adapter cannot be merged",
+            "cannot merge this adapter",
+            code="adapter.not-mergeable",
             where=str(checkpoint),
             found=str(error).split("\n", 1)[0][:300],
-            remedy="Ask it beside its base: --with transformers.",
+            remedy="Use the adapter beside its base model: --backend transformers.",
         ) from error
-    what = "the merged model says other things than the adapter"
-    _close_enough(LogitDifference.of(before, _logits(merged, probes)), what)
-    return before, merged
+    difference = LogitDifference.between(unmerged_logits, _logits(merged, probes))
+    if not difference.share <= TOLERANCE:
+        raise UserError(
+            "the merged model differs from the adapter",
+            code="adapter.merge-inexact",
+            where=str(checkpoint),
+            found=_describe_difference(difference),
+        )
+    return unmerged_logits, merged
 
 
-def _cast(model: Any, dtype: str) -> None:
-    """The weights in another dtype; what is computed beside them (rotary frequencies) stays in 32 bits."""
+def _cast_weights(model: Any, dtype: str) -> None:
+    """Cast the weights only; buffers computed beside them (rotary frequencies) stay in 32 bits."""
     for parameter in model.parameters():
         parameter.data = parameter.data.to(torch_dtype(dtype))
 
 
-def _close_enough(difference: LogitDifference, what: str) -> None:
-    if not difference.share <= TOLERANCE:
-        found = f"logits differ by {difference.largest:.3g}, {difference.share:.3g} of the largest"
-        raise UserError(what, found=found)
+def _describe_difference(difference: LogitDifference) -> str:
+    return f"logits differ by {difference.largest:.3g}, {difference.share:.3g} of the largest"
 
 
-def _keep_generation(base: Path, folder: Path) -> None:
-    """The base's generation_config.json as it stands, or none: what was not in the base is not added."""
+def _copy_generation_config(base: Path, folder: Path) -> None:
+    """Make generation_config.json the same as the base model's, or remove it if the base has none."""
     (folder / GENERATION).unlink(missing_ok=True)
     if (base / GENERATION).is_file():
         shutil.copyfile(base / GENERATION, folder / GENERATION)
 
 
-def _differs(base: Path, folder: Path, dtype: str) -> None:
-    """Make sure that what was merged is another model than its base.
+def _check_differs_from_base(base: Path, folder: Path, dtype: str) -> None:
+    """Check that at least one weight of the merged model differs from the base model.
 
     Raises:
-        UserError: every weight is the base's: the update was lost on the way into this dtype.
+        UserError: every update was rounded away in this dtype.
     """
     from safetensors import safe_open
 
-    of_dtype = torch_dtype(dtype)
-    theirs = {name: path for name, (path, _) in tensors_of(weight_files(base)).items()}
+    target_dtype = torch_dtype(dtype)
+    base_files = {name: path for name, (path, _) in tensors_of(weight_files(base)).items()}
     for name, (path, _) in tensors_of(weight_files(folder)).items():
-        if name not in theirs:
+        if name not in base_files:
             continue
-        with safe_open(path, "pt") as mine, safe_open(theirs[name], "pt") as other:
-            if not mine.get_tensor(name).equal(other.get_tensor(name).to(of_dtype)):
+        with safe_open(path, "pt") as merged_file, safe_open(base_files[name], "pt") as base_file:
+            if not merged_file.get_tensor(name).equal(base_file.get_tensor(name).to(target_dtype)):
                 return
     raise UserError(
-        "the merged model is its base: the adapter changes no weight",
+        "the adapter changes no weight of the merged model",
+        code="adapter.merge-without-effect",
         where=str(folder),
         found=f"in {dtype} every update is rounded away",
-        remedy="Merge it with --dtype fp32, or ask it beside its base.",
+        remedy="Merge with --dtype fp32, or use the adapter beside its base model.",
     )
 
 
@@ -215,7 +251,7 @@ def _logits(model: Any, probes: list[list[int]]) -> list[Any]:
         return [model(input_ids=torch.tensor([ids], device=model.device)).logits.float() for ids in probes]
 
 
-def _stored(folder: Path) -> str:
+def _stored_dtype(folder: Path) -> str:
     config = load_json_object(folder / "config.json")
     stored = str(config.get("dtype") or config.get("torch_dtype") or "float32")
     return {"bfloat16": "bf16", "float16": "fp16"}.get(stored, "fp32")

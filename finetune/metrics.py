@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: one line per optimiser step, written as it ends and read back."""
+"""The file `metrics.jsonl`: one line per optimizer step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ METRICS = "metrics.jsonl"
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The steps written so far; a last line that was cut off is left out."""
+    """Return the metrics of every step in the file, without a truncated last line; [] if there is no file."""
     if not path.is_file():
         return []
     rows = []
@@ -24,12 +24,12 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def format_metrics_line(row: Mapping[str, Any]) -> str:
-    """One step as it is written."""
+    """Return the line of one step, with its line break."""
     return json.dumps(dict(row), ensure_ascii=False) + "\n"
 
 
 def first_and_last(metrics: Sequence[Mapping[str, Any]], key: str) -> dict[str, float]:
-    """`first`, `last` and `mean_of_last_tenth` of one metric; {} where no step has it."""
+    """Return `first`, `last` and `mean_of_last_tenth` of one metric; {} if no step has it."""
     values = [float(row[key]) for row in metrics if key in row]
     if not values:
         return {}

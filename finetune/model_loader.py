@@ -1,6 +1,6 @@
-"""Find a base model and load what of it is needed: its folder, tokenizer, weights; and the device.
+"""Loader of base models: folder, tokenizer, weights, and the device to train on.
 
-Errors of the Hub, of the disk and of the card become words that say what to do. Knows nothing of data.
+Errors of the Hub, the disk and the GPU become `UserError`s with a remedy.
 """
 
 from __future__ import annotations
@@ -27,63 +27,80 @@ from finetune.checkpoint import Base, weights_id
 from finetune.dependencies import hub_offline, is_local_folder
 from finetune.tokenization import LengthLimits
 
-# Weights as safetensors and the small files; never pickles, never a repository's second set of weights.
+# Safetensors weights and small files; never pickles or a second copy of the weights in another format.
 ALLOW_PATTERNS = ["*.safetensors", "*.json", "tokenizer*", "*.model", "*.jinja"]
 IGNORE_PATTERNS = ["consolidated*", "original/*"]
-# With fewer than these threads wait for each other longer than they compute, and very much longer where the
-# machine has other work. One thread also gives the same sums however many cores there are.
+# Below this size, threads spend more time waiting for each other than computing, especially on a busy
+# machine. A single thread also gives the same sums on any number of cores.
 SINGLE_THREAD_PARAMETERS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A base model on this machine."""
+    """Base model in a local folder."""
 
     folder: Path
     base: Base
 
 
 def locate_model(name: str, revision: str = "") -> LocalModel:
-    """The base's folder, from the Hub where it is not one already, and its identity by content.
+    """Return the base model's folder and content identity; download it from the Hub if it is not a folder.
+
+    Args:
+        name: a folder, or a model's name on the Hub.
+        revision: commit on the Hub; "" for the latest.
 
     Raises:
-        UserError: it cannot be found, fetched or read.
+        UserError: the model cannot be found, downloaded or read.
     """
     if is_local_folder(name):
-        return _located(Path(name), name, revision)
+        return _identify(Path(name), name, revision)
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        remedy = "Name a folder with config.json and safetensors, or a model on the Hub: owner/name."
-        raise UserError("there is no such model folder", where="--base", found=repr(name), remedy=remedy)
+        raise UserError(
+            "base model not found",
+            code="base-model.not-found",
+            where="--base",
+            found=repr(name),
+            remedy="Pass a folder with config.json and safetensors, or a model on the Hub: owner/name.",
+        )
     import huggingface_hub
     from huggingface_hub import errors
 
     try:
-        found = huggingface_hub.snapshot_download(
+        snapshot = huggingface_hub.snapshot_download(
             name, revision=revision or None, allow_patterns=ALLOW_PATTERNS, ignore_patterns=IGNORE_PATTERNS
         )
     except errors.GatedRepoError as error:
-        remedy = f"Accept its licence at https://huggingface.co/{name} and log in: hf auth login."
-        raise UserError("the base is behind a licence", where="--base", found=name, remedy=remedy) from error
-    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError, ValueError) as error:
-        why = "HF_HUB_OFFLINE is set and it is not in the cache" if hub_offline() else _first_line(error)
-        remedy = "Name a folder on this machine, or fetch it where there is a network: hf download " + name
         raise UserError(
-            "the base cannot be had", where="--base", found=f"{name}: {why}", remedy=remedy
+            "base model requires accepting its licence",
+            code="base-model.licence-required",
+            where="--base",
+            found=name,
+            remedy=f"Accept the licence at https://huggingface.co/{name} and log in: hf auth login.",
         ) from error
-    folder = Path(found)
-    return _located(folder, name, folder.name)
+    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, OSError, ValueError) as error:
+        reason = "HF_HUB_OFFLINE is set and it is not in the cache" if hub_offline() else _first_line(error)
+        raise UserError(
+            "cannot download the base model",
+            code="base-model.download-failed",
+            where="--base",
+            found=f"{name}: {reason}",
+            remedy=f"Pass a local folder, or download it where there is a network: hf download {name}",
+        ) from error
+    folder = Path(snapshot)
+    return _identify(folder, name, folder.name)
 
 
-def _located(folder: Path, name: str, revision: str) -> LocalModel:
+def _identify(folder: Path, name: str, revision: str) -> LocalModel:
     check_base(folder)
     return LocalModel(folder, Base(name, revision, weights_id(folder)))
 
 
 def locate_tokenizer(name: str, revision: str = "") -> Path:
-    """A folder with the base's tokenizer, its weights not needed.
+    """Return a folder with the base model's tokenizer, without downloading weights.
 
     Raises:
-        UserError: it cannot be had.
+        UserError: the tokenizer cannot be downloaded.
     """
     if is_local_folder(name):
         return Path(name)
@@ -96,38 +113,53 @@ def locate_tokenizer(name: str, revision: str = "") -> Path:
                 name, revision=revision or None, allow_patterns=patterns, ignore_patterns=IGNORE_PATTERNS
             )
         )
-    except Exception as error:  # of the Hub's client, of the network, of the disk: the same remedy
-        raise UserError("the tokenizer cannot be had", where="--base", found=_first_line(error)) from error
+    except Exception as error:  # of the Hub's client, the network or the disk: the remedy is the same
+        raise UserError(
+            "cannot download the tokenizer",
+            code="tokenizer.download-failed",
+            where="--base",
+            found=_first_line(error),
+        ) from error
 
 
-def load_tokenizer(folder: Path, words: int = 0) -> Any:
-    """The tokenizer in a folder; what pads is a token that the model has a row for.
+def load_tokenizer(folder: Path, vocabulary_size: int = 0) -> Any:
+    """Load the tokenizer in a folder, with a padding token that the model has an embedding for.
 
     Args:
-        words: rows of the model's embeddings; 0 where they are not known.
+        vocabulary_size: embedding rows of the model; 0 if unknown.
 
     Raises:
-        UserError: there is none, or it has no end of sequence.
+        UserError: the tokenizer cannot be loaded, or has no end-of-sequence token.
     """
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # of two libraries and of Rust: whatever it is, it is the files' fault
-        raise UserError("no tokenizer can be loaded", where=str(folder), found=_first_line(error)) from error
+    except Exception as error:  # of two libraries and of Rust; the cause is always the files
+        raise UserError(
+            "cannot load the tokenizer",
+            code="tokenizer.invalid",
+            where=str(folder),
+            found=_first_line(error),
+        ) from error
     if tokenizer.eos_token is None:
-        raise UserError("the tokenizer has no end-of-sequence token", where=str(folder))
-    if tokenizer.pad_token is None or (words and tokenizer.pad_token_id >= words):
-        # padding is masked everywhere; the last real one is learned
+        raise UserError(
+            "tokenizer has no end-of-sequence token", code="tokenizer.no-end-token", where=str(folder)
+        )
+    if tokenizer.pad_token is None or (vocabulary_size and tokenizer.pad_token_id >= vocabulary_size):
+        # Padding is masked everywhere; the loss counts the real end-of-sequence token at the end.
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
 def length_limits(folder: Path, max_length: int) -> LengthLimits:
-    """What rows the base in `folder` can take, by its config and the shapes of its embeddings.
+    """Return the limits of the base model in `folder`, from its config and embedding shapes.
+
+    Args:
+        max_length: tokens that the training settings allow.
 
     Raises:
-        UserError: the folder is no base.
+        UserError: the folder is no base model.
     """
     return LengthLimits(
         max_length, max_context_tokens(load_json_object(folder / CONFIG)), embedding_rows(layers_of(folder))
@@ -135,39 +167,39 @@ def length_limits(folder: Path, max_length: int) -> LengthLimits:
 
 
 def load_model(folder: Path, dtype: str, device: str) -> Any:
-    """The base's weights in this dtype ("bf16", "fp16", "fp32") on this device.
+    """Load the base model with this dtype ("bf16", "fp16", "fp32") on this device.
 
     Raises:
-        UserError: they cannot be loaded, or are not those of the model that the config describes.
+        UserError: the weights cannot be loaded, or do not match the config.
     """
     import torch
 
-    model = _loaded(folder, dtype=torch_dtype(dtype))
-    if device == "cpu" and sum(one.numel() for one in model.parameters()) < SINGLE_THREAD_PARAMETERS:
+    model = _load_checked(folder, dtype=torch_dtype(dtype))
+    if device == "cpu" and sum(weight.numel() for weight in model.parameters()) < SINGLE_THREAD_PARAMETERS:
         torch.set_num_threads(1)
     return model.to(device)
 
 
 def torch_dtype(name: str) -> Any:
-    """torch's dtype of "bf16", "fp16" or "fp32"."""
+    """Return torch's dtype for "bf16", "fp16" or "fp32"."""
     import torch
 
     return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[name]
 
 
 def check_weights(folder: Path) -> None:
-    """Make sure that the folder's files hold every weight of the model, and no others; none is read.
+    """Check that the files hold exactly the weights of the model, without reading the weights.
 
-    Where transformers and accelerate are not installed, nothing is looked at.
+    Nothing is checked if torch, transformers or accelerate is not installed.
 
     Raises:
-        UserError: weights are missing, not known or of another shape, by name.
+        UserError: names weights that are missing, unknown or of another shape.
     """
     if all(find_spec(name) is not None for name in ("torch", "transformers", "accelerate")):
-        _loaded(folder, device_map="meta")
+        _load_checked(folder, device_map="meta")
 
 
-def _loaded(folder: Path, **options: Any) -> Any:
+def _load_checked(folder: Path, **options: Any) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
@@ -175,13 +207,18 @@ def _loaded(folder: Path, **options: Any) -> Any:
     weight_files(folder)
     logging.disable_progress_bar()
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # what is missing is told below, by name
+    logging.set_verbosity_error()  # `check_loaded` reports missing weights by name
     try:
         model, info = AutoModelForCausalLM.from_pretrained(folder, **LOADING_OPTIONS, **options)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        raise UserError("the base cannot be loaded", where=str(folder), found=_first_line(error)) from error
+        raise UserError(
+            "cannot load the base model",
+            code="base-model.load-failed",
+            where=str(folder),
+            found=_first_line(error),
+        ) from error
     finally:
         logging.set_verbosity(verbosity)
     check_loaded(folder, info, model)
@@ -189,22 +226,26 @@ def _loaded(folder: Path, **options: Any) -> Any:
     return model
 
 
-def token_ids_only(told: Any) -> Any:
-    """A base's generation config without what would change answers unasked: the ids of its marks alone.
+def token_ids_only(generation_config: Any) -> Any:
+    """Return a generation config with only the ids of the BOS, EOS and padding tokens.
 
-    What its file says beside them (beams, words that are forbidden, a least length) is no part of any preset.
+    Other values of the base model's file (beams, forbidden words, minimum length) would change responses
+    without being part of a preset.
     """
     from transformers import GenerationConfig
 
-    marks = ("bos_token_id", "eos_token_id", "pad_token_id")
-    return GenerationConfig(**{name: getattr(told, name, None) for name in marks})
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return GenerationConfig(**{name: getattr(generation_config, name, None) for name in names})
 
 
 def select_device(dtype: str, *, cpu: bool = False) -> str:
-    """ "cuda" where there is a card that can do this dtype, else "cpu".
+    """Return "cuda" if a GPU is available and allowed, else "cpu".
+
+    Args:
+        cpu: use the CPU even if there is a GPU.
 
     Raises:
-        UserError: the card cannot do bf16.
+        UserError: the GPU does not support bf16.
     """
     import torch
 
@@ -212,23 +253,31 @@ def select_device(dtype: str, *, cpu: bool = False) -> str:
         return "cpu"
     if dtype == "bf16" and not torch.cuda.is_bf16_supported():
         raise UserError(
-            "this card cannot compute in bf16", remedy="Train with --dtype fp16 (a recorded departure)."
+            "GPU does not support bf16",
+            code="hardware.no-bf16",
+            where="--dtype",
+            remedy="Train with --dtype fp16 (recorded as a departure from the paper).",
         )
     return "cuda"
 
 
-def resolve_form(wanted: str, tokenizer: Tokenizer) -> PromptStyle:
-    """The form to train in: as said, or what the tokenizer suggests for "auto".
+def resolve_form(choice: str, tokenizer: Tokenizer) -> PromptStyle:
+    """Return the prompt style for "plain", "chat", or "auto" (the tokenizer's default).
 
     Raises:
-        UserError: chat was asked of a tokenizer without a chat template.
+        UserError: "chat" with a tokenizer that has no chat template.
     """
-    if wanted == "auto":
+    if choice == "auto":
         return default_style(tokenizer)
-    if wanted == PromptStyle.CHAT and not tokenizer.chat_template:
-        remedy = "A base model is trained in plain form: --form plain."
-        raise UserError("the tokenizer has no chat template", where="--form", found="chat", remedy=remedy)
-    return PromptStyle(wanted)
+    if choice == PromptStyle.CHAT and not tokenizer.chat_template:
+        raise UserError(
+            "tokenizer has no chat template",
+            code="chat-template.missing",
+            where="--form",
+            found="chat",
+            remedy="Train a base model with --form plain.",
+        )
+    return PromptStyle(choice)
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,6 +1,6 @@
-"""One training from beginning to end, SFT or DPO: prepare, train, check, write the checkpoint whole.
+"""One training from start to end, for SFT and DPO: prepare, train, check, write the checkpoint.
 
-The two stages differ in how the trainer is made (`sft.py`, `dpo.py`); everything around it is here, once.
+The two stages differ only in how they create their trainer (`sft.py`, `dpo.py`).
 """
 
 from __future__ import annotations
@@ -45,13 +45,22 @@ MessageCallback = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """All that decides one training, found and checked before anything slow begins.
+    """Checked inputs of one training.
 
     Attributes:
-        base_folder, base: the base's files and identity.
-        parent: the SFT checkpoint that DPO goes on from; None for SFT.
-        prepared: the rows for this student.
-        asking: how the base is asked in the rendering's form.
+        stage: "sft" or "dpo".
+        out: folder of the checkpoint.
+        name: name of the checkpoint.
+        data: training set.
+        settings: hyper-parameters.
+        rendering: prompt format of the student.
+        base_folder: folder of the base model.
+        base: identity of the base model.
+        tokenizer: tokenizer of the base model.
+        tokenized: rows for this student.
+        device: "cpu" or "cuda".
+        prompt_encoding: encoding of prompts by the base model, in the style of `rendering`.
+        parent: SFT checkpoint that DPO starts from; None for SFT.
     """
 
     stage: Literal["sft", "dpo"]
@@ -63,16 +72,15 @@ class TrainingJob:
     base_folder: Path
     base: Base
     tokenizer: Any
-    prepared: TokenizedRows
+    tokenized: TokenizedRows
     device: str
-    asking: PromptEncoding
+    prompt_encoding: PromptEncoding
     parent: Checkpoint | None = None
 
     def recipe(self) -> dict[str, Any]:
-        """What the result depends on, by content; names, paths and how often it saves are no part of it."""
+        """Return everything that determines the result, by content, without names, paths and `save_steps`."""
         settings = asdict(self.settings)
-        for detail in ("save_steps",):
-            settings.pop(detail)
+        settings.pop("save_steps")
         return {
             "stage": self.stage,
             "base": self.base.weights,
@@ -82,13 +90,13 @@ class TrainingJob:
             "form": str(self.rendering.form),
             "settings": settings,
             "device": self.device,
-            "asking": self.asking.id,
+            "asking": self.prompt_encoding.id,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedTrainer:
-    """A trainer ready to run, and the adapter that its student began from ("" for the base)."""
+    """Trainer ready to run, and the name of the adapter that training starts from ("" for the base)."""
 
     trainer: Any
     parent_adapter: str = ""
@@ -96,15 +104,15 @@ class PreparedTrainer:
 
 @dataclass(frozen=True, slots=True)
 class TrainOptions:
-    """What changes nothing in a recipe, but for the device.
+    """Options of a training that do not belong to its recipe, except for the device.
 
     Attributes:
-        on_step: is given every optimiser step.
-        on_message: is given, line by line, what a person who waits wants to know.
-        report_to: trackers beside metrics.jsonl.
-        restart: throw unfinished work away.
-        new_tokens: limit of the responses in the check after training.
-        cpu: leave a card alone that is there.
+        on_step: called after every optimizer step.
+        on_message: called with every line of progress for the user.
+        report_to: experiment trackers used besides metrics.jsonl.
+        restart: delete unfinished work.
+        new_tokens: token limit of the responses in the check after training.
+        cpu: use the CPU even if there is a GPU.
     """
 
     on_step: StepCallback | None = None
@@ -116,166 +124,170 @@ class TrainOptions:
 
 
 def run_training(
-    task: TrainingJob, make: Callable[[TrainingJob, WorkDir], PreparedTrainer], options: TrainOptions
+    job: TrainingJob, prepare: Callable[[TrainingJob, WorkDir], PreparedTrainer], options: TrainOptions
 ) -> Checkpoint:
-    """Train, or give back what this very recipe has made already.
+    """Train and return the checkpoint, or return an existing checkpoint with the same recipe.
+
+    Args:
+        prepare: creates the trainer of the stage.
 
     Raises:
-        UserError: the machine ran out of something, a loss is not a number, `out` is taken; nothing
-            half-written is left at `out`.
+        UserError: memory or disk is full, a loss is not finite, or `out` is not empty. Nothing incomplete is
+            left at `out`.
     """
-    tell = options.on_message
-    recipe = task.recipe()
-    done = existing_checkpoint(task.out, recipe)
-    if done is not None:
-        tell(f"{done.path}: this recipe is trained already; nothing to do")
-        return done
+    on_message = options.on_message
+    recipe = job.recipe()
+    existing = existing_checkpoint(job.out, recipe)
+    if existing is not None:
+        on_message(f"{existing.path}: already trained with this recipe; nothing to do")
+        return existing
     with (
-        locked_work_dir(task.out, recipe, restart=options.restart) as work,
-        translate_errors(task.settings, work, tell),
+        locked_work_dir(job.out, recipe, restart=options.restart) as work,
+        translate_errors(job.settings, work, on_message),
     ):
-        tell(f"{task.stage}: {task.prepared.describe()}")
-        for note in tokenizer_warnings(task.tokenizer, task.rendering.form):
-            tell(f"{task.stage}: look at this: {note}")
-        save = work.last_intact_save(tell)
+        on_message(f"{job.stage}: {job.tokenized.describe()}")
+        for warning in tokenizer_warnings(job.tokenizer, job.rendering.form):
+            on_message(f"{job.stage}: warning: {warning}")
+        save = work.last_intact_save(on_message)
         if save:
-            tell(f"{task.stage}: going on from step {save_step(save)}")
-        began = time.monotonic()
+            on_message(f"{job.stage}: resuming from step {save_step(save)}")
+        started_at = time.monotonic()
         with tracker_environment(work):
-            made = make(task, work)
-            run_trainer(
-                made.trainer, work, task.stage, task.settings.steps(len(task.prepared.rows)), options.on_step
-            )
-        tell(f"{task.stage}: checking for forgetting and collapse")
-        model = made.trainer.accelerator.unwrap_model(made.trainer.model)
-        found = post_training_check.run_post_training_check(
+            prepared = prepare(job, work)
+            steps = job.settings.steps(len(job.tokenized.rows))
+            run_trainer(prepared.trainer, work, job.stage, steps, options.on_step)
+        on_message(f"{job.stage}: checking for forgetting and collapse")
+        model = prepared.trainer.accelerator.unwrap_model(prepared.trainer.model)
+        check = post_training_check.run_post_training_check(
             model,
-            task.tokenizer,
-            task.rendering,
-            task.data,
-            task.settings.seed,
-            parent=made.parent_adapter,
+            job.tokenizer,
+            job.rendering,
+            job.data,
+            job.settings.seed,
+            parent=prepared.parent_adapter,
             new_tokens=options.new_tokens,
-            context=max_context_tokens(load_json_object(task.base_folder / CONFIG)),
+            context=max_context_tokens(load_json_object(job.base_folder / CONFIG)),
         )
-        for warning in found.warnings:
-            tell(f"{task.stage}: look at this: {warning}")
-        _write(task, work, model, found, round(time.monotonic() - began, 1), made.trainer.state.global_step)
+        for warning in check.warnings:
+            on_message(f"{job.stage}: warning: {warning}")
+        seconds = round(time.monotonic() - started_at, 1)
+        _write_checkpoint(job, work, model, check, seconds, prepared.trainer.state.global_step)
         work.finish()
-    return read_checkpoint(task.out)
+    return read_checkpoint(job.out)
 
 
 def tokenizer_warnings(tokenizer: Any, form: PromptStyle) -> list[str]:
-    """What of a base's tokenizer a person should know before hours are spent."""
+    """Return problems of a base model's tokenizer that the user should know before a long training."""
     if form is PromptStyle.PLAIN and lacks_bos(tokenizer):
         return [
-            f"the tokenizer has a beginning of sequence ({tokenizer.bos_token}) and does not put it before a "
-            "text; some bases (Gemma) answer nothing of use without it. If this one was trained with it, "
-            "give its tokenizer.json a TemplateProcessing post-processor that puts it, and train anew."
+            f"the tokenizer defines a beginning-of-sequence token ({tokenizer.bos_token}) but does not put "
+            "it before a text; some base models (Gemma) give useless responses without it. If this one "
+            "was trained with it, add a TemplateProcessing post-processor to tokenizer.json and train again."
         ]
     if form is PromptStyle.CHAT and (end := find_unregistered_end(tokenizer)):
         return [
-            f"the chat template ends a turn with {end!r}, which is no token of this tokenizer: it is learned "
-            "and said letter by letter, and stays in responses. Train in plain form: --form plain."
+            f"the chat template ends a turn with {end!r}, which is no token of this tokenizer: the student "
+            "will learn to write it as text at the end of its responses. Train with --form plain."
         ]
     return []
 
 
 def student_rendering(data: DatasetFolder, form: PromptStyle) -> PromptFormat:
-    """The rendering that this dataset was made with.
+    """Return the prompt format that this training set was built with.
 
     Raises:
-        UserError: the dataset was made with another direct prompt than the present one; a student would
-            be asked with other words than it was trained on.
+        UserError: the training set was built with another version of the direct prompt.
     """
     if not matches_rendering(data, rendering(PromptStyle.PLAIN).id):
         raise UserError(
-            "the dataset was made with another direct prompt than the present one",
+            "training set was built with another version of the direct prompt",
+            code="training-set.prompt-changed",
             where=str(data.path),
             found=f"prompt version {data.manifest['prompt']['version']}",
-            remedy="Build the dataset anew, or put the prompt back as it was (prompts/respond.md).",
+            remedy="Build the training set again, or restore the old prompt (prompts/respond.md).",
         )
     return rendering(form)
 
 
-def _write(
-    task: TrainingJob,
+def _write_checkpoint(
+    job: TrainingJob,
     work: WorkDir,
     model: Any,
-    found: post_training_check.PostTrainingCheck,
+    check: post_training_check.PostTrainingCheck,
     seconds: float,
     steps: int,
 ) -> None:
     final = work.final
     adapter = model.peft_config["default"]
-    adapter.base_model_name_or_path, adapter.revision = task.base.name, task.base.revision or None
+    adapter.base_model_name_or_path, adapter.revision = job.base.name, job.base.revision or None
     model.save_pretrained(final, safe_serialization=True, selected_adapters=["default"])
-    task.tokenizer.save_pretrained(final)
+    job.tokenizer.save_pretrained(final)
     metrics = read_metrics(work.metrics)
     (final / METRICS).write_bytes(work.metrics.read_bytes())
     if work.tensorboard.is_dir():
         shutil.copytree(work.tensorboard, final / work.tensorboard.name)
-    plot_losses(metrics, final / "losses.png", f"{task.name}, {task.stage}")
-    record = _record(task, model, metrics, found, seconds, steps, hash_file(final / ADAPTER))
+    plot_losses(metrics, final / "losses.png", f"{job.name}, {job.stage}")
+    record = _checkpoint_record(job, model, metrics, check, seconds, steps, hash_file(final / ADAPTER))
     write_record(final, record)
     (final / "README.md").write_text(model_card(record), encoding="utf-8")
 
 
-def _record(
-    task: TrainingJob,
+def _checkpoint_record(
+    job: TrainingJob,
     model: Any,
     metrics: list[dict[str, Any]],
-    found: post_training_check.PostTrainingCheck,
+    check: post_training_check.PostTrainingCheck,
     seconds: float,
     steps: int,
     adapter: str,
 ) -> dict[str, Any]:
-    manifest = task.data.manifest
+    manifest = job.data.manifest
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     return {
         "kind": "empathy-checkpoint",
         "version": VERSION,
-        "name": task.name,
-        "stage": task.stage,
-        "base": task.base.to_dict(),
-        # where the base lay, seen from this folder: the name above is seen from where the training was begun
-        "base_from_here": _from(task.base_folder, task.out) if is_local_folder(task.base.name) else "",
-        "parent": _parent(task.parent) if task.parent else None,
+        "name": job.name,
+        "stage": job.stage,
+        "base": job.base.to_dict(),
+        # The name in "base" is relative to the working directory of the training; this path to the
+        # checkpoint.
+        "base_from_here": _relative_path(job.base_folder, job.out) if is_local_folder(job.base.name) else "",
+        "parent": _parent_record(job.parent) if job.parent else None,
         "data": {
-            "id": task.data.id,
-            "name": task.data.path.name,
+            "id": job.data.id,
+            "name": job.data.path.name,
             "method": manifest["method"],
             "fidelity": manifest.get("fidelity", ""),
             "strategy": manifest.get("strategy", ""),
             "taught_by": teacher_names(manifest),
-            "rows": len(task.data.sft if task.stage == "sft" else task.data.dpo),
-            "rows_used": len(task.prepared.rows),
-            "left_out": task.prepared.left_out,
+            "rows": len(job.data.sft if job.stage == "sft" else job.data.dpo),
+            "rows_used": len(job.tokenized.rows),
+            "left_out": job.tokenized.left_out,
         },
-        "settings": asdict(task.settings),
-        "form": str(task.rendering.form),
-        "rendering": task.rendering.id,
-        "asking": task.asking.id,
-        "template_options": task.asking.template_kwargs(),
-        "prompt": {"name": task.rendering.prompt.name, "version": task.rendering.prompt.version},
+        "settings": asdict(job.settings),
+        "form": str(job.rendering.form),
+        "rendering": job.rendering.id,
+        "asking": job.prompt_encoding.id,
+        "template_options": job.prompt_encoding.template_kwargs(),
+        "prompt": {"name": job.rendering.prompt.name, "version": job.rendering.prompt.version},
         "adapter": adapter,
-        "recipe": recipe_id(task.recipe()),
+        "recipe": recipe_id(job.recipe()),
         "steps": steps,
         "losses": first_and_last(metrics, "loss"),
-        "margins": first_and_last(metrics, "rewards/margins") if task.stage == "dpo" else {},
-        "health": found.to_dict(),
+        "margins": first_and_last(metrics, "rewards/margins") if job.stage == "dpo" else {},
+        "health": check.to_dict(),
         "trainable_parameters": trainable,
         "seconds": seconds,
-        "device": task.device,
+        "device": job.device,
         "versions": library_versions(),
         "git": git_state(),
     }
 
 
-def _from(base: Path, out: Path) -> str:
+def _relative_path(base: Path, out: Path) -> str:
     return os.path.relpath(base.resolve(), out.resolve())
 
 
-def _parent(of: Checkpoint) -> dict[str, Any]:
-    """What a checkpoint went on from, whole: this record alone says how to make both steps again."""
-    return {"name": of.name, "id": of.id, "record": dict(of.record)}
+def _parent_record(parent: Checkpoint) -> dict[str, Any]:
+    """Return name, id and complete record of a parent, so that one record describes both steps."""
+    return {"name": parent.name, "id": parent.id, "record": dict(parent.record)}

@@ -1,4 +1,4 @@
-"""How long a dataset's rows are for one base: counted with its tokenizer, or estimated without it."""
+"""Row lengths of a training set for one base model, counted with its tokenizer or estimated without it."""
 
 from __future__ import annotations
 
@@ -15,32 +15,34 @@ from finetune.dataset_reader import DatasetFolder
 from finetune.tokenization import LengthLimits, TokenizedRows, tokenize_examples, tokenize_pairs
 
 Stage = Literal["sft", "dpo"]
-CHARACTERS_PER_TOKEN = 4.2  # of English under LLaMA-3's and Mistral's tokenizers
+CHARACTERS_PER_TOKEN = 4.2  # of English text with LLaMA-3's and Mistral's tokenizers
 BOS_AND_EOS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class SequenceLengths:
-    """Tokens of one stage's rows.
+    """Token counts of the rows of one stage.
 
     Attributes:
-        rows: of every row, BOS and EOS counted; of a pair, of its longer side.
-        said: of every row's completion; of a pair, of both sides together.
-        left_out: rows that would not be trained on, by reason; {} where lengths are estimated.
+        rows: tokens of every row, including BOS and EOS; of a pair, of its longer side.
+        completion_tokens: tokens of every row's completion; of a pair, of both sides together.
+        left_out: number of excluded rows by reason; {} if lengths are estimated.
     """
 
     rows: tuple[int, ...]
-    said: tuple[int, ...]
+    completion_tokens: tuple[int, ...]
     left_out: Mapping[str, int]
 
 
 def sequence_lengths(
     data: DatasetFolder, base: str, settings: TrainingConfig, form: str = "auto", revision: str = ""
 ) -> tuple[dict[Stage, SequenceLengths], bool]:
-    """Every stage that the dataset has rows for; and whether tokens were counted (or estimated).
+    """Return the lengths of every stage that has rows, and whether they were counted (not estimated).
 
     Args:
         base: a folder, or a model's name on the Hub.
+        form: prompt style: "plain", "chat", or "auto" for the tokenizer's default.
+        revision: commit of a model on the Hub; "" for the latest.
     """
     try:
         from finetune.model_loader import load_tokenizer, locate_tokenizer, resolve_form
@@ -48,34 +50,35 @@ def sequence_lengths(
         folder = locate_tokenizer(base, revision)
         tokenizer = load_tokenizer(folder)
     except (ImportError, UserError):
-        return _estimated(data), False
+        return _estimate_lengths(data), False
     config = load_json_object(folder / CONFIG)
-    room = LengthLimits(settings.max_length, max_context_tokens(config), int(config.get("vocab_size") or 0))
-    words = rendering(resolve_form(form, tokenizer))
-    found: dict[Stage, SequenceLengths] = {}
+    vocabulary_size = int(config.get("vocab_size") or 0)
+    limits = LengthLimits(settings.max_length, max_context_tokens(config), vocabulary_size)
+    prompt_format = rendering(resolve_form(form, tokenizer))
+    lengths: dict[Stage, SequenceLengths] = {}
     if data.sft:
-        found["sft"] = _of(tokenize_examples(data.sft, tokenizer, words, room))
+        lengths["sft"] = _to_lengths(tokenize_examples(data.sft, tokenizer, prompt_format, limits))
     if data.dpo:
-        found["dpo"] = _of(tokenize_pairs(data.dpo, tokenizer, words, room))
-    return found, True
+        lengths["dpo"] = _to_lengths(tokenize_pairs(data.dpo, tokenizer, prompt_format, limits))
+    return lengths, True
 
 
-def _of(prepared: TokenizedRows) -> SequenceLengths:
-    return SequenceLengths(prepared.lengths, prepared.completion_tokens, prepared.left_out)
+def _to_lengths(tokenized: TokenizedRows) -> SequenceLengths:
+    return SequenceLengths(tokenized.lengths, tokenized.completion_tokens, tokenized.left_out)
 
 
-def _estimated(data: DatasetFolder) -> dict[Stage, SequenceLengths]:
+def _estimate_lengths(data: DatasetFolder) -> dict[Stage, SequenceLengths]:
     def tokens(*texts: str) -> int:
         return round(sum(map(len, texts)) / CHARACTERS_PER_TOKEN) + BOS_AND_EOS
 
-    sft = [(tokens(one.turn, one.response), tokens(one.response)) for one in data.sft]
+    sft = [(tokens(row.turn, row.response), tokens(row.response)) for row in data.sft]
     dpo = [
-        (tokens(one.turn, max(one.chosen, one.rejected, key=len)), tokens(one.chosen, one.rejected))
-        for one in data.dpo
+        (tokens(row.turn, max(row.chosen, row.rejected, key=len)), tokens(row.chosen, row.rejected))
+        for row in data.dpo
     ]
-    found: dict[Stage, SequenceLengths] = {}
-    if sft:
-        found["sft"] = SequenceLengths(tuple(row for row, _ in sft), tuple(said for _, said in sft), {})
-    if dpo:
-        found["dpo"] = SequenceLengths(tuple(row for row, _ in dpo), tuple(said for _, said in dpo), {})
-    return found
+    stages: tuple[tuple[Stage, list[tuple[int, int]]], ...] = (("sft", sft), ("dpo", dpo))
+    return {
+        stage: SequenceLengths(tuple(row for row, _ in rows), tuple(count for _, count in rows), {})
+        for stage, rows in stages
+        if rows
+    }

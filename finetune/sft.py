@@ -1,4 +1,7 @@
-"""Step one, SFT: a fresh LoRA adapter on the base learns the good responses, completion tokens only."""
+"""Step one, SFT: a new LoRA adapter on the base model learns the good responses.
+
+The loss counts completion tokens only.
+"""
 
 from __future__ import annotations
 
@@ -37,53 +40,56 @@ def train_sft(
     name: str = "",
     options: TrainOptions | None = None,
 ) -> Checkpoint:
-    """Fine-tune `base` on a dataset's SFT rows; the same call goes on where a killed one stopped.
+    """Fine-tune a base model on the SFT rows of a training set; resume if the same call was interrupted.
 
     Args:
         base: a folder, or a model's name on the Hub.
-        form: "plain", "chat", or "auto" for what the tokenizer suggests.
-        name: of the checkpoint; "" for the folder's name.
+        data: folder of the training set.
+        out: folder of the checkpoint.
+        revision: commit of a model on the Hub; "" for the latest.
+        form: prompt style: "plain", "chat", or "auto" for the tokenizer's default.
+        name: name of the checkpoint; "" for the folder's name.
 
     Raises:
-        UserError: for everything that a user can mend.
+        UserError: an input or the machine's state prevents the training.
     """
     require_training_libraries()
     settings = settings or TrainingConfig()
     options = options or TrainOptions()
     trackers = check_trackers(options.report_to)
-    found = locate_model(base, revision)
-    check_weights(found.folder)
-    check_target_modules(settings, found.folder)
-    folder = read_dataset(data)
-    check_has_rows(folder, "sft")
-    room = length_limits(found.folder, settings.max_length)
-    tokenizer = load_tokenizer(found.folder, room.words)
-    rendering = student_rendering(folder, resolve_form(form, tokenizer))
-    prepared = tokenize_examples(folder.sft, tokenizer, rendering, room)
+    model = locate_model(base, revision)
+    check_weights(model.folder)
+    check_target_modules(settings, model.folder)
+    dataset = read_dataset(data)
+    check_has_rows(dataset, "sft")
+    limits = length_limits(model.folder, settings.max_length)
+    tokenizer = load_tokenizer(model.folder, limits.vocabulary_size)
+    rendering = student_rendering(dataset, resolve_form(form, tokenizer))
+    rows = tokenize_examples(dataset.sft, tokenizer, rendering, limits)
     device = select_device(settings.dtype, cpu=options.cpu)
-    task = TrainingJob(
+    job = TrainingJob(
         "sft",
         out,
         name or out.name,
-        folder,
+        dataset,
         settings,
         rendering,
-        found.folder,
-        found.base,
+        model.folder,
+        model.base,
         tokenizer,
-        prepared,
+        rows,
         device,
-        load_prompt_encoding(found.folder, rendering.form),
+        load_prompt_encoding(model.folder, rendering.form),
     )
 
-    def make(task: TrainingJob, work: WorkDir) -> PreparedTrainer:
-        return PreparedTrainer(_trainer(task, work, trackers))
+    def prepare(job: TrainingJob, work: WorkDir) -> PreparedTrainer:
+        return PreparedTrainer(_create_trainer(job, work, trackers))
 
-    return run_training(task, make, options)
+    return run_training(job, prepare, options)
 
 
-def lora(settings: TrainingConfig) -> Any:
-    """The adapter's shape as peft's `LoraConfig`."""
+def lora_config(settings: TrainingConfig) -> Any:
+    """Return the adapter's settings as peft's `LoraConfig`."""
     from peft import LoraConfig
 
     return LoraConfig(
@@ -96,18 +102,18 @@ def lora(settings: TrainingConfig) -> Any:
     )
 
 
-def _trainer(task: TrainingJob, work: WorkDir, trackers: list[str]) -> Any:
+def _create_trainer(job: TrainingJob, work: WorkDir, trackers: list[str]) -> Any:
     from datasets import Dataset
     from peft import get_peft_model
     from transformers import set_seed
     from trl import SFTConfig, SFTTrainer
 
-    set_seed(task.settings.seed)  # the adapter begins from random numbers
-    model = load_model(task.base_folder, task.settings.dtype, task.device)
-    common = trainer_arguments(task.settings, work.state, task.device, trackers, task.name)
+    set_seed(job.settings.seed)  # the adapter is initialized from random numbers
+    model = load_model(job.base_folder, job.settings.dtype, job.device)
+    common = trainer_arguments(job.settings, work.state, job.device, trackers, job.name)
     return SFTTrainer(
-        model=get_peft_model(model, lora(task.settings)),
+        model=get_peft_model(model, lora_config(job.settings)),
         args=SFTConfig(**common, packing=False),
-        train_dataset=Dataset.from_list(list(task.prepared.rows)),  # labels say what is learned
-        processing_class=task.tokenizer,
+        train_dataset=Dataset.from_list(list(job.tokenized.rows)),  # the rows carry their labels
+        processing_class=job.tokenizer,
     )

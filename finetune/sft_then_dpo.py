@@ -1,4 +1,7 @@
-"""Both steps with one call: SFT into `OUT-sft`, then DPO from it into `OUT`; resumable between and within."""
+"""Both training steps in one call: SFT into `OUT-sft`, then DPO from it into `OUT`.
+
+An interrupted call resumes between the steps and within them.
+"""
 
 from __future__ import annotations
 
@@ -24,23 +27,26 @@ def train_two_step(
     name: str = "",
     options: TrainOptions | None = None,
 ) -> Checkpoint:
-    """Fine-tune in two steps; what is trained already is not trained again.
+    """Train SFT, then DPO; skip a step that is already done.
 
     Args:
-        settings: of both steps (the paper's are the same); `dpo_settings` where the second differs.
-        name: of the final checkpoint; the SFT step's has `-sft` after it.
+        settings: settings of both steps, as in the paper.
+        dpo_settings: settings of the DPO step if they differ.
+        name: name of the final checkpoint; that of the SFT step ends in `-sft`.
 
     Raises:
-        UserError: as `train_sft` and `train_dpo`; a dataset without pairs is refused before anything runs.
+        UserError: as `train_sft` and `train_dpo`; a training set without pairs is rejected before training.
     """
     settings = settings or TrainingConfig()
-    folder = read_dataset(data)
+    dataset = read_dataset(data)
     for stage in ("sft", "dpo"):
-        check_has_rows(folder, stage)
+        check_has_rows(dataset, stage)
     name = name or out.name
-    first = sft_output_dir(out)
-    train_sft(base, data, first, settings, revision=revision, form=form, name=f"{name}-sft", options=options)
-    return train_dpo(first, data, out, dpo_settings or settings, name=name, options=options)
+    sft_out = sft_output_dir(out)
+    train_sft(
+        base, data, sft_out, settings, revision=revision, form=form, name=f"{name}-sft", options=options
+    )
+    return train_dpo(sft_out, data, out, dpo_settings or settings, name=name, options=options)
 
 
 def train_seeds(
@@ -56,36 +62,34 @@ def train_seeds(
     name: str = "",
     options: TrainOptions | None = None,
 ) -> list[Checkpoint]:
-    """The same recipe once per seed, into `OUT-seed-N`: what a claim about a recipe needs.
+    """Train the same recipe once per seed, into `OUT-seed-N`, to measure the variation between seeds.
 
     Args:
-        name: of the recipe; its checkpoints are `NAME-seed-N`.
+        name: name of the recipe; its checkpoints are called `NAME-seed-N`.
     """
-    made = []
+    checkpoints = []
     for seed in seeds:
-        first = with_seed(settings or TrainingConfig(), seed)
-        second = with_seed(dpo_settings, seed) if dpo_settings else None
-        made.append(
+        checkpoints.append(
             train_two_step(
                 base,
                 data,
                 out.with_name(seed_name(out.name, seed)),
-                first,
-                dpo_settings=second,
+                with_seed(settings or TrainingConfig(), seed),
+                dpo_settings=with_seed(dpo_settings, seed) if dpo_settings else None,
                 revision=revision,
                 form=form,
                 name=seed_name(name, seed) if name else "",
                 options=options,
             )
         )
-    return made
+    return checkpoints
 
 
 def seed_name(name: str, seed: int) -> str:
-    """What one of several trainings of a recipe is called."""
+    """Return the name of one training of a recipe that is trained with several seeds."""
     return f"{name}-seed-{seed}"
 
 
 def sft_output_dir(out: Path) -> Path:
-    """Where the first step's checkpoint goes."""
+    """Return the folder of the SFT step's checkpoint."""
     return out.with_name(f"{out.name}-sft")

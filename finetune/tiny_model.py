@@ -1,12 +1,12 @@
-"""Tiny students, built on the spot from nothing: for the demo, for tests, for trying a recipe.
+"""Tiny base models with random weights, for the demo, for tests and for trying settings.
 
-Two kinds, each with a tokenizer of the real model's type, trained here on a page of plain text:
+There are two kinds, each with a tokenizer of the real model's type, trained here on a page of plain text:
 
-    llama      byte-level BPE with LLaMA-3's splitting, BOS put by the tokenizer
-    mistral    BPE over "▁" pieces with byte fallback, as Mistral's and LLaMA-2's, BOS likewise
+    llama      byte-level BPE with LLaMA-3's splitting; the tokenizer adds BOS
+    mistral    BPE over "▁" pieces with byte fallback, as in Mistral and LLaMA-2; the tokenizer adds BOS
 
-About half a million parameters of noise: a tiny student can be trained, served and merged like a real one
-and says nothing of worth. Deterministic: the same seed gives the same bytes.
+A tiny model has about half a million parameters. It can be trained, served and merged like a real one, but
+its responses are noise. The same seed gives the same bytes.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ SHAPE = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
 }
-# LLaMA 3's way of cutting text into words before merging, as its tokenizer.json states it.
+# LLaMA 3's pattern for splitting text into words before merging, from its tokenizer.json.
 LLAMA_3_SPLIT_PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-CHAT_TEMPLATES = {  # the shape of the families' own: BOS in the text, the end of sequence ends a turn
+CHAT_TEMPLATES = {  # structured like those of the real models: BOS in the text, end of sequence after a turn
     "llama": "{{ bos_token }}{% for m in messages %}<|start_header_id|>{{ m['role'] }}<|end_header_id|>\n\n"
     "{{ m['content'] | trim }}<|eot_id|>{% endfor %}"
     "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}",
@@ -54,22 +54,30 @@ CHAT_TEMPLATES = {  # the shape of the families' own: BOS in the text, the end o
 def build_tiny_model(
     folder: Path, kind: TokenizerKind = "llama", *, chat: bool = False, seed: int = 1
 ) -> Path:
-    """Write a tiny student's folder: config, safetensors weights, tokenizer.
+    """Write a tiny model's folder (config, safetensors weights, tokenizer) and return it.
 
     Args:
         folder: must not exist yet, or be empty.
-        chat: with a chat template, as an instruct model has.
+        chat: add a chat template, as instruct models have.
+        seed: seed of the random weights.
 
     Raises:
-        UserError: the folder holds something, the kind is unknown, or the libraries are missing.
+        UserError: the folder is not empty, the kind is unknown, or libraries are missing.
     """
     if kind not in KINDS:
         raise UserError(
-            "no such kind", where="--kind", found=repr(kind), remedy=f"Choose: {', '.join(KINDS)}."
+            "unknown kind of tiny model",
+            code="base-model.unknown-kind",
+            where="--kind",
+            found=repr(kind),
+            remedy=f"Choose one of: {', '.join(KINDS)}.",
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(
-            "there is something already", where=str(folder), remedy="Name a new folder with --out."
+            "output folder is not empty",
+            code="file.output-exists",
+            where=str(folder),
+            remedy="Pass a new folder with --out.",
         )
     require_training_libraries()
     import torch
@@ -77,45 +85,46 @@ def build_tiny_model(
     tokenizer = build_tokenizer(kind, chat=chat)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _model(kind, tokenizer)
+        model = _random_model(kind, tokenizer)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as work:
-        made = Path(work) / "model"
-        model.save_pretrained(made)
-        tokenizer.save_pretrained(made)
+        unfinished = Path(work) / "model"
+        model.save_pretrained(unfinished)
+        tokenizer.save_pretrained(unfinished)
         if folder.exists():
             folder.rmdir()
-        shutil.move(made, folder)
+        shutil.move(unfinished, folder)
     return folder
 
 
 def build_tokenizer(
     kind: TokenizerKind, *, chat: bool = False, legacy: bool = False
 ) -> PreTrainedTokenizerBase:
-    """A tokenizer of the real model's type with about `VOCABULARY` tokens.
+    """Return a tokenizer of the real model's type with about `VOCABULARY` tokens.
 
     Args:
-        legacy: Mistral-type only: the older form, which puts a space before any text it is given.
+        chat: add a chat template.
+        legacy: Mistral-type only: the older version, which puts a space before any text.
     """
     from transformers import PreTrainedTokenizerFast
 
-    made = _llama_tokenizer() if kind == "llama" else _mistral_tokenizer(legacy)
+    tokenizer_object = _llama_tokenizer() if kind == "llama" else _mistral_tokenizer(legacy)
     if kind == "llama":
         names = {"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>" if chat else "<|end_of_text|>"}
     else:
         names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
     options: dict[str, Any] = {"model_max_length": CONTEXT, "clean_up_tokenization_spaces": False}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, **names, **options)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer_object, **names, **options)
     if chat:
         tokenizer.chat_template = CHAT_TEMPLATES[kind]
     return tokenizer
 
 
 def corpus() -> list[str]:
-    """What the tokenizers are trained on: our own plain text and our own prompts, line by line."""
+    """Return the training text of the tokenizers as lines: a page of plain text and the prompts."""
     general = resources.files("finetune").joinpath("general.txt").read_text(encoding="utf-8")
-    said = [turn for prompt in Library() for turn in prompt.turns]
-    return [line for text in (general, *said) for line in text.split("\n") if line]
+    prompts = [turn for prompt in Library() for turn in prompt.turns]
+    return [line for text in (general, *prompts) for line in text.split("\n") if line]
 
 
 def _llama_tokenizer() -> Tokenizer:
@@ -144,7 +153,7 @@ def _llama_tokenizer() -> Tokenizer:
     )
     tokenizer.train_from_iterator(corpus(), trainer)
     tokenizer.post_processor = processors.Sequence(
-        [processors.ByteLevel(trim_offsets=False), _begins_with(tokenizer, "<|begin_of_text|>")]
+        [processors.ByteLevel(trim_offsets=False), _prepend_token(tokenizer, "<|begin_of_text|>")]
     )
     return tokenizer
 
@@ -174,11 +183,11 @@ def _mistral_tokenizer(legacy: bool) -> Tokenizer:
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
     tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in special])
-    tokenizer.post_processor = _begins_with(tokenizer, "<s>")
+    tokenizer.post_processor = _prepend_token(tokenizer, "<s>")
     return tokenizer
 
 
-def _begins_with(tokenizer: Tokenizer, token: str) -> Any:
+def _prepend_token(tokenizer: Tokenizer, token: str) -> Any:
     from tokenizers import processors
 
     return processors.TemplateProcessing(
@@ -188,7 +197,7 @@ def _begins_with(tokenizer: Tokenizer, token: str) -> Any:
     )
 
 
-def _model(kind: TokenizerKind, tokenizer: PreTrainedTokenizerBase) -> Any:
+def _random_model(kind: TokenizerKind, tokenizer: PreTrainedTokenizerBase) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
     common: dict[str, Any] = {

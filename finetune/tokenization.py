@@ -1,9 +1,11 @@
-"""Rows for one student: rendered in its form, turned into ids, checked, the unfit left out and counted.
+"""Tokenization of training rows for one student.
 
-The ids are made here, once, by `agents.student_prompt`, and handed to trl as they are: trl's own way of turning
-text into ids gives the same ones for plain rows, and for some chat templates a newline too many.
+Each row is rendered in the student's prompt style, converted to token ids and checked. Rows that do not fit
+are excluded and counted. The ids come from `agents.student_prompt`, which generation uses too, and trl
+receives them unchanged: trl's own tokenization gives the same ids for plain rows, but one newline more for
+some chat templates.
 
-Works with any tokenizer of that protocol; knows nothing of models and trainers.
+Any tokenizer with the protocol `Tokenizer` works; models and trainers are not involved.
 """
 
 from __future__ import annotations
@@ -15,43 +17,44 @@ from dataclasses import dataclass
 from agents.errors import Fault, UserError
 from agents.model_files.chat_template import Tokenizer
 from agents.student_prompt import Encoded, PromptFormat
-from finetune.dataset_reader import Example, Pair
+from finetune.dataset_reader import PreferencePair, SftExample
 
 TOO_LONG = "longer than the length"
 IDENTICAL_SIDES = "both sides are the same ids"
-IGNORE_INDEX = -100  # the label that every loss of torch's ignores
+IGNORE_INDEX = -100  # label that torch's cross-entropy loss ignores
 
 MAX_LISTED_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class LengthLimits:
-    """What rows a base can take.
+    """Limits of a base model on the length and the token ids of rows.
 
     Attributes:
-        max_length: tokens that the recipe allows.
-        context: tokens that the base was made for; 0 where that is not known.
-        words: rows of the base's embeddings: ids from there on have none; 0 where that is not known.
+        max_length: tokens that the training settings allow.
+        context: context length of the base model in tokens; 0 if unknown.
+        vocabulary_size: embedding rows of the base model; ids from there on have none; 0 if unknown.
     """
 
     max_length: int
     context: int = 0
-    words: int = 0
+    vocabulary_size: int = 0
 
     @property
     def longest(self) -> int:
-        """Tokens that a row may have."""
+        """Maximum tokens of a row."""
         return min(self.max_length, self.context or self.max_length)
 
     @property
     def too_long(self) -> str:
-        """Why a longer row is left out."""
+        """Reason recorded for a longer row."""
         if self.longest < self.max_length:
             return f"longer than the base's context of {self.context} tokens"
         return f"{TOO_LONG} of {self.max_length} tokens"
 
 
-_Row = tuple[dict[str, list[int]], int, int, tuple[str, ...]]  # the row, its tokens, those learned, faults
+# A row with its number of tokens, its number of tokens in the loss, and the reasons to exclude it.
+_Candidate = tuple[dict[str, list[int]], int, int, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,10 @@ class TokenizedRows:
 
     Attributes:
         rows: `{"input_ids", "labels"}`, or `{"prompt_ids", "chosen_ids", "rejected_ids"}` for pairs. Labels
-            are the completion's ids, and -100 where nothing is to be learned.
-        lengths: tokens of each row; of a pair, of its longer side. BOS and EOS counted.
-        completion_tokens: tokens of each row that count in the loss; of a pair, of both sides together.
-        left_out: rows that were not taken, by reason.
+            are the completion's ids, and -100 for tokens outside the loss.
+        lengths: tokens of each row, including BOS and EOS; of a pair, of its longer side.
+        completion_tokens: tokens of each row in the loss; of a pair, of both sides together.
+        left_out: number of excluded rows by reason.
     """
 
     rows: tuple[dict[str, list[int]], ...]
@@ -77,47 +80,57 @@ class TokenizedRows:
         return max(self.lengths, default=0)
 
     def describe(self) -> str:
-        """One line for the person who waits: `1,900 rows, 412,000 tokens, longest 377; left out: …`."""
-        left = ", ".join(f"{why} ({count})" for why, count in self.left_out.items()) or "nothing"
+        """Return a summary: `1,900 rows, 412,000 tokens, longest 377; excluded: none`."""
+        excluded = ", ".join(f"{reason} ({count})" for reason, count in self.left_out.items()) or "none"
         return (
-            f"{len(self.rows):,} rows, {sum(self.lengths):,} tokens, longest {self.longest}; left out: {left}"
+            f"{len(self.rows):,} rows, {sum(self.lengths):,} tokens, longest {self.longest}; "
+            f"excluded: {excluded}"
         )
 
 
 def tokenize_examples(
-    examples: Sequence[Example], tokenizer: Tokenizer, rendering: PromptFormat, room: LengthLimits | int
+    examples: Sequence[SftExample],
+    tokenizer: Tokenizer,
+    rendering: PromptFormat,
+    limits: LengthLimits | int,
 ) -> TokenizedRows:
-    """SFT rows for this student.
+    """Return SFT rows for this student.
 
     Args:
-        room: what rows the base can take; a number for a length alone.
+        limits: limits of the base model, or only a maximum length in tokens.
 
     Raises:
-        UserError: no row is left; the reasons are counted. Or a row has ids that the base has no row for.
+        UserError: no row is left, or rows contain ids without an embedding.
     """
 
-    def rows() -> Iterator[_Row]:
-        for one in examples:
-            (row,), faults = _encoded(one.turn, (one.response,), tokenizer, rendering)
+    def candidates() -> Iterator[_Candidate]:
+        for example in examples:
+            (row,), faults = _encode(example.turn, (example.response,), tokenizer, rendering)
             ids = [*row.prompt, *row.completion]
             labels = [IGNORE_INDEX] * len(row.prompt) + [*row.completion]
             yield {"input_ids": ids, "labels": labels}, len(ids), len(row.completion), faults
 
-    return _prepared(rows(), room if isinstance(room, LengthLimits) else LengthLimits(room), tokenizer)
+    return _collect_rows(candidates(), _to_limits(limits), tokenizer)
 
 
 def tokenize_pairs(
-    pairs: Sequence[Pair], tokenizer: Tokenizer, rendering: PromptFormat, room: LengthLimits
+    pairs: Sequence[PreferencePair], tokenizer: Tokenizer, rendering: PromptFormat, limits: LengthLimits | int
 ) -> TokenizedRows:
-    """DPO pairs for this student; a pair is left out where either side is unfit, or both are the same ids.
+    """Return DPO pairs for this student.
+
+    A pair is excluded if either side does not fit or both sides have the same ids.
+
+    Args:
+        limits: limits of the base model, or only a maximum length in tokens.
 
     Raises:
-        UserError: no pair is left; the reasons are counted. Or a pair has ids that the base has no row for.
+        UserError: no pair is left, or pairs contain ids without an embedding.
     """
 
-    def rows() -> Iterator[_Row]:
-        for one in pairs:
-            (chosen, rejected), faults = _encoded(one.turn, (one.chosen, one.rejected), tokenizer, rendering)
+    def candidates() -> Iterator[_Candidate]:
+        for pair in pairs:
+            responses = (pair.chosen, pair.rejected)
+            (chosen, rejected), faults = _encode(pair.turn, responses, tokenizer, rendering)
             row = {
                 "prompt_ids": [*chosen.prompt],
                 "chosen_ids": [*chosen.completion],
@@ -125,68 +138,83 @@ def tokenize_pairs(
             }
             if chosen.completion == rejected.completion:
                 faults = (*faults, IDENTICAL_SIDES)
-            said = (len(chosen.completion), len(rejected.completion))
-            yield row, len(chosen.prompt) + max(said), sum(said), faults
+            counts = (len(chosen.completion), len(rejected.completion))
+            yield row, len(chosen.prompt) + max(counts), sum(counts), faults
 
-    return _prepared(rows(), room if isinstance(room, LengthLimits) else LengthLimits(room), tokenizer)
+    return _collect_rows(candidates(), _to_limits(limits), tokenizer)
 
 
-def _encoded(
+def _to_limits(limits: LengthLimits | int) -> LengthLimits:
+    return limits if isinstance(limits, LengthLimits) else LengthLimits(limits)
+
+
+def _encode(
     turn: str, responses: tuple[str, ...], tokenizer: Tokenizer, rendering: PromptFormat
 ) -> tuple[tuple[Encoded, ...], tuple[str, ...]]:
     rows = tuple(rendering.encode(turn, response, tokenizer) for response in responses)
-    return rows, tuple(fault for one in responses for fault in rendering.faults(turn, one, tokenizer))
+    faults = (fault for response in responses for fault in rendering.faults(turn, response, tokenizer))
+    return rows, tuple(faults)
 
 
-def _prepared(made: Iterable[_Row], room: LengthLimits, tokenizer: Tokenizer) -> TokenizedRows:
-    rows, lengths, counted = [], [], []
-    left_out: Counter[str] = Counter()
-    beyond: Counter[int] = Counter()
-    for row, length, said, faults in made:
+def _collect_rows(
+    candidates: Iterable[_Candidate], limits: LengthLimits, tokenizer: Tokenizer
+) -> TokenizedRows:
+    rows, lengths, loss_tokens = [], [], []
+    excluded: Counter[str] = Counter()
+    without_embedding: Counter[int] = Counter()
+    size = limits.vocabulary_size
+    for row, length, loss_count, faults in candidates:
         if faults:
-            left_out[faults[0]] += 1
-        elif length > room.longest:
-            left_out[room.too_long] += 1
+            excluded[faults[0]] += 1
+        elif length > limits.longest:
+            excluded[limits.too_long] += 1
         else:
             rows.append(row)
             lengths.append(length)
-            counted.append(said)
-            beyond.update({one for ids in row.values() for one in ids if room.words and one >= room.words})
-    if beyond:
-        raise _without_rows(beyond, room, tokenizer)
+            loss_tokens.append(loss_count)
+            without_embedding.update(
+                {token_id for ids in row.values() for token_id in ids if size and token_id >= size}
+            )
+    if without_embedding:
+        raise _missing_embeddings_error(without_embedding, limits, tokenizer)
     if not rows:
         raise UserError(
             "no row is left to train on",
-            found=f"{sum(left_out.values())} rows left out",
-            remedy=_remedy(left_out, room),
-            faults=[Fault(why, found=f"{count} rows") for why, count in left_out.items()],
+            code="training-set.no-usable-rows",
+            found=f"{sum(excluded.values())} rows excluded",
+            remedy=_suggest_remedy(excluded, limits),
+            faults=[Fault(reason, found=f"{count} rows") for reason, count in excluded.items()],
         )
-    return TokenizedRows(tuple(rows), tuple(lengths), tuple(counted), dict(left_out))
+    return TokenizedRows(tuple(rows), tuple(lengths), tuple(loss_tokens), dict(excluded))
 
 
-def _remedy(left_out: Counter[str], room: LengthLimits) -> str:
-    """What helps against the commonest reason."""
-    ((reason, _),) = left_out.most_common(1)
-    if reason != room.too_long:
+def _suggest_remedy(excluded: Counter[str], limits: LengthLimits) -> str:
+    """Return the remedy for the most common reason."""
+    ((reason, _),) = excluded.most_common(1)
+    if reason != limits.too_long:
         return (
-            "Where every row has this fault, it is the base's tokenizer's: its post-processor must put one "
-            "beginning of sequence and nothing after a text. Else look at: empathy data inspect."
+            "If every row has this fault, correct the base model's tokenizer: its post-processor must add "
+            "one beginning-of-sequence token and nothing after a text. Otherwise run: empathy data inspect."
         )
-    if room.longest < room.max_length:
-        return "Take a base with a longer context, or shorter rows."
-    return "Raise --max-length, or look at the dataset with: empathy data inspect."
+    if limits.longest < limits.max_length:
+        return "Use a base model with a longer context, or shorter rows."
+    return "Raise --max-length, or check the training set with: empathy data inspect."
 
 
-def _without_rows(beyond: Counter[int], room: LengthLimits, tokenizer: Tokenizer) -> UserError:
-    """Tokens that were added to a tokenizer and not to the model under it."""
-    words = [
-        f"{tokenizer.decode([one])!r} (id {one}, {count} rows)"
-        for one, count in beyond.most_common(MAX_LISTED_TOKENS)
+def _missing_embeddings_error(
+    without_embedding: Counter[int], limits: LengthLimits, tokenizer: Tokenizer
+) -> UserError:
+    """Return the error for tokens that were added to a tokenizer but not to its model."""
+    listed = [
+        f"{tokenizer.decode([token_id])!r} (id {token_id}, {count} rows)"
+        for token_id, count in without_embedding.most_common(MAX_LISTED_TOKENS)
     ]
-    more = f" and {len(beyond) - MAX_LISTED_TOKENS} more" if len(beyond) > MAX_LISTED_TOKENS else ""
+    rest = len(without_embedding) - MAX_LISTED_TOKENS
+    more = f" and {rest} more" if rest > 0 else ""
     return UserError(
-        "rows hold tokens that the base has no embedding for",
+        "rows contain tokens that the base model has no embedding for",
+        code="tokenizer.missing-embeddings",
         where="--base",
-        found=f"{', '.join(words)}{more}; the base has {room.words} rows",
-        remedy="Resize the base's embeddings to its tokenizer (and train them), or use its own tokenizer.",
+        found=f"{', '.join(listed)}{more}; the base model has {limits.vocabulary_size} embeddings",
+        remedy="Resize and train the base model's embeddings, or use the tokenizer it was trained with.",
     )

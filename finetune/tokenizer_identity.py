@@ -1,4 +1,8 @@
-"""How a base on this machine is asked, by content: from its tokenizer; and whether a student was so, too."""
+"""Identity of a local base model's tokenizer and chat template, and checks that rely on it.
+
+A student must be prompted exactly as it was trained. The content id computed here changes when the tokenizer,
+the chat template or the end-of-sequence ids of the base model change.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +37,12 @@ FILES = (
 
 @dataclass(frozen=True, slots=True)
 class PromptEncoding:
-    """How a base is asked in one form.
+    """Encoding of prompts by one base model's tokenizer, in one prompt style.
 
     Attributes:
-        id: content id of tokenizer and template (`agents.model_files.tokenizer_identity`); "" where it cannot be known here.
-        eos_token_ids: ids that end an answer.
-        options: what the chat template is told beside the conversation; {} in plain form.
+        id: content id of tokenizer and template (`agents.model_files.tokenizer_identity`); "" if unknown.
+        eos_token_ids: token ids that end a response.
+        options: arguments passed to the chat template besides the conversation; () in plain style.
     """
 
     id: str = ""
@@ -46,52 +50,54 @@ class PromptEncoding:
     options: tuple[tuple[str, Any], ...] = ()
 
     def template_kwargs(self) -> dict[str, Any]:
-        """The options by name."""
+        """Return the chat template's arguments by name."""
         return dict(self.options)
 
 
 def load_prompt_encoding(folder: Path, form: PromptStyle) -> PromptEncoding:
-    """How the base in `folder` is asked in this form.
+    """Return how the base model in `folder` encodes prompts in this style.
 
-    Where transformers is not installed, or the folder holds no tokenizer that it could load, this is not
-    known: no engine in this environment could ask it either.
+    The result is empty if transformers is not installed or the folder holds no tokenizer. No engine in this
+    environment could prompt the model in that case.
 
     Raises:
-        UserError: the form is chat and the template cannot be used.
+        UserError: the style is chat and the template cannot be used.
     """
     if find_spec("transformers") is None or not _has_tokenizer(folder):
         return PromptEncoding()
-    return _asking_of(folder.resolve(), form, _stamps(folder))
+    return _cached_prompt_encoding(folder.resolve(), form, _file_stamps(folder))
 
 
 def check_prompt_encoding(checkpoint: Checkpoint, folder: Path) -> None:
-    """Make sure that a student would be asked as it was trained.
+    """Check that a student would be prompted as it was trained.
 
-    Of a checkpoint that does not record how, its own copy of the tokenizer is taken.
+    A checkpoint that does not record the id is compared by the copy of the tokenizer in its folder.
 
     Raises:
-        UserError: the base's tokenizer or template is another one by now.
+        UserError: the tokenizer or template of the base model in `folder` differs.
     """
-    here = load_prompt_encoding(folder, checkpoint.form).id
+    current = load_prompt_encoding(folder, checkpoint.form).id
     recorded = (
         str(checkpoint.record.get("asking", "")) or load_prompt_encoding(checkpoint.path, checkpoint.form).id
     )
-    if here and recorded and here != recorded:
+    if current and recorded and current != recorded:
         raise UserError(
-            "the base's tokenizer or template is not the one that the student was trained with",
+            "the base model's tokenizer or chat template differs from the one used in training",
+            code="tokenizer.changed",
             where=f"{checkpoint.path} on {folder}",
-            found=f"{here}; trained with {recorded}",
-            remedy="Name the base as it was with --base (the weights are the same), or train it again.",
+            found=f"{current}; trained with {recorded}",
+            remedy="Pass the original base model with --base, or train the student again.",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class PromptProblems:
-    """Questions that a base cannot be asked as they are meant.
+    """Prompts that a base model cannot represent faithfully.
 
     Attributes:
-        missing_embeddings: tokens that it has no embedding for → how many questions hold them.
-        control_tokens: marks of its own that a dialogue holds as words → how many questions hold them.
+        missing_embeddings: tokens without an embedding row, with the number of prompts that contain them.
+        control_tokens: control tokens that occur as plain words in a dialogue, with the number of prompts
+            that contain them.
     """
 
     missing_embeddings: Mapping[str, int]
@@ -99,38 +105,40 @@ class PromptProblems:
 
 
 def find_prompt_problems(folder: Path, rendering: PromptFormat, turns: Sequence[str]) -> PromptProblems:
-    """What of these turns the base in `folder` cannot be asked as it is meant; nothing where it is not known.
+    """Return the problems of prompting the base model in `folder` with these turns.
+
+    The result is empty if the tokenizer is not available.
 
     Raises:
-        UserError: the form is chat and the template cannot be used.
+        UserError: the style is chat and the template cannot be used.
     """
     if find_spec("transformers") is None or not _has_tokenizer(folder):
         return PromptProblems({}, {})
-    tokenizer, words = _tokenizer(folder.resolve(), _stamps(folder)), embedding_rows(layers_of(folder))
-    beyond: Counter[str] = Counter()
+    tokenizer = _cached_tokenizer(folder.resolve(), _file_stamps(folder))
+    vocabulary_size = embedding_rows(layers_of(folder))
+    missing: Counter[str] = Counter()
     control: Counter[str] = Counter()
     for turn in turns:
         control.update(rendering.control_tokens(turn, tokenizer))
-        ids = {one for one in rendering.prompt_ids(turn, tokenizer) if words and one >= words}
-        beyond.update(str(tokenizer.decode([one])) for one in ids)
-    return PromptProblems(beyond, control)
+        prompt_ids = rendering.prompt_ids(turn, tokenizer)
+        beyond = {token_id for token_id in prompt_ids if vocabulary_size and token_id >= vocabulary_size}
+        missing.update(str(tokenizer.decode([token_id])) for token_id in beyond)
+    return PromptProblems(missing, control)
 
 
 @lru_cache(maxsize=8)
-def _tokenizer(folder: Path, stamps: tuple[Any, ...]) -> Any:
+def _cached_tokenizer(folder: Path, stamps: tuple[Any, ...]) -> Any:
     return load_tokenizer(folder)
 
 
 @lru_cache(maxsize=64)
-def _asking_of(folder: Path, form: PromptStyle, stamps: tuple[Any, ...]) -> PromptEncoding:
-    tokenizer = _tokenizer(folder, stamps)
-    generation, config = (
-        load_json_object(folder / "generation_config.json"),
-        load_json_object(folder / CONFIG),
-    )
+def _cached_prompt_encoding(folder: Path, form: PromptStyle, stamps: tuple[Any, ...]) -> PromptEncoding:
+    tokenizer = _cached_tokenizer(folder, stamps)
+    generation = load_json_object(folder / "generation_config.json")
+    config = load_json_object(folder / CONFIG)
     options = template_options(tokenizer) if form is PromptStyle.CHAT else {}
-    ends = end_token_ids(tokenizer, generation, config)
-    return PromptEncoding(tokenizer_identity(tokenizer, form), ends, tuple(sorted(options.items())))
+    eos_ids = end_token_ids(tokenizer, generation, config)
+    return PromptEncoding(tokenizer_identity(tokenizer, form), eos_ids, tuple(sorted(options.items())))
 
 
 def _has_tokenizer(folder: Path) -> bool:
@@ -139,7 +147,7 @@ def _has_tokenizer(folder: Path) -> bool:
     return any((folder / name).is_file() for name in ("tokenizer.model", "vocab.json"))
 
 
-def _stamps(folder: Path) -> tuple[Any, ...]:
-    """What changes when a file does."""
+def _file_stamps(folder: Path) -> tuple[Any, ...]:
+    """Return name, size and modification time of each relevant file, as a cache key."""
     files = [folder / name for name in FILES if (folder / name).is_file()]
     return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)

@@ -1,7 +1,7 @@
-"""What SFT and DPO share while they run: the trainer's arguments, steps watched and written, errors in words.
+"""Common parts of the SFT and DPO trainers: arguments, step callbacks, resuming and error translation.
 
-Every optimiser step is a line of metrics.jsonl and a `TrainingStep` for whoever watches. A loss or gradient that is
-not a number ends the training before anything is saved over the last good state.
+Every optimizer step is a line of metrics.jsonl and a `TrainingStep` for the callback. A loss or gradient that
+is not finite ends the training before it overwrites the last good save.
 """
 
 from __future__ import annotations
@@ -23,20 +23,25 @@ from finetune.config import TrainingConfig
 from finetune.metrics import format_metrics_line, read_metrics
 from finetune.work_dir import WorkDir, mark_complete, save_step
 
-PROJECT = "empathy-harness"  # in trackers
+PROJECT = "empathy-harness"  # project name in experiment trackers
 REFERENCE = "ref"  # trl's name for DPO's frozen copy of the adapter
-MIN_FREE_BYTES = 2**20  # with less, whatever failed has failed for that
+MIN_FREE_BYTES = 2**20  # an error with less free space is attributed to the full disk
 StepCallback = Callable[["TrainingStep"], None]
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingStep:
-    """One optimiser step as it ended.
+    """Metrics of one finished optimizer step.
 
     Attributes:
-        step, steps: this one, from 1, of how many.
-        loss: mean over the effective batch.  tokens: seen since this process began to train.
-        seconds: since then.  margin: mean of chosen minus rejected reward, of DPO alone.
+        stage: "sft" or "dpo".
+        step: number of the step, from 1.
+        steps: number of steps of the whole training.
+        loss: mean loss over the effective batch.
+        tokens: tokens processed since this process began to train.
+        seconds: seconds since this process began to train.
+        steps_this_run: steps since this process began to train.
+        margin: mean of chosen minus rejected reward; None for SFT.
     """
 
     stage: str
@@ -50,22 +55,24 @@ class TrainingStep:
 
     @property
     def tokens_per_second(self) -> float:
-        """Of this process, padding not counted."""
+        """Throughput of this process, without padding."""
         return self.tokens / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def seconds_left(self) -> float:
-        """At the mean pace of this process."""
+        """Estimated remaining seconds at the mean pace of this process."""
         return (self.steps - self.step) * self.seconds / max(self.steps_this_run, 1)
 
 
 def trainer_arguments(
     settings: TrainingConfig, state: Path, device: str, report_to: Sequence[str], name: str
 ) -> dict[str, Any]:
-    """The arguments that SFTConfig and DPOConfig share: all that matters is said, no default relied on.
+    """Return the common arguments of SFTConfig and DPOConfig; none that matters is left to its default.
 
     Args:
-        name: of the run in trackers.
+        state: folder of the trainer's saves.
+        report_to: names of experiment trackers.
+        name: name of the run in trackers.
     """
     return {
         "output_dir": str(state),
@@ -87,10 +94,10 @@ def trainer_arguments(
         "use_cpu": device == "cpu",
         "dataloader_pin_memory": device != "cpu",
         "gradient_checkpointing": settings.activation_checkpointing,
-        "max_length": None,  # rows that are too long were left out and counted: nothing is cut
+        "max_length": None,  # rows that are too long were excluded before; nothing is truncated
         "logging_strategy": "steps",
         "logging_steps": 1,
-        "logging_nan_inf_filter": False,  # the filter would show the last good loss in place of a NaN
+        "logging_nan_inf_filter": False,  # the filter would show the last good loss instead of a NaN
         "save_strategy": "steps",
         "save_steps": settings.save_steps,
         "save_total_limit": 2,
@@ -101,114 +108,122 @@ def trainer_arguments(
 
 @contextmanager
 def tracker_environment(work: WorkDir) -> Iterator[None]:
-    """Trackers write where it lasts: TensorBoard into the work folder; what they print goes to stderr."""
-    wanted = {"TENSORBOARD_LOGGING_DIR": str(work.tensorboard), "WANDB_PROJECT": PROJECT}
-    ours = {name: value for name, value in wanted.items() if name not in os.environ}
-    os.environ.update(ours)
+    """Let TensorBoard write into the work folder, and redirect the trackers' output to stderr."""
+    variables = {"TENSORBOARD_LOGGING_DIR": str(work.tensorboard), "WANDB_PROJECT": PROJECT}
+    added = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(added)
     try:
-        with redirect_stdout(sys.stderr):  # stdout belongs to results
+        with redirect_stdout(sys.stderr):  # stdout is reserved for results
             yield
     finally:
-        for name in ours:
+        for name in added:
             os.environ.pop(name, None)
 
 
-def run_trainer(trainer: Any, work: WorkDir, stage: str, steps: int, watch: StepCallback | None) -> None:
-    """Train to the end, from the last whole save where there is one.
+def run_trainer(trainer: Any, work: WorkDir, stage: str, steps: int, on_step: StepCallback | None) -> None:
+    """Train to the end, from the last complete save if there is one.
 
     Args:
-        steps: of the whole training.
+        stage: "sft" or "dpo".
+        steps: number of steps of the whole training.
+        on_step: called after every optimizer step.
 
     Raises:
-        UserError: a loss is not a number.
+        UserError: a loss or gradient norm is not finite.
     """
     from transformers import PrinterCallback, TrainerState
 
     save = work.last_save()
     if save is not None and save_step(save) >= steps:
-        # Killed after the last step. Asked to resume from here, transformers 5.19 would make one step more.
+        # Interrupted after the last step. transformers 5.19 would make one step more when resuming from here.
         trainer.model.load_adapter(str(save), "default", is_trainable=True)
         trainer.state = TrainerState.load_from_json(str(save / "trainer_state.json"))
         return
-    trainer.remove_callback(PrinterCallback)  # it prints to stdout, which belongs to results
-    trainer.add_callback(_callback(work, stage, watch))
+    trainer.remove_callback(PrinterCallback)  # it prints to stdout, which is reserved for results
+    trainer.add_callback(_create_callback(work, stage, on_step))
     trainer.train(resume_from_checkpoint=str(save) if save else None)
 
 
 @contextmanager
-def translate_errors(settings: TrainingConfig, work: WorkDir, tell: Callable[[str], None]) -> Iterator[None]:
-    """Turn the two ways in which a machine runs out into words; the last save stays.
+def translate_errors(
+    settings: TrainingConfig, work: WorkDir, on_message: Callable[[str], None]
+) -> Iterator[None]:
+    """Translate a full GPU memory or a full disk into a `UserError`; the last save is kept.
 
     Args:
-        tell: is told from where an interrupted training would go on.
+        on_message: receives the step that an interrupted training would resume from.
 
     Raises:
-        UserError: out of memory on the card, or no space left on the disk.
+        UserError: the GPU's memory or the disk is full.
     """
     try:
         yield
     except KeyboardInterrupt:
         save = work.last_save()
-        tell(
-            f"stopped; the same command goes on from {f'step {save_step(save)}' if save else 'the beginning'}"
-        )
+        start = f"step {save_step(save)}" if save else "the beginning"
+        on_message(f"interrupted; the same command resumes from {start}")
         raise
     except Exception as error:
         if _is_out_of_memory(error):
-            ways = memory_saving_options(settings)
+            options = memory_saving_options(settings)
             raise UserError(
-                "the card's memory is full",
+                "GPU memory is full",
+                code="hardware.out-of-memory",
                 found=str(error).split("\n", 1)[0][:200],
-                remedy=f"Turn on: {'; '.join(ways)}. See: empathy train plan.",
+                remedy=f"Use {'; '.join(options)}. For estimates run: empathy train plan.",
             ) from error
         if not isinstance(error, EmpathyError) and _is_disk_full(error, work.partial):
             raise UserError(
-                "the disk is full",
+                "disk is full",
+                code="file.disk-full",
                 where=str(work.partial),
                 found=str(error)[:200],
-                remedy="Make room and run the same command: it goes on from the last whole save.",
+                remedy="Free some space and run the same command: it resumes from the last complete save.",
             ) from error
         raise
 
 
 def memory_saving_options(settings: TrainingConfig) -> list[str]:
-    """What is not turned on yet and would save memory, the cheapest first; the effective batch stays."""
-    ways = []
+    """Return options that would save memory and are not in use, least costly first.
+
+    None of them changes the effective batch.
+    """
+    options = []
     if not settings.activation_checkpointing:
-        ways.append("--activation-checkpointing")
+        options.append("--activation-checkpointing")
     if not settings.precompute_reference:
-        ways.append("--precompute-reference (DPO)")
+        options.append("--precompute-reference (DPO)")
     if settings.rows_per_pass > 1:
-        ways.append(f"--micro-batch 1 (the effective batch stays {settings.effective_batch})")
-    ways.append(f"--max-length below {settings.max_length} (longer rows are left out and counted)")
-    return ways
+        options.append(f"--micro-batch 1 (the effective batch stays {settings.effective_batch})")
+    options.append(f"--max-length below {settings.max_length} (longer rows are excluded and counted)")
+    return options
 
 
-def _callback(work: WorkDir, stage: str, watch: StepCallback | None) -> Any:
+def _create_callback(work: WorkDir, stage: str, on_step: StepCallback | None) -> Any:
     from transformers import TrainerCallback
 
-    class Watching(TrainerCallback):  # type: ignore[misc,unused-ignore]  # untyped without transformers
+    class MetricsCallback(TrainerCallback):  # type: ignore[misc,unused-ignore]  # untyped without transformers
         def __init__(self) -> None:
-            self.began = time.monotonic()
-            self.first = 0
+            self.started_at = time.monotonic()
+            self.first_step = 0
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             kept = [row for row in read_metrics(work.metrics) if row["step"] <= state.global_step]
             work.metrics.write_text("".join(format_metrics_line(row) for row in kept), encoding="utf-8")
-            self.began, self.first = time.monotonic(), state.global_step
+            self.started_at, self.first_step = time.monotonic(), state.global_step
 
         def on_log(
             self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
         ) -> None:
             if not logs or "loss" not in logs:
                 return
-            _refuse_nan(logs, state.global_step, work)
-            seconds = time.monotonic() - self.began
+            _check_finite(logs, state.global_step, work)
+            seconds = time.monotonic() - self.started_at
             row = {"stage": stage, "step": state.global_step, **logs, "seconds": round(seconds, 3)}
             with work.metrics.open("a", encoding="utf-8") as file:
                 file.write(format_metrics_line(row))
-            if watch is not None:
-                watch(
+            if on_step is not None:
+                on_step(
                     TrainingStep(
                         stage,
                         state.global_step,
@@ -216,7 +231,7 @@ def _callback(work: WorkDir, stage: str, watch: StepCallback | None) -> Any:
                         float(logs["loss"]),
                         int(logs.get("num_tokens", 0)),
                         seconds,
-                        state.global_step - self.first,
+                        state.global_step - self.first_step,
                         logs.get("rewards/margins"),
                     )
                 )
@@ -224,24 +239,25 @@ def _callback(work: WorkDir, stage: str, watch: StepCallback | None) -> Any:
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             save = work.state / f"checkpoint-{state.global_step}"
             if save.is_dir():
-                # DPO's frozen reference is made anew from the parent. Left here, transformers 5.19 would
-                # load it alone when it resumes and begin again from the parent's weights without a word.
+                # DPO's frozen reference is recreated from the parent. If it stayed here, transformers 5.19
+                # would load only the reference when resuming and silently restart from the parent's weights.
                 shutil.rmtree(save / REFERENCE, ignore_errors=True)
                 mark_complete(save)
 
-    return Watching()
+    return MetricsCallback()
 
 
-def _refuse_nan(logs: dict[str, Any], step: int, work: WorkDir) -> None:
-    wrong = [name for name in ("loss", "grad_norm") if not math.isfinite(float(logs.get(name, 0.0)))]
-    if wrong:
+def _check_finite(logs: dict[str, Any], step: int, work: WorkDir) -> None:
+    invalid = [name for name in ("loss", "grad_norm") if not math.isfinite(float(logs.get(name, 0.0)))]
+    if invalid:
         save = work.last_save()
         kept = f"the save of step {save_step(save)} is kept" if save else "nothing was saved yet"
         raise UserError(
-            f"the {' and the '.join(wrong)} of step {step} is not a number",
+            f"{' and '.join(invalid)} of step {step} is not finite",
+            code="training.non-finite-loss",
             where=str(work.partial),
             found=kept,
-            remedy="Lower --learning-rate, or train with --dtype bf16 or fp32; then --restart.",
+            remedy="Lower --learning-rate, or train with --dtype bf16 or fp32, and pass --restart.",
         )
 
 
@@ -252,15 +268,15 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _is_disk_full(error: BaseException, folder: Path) -> bool:
-    """Python, safetensors and torch each have their own words for it; torch's name no cause at all."""
+    """Return whether an error of Python, safetensors or torch (which names no cause) means a full disk."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return True
-    told = str(error).lower()
-    words = (
+    message = str(error).lower()
+    signs = (
         "no space left",
         "file too large",
         "quota exceeded",
         "unexpected pos",
         "pytorchstreamwriter failed",
     )
-    return any(word in told for word in words) or shutil.disk_usage(folder).free < MIN_FREE_BYTES
+    return any(sign in message for sign in signs) or shutil.disk_usage(folder).free < MIN_FREE_BYTES

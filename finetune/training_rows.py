@@ -1,12 +1,11 @@
-"""Training rows: from membership and responses to SFT examples and DPO pairs. Pure.
+"""Training rows: SFT examples and DPO pairs, built from a dialogue selection and responses.
 
-One dialogue of the written sample under over-human, its human response rated 3, gives two SFT rows:
+With method over-human, a dialogue whose human response is rated 3 gives two SFT rows:
 
     sample:001_conv:001 | human    | "Oh that one hurts. I had a year like that …"
     sample:001_conv:001 | improved | "That silence can weigh so much …"
 
-What cannot be trained on is left out row by row and counted with its reason, never dropped silently. Knows
-nothing of files, tokenizers or how a response came to be.
+A row that cannot be trained on is excluded and counted with its reason. The functions are pure.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from agents.errors import UserError
 from agents.types import Dialogue, Fidelity
 from finetune.dialogue_selection import DialogueSelection, DpoEntry, SftEntry
 
-WORD_LIMIT = 97  # of the improvement prompts (section 5.2); counted here, enforced nowhere
+WORD_LIMIT = 97  # stated in the improvement prompts (section 5.2); counted here, never enforced
 
 MISSING = "no response"
 EMPTY = "empty text"
@@ -30,14 +29,14 @@ DUPLICATE = "exact duplicate"
 
 @dataclass(frozen=True, slots=True)
 class UnusableResponse:
-    """A response that may not train: why, in a few words ("refused", "another language", …)."""
+    """Response that must not be trained on, with a short reason ("refused", "another language", …)."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class SftRow:
-    """One example: to this dialogue, say this. `role` as in `membership`."""
+    """SFT example: the text to learn for a dialogue; `role` as in `dialogue_selection`."""
 
     dialogue: str
     role: str
@@ -46,7 +45,7 @@ class SftRow:
 
 @dataclass(frozen=True, slots=True)
 class DpoRow:
-    """One contrast: to this dialogue, `chosen` rather than `rejected`; the two differ."""
+    """DPO pair: two different texts for a dialogue, of which `chosen` is preferred."""
 
     dialogue: str
     chosen_role: str
@@ -57,7 +56,7 @@ class DpoRow:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A row that was left out: from which stage, of which dialogue and role, and why."""
+    """Excluded row: its stage, dialogue, role and the reason."""
 
     stage: Literal["sft", "dpo"]
     dialogue: str
@@ -67,81 +66,85 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """All rows of a dataset, in the order of its membership."""
+    """All rows of a training set, in the order of the dialogue selection."""
 
     sft: tuple[SftRow, ...]
     dpo: tuple[DpoRow, ...]
     excluded: tuple[Exclusion, ...]
 
     def dialogues(self) -> set[str]:
-        """Ids of all dialogues that have a row."""
+        """Return the ids of all dialogues that have a row."""
         return {row.dialogue for row in self.sft} | {pair.dialogue for pair in self.dpo}
 
     def count_excluded_by_reason(self) -> dict[str, int]:
-        """`{"sft: refused": 3, …}`, sorted; what the manifest says."""
-        counted = Counter(f"{one.stage}: {one.reason}" for one in self.excluded)
-        return dict(sorted(counted.items()))
+        """Return `{"sft: refused": 3, …}`, sorted by key, as the manifest holds it."""
+        counts = Counter(f"{exclusion.stage}: {exclusion.reason}" for exclusion in self.excluded)
+        return dict(sorted(counts.items()))
 
     def count_over_word_limit(self) -> int:
-        """How many texts to be imitated (SFT rows, chosen responses) have more than 97 words."""
+        """Return how many texts to imitate (SFT rows, chosen responses) have more than 97 words."""
         texts = [row.text for row in self.sft] + [row.chosen for row in self.dpo]
         return sum(len(text.split()) > WORD_LIMIT for text in texts)
 
 
 def build_rows(
-    membership: DialogueSelection,
+    selection: DialogueSelection,
     dialogues: Mapping[str, Dialogue],
     responses: Mapping[tuple[str, str], str | UnusableResponse],
     fidelity: Fidelity = Fidelity.PAPER,
 ) -> TrainingRows:
-    """The rows of a dataset.
+    """Build the rows of a training set.
+
+    In fidelity `ours`, a row equal in dialogue and text to an earlier one is excluded and counted, and
+    likewise a pair. `paper` and `released` keep duplicates (`combined` repeats human responses).
 
     Args:
-        dialogues: by the dataset's own id.
-        responses: text by (dialogue id, role), or why it may not be used. White space around a text is
-            taken away; a missing one is counted as `no response`.
-
-    In fidelity `ours` an SFT row equal in dialogue and text to an earlier one is dropped and counted, and
-    likewise a pair; `paper` and `released` keep them (`combined` repeats human responses).
+        selection: the dialogues to train on.
+        dialogues: dialogues by id.
+        responses: text by (dialogue id, role), or the reason why it must not be used. Surrounding white
+            space is removed; a missing response is counted as `no response`.
 
     Raises:
-        UserError: a dialogue that the membership names is not there.
+        UserError: a selected dialogue is not in `dialogues`.
     """
-    named = dict.fromkeys(
-        [entry.dialogue for entry in membership.sft] + [entry.dialogue for entry in membership.dpo]
+    selected = dict.fromkeys(
+        [entry.dialogue for entry in selection.sft] + [entry.dialogue for entry in selection.dpo]
     )
-    unknown = [dialogue for dialogue in named if dialogue not in dialogues]
+    unknown = [dialogue for dialogue in selected if dialogue not in dialogues]
     if unknown:
-        found = ", ".join(unknown[:3])
-        raise UserError(f"{len(unknown)} dialogues of the membership are not in the dataset", found=found)
-    build = _Building(responses, once=fidelity is Fidelity.OURS)
-    for example in membership.sft:
-        build.examples(example)
-    for pair in membership.dpo:
-        build.pair(pair)
-    return TrainingRows(tuple(build.sft), tuple(build.dpo), tuple(build.excluded))
+        raise UserError(
+            "selected dialogues are not in the dataset",
+            code="dialogue.unknown",
+            found=f"{len(unknown)}: {', '.join(unknown[:3])}",
+        )
+    builder = _RowBuilder(responses, unique=fidelity is Fidelity.OURS)
+    for example in selection.sft:
+        builder.add_examples(example)
+    for pair in selection.dpo:
+        builder.add_pair(pair)
+    return TrainingRows(tuple(builder.sft), tuple(builder.dpo), tuple(builder.excluded))
 
 
-class _Building:
-    def __init__(self, responses: Mapping[tuple[str, str], str | UnusableResponse], *, once: bool) -> None:
+class _RowBuilder:
+    def __init__(self, responses: Mapping[tuple[str, str], str | UnusableResponse], *, unique: bool) -> None:
         self._responses = responses
-        self._once = once
+        self._unique = unique
         self._seen: set[tuple[str, ...]] = set()
         self.sft: list[SftRow] = []
         self.dpo: list[DpoRow] = []
         self.excluded: list[Exclusion] = []
 
-    def examples(self, entry: SftEntry) -> None:
+    def add_examples(self, entry: SftEntry) -> None:
         for role in entry.responses:
             text = self._text(entry.dialogue, role)
             if isinstance(text, UnusableResponse):
                 self.excluded.append(Exclusion("sft", entry.dialogue, role, text.reason))
-            elif self._again("sft", entry.dialogue, text):
+            elif self._is_duplicate("sft", entry.dialogue, text):
                 self.excluded.append(Exclusion("sft", entry.dialogue, role, DUPLICATE))
             else:
                 self.sft.append(SftRow(entry.dialogue, role, text))
 
-    def pair(self, entry: DpoEntry) -> None:
+    def add_pair(self, entry: DpoEntry) -> None:
         chosen = self._text(entry.dialogue, entry.chosen)
         rejected = self._text(entry.dialogue, entry.rejected)
         reason, role = "", entry.chosen
@@ -151,7 +154,7 @@ class _Building:
             reason, role = rejected.reason, entry.rejected
         elif chosen == rejected:
             reason = IDENTICAL
-        elif self._again("dpo", entry.dialogue, chosen, rejected):
+        elif self._is_duplicate("dpo", entry.dialogue, chosen, rejected):
             reason = DUPLICATE
         else:
             self.dpo.append(DpoRow(entry.dialogue, entry.chosen, entry.rejected, chosen, rejected))
@@ -164,9 +167,9 @@ class _Building:
             return text
         return text.strip() or UnusableResponse(EMPTY)
 
-    def _again(self, *what: str) -> bool:
-        if not self._once:
+    def _is_duplicate(self, *key: str) -> bool:
+        if not self._unique:
             return False
-        seen = what in self._seen
-        self._seen.add(what)
+        seen = key in self._seen
+        self._seen.add(key)
         return seen

@@ -1,11 +1,12 @@
-"""Where a training works until it is whole: `OUT.partial`, then one rename to `OUT`.
+"""Work folder of a training: `OUT.partial` until it is complete, then renamed to `OUT`.
 
-A training is named by its recipe: base, data, settings, form and parent by content. The same command finds
-its own unfinished work and goes on; another recipe never continues it, and never overwrites what is done.
+A training is identified by its recipe: the content of base, data, settings, prompt style and parent. The same
+command finds its own unfinished work and resumes it. Another recipe neither continues unfinished work nor
+overwrites a finished checkpoint.
 
-    OUT.partial/recipe.json      what is being trained
-    OUT.partial/state/           trainer saves, the last two; those with a `whole` mark can be resumed from
-    OUT.partial/metrics.jsonl    one line per optimiser step
+    OUT.partial/recipe.json      the recipe
+    OUT.partial/state/           the trainer's last two saves; those with a file `whole` can be resumed from
+    OUT.partial/metrics.jsonl    one line per optimizer step
     OUT.partial/tensorboard/     with --report-to tensorboard
     OUT.partial/final/           the checkpoint while it is written
 """
@@ -29,12 +30,12 @@ from agents.model_files.safetensors_format import read_header
 from finetune.checkpoint import RECORD, Checkpoint, hash_file, read_checkpoint
 from finetune.metrics import METRICS
 
-COMPLETE_MARK = "whole"  # written into a save after everything else: its files and their hashes
+COMPLETE_MARK = "whole"  # file written last into a save, with the names and hashes of the others
 
 
 @dataclass(frozen=True, slots=True)
 class WorkDir:
-    """An unfinished training's folder."""
+    """Folder of an unfinished training."""
 
     out: Path
     partial: Path
@@ -42,57 +43,61 @@ class WorkDir:
 
     @property
     def state(self) -> Path:
-        """Where the trainer saves."""
+        """Folder of the trainer's saves."""
         return self.partial / "state"
 
     @property
     def metrics(self) -> Path:
-        """One JSON object per step."""
+        """File with one JSON object per step."""
         return self.partial / METRICS
 
     @property
     def tensorboard(self) -> Path:
-        """What TensorBoard reads, where it was asked for; it becomes part of the checkpoint."""
+        """TensorBoard logs, if requested; they become part of the checkpoint."""
         return self.partial / "tensorboard"
 
     @property
     def final(self) -> Path:
-        """The checkpoint while it is written."""
+        """Checkpoint folder while it is written."""
         return self.partial / "final"
 
     def last_save(self) -> Path | None:
-        """The newest save that is whole, or None; saves that were cut off are removed."""
-        whole = self._whole_saves()
-        return whole[-1] if whole else None
+        """Return the newest complete save, or None; remove incomplete saves."""
+        saves = self._complete_saves()
+        return saves[-1] if saves else None
 
-    def last_intact_save(self, tell: Callable[[str], None]) -> Path | None:
-        """The newest save whose files are what was written; damaged ones after it are told and removed.
+    def last_intact_save(self, on_message: Callable[[str], None]) -> Path | None:
+        """Return the newest save whose files have the recorded hashes, or None; remove damaged ones after it.
+
+        Args:
+            on_message: receives a line for every save that is removed.
 
         Raises:
-            UserError: every save is damaged; all are left as they are.
+            UserError: every save is damaged; none is removed.
         """
         damaged: dict[Path, str] = {}
-        good: Path | None = None
-        for save in reversed(self._whole_saves()):
-            wrong = find_damage(save)
-            if not wrong:
-                good = save
+        intact: Path | None = None
+        for save in reversed(self._complete_saves()):
+            damage = find_damage(save)
+            if not damage:
+                intact = save
                 break
-            damaged[save] = wrong
-        if damaged and good is None:
+            damaged[save] = damage
+        if damaged and intact is None:
             raise UserError(
                 "every save of this training is damaged",
+                code="training.damaged-saves",
                 where=str(self.state),
-                found="; ".join(f"{save.name}: {wrong}" for save, wrong in damaged.items()),
-                remedy="Begin anew with --restart.",
+                found="; ".join(f"{save.name}: {damage}" for save, damage in damaged.items()),
+                remedy="Start again with --restart.",
             )
-        for save, wrong in damaged.items():
-            tell(f"{save} is damaged ({wrong}): going back to the save before it")
+        for save, damage in damaged.items():
+            on_message(f"{save} is damaged ({damage}); resuming from the save before it")
             shutil.rmtree(save)
-        return good
+        return intact
 
-    def _whole_saves(self) -> list[Path]:
-        """The saves that were marked whole, the oldest first; the others are removed."""
+    def _complete_saves(self) -> list[Path]:
+        """Return the complete saves, oldest first; remove the others."""
         saves = sorted(self.state.glob("checkpoint-*"), key=save_step)
         for save in saves:
             if not (save / COMPLETE_MARK).is_file():
@@ -100,13 +105,13 @@ class WorkDir:
         return [save for save in saves if save.exists()]
 
     def finish(self) -> None:
-        """The final folder becomes OUT, and the rest goes."""
+        """Rename the final folder to OUT and remove the rest."""
         self.final.replace(self.out)
         shutil.rmtree(self.partial, ignore_errors=True)
 
 
 def mark_complete(save: Path) -> None:
-    """Say that a save is whole, and what its files hold."""
+    """Mark a save as complete and record the hash of each of its files."""
     files = sorted(file for file in save.rglob("*") if file.is_file() and file.name != COMPLETE_MARK)
     hashes = {str(file.relative_to(save)): hash_file(file) for file in files}
     unfinished = save / f".{COMPLETE_MARK}"
@@ -115,129 +120,145 @@ def mark_complete(save: Path) -> None:
 
 
 def find_damage(save: Path) -> str:
-    """What is wrong with a save that was marked whole; "" for nothing."""
+    """Return what is wrong with a save that is marked as complete; "" if it is intact."""
     text = (save / COMPLETE_MARK).read_text(encoding="utf-8", errors="replace")
     try:
         hashes = dict(json.loads(text)) if text else {}
     except ValueError:
-        return f"{COMPLETE_MARK} cannot be read"
+        return f"{COMPLETE_MARK} cannot be parsed"
     for name, expected in hashes.items():
         file = save / name
         if not file.is_file():
             return f"{name} is missing"
         if hash_file(file) != expected:
-            return f"{name} is not what was written"
+            return f"{name} has changed"
     return "" if hashes else _structural_damage(save)
 
 
 def _structural_damage(save: Path) -> str:
-    """Of a save whose mark is empty, as it once was: files that are cut off or no longer of their kind."""
+    """Return what is wrong with a save whose mark is empty, as older versions wrote it: truncated files."""
     try:
         read_header(save / ADAPTER)
         json.loads((save / "trainer_state.json").read_text(encoding="utf-8"))
         for path in (*save.glob("*.pt"), *save.glob("*.pth")):
             with zipfile.ZipFile(path) as file:
                 if file.testzip() is not None:
-                    return f"{path.name} is not what was written"
+                    return f"{path.name} has changed"
     except (OSError, ValueError, UserError, zipfile.BadZipFile) as error:
         return str(error)[:200]
     return ""
 
 
 def save_step(save: Path) -> int:
-    """The optimiser step that a save was made at."""
+    """Return the optimizer step that a save was made at."""
     return int(save.name.rpartition("-")[2])
 
 
 def recipe_id(recipe: Mapping[str, Any]) -> str:
-    """Content id of all that decides a training's result."""
+    """Return the content id of a recipe."""
     return content_id("recipe-1", dict(recipe))
 
 
 def existing_checkpoint(out: Path, recipe: Mapping[str, Any]) -> Checkpoint | None:
-    """The checkpoint at OUT, where this very recipe made it; None where OUT is free.
+    """Return the checkpoint at OUT if it has this recipe; None if OUT is free.
 
     Raises:
-        UserError: something else is there.
+        UserError: OUT holds something else.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     if out.is_dir() and (out / RECORD).is_file():
-        there = read_checkpoint(out)
-        if there.record.get("recipe") in (recipe_id(recipe), _recorded_before(there, recipe)):
-            return there
-        found = f"{there.stage} checkpoint {there.name!r} of another recipe"
+        checkpoint = read_checkpoint(out)
+        if checkpoint.record.get("recipe") in (recipe_id(recipe), _legacy_recipe_id(checkpoint, recipe)):
+            return checkpoint
+        content = f"{checkpoint.stage} checkpoint {checkpoint.name!r} with another recipe"
     else:
-        found = "something that is no checkpoint"
-    raise UserError("there is something already", where=str(out), found=found, remedy="Name another --out.")
+        content = "files that are no checkpoint"
+    raise UserError(
+        "output folder is not empty",
+        code="file.output-exists",
+        where=str(out),
+        found=content,
+        remedy="Pass another folder with --out.",
+    )
 
 
-ADDED_LATER = ("asking",)  # to recipes: what was recorded before does not hold it
+ADDED_LATER = ("asking",)  # recipe keys that older records do not have
 
 
-def _recorded_before(there: Checkpoint, recipe: Mapping[str, Any]) -> str:
-    """The recipe's id as a record that lacks what was added later holds it; "" for a record that does not."""
-    if all(key in there.record for key in ADDED_LATER):
+def _legacy_recipe_id(checkpoint: Checkpoint, recipe: Mapping[str, Any]) -> str:
+    """Return the recipe's id without keys that the record is too old to have; "" for a current record."""
+    if all(key in checkpoint.record for key in ADDED_LATER):
         return ""
     return recipe_id({key: value for key, value in recipe.items() if key not in ADDED_LATER})
 
 
 @contextmanager
 def locked_work_dir(out: Path, recipe: Mapping[str, Any], *, restart: bool = False) -> Iterator[WorkDir]:
-    """The folder for this training, new or as it was left; no other process may hold it.
+    """Create or reopen the work folder of a training and lock it against other processes.
 
     Args:
-        restart: throw unfinished work of any recipe away.
+        restart: delete unfinished work of any recipe.
 
     Raises:
-        UserError: unfinished work of another recipe is there, or another process is at it.
+        UserError: it holds unfinished work of another recipe, or another process uses it.
     """
     partial = out.with_name(out.name + ".partial")
     work = WorkDir(out, partial, recipe_id(recipe))
     try:
         partial.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError("the folder cannot be made", where=str(partial), found=str(error)) from error
+        raise UserError(
+            "cannot create the work folder",
+            code="file.not-writable",
+            where=str(partial),
+            found=str(error),
+        ) from error
     with (partial / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            remedy = "Wait for it, or name another --out."
-            raise UserError("another process is training this", where=str(partial), remedy=remedy) from error
-        told = partial / "recipe.json"
+            raise UserError(
+                "another process runs this training",
+                code="training.locked",
+                where=str(partial),
+                remedy="Wait until it ends, or pass another folder with --out.",
+            ) from error
+        recipe_file = partial / "recipe.json"
         if restart:
-            _clear(partial)
-        elif told.is_file():
-            _same_recipe(told, recipe)
-        if not told.is_file():
-            told.write_text(json.dumps(dict(recipe), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            _delete_content(partial)
+        elif recipe_file.is_file():
+            _check_same_recipe(recipe_file, recipe)
+        if not recipe_file.is_file():
+            text = json.dumps(dict(recipe), indent=2, ensure_ascii=False) + "\n"
+            recipe_file.write_text(text, encoding="utf-8")
         shutil.rmtree(work.final, ignore_errors=True)
         if out.is_dir():
-            out.rmdir()  # empty, or `existing_checkpoint` would have refused it
+            out.rmdir()  # it is empty: `existing_checkpoint` rejects any other folder
         yield work
 
 
-def _same_recipe(told: Path, recipe: Mapping[str, Any]) -> None:
+def _check_same_recipe(recipe_file: Path, recipe: Mapping[str, Any]) -> None:
     try:
-        there = json.loads(told.read_text(encoding="utf-8"))
+        stored = json.loads(recipe_file.read_text(encoding="utf-8"))
     except ValueError:
-        there = {}  # cut off while it was written: nothing was trained yet
-        told.unlink()
+        recipe_file.unlink()  # truncated while it was written, so nothing was trained yet
         return
-    known = {key for key in {*there, *recipe} if key in there or key not in ADDED_LATER}
-    differing = sorted(key for key in known if there.get(key) != recipe.get(key))
-    if differing:
-        settings, before = recipe.get("settings", {}), there.get("settings", {})
-        inside = [key for key in settings if settings[key] != before.get(key)]
+    keys = {key for key in {*stored, *recipe} if key in stored or key not in ADDED_LATER}
+    different = sorted(key for key in keys if stored.get(key) != recipe.get(key))
+    if different:
+        settings, stored_settings = recipe.get("settings", {}), stored.get("settings", {})
+        changed_settings = [key for key in settings if settings[key] != stored_settings.get(key)]
         raise UserError(
-            "unfinished training of another recipe is here",
-            where=str(told.parent),
-            found="other " + ", ".join(inside if differing == ["settings"] else differing),
-            remedy="Name another --out, or throw the unfinished work away with --restart.",
+            "the work folder holds unfinished training of another recipe",
+            code="training.other-recipe",
+            where=str(recipe_file.parent),
+            found="different " + ", ".join(changed_settings if different == ["settings"] else different),
+            remedy="Pass another folder with --out, or delete the unfinished work with --restart.",
         )
 
 
-def _clear(partial: Path) -> None:
+def _delete_content(partial: Path) -> None:
     for entry in partial.iterdir():
         if entry.is_dir():
             shutil.rmtree(entry)

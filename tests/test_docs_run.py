@@ -56,12 +56,12 @@ async def prepare() -> None:
     """Authors that were trained and asked elsewhere: their responses are in the database."""
     dataset = sample()
     async with await Store.open("runs/empathy.sqlite") as store:
-        await store.put_dialogues(dataset.dialogues)
+        await store.save_dialogues(dataset.dialogues)
         for at, author in enumerate(SETS):
             of = ResponseSet(content_id("set-1", [author]), author, "default", "{}")
             texts = dataset.texts[sorted(dataset.texts)[at % len(dataset.texts)]]
             said = [Response(one.key, author, f"{texts[one.id]} {at}", of.id) for one in dataset.dialogues]
-            await store.put_responses(of, said)
+            await store.save_responses(of, said)
 
 
 def written() -> None:

@@ -1,12 +1,11 @@
-"""The command line: one file per command, imported only when it is called.
+"""Command line `empathy`.
 
-The root turns the project's own errors into what a user reads: what, where, found, remedy; exit code 2; no
-traceback.
+Each command is a module that is imported only when the command is called. The root group prints errors with
+their code, place, value and remedy, without a traceback, and sets the exit code.
 """
 
 from __future__ import annotations
 
-import io
 import sys
 import traceback
 import warnings
@@ -21,53 +20,51 @@ from agents.errors import EmpathyError, InputWarning, UserError
 from harness.cli.dotenv_file import load_dotenv_file
 from harness.cli.lazy_group import LazyGroup
 from harness.cli.stdio import prepare_stdio
-from harness.terminal.output import print_message, print_text
+from harness.terminal.output import print_json, print_message, print_text
 
 COMMANDS = {
-    "demo": ("harness.cli.demo:demo", "Run the main job on this machine: no key, no GPU."),
+    "demo": ("harness.cli.demo:demo", "Run the main steps on this machine, without a key or GPU."),
     "data": ("harness.cli.data:data", "Fetch, describe and split the dataset; build training sets."),
-    "improve": ("harness.cli.improve:improve", "Let a teacher improve responses, by the seven strategies."),
-    "respond": ("harness.cli.respond:respond", "Let a model answer the dialogues, with the direct prompt."),
-    "train": ("harness.cli.train:train", "Fine-tune a student (SFT, then DPO), plan it, merge it."),
-    "serve": ("harness.cli.serve:serve", "Serve a base and its students on one vLLM; plan what fits."),
-    "bench": ("harness.cli.bench:bench", "A new checkpoint: serve, generate, judge, report, and a gate."),
-    "judge": ("harness.cli.judge:judge", "Judge one author against another, every pair in both orders."),
-    "compare": ("harness.cli.compare:compare", "Is B better than A? By how much, and can we tell?"),
-    "audit": ("harness.cli.audit:audit", "Judges against the dataset's human ratings, beside the floors."),
-    "rejudge": ("harness.cli.rejudge:rejudge", "Other judges over a run's responses; how judges agree."),
-    "leaderboard": ("harness.cli.leaderboard:leaderboard", "Rank all authors ever judged; export, import."),
-    "paper": ("harness.cli.paper:paper", "The paper's Table 1 and figures, with ours beside."),
-    "plan": ("harness.cli.plan:plan", "Say what a study would take: calls, card hours, money, time."),
-    "run": ("harness.cli.run:run_study", "Run a whole study; resumable at any moment."),
-    "status": ("harness.cli.status:status", "Show what of a study is done, missing, or failed, and why."),
-    "report": ("harness.cli.report:report", "Write a run's report: one HTML page."),
-    "doctor": (
-        "harness.cli.doctor:doctor",
-        "Ask each model one question: what it accepts, how fast it is.",
-    ),
-    "export": ("harness.cli.export:export", "Write an author's responses as a file that outlives it."),
-    "profile": ("harness.cli.profile:profile", "Describe authors' responses; no key needed."),
+    "improve": ("harness.cli.improve:improve", "Improve responses with a teacher model and the strategies."),
+    "respond": ("harness.cli.respond:respond", "Generate responses with models, students or bases."),
+    "train": ("harness.cli.train:train", "Fine-tune a student (SFT, then DPO); plan memory; merge."),
+    "serve": ("harness.cli.serve:serve", "Serve a base model and its students with one vLLM server."),
+    "bench": ("harness.cli.bench:bench", "Evaluate a new checkpoint: serve, generate, judge, report, gate."),
+    "judge": ("harness.cli.judge:judge", "Judge author A against author B, each pair in both orders."),
+    "compare": ("harness.cli.compare:compare", "Compare two authors by their win rates against an opponent."),
+    "audit": ("harness.cli.audit:audit", "Compare judges with human ratings and with baselines."),
+    "rejudge": ("harness.cli.rejudge:rejudge", "Judge a run's responses with other judges; show agreement."),
+    "leaderboard": ("harness.cli.leaderboard:leaderboard", "Rank all judged authors; export and import."),
+    "paper": ("harness.cli.paper:paper", "Show the paper's Table 1 and figures beside your results."),
+    "plan": ("harness.cli.plan:plan", "Estimate a study's requests, GPU hours, cost and time."),
+    "run": ("harness.cli.run:run_study", "Run a study; run it again to resume."),
+    "status": ("harness.cli.status:status", "Show the done, missing and failed stages of a study."),
+    "report": ("harness.cli.report:report", "Write the report of a run as one HTML page."),
+    "doctor": ("harness.cli.doctor:doctor", "Check models with one request each: parameters and latency."),
+    "export": ("harness.cli.export:export", "Export an author's responses as a file."),
+    "profile": ("harness.cli.profile:profile", "Describe the length and style of authors' responses."),
     "prompts": ("harness.cli.prompts:prompts", "List, show, copy and fetch prompts."),
     "emulate": ("harness.cli.emulate:emulate", "Serve emulated providers on this machine."),
 }
-USER_MISTAKE = 2
+USER_ERROR = 2
 INTERRUPTED = 130
-DEFECT = 70  # of ours, not the user's: no gate may take it for an answer
+DEFECT = 70  # an unexpected exception; no script may take it for a result
 
 
 @click.command(cls=LazyGroup, places=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="empathy-harness", prog_name="empathy")
 def root() -> None:
-    """Distil empathy from large language models into small ones, and judge honestly whether it worked."""
+    """Distil empathy from large language models into small ones and evaluate the result."""
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 done, 2 a user's mistake, 130 interrupted, 70 a defect of ours."""
+    """Run the command line and exit: 0 success, 2 user error, 130 interrupted, 70 unexpected exception."""
     prepare_stdio()
+    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        code = _ended(partial(_run, arguments))
-    sys.exit(_ended(sys.stdout.flush) or code)
+        code = _exit_code(partial(_run, arguments), as_json=as_json)
+    sys.exit(_exit_code(sys.stdout.flush) or code)
 
 
 def _run(arguments: list[str] | None) -> Any:
@@ -76,42 +73,73 @@ def _run(arguments: list[str] | None) -> Any:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **_: Any) -> None:
-    """A warning of ours as a sentence on stderr; another's as Python writes it."""
+    """Print an `InputWarning` as a sentence on stderr, and any other warning as Python prints it."""
     if issubclass(category, InputWarning):
         print_message(f"empathy: note: {message}")
     else:
         print_text(warnings.formatwarning(message, category, *place[:2]).rstrip("\n"), is_message=True)
 
 
-def _ended(do: Callable[[], Any]) -> int:
-    """Do it; with which code that ends, once its error has been shown."""
+def _exit_code(action: Callable[[], Any], *, as_json: bool = False) -> int:
+    """Return the exit code of an action, after printing its error if it raises one."""
     try:
-        result = do()
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
+        result = action()
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
     except Exception as error:
-        return _shown(error)
+        return _report_error(error, as_json=as_json)
     except KeyboardInterrupt:
-        return _shown(click.Abort())
+        return _report_error(click.Abort(), as_json=as_json)
     return result if isinstance(result, int) else 0
 
 
-def _shown(error: Exception) -> int:
-    """Show an error as a user reads it; the exit code that belongs to it."""
-    if isinstance(error, click.ClickException):
-        usage = io.StringIO()
-        error.show(file=usage)
-        print_text(usage.getvalue().rstrip("\n"), is_message=True)
-        return USER_MISTAKE
+def _report_error(error: Exception, *, as_json: bool) -> int:
+    """Print an error to stderr, and with `--json` also to stdout; return its exit code."""
     if isinstance(error, click.Abort):
         print_message("empathy: interrupted")
         return INTERRUPTED
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        print_text(error.ctx.get_usage(), is_message=True)
+    if isinstance(error, click.ClickException):
+        error = _usage_error(error)
     if isinstance(error, OSError) and error.filename is not None:
-        error = UserError("cannot be used", where=str(error.filename), found=error.strerror or str(error))
-    if isinstance(error, EmpathyError):
-        print_text(f"empathy: {error}", is_message=True)
-        return USER_MISTAKE if isinstance(error, UserError) else 1
-    print_text("".join(traceback.format_exception(error)).rstrip("\n"), is_message=True)
-    return DEFECT
+        error = UserError(
+            "cannot use the file",
+            code="file.not-usable",
+            where=str(error.filename),
+            found=error.strerror or str(error),
+        )
+    if not isinstance(error, EmpathyError):
+        print_text("".join(traceback.format_exception(error)).rstrip("\n"), is_message=True)
+        return DEFECT
+    if not isinstance(error, UserError):
+        error_data = UserError(str(error), code="run.failed").to_dict()
+        print_text(f"empathy: error [run.failed]: {error}", is_message=True)
+    else:
+        error_data = error.to_dict()
+        text = str(error)
+        prefix = f"[{error.code}] "
+        print_text(f"empathy: error {prefix.strip()}: {text.removeprefix(prefix)}", is_message=True)
+    if as_json:
+        print_json({"schema_version": 2, "error": error_data})
+    return USER_ERROR if isinstance(error, UserError) else 1
+
+
+def _usage_error(error: click.ClickException) -> UserError:
+    """Return click's error as a `UserError` with a code."""
+    what = error.format_message()
+    context = getattr(error, "ctx", None)
+    remedy = f"See {context.command_path} --help." if context is not None else ""
+    if isinstance(error, click.NoSuchOption):
+        return UserError(what, code="usage.unknown-option", found=error.option_name, remedy=remedy)
+    if isinstance(error, click.MissingParameter):
+        return UserError(what, code="usage.missing-parameter", remedy=remedy)
+    if isinstance(error, click.BadParameter):
+        return UserError(what, code="usage.invalid-value", remedy=remedy)
+    if isinstance(error, click.FileError):
+        return UserError(what, code="file.not-usable")
+    if isinstance(error, click.UsageError) and what.startswith("No such command"):
+        return UserError(what, code="usage.unknown-command", remedy=remedy)
+    return UserError(what, code="usage.invalid", remedy=remedy)

@@ -21,6 +21,7 @@ from harness.cli.options.common import (
     prompts_option,
     run,
 )
+from harness.cli.options.renamed import renamed_option
 from harness.cli.output import end
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
 
@@ -42,27 +43,40 @@ BOTH = "both"
     type=click.Choice(["test", "train", BOTH]),
     default="test",
     show_default=True,
-    help="Which dialogues; 'both' gives two audits, for their numbers mean different things.",
+    help="Split to audit on; 'both' gives two separate audits.",
 )
 @click.option(
     "--judge-prompt",
     "judge_prompts",
     multiple=True,
     metavar="NAME",
-    help=f"How judges are asked; repeat to audit each with each. [default: {DEFAULT_PROMPT}]",
+    help=f"Judge prompt; repeat to audit each judge with each. [default: {DEFAULT_PROMPT}]",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Only so many dialogues: a seeded random subset.")
-@click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Repetitions.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the subset and of the resampling.")
+@click.option("--limit", type=click.IntRange(min=1), help="Number of dialogues: a seeded random subset.")
 @click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of verdicts per comparison.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of the subset and of the bootstrap."
+)
+@renamed_option(
+    "--exclude-same-family",
     "--without-kin",
     is_flag=True,
-    help="Leave out, for each judge, pairs with a response of its own family.",
+    help="Exclude, for each judge, pairs with a response of the same model family.",
 )
-@click.option("--retry-unscored", is_flag=True, help="Ask again where an answer could not be read.")
-@click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
+@click.option("--retry-unscored", is_flag=True, help="Ask again for unscored comparisons.")
+@click.option("--dry-run", is_flag=True, help="Print requests, tokens, time and cost; send nothing.")
 @click.option(
-    "--page", "page_to", metavar="FILE", type=click.Path(path_type=Path), help="Write the page on trust."
+    "--page",
+    "page_to",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the audit as an HTML page.",
 )
 @data_option
 @db_option
@@ -76,7 +90,7 @@ def audit(
     limit: int | None,
     samples: int,
     seed: int,
-    without_kin: bool,
+    exclude_same_family: bool,
     retry_unscored: bool,
     dry_run: bool,
     page_to: Path | None,
@@ -132,7 +146,7 @@ def audit(
                             plan,
                             settings,
                             retry_unscored=retry_unscored,
-                            without_kin=without_kin,
+                            exclude_same_family=exclude_same_family,
                         )
                     )
                     if done[-1].interrupted:
@@ -170,12 +184,12 @@ async def _tell_size(
     store: Store, plans: list[AuditPlan], settings: RequestSettings, as_json: bool, retry_unscored: bool
 ) -> None:
     """What the judges that are models would take; nothing is asked."""
-    from harness.workflows.judge_cost import estimate, told
+    from harness.workflows.judge_cost import estimate_judging_cost, told
 
     found = [
         (plan, each)
         for plan in plans
-        for each in await estimate(
+        for each in await estimate_judging_cost(
             store, plan.without_control_judges, settings, retry_unscored=retry_unscored
         )
     ]
@@ -205,5 +219,5 @@ def show(summaries: list[AuditSummary], as_json: bool) -> None:
 
 def _leave(summaries: list[AuditSummary]) -> None:
     """Exit as the runs ended: interrupted, calls without an answer, or well."""
-    lanes = ((one.name, one.lane) for summary in summaries for one in summary.judges if one.lane)
-    end(lanes, any(summary.interrupted for summary in summaries))
+    endpoints = ((one.name, one.endpoint) for summary in summaries for one in summary.judges if one.endpoint)
+    end(endpoints, any(summary.interrupted for summary in summaries))

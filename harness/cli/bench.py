@@ -106,8 +106,12 @@ def bench(
     takes every missing judgment as lost for passing, and as won for failing.
     """
     if (checkpoint is None) == (watch is None):
-        remedy = "Name a checkpoint's folder, or --watch the folder that they come into."
-        raise UserError("one checkpoint, or a folder to watch", where="CHECKPOINT, --watch", remedy=remedy)
+        raise UserError(
+            "exactly one of CHECKPOINT and --watch is needed",
+            code="usage.one-of",
+            where="CHECKPOINT, --watch",
+            remedy="Name a checkpoint's folder, or give the folder to watch with --watch.",
+        )
     do = _bencher(rest, requirements)
     if checkpoint is not None:
         result, pages = do(checkpoint_folder(str(checkpoint), rest["db"]), not no_report)

@@ -28,7 +28,7 @@ def watch(place: Path, do: Do, *, once: bool, as_json: bool) -> None:
     from harness.serving.checkpoint_resolver import checkpoint_folders
 
     if not place.is_dir():
-        raise UserError("there is no such folder", where="--watch", found=str(place))
+        raise UserError("the folder does not exist", code="file.not-found", where="--watch", found=str(place))
     rows: dict[str, dict[str, Any]] = {}
     failed: dict[Path, tuple[int, ...]] = {}  # as they were then: whoever is mended is tried again
     while True:

@@ -18,6 +18,7 @@ from harness.cli.options.common import (
     run,
     snapshot_option,
 )
+from harness.cli.options.renamed import renamed_option
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
@@ -31,50 +32,54 @@ WIDTH = 132
 
 @click.command()
 @click.argument("authors", metavar="[A B]", nargs=-1)
-@click.option("--opponent", required=True, metavar="C", help="The author that all were judged against.")
+@click.option("--opponent", required=True, metavar="C", help="The author that A and B were judged against.")
 @click.option(
     "--judge",
     "judges",
     multiple=True,
     metavar="MODEL",
-    help="Repeat for more. [default: every model that can say]",
+    help="Judge; repeat for more. [default: every judge of both contests]",
 )
-@click.option("--all", "everyone", is_flag=True, help="Every author that was judged against the opponent.")
-@click.option("--pairwise", is_flag=True, help="With --all: every pair of them.")
+@click.option(
+    "--all", "everyone", is_flag=True, help="Compare every author that was judged against the opponent."
+)
+@click.option("--pairwise", is_flag=True, help="With --all: compare every pair of authors.")
 @click.option(
     "--split", type=click.Choice([split.value for split in Split]), default="test", show_default=True
 )
-@click.option("--soft", is_flag=True, help="Of the judges' probabilities instead of their verdicts.")
-@click.option(
+@click.option("--soft", is_flag=True, help="Use the judges' probabilities instead of their verdicts.")
+@renamed_option(
+    "--min-effect",
     "--worth",
     type=click.FloatRange(0.0, 1.0, min_open=True),
     default=0.05,
     show_default=True,
-    help="A difference of rates that would matter: what it would take to find it is told.",
+    help="Smallest relevant difference of win rates; the required sample size is shown for it.",
 )
 @click.option(
     "--margin",
     type=click.FloatRange(0.0, 1.0, min_open=True, max_open=True),
-    help="Is A as good as B within so much of a rate, 0.03 say? Choose it before anything is judged.",
+    help="Non-inferiority margin of the win rate, such as 0.03. Choose it before judging.",
 )
 @click.option(
     "--variance",
     "generations",
     metavar="K",
     type=click.IntRange(min=1),
-    help="Where the noise is: the authors, with commas, are K generations of each training seed in turn.",
+    help="Variance components: the authors, separated by commas, are K generations of each training seed.",
 )
-@click.option(
+@renamed_option(
+    "--group-by",
     "--by",
     type=click.Choice(["sentiment", "emotion", "none"]),
     default="sentiment",
     show_default=True,
-    help="Two authors' difference by a property of the dialogues.",
+    help="Show the difference of two authors by this dialogue property.",
 )
-@click.option("--single-orders", is_flag=True, help="Also exact McNemar tests of each order alone.")
+@click.option("--single-orders", is_flag=True, help="Also show exact McNemar tests of each order.")
 @exclude_same_family_option
 @snapshot_option
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap.")
 @db_option
 @json_option
 def compare(
@@ -85,18 +90,18 @@ def compare(
     pairwise: bool,
     split: str,
     soft: bool,
-    worth: float,
+    min_effect: float,
     margin: float | None,
     generations: int | None,
-    by: str,
+    group_by: str,
     single_orders: bool,
-    without_kin: bool,
+    exclude_same_family: bool,
     snapshots: tuple[str, ...],
     seed: int,
     db: str,
     as_json: bool,
 ) -> None:
-    """Compare authors that were judged against one opponent; nothing is asked.
+    """Compare authors by their win rates against one opponent, from stored verdicts.
 
     \b
     empathy compare student:A student:B --opponent base
@@ -106,9 +111,8 @@ def compare(
     empathy compare student:A openai/gpt-6-luna --opponent base --margin 0.03
     empathy compare student:A1,student:A2,student:A3 --opponent base --variance 1
 
-    The contests come from the database, across runs: judge them first, with the same judge. Several
-    training seeds of one strategy are written with commas between them; one such strategy alone is
-    compared with the opponent.
+    The contests come from the database, across runs; judge them first, with the same judge. Separate the
+    training seeds of one strategy by commas. A single strategy is compared with the opponent.
     """
     one_side = generations is not None
     _check_sides(authors, everyone=everyone, pairwise=pairwise, one_side=one_side)
@@ -119,40 +123,52 @@ def compare(
         from results.queries.contest_index import load_contest_index
 
         async with await Store.open(db, create=False) as store:
-            groups = _groups(authors, await load_contest_index(store), one_side=one_side)
+            groups = _parse_groups(authors, await load_contest_index(store), one_side=one_side)
             names = [name for group in groups for name in group]
             if everyone or len(groups) == 1 or len(names) > 2:
-                _refuse_for_two_only(everyone=everyone or one_side)
-            asked = await select_contests(
+                _check_pair_options(everyone=everyone or one_side)
+            selection = await select_contests(
                 store,
                 names,
                 opponent,
                 judges,
                 split=Split(split),
-                without_kin=without_kin,
+                exclude_same_family=exclude_same_family,
                 snapshots=snapshots,
             )
-            return asked, groups
+            return selection, groups
 
-    gathered, groups = run(main())
+    selection, groups = run(main())
     names = [name for group in groups for name in group]
     if generations is not None:
-        shown = _noise(gathered, generations, soft=soft)
+        output = _analyze_variance(selection, generations, soft=soft)
     elif everyone:
-        shown = _everyone(gathered, seed, pairwise=pairwise, soft=soft)
+        output = _compare_everyone(selection, seed, pairwise=pairwise, soft=soft)
     elif len(groups) == 1 or len(names) > 2:
-        shown = _strategies(gathered, len(groups[0]), seed, soft=soft, margin=margin)
+        output = _compare_strategies(selection, len(groups[0]), seed, soft=soft, margin=margin)
     else:
-        by = "" if by == "none" else by
-        shown = _two(
-            gathered, seed, soft=soft, worth=worth, single_orders=single_orders, by=by, margin=margin
+        output = _compare_pair(
+            selection,
+            seed,
+            soft=soft,
+            min_effect=min_effect,
+            single_orders=single_orders,
+            group_by="" if group_by == "none" else group_by,
+            margin=margin,
         )
-    _show(shown, as_json=as_json)
+    _print_output(output, as_json=as_json)
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What is printed: as data; or a table, then what it comes to, then what must be known."""
+class CompareOutput:
+    """Result of a comparison for output.
+
+    Attributes:
+        data: the result for `--json`.
+        table: the result as a table; None if there is none.
+        lines: conclusions, printed after the table.
+        notes: caveats, printed last.
+    """
 
     data: dict[str, Any]
     table: Table | None
@@ -161,160 +177,180 @@ class Shown:
 
 
 def _check_sides(authors: Sequence[str], *, everyone: bool, pairwise: bool, one_side: bool) -> None:
-    """One or two sides are named, or everyone is meant.
+    """Check the number of sides.
 
     Args:
-        one_side: a single side is wanted, of one author or more.
+        everyone: whether `--all` is given; then no side may be named.
+        one_side: whether exactly one side is needed.
 
     Raises:
-        UserError: another number of sides, or names beside --all.
+        UserError: if the number of sides is wrong.
     """
     if pairwise and not everyone:
-        raise UserError("is for --all", where="--pairwise", remedy="Write --all --pairwise.")
+        raise UserError(
+            "--pairwise needs --all",
+            code="option.missing",
+            where="--pairwise",
+            remedy="Write --all --pairwise.",
+        )
     if everyone and (authors or one_side):
         raise UserError(
-            "compares every author that was judged against the opponent",
+            "--all already compares every author that was judged against the opponent",
+            code="option.conflict",
             where="--all",
             found=" ".join([*authors, *(["--variance"] if one_side else [])]),
-            remedy=f"Leave {'the names' if authors else '--variance'} away, or --all.",
+            remedy=f"Remove --all, or remove {'the names' if authors else '--variance'}.",
         )
     if one_side and len(authors) != 1:
         raise UserError(
-            "is about one side: the authors' names with commas between them",
+            "--variance needs exactly one side",
+            code="comparison.sides",
             where="--variance",
             found=" ".join(authors) or "none",
-            remedy="empathy compare A1,A2 --opponent C --variance 1",
+            remedy="Join the authors with commas: empathy compare A1,A2 --opponent C --variance 1",
         )
     if not everyone and (len(authors) not in (1, 2) or not all(side.strip(" ,") for side in authors)):
-        raise _other_sides(authors)
+        raise _sides_error(authors)
 
 
-def _other_sides(authors: Sequence[str]) -> UserError:
+def _sides_error(authors: Sequence[str]) -> UserError:
     return UserError(
-        "two authors are compared, or two strategies, or one strategy's training seeds with the opponent",
+        "wrong number of sides to compare",
+        code="comparison.sides",
+        where="AUTHORS",
         found=f"{len(authors)}: {' '.join(authors)}" if authors else "none",
-        remedy="empathy compare A B --opponent C; A1,A2,A3 --opponent C; or --all for every author.",
+        remedy="Write: empathy compare A B --opponent C; empathy compare A1,A2,A3 --opponent C (training seeds "
+        "of one strategy); or --all for every author.",
     )
 
 
-def _groups(authors: Sequence[str], catalogue: ContestIndex, *, one_side: bool) -> list[list[str]]:
-    """The authors of each side: one, or a strategy's several training seeds.
+def _parse_groups(authors: Sequence[str], index: ContestIndex, *, one_side: bool) -> list[list[str]]:
+    """Return the authors of each side: one author, or the training seeds of one strategy.
 
     Raises:
-        UserError: one author alone, where not one side is wanted.
+        UserError: if only one author is named but two sides are needed.
     """
-    groups = [catalogue.names_in(side) for side in authors]
+    groups = [index.names_in(side) for side in authors]
     if len(groups) == 1 and len(groups[0]) == 1 and not one_side:
-        raise _other_sides(authors)
+        raise _sides_error(authors)
     return groups
 
 
-def _refuse_for_two_only(*, everyone: bool) -> None:
-    """What is told of two authors (--margin: of two sides) alone is not asked for in vain.
+def _check_pair_options(*, everyone: bool) -> None:
+    """Reject options that need exactly two authors (`--margin`: two sides).
 
     Raises:
-        UserError: such an option was given.
+        UserError: if one of them is given.
     """
-    given = click.get_current_context().get_parameter_source
-    options = [("--by", "by"), ("--worth", "worth"), ("--single-orders", "single_orders")]
-    asked = [
+    source_of = click.get_current_context().get_parameter_source
+    options = [
+        ("--group-by", "group_by"),
+        ("--min-effect", "min_effect"),
+        ("--single-orders", "single_orders"),
+    ]
+    given = [
         option
         for option, name in (*options, *([("--margin", "margin")] if everyone else []))
-        if given(name) is not ParameterSource.DEFAULT
+        if source_of(name) is not ParameterSource.DEFAULT
     ]
-    if asked:
+    if given:
         raise UserError(
-            "is told of two authors only",
-            where=", ".join(asked),
+            "this option needs exactly two authors",
+            code="comparison.needs-two-authors",
+            where=", ".join(given),
             found="more than two",
-            remedy="Name two authors, or leave it away.",
+            remedy="Name two authors, or remove the option.",
         )
 
 
-def _two(
-    gathered: ContestSelection,
+def _compare_pair(
+    selection: ContestSelection,
     seed: int,
     *,
     soft: bool,
-    worth: float,
+    min_effect: float,
     single_orders: bool,
-    by: str,
+    group_by: str,
     margin: float | None,
-) -> Shown:
+) -> CompareOutput:
     from results.analysis.comparison import compare_pair
-    from results.render import comparison as telling
+    from results.render import comparison as rendering
     from results.render.comparison_data import compared_data
 
-    found = compare_pair(gathered, seed=seed, soft=soft, worth=worth, single_orders=single_orders, by=by)
-    shown = Shown(
-        compared_data(found),
-        telling.comparison_table(found),
-        telling.comparison_lines(found),
-        telling.comparison_notes(found),
+    comparison = compare_pair(
+        selection, seed=seed, soft=soft, min_effect=min_effect, single_orders=single_orders, by=group_by
+    )
+    output = CompareOutput(
+        compared_data(comparison),
+        rendering.comparison_table(comparison),
+        rendering.comparison_lines(comparison),
+        rendering.comparison_notes(comparison),
     )
     if margin is None:
-        return shown
+        return output
     from results.analysis.noninferiority import noninferiority_margins
 
-    return _with_margin(shown, noninferiority_margins(found, margin))
+    return _with_margin(output, noninferiority_margins(comparison, margin))
 
 
-def _with_margin(shown: Shown, margins: NonInferiorityMargins) -> Shown:
+def _with_margin(output: CompareOutput, margins: NonInferiorityMargins) -> CompareOutput:
     from results.render.noninferiority import margins_data, margins_lines
 
-    data = {**shown.data, "non_inferiority": margins_data(margins)}
-    return replace(shown, data=data, lines=[*shown.lines, *margins_lines(margins)])
+    data = {**output.data, "non_inferiority": margins_data(margins)}
+    return replace(output, data=data, lines=[*output.lines, *margins_lines(margins)])
 
 
-def _noise(gathered: ContestSelection, generations: int, *, soft: bool) -> Shown:
+def _analyze_variance(selection: ContestSelection, generations: int, *, soft: bool) -> CompareOutput:
     from results.analysis.variance import analyze_variance
     from results.render.variance import noise_data, noise_lines, noise_notes
 
-    noise = analyze_variance(gathered, generations, soft=soft)
-    return Shown(noise_data(noise), None, noise_lines(noise), noise_notes(noise))
+    variance = analyze_variance(selection, generations, soft=soft)
+    return CompareOutput(noise_data(variance), None, noise_lines(variance), noise_notes(variance))
 
 
-def _everyone(gathered: ContestSelection, seed: int, *, pairwise: bool, soft: bool) -> Shown:
+def _compare_everyone(selection: ContestSelection, seed: int, *, pairwise: bool, soft: bool) -> CompareOutput:
     from results.analysis.best_author import best_authors
-    from results.analysis.multi_comparison import compare_everyone
-    from results.render import multi_comparison as telling
+    from results.analysis.multi_comparison import compare_authors
+    from results.render import multi_comparison as rendering
     from results.render.best_author import winners_data, winners_lines
     from results.render.comparison_data import multi_comparison_data
 
-    found = compare_everyone(gathered, seed=seed, pairwise=pairwise, soft=soft)
-    winners = best_authors(found)
-    return Shown(
-        {**multi_comparison_data(found), "best": winners_data(winners)},
-        telling.multi_comparison_table(found),
+    comparison = compare_authors(selection, seed=seed, pairwise=pairwise, soft=soft)
+    winners = best_authors(comparison)
+    return CompareOutput(
+        {**multi_comparison_data(comparison), "best": winners_data(winners)},
+        rendering.multi_comparison_table(comparison),
         winners_lines(winners),
-        telling.multi_comparison_notes(found),
+        rendering.multi_comparison_notes(comparison),
     )
 
 
-def _strategies(
-    gathered: ContestSelection, first: int, seed: int, *, soft: bool, margin: float | None
-) -> Shown:
+def _compare_strategies(
+    selection: ContestSelection, first: int, seed: int, *, soft: bool, margin: float | None
+) -> CompareOutput:
     from results.analysis.training_seeds import compare_training_seeds
-    from results.render import training_seeds as telling
+    from results.render import training_seeds as rendering
     from results.render.comparison_data import strategies_data
 
-    found = compare_training_seeds(gathered, first, seed=seed, soft=soft)
-    shown = Shown(
-        strategies_data(found), None, telling.strategies_lines(found), telling.strategies_notes(found)
+    comparison = compare_training_seeds(selection, first, seed=seed, soft=soft)
+    output = CompareOutput(
+        strategies_data(comparison),
+        None,
+        rendering.strategies_lines(comparison),
+        rendering.strategies_notes(comparison),
     )
     if margin is None:
-        return shown
+        return output
     from results.analysis.noninferiority import seed_noninferiority_margins
 
-    return _with_margin(shown, seed_noninferiority_margins(found, margin))
+    return _with_margin(output, seed_noninferiority_margins(comparison, margin))
 
 
-def _show(shown: Shown, *, as_json: bool) -> None:
-    """The result: to stdout."""
+def _print_output(output: CompareOutput, *, as_json: bool) -> None:
     if as_json:
-        print_json(shown.data)
+        print_json(output.data)
         return
-    if shown.table is not None:
-        print_table(shown.table)
-    print_notes(shown.lines, dim=False)
-    print_notes(shown.notes)
+    if output.table is not None:
+        print_table(output.table)
+    print_notes(output.lines, dim=False)
+    print_notes(output.notes)

@@ -67,13 +67,19 @@ def clean(out: Path, data: str | None) -> None:
     place = locate(data)
     if out.exists():
         raise UserError(
-            "there is something already", where="--out", found=str(out), remedy="Name a new file."
+            "the file exists already",
+            code="file.exists",
+            where="--out",
+            found=str(out),
+            remedy="Name a new file.",
         )
     text, count = without_comma_words(read_bytes(place, "the dataset"), str(place))
     try:
         atomic_write(out, text)
     except OSError as error:
-        raise UserError("the copy cannot be written", where="--out", found=str(error)) from error
+        raise UserError(
+            "cannot write the file", code="file.not-writable", where="--out", found=str(error)
+        ) from error
     print_line(f"{count:,} commas put in place: {out}")
 
 
@@ -99,7 +105,9 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
         try:
             plot(described, plot_to)
         except OSError as error:
-            raise UserError("the plot cannot be written", where="--plot", found=str(error)) from error
+            raise UserError(
+                "cannot write the file", code="file.not-writable", where="--plot", found=str(error)
+            ) from error
         print_message(f"Drawn: {plot_to}")
     if as_json:
         print_json(to_dict(described))
@@ -209,5 +217,7 @@ def _write(folder: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
         for name, of in rows.items():
             atomic_write(folder / f"{name}.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in of))
     except OSError as error:
-        raise UserError("the split cannot be written", where="--out", found=str(error)) from error
+        raise UserError(
+            "cannot write the file", code="file.not-writable", where="--out", found=str(error)
+        ) from error
     print_message(f"Written: {', '.join(f'{folder / name}.jsonl' for name in rows)}")

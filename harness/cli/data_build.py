@@ -13,11 +13,12 @@ from agents.errors import UserError
 from agents.types import Fidelity, Method, Strategy
 from harness.cli import hub_upload
 from harness.cli.options.common import data_option, db_option, json_option, library, prompts_option, run
+from harness.cli.options.renamed import renamed_option
 from harness.terminal.output import print_json, print_line, print_table, print_text
 from results.render.table import table_of
 
 if TYPE_CHECKING:
-    from harness.data.training_set_checks import Difference, TrainingSetInspection
+    from harness.data.training_set_checks import TrainingSetDifference, TrainingSetInspection
     from harness.data.training_set_spec import TrainingSetSpec
     from harness.workflows.build_dataset import BuiltDataset
 
@@ -30,29 +31,47 @@ LONGEST_SHOWN = 300
     "--method",
     type=click.Choice([*(method.value for method in Method), "low-rated"]),
     required=True,
-    help="'low-rated' is the format control: human responses rated 1 or 2.",
+    help="How the training responses are made. 'low-rated' (human responses rated 1 or 2) is a control.",
 )
 @click.option(
     "--llm",
     default="combined",
     show_default=True,
-    help="For direct: one of the dataset's four, combined, or an author with stored responses.",
+    help="For direct: an LLM of the dataset, combined, or an author with stored responses.",
 )
-@click.option("--strategy", type=click.Choice([each.value for each in Strategy]), help="For improvements.")
-@click.option("--teacher", default="", metavar="MODEL", help="For improvements: who improved.")
 @click.option(
+    "--strategy",
+    type=click.Choice([each.value for each in Strategy]),
+    help="For over-human and over-llm: the improvement strategy.",
+)
+@click.option(
+    "--teacher", default="", metavar="MODEL", help="For over-human and over-llm: the teacher model."
+)
+@renamed_option(
+    "--initial-responses",
     "--initial",
+    "initial",
     default="",
     metavar="AUTHOR",
-    help="For over-llm: whose responses were improved. [default: the teacher's own]",
+    help="For over-llm: the author of the initial responses. [default: the teacher]",
 )
-@click.option("--preset", default="", help="As given to `empathy improve --preset`.")
+@click.option("--preset", default="", help="The --preset of `empathy improve`.")
 @click.option(
     "--fidelity", type=click.Choice([each.value for each in Fidelity]), default="paper", show_default=True
 )
-@click.option("--seed", type=int, help="Of over-llm's partition. [default: the fidelity's own]")
-@click.option("--hold-out", is_flag=True, help="Keep the development dialogues out, in rows of their own.")
-@click.option("--partial", is_flag=True, help="Build although responses are missing; they are counted.")
+@click.option(
+    "--seed",
+    type=int,
+    help="For over-llm: seed of the split into SFT and DPO. [default: that of the fidelity]",
+)
+@click.option(
+    "--hold-out",
+    is_flag=True,
+    help="Write the development dialogues to separate files, for checks after training.",
+)
+@click.option(
+    "--partial", is_flag=True, help="Build even if responses are missing; the manifest counts them."
+)
 @click.option(
     "--format",
     "formats",
@@ -144,9 +163,10 @@ def _check_there(db: str, recipe: TrainingSetSpec) -> None:
     """Where there is no database yet, the responses that are needed are not there either."""
     if "://" not in db and not Path(db).exists():
         raise UserError(
-            "there is no database, and none of the responses that are needed",
+            "the database does not exist, so the responses that are needed are missing",
+            code="database.not-found",
             where=db,
-            remedy=f"Make them with: {recipe.command}  (or name another database with --db)",
+            remedy=f"Make the responses with: {recipe.command}  (or name another database with --db)",
         )
 
 
@@ -155,7 +175,8 @@ def _forms(text: str) -> list[str]:
     unknown = [form for form in forms if form not in FORMATS]
     if unknown or not forms:
         raise UserError(
-            "no such format",
+            "unknown format",
+            code="option.unknown-value",
             where="--format",
             found=", ".join(map(repr, unknown)) or "none",
             remedy=f"Choose from: {', '.join(FORMATS)} (the plain JSONL is always written).",
@@ -238,7 +259,7 @@ def _show(inspected: TrainingSetInspection) -> None:
                     print_text(f"  {name} ({role}): {row[name].strip()[:LONGEST_SHOWN]}")
 
 
-def _show_difference(difference: Difference) -> None:
+def _show_difference(difference: TrainingSetDifference) -> None:
     for stage in difference.stages:
         first, second = stage.rows
         print_line(f"{stage.stage.upper()}: {first:,} and {second:,} rows, {stage.shared:,} the same")

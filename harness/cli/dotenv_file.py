@@ -26,14 +26,21 @@ def load_dotenv_file(folder: Path) -> None:
     except FileNotFoundError:
         return
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError("cannot be read", where=str(path), found=str(error)) from error
+        raise UserError(
+            "cannot read the file", code="file.unreadable", where=str(path), found=str(error)
+        ) from error
     faults = [
-        Fault("is no NAME=VALUE", f"{path}:{binding.original.line}", remedy="Mend the line, or remove it.")
+        Fault(
+            "the line is not NAME=VALUE",
+            f"{path}:{binding.original.line}",
+            remedy="Correct the line, or remove it.",
+            code="file.invalid-dotenv-line",
+        )
         for binding in bindings
         if binding.error
     ]
     if faults:
-        raise UserError("this file cannot be used", where=str(path), faults=faults)
+        raise UserError("invalid .env file", code="file.invalid-dotenv", where=str(path), faults=faults)
     for binding in bindings:
         if binding.key and binding.value is not None:
             os.environ.setdefault(binding.key, binding.value)

@@ -87,10 +87,11 @@ def _shares(texts: tuple[str, ...]) -> dict[str, float]:
             shares[name.strip()] = float(share)
         except ValueError:
             raise UserError(
-                "a fault must read NAME=SHARE, with a share from 0 to 1",
+                "the fault is not written as NAME=SHARE",
+                code="option.invalid-value",
                 where="--fault",
                 found=repr(text),
-                remedy="For example: --fault overloaded=0.2",
+                remedy="Write a share from 0 to 1, for example --fault overloaded=0.2.",
             ) from None
     return shares
 
@@ -103,10 +104,11 @@ def _window(text: str | None) -> dict[str, Any]:
         start, seconds = (float(number) for number in text.split(","))
     except ValueError:
         raise UserError(
-            "an outage must read START,SECONDS",
+            "the outage is not written as START,SECONDS",
+            code="option.invalid-value",
             where="--outage",
             found=repr(text),
-            remedy="For example: --outage 10,60",
+            remedy="Write two numbers of seconds, for example --outage 10,60.",
         ) from None
     return {"outage_start": start, "outage_seconds": seconds}
 

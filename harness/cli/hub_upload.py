@@ -23,10 +23,22 @@ def check(repo: str) -> None:
         UserError: no client, the Hub switched off, or no such name.
     """
     if getattr(getattr(_client(), "constants", None), "HF_HUB_OFFLINE", False):
-        raise UserError("the Hub is switched off", where=WHERE, found="HF_HUB_OFFLINE is set")
+        raise UserError(
+            "the Hub is switched off",
+            code="hub.offline",
+            where=WHERE,
+            found="HF_HUB_OFFLINE is set",
+            remedy="Unset HF_HUB_OFFLINE, or remove --push-to-hub.",
+        )
     owner, _, name = repo.partition("/")
     if not owner or not name or "/" in name:
-        raise UserError("this is no name on the Hub", where=WHERE, found=repr(repo), remedy="OWNER/NAME")
+        raise UserError(
+            "invalid repository name",
+            code="hub.invalid-name",
+            where=WHERE,
+            found=repr(repo),
+            remedy="Write OWNER/NAME.",
+        )
 
 
 def agreed(folder: Path, repo: str, kind: Literal["dataset", "model"]) -> bool:
@@ -51,7 +63,9 @@ def upload(folder: Path, repo: str, kind: Literal["dataset", "model"]) -> None:
         api.upload_folder(repo_id=repo, repo_type=kind, folder_path=str(folder))
     except Exception as error:  # whatever the Hub's client raises ends in the same remedy
         remedy = "Log in with: hf auth login, and check the name. The folder stays as it is."
-        raise UserError("the upload failed", where=repo, found=str(error)[:300], remedy=remedy) from error
+        raise UserError(
+            "the upload failed", code="hub.upload-failed", where=repo, found=str(error)[:300], remedy=remedy
+        ) from error
     print_message(f"Uploaded: {PLACES[kind]}{repo}")
 
 
@@ -60,7 +74,8 @@ def _client() -> Any:
         return import_module("huggingface_hub")
     except ImportError:
         raise UserError(
-            "the Hub's client is not installed",
+            "the package huggingface_hub is not installed",
+            code="hub.not-installed",
             where=WHERE,
             remedy="Install with: pip install -e '.[train]'",
         ) from None

@@ -18,43 +18,60 @@ from harness.cli.options.common import (
     library,
     prompts_option,
 )
+from harness.cli.options.renamed import renamed_option
 from harness.cli.respond import SPLITS, carry_out, finish
 
 if TYPE_CHECKING:
-    from harness.workflows.generate import Summary
+    from harness.workflows.generate import GenerationResult
 
 
 @click.command()
 @click.option(
-    "--teacher", "teachers", multiple=True, required=True, metavar="MODEL", help="A teacher; repeat for more."
+    "--teacher",
+    "teachers",
+    multiple=True,
+    required=True,
+    metavar="MODEL",
+    help="Teacher model; repeat for more.",
+)
+@renamed_option(
+    "--rewrite",
+    "--over",
+    default="human",
+    show_default=True,
+    help="Responses to improve: human, llm, or human,llm for both.",
 )
 @click.option(
-    "--over", default="human", show_default=True, help="What is improved: human, llm, or human,llm for both."
+    "--strategies", default="all", show_default=True, help="Strategies, separated by commas, or all."
 )
-@click.option(
-    "--strategies", default="all", show_default=True, help="Names with commas between them, or all."
-)
-@click.option(
+@renamed_option(
+    "--initial-responses",
     "--initial",
     default="",
     metavar="AUTHOR",
-    help="For llm: whose stored responses are improved. [default: the teacher's own, asked where missing]",
+    help="For llm: the author whose stored responses are improved. [default: the teacher, generated if missing]",
 )
 @click.option("--split", type=SPLITS, default="train", show_default=True)
-@click.option("--limit", type=click.IntRange(min=1), help="Only so many dialogues: a seeded random subset.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the subset.")
+@click.option("--limit", type=click.IntRange(min=1), help="Number of dialogues: a seeded random subset.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the subset.")
 @click.option(
     "--fidelity",
     type=click.Choice([each.value for each in Fidelity]),
     default="paper",
     show_default=True,
-    help="'released': the published scripts' prompts (empathy prompts fetch). 'ours': over 97 words or "
-    "unusable is asked once more.",
+    help="'released': prompts of the paper's scripts (empathy prompts fetch). 'ours': ask once more if a response "
+    "is unusable or longer than 97 words.",
 )
-@click.option("--temperature", type=click.FloatRange(min=0), help="[default: the model's own]")
-@click.option("--preset", default="", help="Added to the sets' names: a second set made in another way.")
-@click.option("--retry-unusable", is_flag=True, help="Ask again where an answer may not train.")
-@click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
+@click.option(
+    "--temperature", type=click.FloatRange(min=0), help="Sampling temperature. [default: that of the model]"
+)
+@click.option(
+    "--preset", default="", help="Suffix of the response sets' names, for a second set with other settings."
+)
+@click.option(
+    "--retry-unusable", is_flag=True, help="Ask again for responses that cannot be used for training."
+)
+@click.option("--dry-run", is_flag=True, help="Print requests, tokens, time and cost; send nothing.")
 @data_option
 @db_option
 @prompts_option
@@ -62,9 +79,9 @@ if TYPE_CHECKING:
 @call_options
 def improve(
     teachers: tuple[str, ...],
-    over: str,
+    rewrite: str,
     strategies: str,
-    initial: str,
+    initial_responses: str,
     split: str,
     limit: int | None,
     seed: int,
@@ -79,24 +96,24 @@ def improve(
     as_json: bool,
     **rest: Any,
 ) -> None:
-    """Let each teacher improve every response with every strategy, and store the result.
+    """Improve every response with each teacher and each strategy, and store the results.
 
     \b
-    empathy improve --teacher openai/gpt-6.1-sol --over human --strategies all
-    empathy improve --teacher openai/gpt-6.1-sol --over human,llm --strategies naive,sequential --emulate
+    empathy improve --teacher openai/gpt-6.1-sol --rewrite human --strategies all
+    empathy improve --teacher openai/gpt-6.1-sol --rewrite human,llm --strategies naive,sequential --emulate
 
     Strategies: naive, cognitive, affective, compassionate, all-dimensions, sequential, lacking-dimension.
-    The improved responses are the author TEACHER@STRATEGY-over-human (or -over-llm). Every answer is
-    stored as it arrives: run the same command again and only what is missing is asked.
+    The author name of the improved responses is TEACHER@STRATEGY-over-human (or -over-llm). Answers are
+    stored as they arrive; run the same command again to request only what is missing.
     """
     from harness.workflows.generation_plan import parse_strategies
 
     calls = CallOptions.take(rest)
     prompts = library(prompts_folder)
-    kinds = _kinds(over, initial)
+    kinds = _parse_kinds(rewrite, initial_responses)
     chosen_strategies = parse_strategies(strategies)
 
-    async def main() -> Summary | None:
+    async def main() -> GenerationResult | None:
         from harness.data.dataset import load
         from harness.workflows.generation_plan import DialogueSubset, plan_improvements
         from results.db.store import Store
@@ -111,7 +128,7 @@ def improve(
                     models,
                     kinds,
                     chosen_strategies,
-                    initial=initial,
+                    initial=initial_responses,
                     fidelity=Fidelity(fidelity),
                     temperature=temperature,
                     tag=preset,
@@ -123,20 +140,25 @@ def improve(
     finish(main, as_json)
 
 
-def _kinds(over: str, initial: str) -> tuple[str, ...]:
+def _parse_kinds(rewrite: str, initial_responses: str) -> tuple[str, ...]:
     from harness.workflows.generation_plan import LLM, OVER
 
-    kinds = tuple(dict.fromkeys(kind.strip() for kind in over.split(",") if kind.strip()))
+    kinds = tuple(dict.fromkeys(kind.strip() for kind in rewrite.split(",") if kind.strip()))
     unknown = [kind for kind in kinds if kind not in OVER]
     if unknown or not kinds:
         raise UserError(
-            "a teacher improves human responses or an LLM's",
-            where="--over",
-            found=repr(over),
+            "unknown kind of initial responses",
+            code="option.unknown-value",
+            where="--rewrite",
+            found=repr(rewrite),
             remedy="Choose: human, llm, or human,llm.",
         )
-    if initial and LLM not in kinds:
+    if initial_responses and LLM not in kinds:
         raise UserError(
-            "initial responses are of --over llm alone", where="--initial", found=f"--over {over}"
+            "--initial-responses needs --rewrite llm",
+            code="option.missing",
+            where="--initial-responses",
+            found=f"--rewrite {rewrite}",
+            remedy="Add --rewrite llm, or remove --initial-responses.",
         )
     return kinds

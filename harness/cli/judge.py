@@ -31,15 +31,16 @@ from harness.cli.options.common import (
     run,
     snapshot_option,
 )
-from harness.cli.options.design import design_assumptions, design_options, foresee_design
-from harness.cli.output import confirm_cost, exclude_same_family, exit_with_status, print_result
+from harness.cli.options.design import design_options, foresee_design, parse_assumptions
+from harness.cli.options.renamed import renamed_option
+from harness.cli.output import confirm_cost, exit_with_status, print_result, select_judges
 from harness.cli.report import write_page
 from harness.terminal.output import print_message
 
 if TYPE_CHECKING:
     from harness.workflows.judge import JudgingPlan
     from results.analysis.breakdowns import Breakdowns
-    from results.analysis.contest_results import Summary
+    from results.analysis.contest_results import JudgingResult
     from results.analysis.early_stopping import StoppingRule
     from results.db.store import Store
 
@@ -58,47 +59,70 @@ PROPERTIES = ("sentiment", "emotion")
     metavar="MODEL",
     help="A judge; repeat for more.",
 )
-@click.option("--judge-prompt", default=DEFAULT_PROMPT, show_default=True, help="How judges are asked.")
+@click.option("--judge-prompt", default=DEFAULT_PROMPT, show_default=True, help="Prompt of the judges.")
 @click.option(
     "--split", type=click.Choice([split.value for split in Split]), default="test", show_default=True
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Only so many dialogues: a seeded random subset.")
-@click.option("--samples", type=click.IntRange(min=1), default=1, show_default=True, help="Repetitions.")
+@click.option("--limit", type=click.IntRange(min=1), help="Number of dialogues: a seeded random subset.")
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of verdicts per comparison.",
+)
 @click.option(
     "--temperature",
     type=click.FloatRange(min=0),
-    help="The judges'; 0 with --samples measures repeatability. [default: 0; unset with --samples, 'paper']",
+    help="Temperature of the judges; 0 with --samples measures repeatability. [default: 0; unset with "
+    "--samples and with fidelity 'paper']",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the subset and of the resampling.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of the subset and of the bootstrap."
+)
 @click.option(
     "--fidelity",
     type=click.Choice(["paper", "released", "ours"]),
     default="ours",
     show_default=True,
-    help="'paper' and 'released' leave the judges' temperature unset; 'released' asks with the published "
-    "scripts' prompts (empathy prompts fetch).",
+    help="'paper' and 'released' leave the judges' temperature unset; 'released' uses the prompts of the "
+    "paper's scripts (empathy prompts fetch).",
 )
-@click.option("--retry-unscored", is_flag=True, help="Ask again where an answer could not be read.")
-@click.option(
+@click.option("--retry-unscored", is_flag=True, help="Ask again for unscored comparisons.")
+@renamed_option(
+    "--stop-when",
     "--until",
     metavar="decided|WIDTH",
-    help="Stop a judge when its question is answered: 'decided', or a half-width such as 0.10.",
+    help="Early stopping: stop when the contest is 'decided', or at an interval half-width such as 0.10.",
 )
 @click.option(
     "--estimand",
     type=click.Choice(["population", "these-dialogues"]),
     default="population",
     show_default=True,
-    help="What --until's interval is about. Of these dialogues alone an answer is known, never decided.",
+    help="What the interval of --stop-when estimates. For these dialogues, a result is known, not decided.",
 )
 @cheap_gold_options
 @exclude_same_family_option
-@click.option("--by", type=click.Choice(PROPERTIES), help="The win rate by a property of the dialogues.")
-@click.option("--length-control", is_flag=True, help="The win rate at equal length, where it can be had.")
+@renamed_option(
+    "--group-by",
+    "--by",
+    type=click.Choice(PROPERTIES),
+    help="Also show the win rate by this dialogue property.",
+)
+@click.option("--length-control", is_flag=True, help="Also show the win rate at equal length.")
 @snapshot_option
-@click.option("--dry-run", is_flag=True, help="Print calls, tokens, time, money and what can be detected.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print requests, tokens, time, cost and detectable effects; send nothing."
+)
 @design_options
-@click.option("--report", "report_to", metavar="FILE", type=click.Path(path_type=Path), help="Write a page.")
+@click.option(
+    "--report",
+    "report_to",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the report to this file.",
+)
 @data_option
 @db_option
 @prompts_option
@@ -116,19 +140,19 @@ def judge(
     seed: int,
     fidelity: str,
     retry_unscored: bool,
-    until: str | None,
+    stop_when: str | None,
     estimand: str,
     cheap: str | None,
     gold: str | None,
     gold_share: float | None,
     stratified: bool,
-    without_kin: bool,
-    by: str | None,
+    exclude_same_family: bool,
+    group_by: str | None,
     length_control: bool,
     snapshots: tuple[str, ...],
     dry_run: bool,
     assumptions: tuple[str, ...],
-    worth: float,
+    min_effect: float,
     report_to: Path | None,
     data: str | None,
     db: str,
@@ -136,7 +160,7 @@ def judge(
     as_json: bool,
     **rest: Any,
 ) -> None:
-    """Judge author A against author B on the dialogues that both answered.
+    """Judge author A against author B on the dialogues that have a response of both.
 
     Authors: dataset:human, dataset:gpt-4, file:PATH, openai/gpt-6-luna, student:NAME, …
     Judges: openai/gpt-6-luna, google/gemini-3.5-flash-lite, control/ratings, paper-judges, …
@@ -144,17 +168,17 @@ def judge(
     \b
     empathy judge dataset:gpt-4 dataset:human --judge control/ratings
     empathy judge dataset:gpt-4 dataset:human --judge openai/gpt-6-luna --emulate
-    empathy judge dataset:gpt-4 dataset:human --judge openai/gpt-6-luna --until decided
+    empathy judge dataset:gpt-4 dataset:human --judge openai/gpt-6-luna --stop-when decided
 
-    Every answer is stored as it arrives: run the same command again and only what is missing is asked.
+    Verdicts are stored as they arrive; run the same command again to request only what is missing.
     """
     calls = CallOptions.take(rest)
     settings = calls.settings()
     _check_assumptions(assumptions, dry_run=dry_run)
-    wanted = _until(until, estimand, alone=(by, length_control, report_to))
-    judge_of = _judge_of(prompts_folder, judge_prompt, Fidelity(fidelity), samples, temperature)
-    alone = (until, without_kin, by, length_control, report_to, assumptions)
-    if check(judges, cheap, gold, gold_share, alone, stratified=stratified):
+    stopping_rule = _parse_stopping_rule(stop_when, estimand, excluded=(group_by, length_control, report_to))
+    judge_of = _judge_factory(prompts_folder, judge_prompt, Fidelity(fidelity), samples, temperature)
+    excluded = (stop_when, exclude_same_family, group_by, length_control, report_to, assumptions)
+    if check(judges, cheap, gold, gold_share, excluded, stratified=stratified):
         judge_cheap_and_gold(
             a,
             b,
@@ -177,16 +201,16 @@ def judge(
         )
         return
 
-    async def main() -> tuple[Summary, str, Breakdowns] | None:
+    async def main() -> tuple[JudgingResult, str, Breakdowns] | None:
         from harness.data.author_resolver import resolve_author
         from harness.data.dataset import load
         from harness.workflows.judge import judge_contest, plan_judging
-        from results.analysis.breakdowns import beside
+        from results.analysis.breakdowns import compute_breakdowns
         from results.db.store import Store
 
         dataset = load(data)
         with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
-            asked = [judge_of(model) for model in models]
+            all_judges = [judge_of(model) for model in models]
             async with await Store.open(db) as store:
                 first, second = (
                     await resolve_author(a, dataset, store),
@@ -196,41 +220,45 @@ def judge(
                     dataset,
                     first,
                     second,
-                    await exclude_same_family(store, asked, (first.set, second.set), without_kin),
+                    await select_judges(store, all_judges, (first.set, second.set), exclude_same_family),
                     split=Split(split),
                     limit=limit,
                     samples=samples,
                     seed=seed,
-                    until=wanted,
+                    until=stopping_rule,
                 )
-                _tell_reach(plan)
+                _print_feasibility(plan)
                 if dry_run:
-                    from harness.workflows.judge_cost import estimate, print_cost_estimate
+                    from harness.workflows.judge_cost import estimate_judging_cost, print_cost_estimate
 
-                    could = foresee_design(assumptions, worth, len(plan.dialogues), samples=plan.samples)
+                    design = foresee_design(
+                        assumptions, min_effect, len(plan.dialogues), samples=plan.samples
+                    )
                     print_cost_estimate(
-                        await estimate(store, plan, settings, retry_unscored=retry_unscored),
+                        await estimate_judging_cost(store, plan, settings, retry_unscored=retry_unscored),
                         as_json,
-                        data=could.data,
-                        lines=could.lines,
+                        data=design.data,
+                        lines=design.lines,
                     )
                     if plan.until is not None:
-                        print_message("With --until this is the most it can take.")
+                        print_message("With --stop-when, these numbers are upper bounds.")
                     return None
                 if not calls.yes and not calls.emulate:
                     await confirm_cost(store, plan, settings, retry_unscored)
                 summary = await judge_contest(
                     store, registry, plan, settings, retry_unscored=retry_unscored, snapshots=snapshots
                 )
-                page = await _page(store, summary, snapshots) if report_to is not None else ""
-                more = await beside(store, summary, seed=seed, by=by, length=length_control)
-                return summary, page, more
+                page = await _render_report(store, summary, snapshots) if report_to is not None else ""
+                breakdowns = await compute_breakdowns(
+                    store, summary, seed=seed, by=group_by, length=length_control
+                )
+                return summary, page, breakdowns
 
-    done = run(main())
-    if done is None:
+    result = run(main())
+    if result is None:
         return
-    summary, page, more = done
-    print_result(summary, as_json, more)
+    summary, page, breakdowns = result
+    print_result(summary, as_json, breakdowns)
     if report_to is not None:
         write_page(report_to, page)
         print_message(f"Report: {report_to}")
@@ -238,64 +266,80 @@ def judge(
 
 
 def _check_assumptions(assumptions: tuple[str, ...], *, dry_run: bool) -> None:
-    """Assumptions are read before anything is loaded, and only where they have a use.
+    """Check `--assume` before anything is loaded.
 
     Raises:
-        UserError: they cannot be read, or stand without --dry-run.
+        UserError: if an assumption is invalid, or `--dry-run` is missing.
     """
     if assumptions and not dry_run:
         raise UserError(
-            "says what could be detected before anything is asked",
+            "--assume needs --dry-run",
+            code="option.missing",
             where="--assume",
             found=", ".join(assumptions),
-            remedy="Write --dry-run beside it.",
+            remedy="Add --dry-run.",
         )
-    design_assumptions(assumptions)
+    parse_assumptions(assumptions)
 
 
-def _until(until: str | None, estimand: str, *, alone: tuple[Any, ...]) -> StoppingRule | None:
-    """What is judged until; nothing that needs every dialogue may be asked for with it."""
-    if until is None:
+def _parse_stopping_rule(
+    stop_when: str | None, estimand: str, *, excluded: tuple[Any, ...]
+) -> StoppingRule | None:
+    """Return the stopping rule.
+
+    Args:
+        excluded: values of the options that need every dialogue.
+
+    Raises:
+        UserError: if the rule is invalid, or an excluded option is given.
+    """
+    if stop_when is None:
         return None
     from results.analysis.early_stopping import parse_stopping_rule
 
-    if any(alone):
+    if any(excluded):
         raise UserError(
-            "a contest that stops when it is known reports its sequence alone",
-            where="--until",
-            found="--by, --length-control or --report beside it",
-            remedy="Leave --until away to judge every dialogue.",
+            "early stopping does not combine with this option",
+            code="option.conflict",
+            where="--stop-when",
+            found="--group-by, --length-control or --report",
+            remedy="Remove --stop-when to judge every dialogue.",
         )
-    return parse_stopping_rule(until, estimand)
+    return parse_stopping_rule(stop_when, estimand)
 
 
-def _tell_reach(plan: JudgingPlan) -> None:
-    """What --until can reach with these dialogues, before anything is asked."""
+def _print_feasibility(plan: JudgingPlan) -> None:
+    """Print the interval width that early stopping can reach with these dialogues."""
     if plan.until is None:
         return
     from results.analysis.early_stopping import check_feasible
 
-    reach = check_feasible(len(plan.dialogues), plan.until, len(plan.judges))
+    feasibility = check_feasible(len(plan.dialogues), plan.until, len(plan.judges))
     if plan.until.half_width is not None:
-        print_message(f"Until {plan.until} ({plan.until.estimand}): {reach.note}.")
+        print_message(f"Stopping when {plan.until} ({plan.until.estimand}): {feasibility.note}.")
 
 
-async def _page(store: Store, summary: Summary, snapshots: tuple[str, ...]) -> str:
+async def _render_report(store: Store, summary: JudgingResult, snapshots: tuple[str, ...]) -> str:
     from results.report import render
 
     return await render(store, summary.run_id, snapshots=snapshots)
 
 
-def _judge_of(
-    folder: Path | None, name: str, fidelity: Fidelity, samples: int, given: float | None
+def _judge_factory(
+    folder: Path | None, name: str, fidelity: Fidelity, samples: int, temperature: float | None
 ) -> Callable[[Model], Judge]:
-    """How a model becomes a judge; `given` is the temperature that the user names, or None."""
-    prompts = library(folder)
-    temperature = judge_temperature(fidelity, samples) if given is None else given
+    """Return a function that makes a judge of a model.
 
-    def judge_of(model: Model) -> Judge:
+    Args:
+        temperature: the `--temperature` option; None for the default of the fidelity.
+    """
+    prompts = library(folder)
+    if temperature is None:
+        temperature = judge_temperature(fidelity, samples)
+
+    def make_judge(model: Model) -> Judge:
         return Judge(
             model, select_judge_prompt(model, name, fidelity, prompts, "--judge-prompt"), temperature
         )
 
-    return judge_of
+    return make_judge

@@ -69,17 +69,19 @@ def check(
         return False
     if cheap is None or gold is None or cheap == gold:
         raise UserError(
-            "a cheap judge and a gold one go together",
+            "--cheap and --gold need two different judges",
+            code="cheap-gold.judges",
             where="--cheap, --gold",
             found=f"--cheap {cheap}, --gold {gold}",
             remedy="Name two different judges.",
         )
     if judges or any(alone):
         raise UserError(
-            "a cheap judge and a gold one give one estimate",
+            "--cheap and --gold do not combine with this option",
+            code="option.conflict",
             where="--cheap, --gold",
-            found="--judge, --until, --without-kin, --by, --length-control, --report or --assume beside it",
-            remedy="Leave those away; both runs are stored, and each can be reported by itself.",
+            found="--judge, --stop-when, --exclude-same-family, --group-by, --length-control, --report or --assume",
+            remedy="Remove it; both runs are stored, and each has its own report.",
         )
     return True
 
@@ -121,7 +123,11 @@ def judge_cheap_and_gold(
             if len(models) != 2:
                 found = ", ".join(model.id for model in models)
                 raise UserError(
-                    "one cheap and one gold judge are named", where="--cheap, --gold", found=found
+                    "--cheap and --gold need one judge each",
+                    code="cheap-gold.judges",
+                    where="--cheap, --gold",
+                    found=found,
+                    remedy="Name one model with each of them.",
                 )
             first, second = map(judge_of, models)
             async with await Store.open(db) as store:
@@ -164,12 +170,12 @@ async def _tell_size(
     store: Store, plans: Sequence[JudgingPlan], settings: RequestSettings, as_json: bool, retry_unscored: bool
 ) -> None:
     """What both judges would take; nothing is asked."""
-    from harness.workflows.judge_cost import estimate, print_cost_estimate
+    from harness.workflows.judge_cost import estimate_judging_cost, print_cost_estimate
 
     found = [
         each
         for plan in plans
-        for each in await estimate(store, plan, settings, retry_unscored=retry_unscored)
+        for each in await estimate_judging_cost(store, plan, settings, retry_unscored=retry_unscored)
     ]
     print_cost_estimate(found, as_json)
 

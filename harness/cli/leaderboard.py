@@ -75,7 +75,7 @@ def leaderboard(
     out: Path | None,
     baseline: str | None,
     controlled: bool,
-    without_kin: bool,
+    exclude_same_family: bool,
     seed: int,
     imported: Path | None,
     name: str,
@@ -104,7 +104,9 @@ def leaderboard(
 
         async with await Store.open(db, create=False) as store:
             if controlled:
-                await _show_controlled(store, judges, split, seed, without_kin=without_kin, as_json=as_json)
+                await _show_controlled(
+                    store, judges, split, seed, exclude_same_family=exclude_same_family, as_json=as_json
+                )
                 return {}
             made: dict[str, bytes] = {}
             if "battles" in wanted:
@@ -113,7 +115,9 @@ def leaderboard(
                 made["battles"] = to_json_lines(await export_judgments(store))
             if [*wanted] == ["battles"]:
                 return made
-            board = await load_leaderboard(store, judges, split=split, seed=seed, without_kin=without_kin)
+            board = await load_leaderboard(
+                store, judges, split=split, seed=seed, exclude_same_family=exclude_same_family
+            )
             if not wanted:
                 _show(board, as_json)
                 return {}
@@ -138,20 +142,23 @@ def _check_alone(wanted: list[str], baseline: str | None, imported: Path | None)
     """
     if wanted or baseline is not None or imported is not None:
         raise UserError(
-            "ranks at equal length and style, as a table or with --json",
+            "--controlled prints a table or JSON only",
+            code="option.conflict",
             where="--controlled",
-            found="--format, --baseline or --import beside it",
-            remedy="Leave those away, or --controlled.",
+            found="--format, --baseline or --import",
+            remedy="Remove --controlled, or remove --format, --baseline and --import.",
         )
 
 
 async def _show_controlled(
-    store: Store, judges: tuple[str, ...], split: str, seed: int, *, without_kin: bool, as_json: bool
+    store: Store, judges: tuple[str, ...], split: str, seed: int, *, exclude_same_family: bool, as_json: bool
 ) -> None:
     from results.analysis.controlled_ranking import controlled_rankings
     from results.render.controlled_ranking import rankings_data, rankings_notes, rankings_tables
 
-    rankings = await controlled_rankings(store, judges, split=split, seed=seed, without_kin=without_kin)
+    rankings = await controlled_rankings(
+        store, judges, split=split, seed=seed, exclude_same_family=exclude_same_family
+    )
     if as_json:
         print_json(rankings_data(rankings, split))
         return
@@ -165,17 +172,19 @@ def _formats(formats: str, out: Path | None) -> list[str]:
     unknown = [name for name in names if name not in FORMATS]
     if unknown:
         raise UserError(
-            "there is no such format",
+            "unknown format",
+            code="option.unknown-value",
             where="--format",
             found=", ".join(unknown),
             remedy=f"Choose from: {', '.join(FORMATS)}.",
         )
     if len(names) > 1 and out is None:
         raise UserError(
-            "several formats need a folder",
+            "several formats need an output folder",
+            code="option.missing",
             where="--format",
             found=", ".join(names),
-            remedy="Name it with --out DIR.",
+            remedy="Add --out DIR.",
         )
     return list(dict.fromkeys(names))
 
@@ -198,8 +207,8 @@ async def _written(
     from results.render import leaderboard as shown
 
     made = {
-        "md": shown.as_markdown(board).encode(),
-        "csv": shown.as_csv(board).encode(),
+        "md": shown.to_markdown(board).encode(),
+        "csv": shown.to_csv(board).encode(),
         "json": json_bytes(shown.to_dict(board)),
     }
     if "alpaca-eval" in wanted:

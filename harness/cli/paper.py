@@ -41,7 +41,7 @@ def paper() -> None:
 @exclude_same_family_option
 @db_option
 @json_option
-def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_json: bool) -> None:
+def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: str, as_json: bool) -> None:
     """Table 1: 4 studies × 2 methods × 7 strategies × SFT and SFT-DPO; ours, published, difference.
 
     A cell is a student against its own base on the test split under the paper's judge. What has not been run
@@ -50,18 +50,18 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
     from results.paper import contrast_tables as contrasts
     from results.paper import table1 as layout
     from results.paper.collect import paper_claims, table1_cells
-    from results.paper.latex import as_latex
+    from results.paper.latex import to_latex
 
-    contests = run(_contests(db, cells, without_kin))
+    contests = run(_contests(db, cells, exclude_same_family))
     found, claims = layout.table1(table1_cells(contests)), paper_claims(contests)
     told = {
         "rows": layout.rows(found),
         "notes": layout.notes(found),
         "heading": layout.heading(found),
-        "claims": contrasts.as_rows(claims),
+        "claims": contrasts.to_rows(claims),
         "text_against_table": list(contrasts.TEXT_AGAINST_TABLE),
     }
-    markdown = f"{layout.as_markdown(found)}\n{contrasts.as_markdown(claims)}"
+    markdown = f"{layout.to_markdown(found)}\n{contrasts.to_markdown(claims)}"
     if out is None:
         print_document(json_bytes(told) if as_json else markdown)
         return
@@ -69,8 +69,8 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
 
     for name, text in (
         ("table1.md", markdown),
-        ("table1.tex", as_latex(found)),
-        ("table1.csv", layout.as_csv(found)),
+        ("table1.tex", to_latex(found)),
+        ("table1.csv", layout.to_csv(found)),
         ("table1.json", json_bytes(told).decode()),
     ):
         write_page(out / name, text)
@@ -83,10 +83,10 @@ def table1(out: Path | None, cells: Path | None, without_kin: bool, db: str, as_
 @exclude_same_family_option
 @data_option
 @db_option
-def figures(out: Path, cells: Path | None, without_kin: bool, data: str | None, db: str) -> None:
+def figures(out: Path, cells: Path | None, exclude_same_family: bool, data: str | None, db: str) -> None:
     """Figures 1, 3, 4 and 6 to 10 as SVG and PNG. What has not been run is left out and said."""
     from harness.data.dataset import load
-    from harness.workflows.paper_figures import charts
+    from harness.workflows.paper_figures import paper_charts
     from results.paper.figures import drawn
 
     try:
@@ -97,14 +97,14 @@ def figures(out: Path, cells: Path | None, without_kin: bool, data: str | None, 
         print_text(f"Figures 3 and 4 need the dataset: {error}", is_message=True)
         dataset = None
     out.mkdir(parents=True, exist_ok=True)
-    for chart in charts(run(_contests(db, cells, without_kin)), dataset):
+    for chart in paper_charts(run(_contests(db, cells, exclude_same_family)), dataset):
         for form, content in drawn(chart).items():
             path = out / f"figure{chart.number}.{form}"
             path.write_bytes(content)
             print_message(f"{path}")
 
 
-async def _contests(db: str, cells: Path | None, without_kin: bool) -> list[PaperContest]:
+async def _contests(db: str, cells: Path | None, exclude_same_family: bool) -> list[PaperContest]:
     """What the database has; nothing where there is no database yet."""
     from results.db.store import Store
     from results.paper.collect import read_cells, select_paper_contests
@@ -114,7 +114,7 @@ async def _contests(db: str, cells: Path | None, without_kin: bool) -> list[Pape
         print_message(f"There is no database at {db}: nothing of ours is shown.")
         return []
     async with await Store.open(db, create=False) as store:
-        return await select_paper_contests(store, named, without_kin=without_kin)
+        return await select_paper_contests(store, named, exclude_same_family=exclude_same_family)
 
 
 def _there(db: str) -> bool:

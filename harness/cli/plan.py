@@ -18,7 +18,7 @@ from harness.cli.options.common import (
     prompts_option,
     run,
 )
-from harness.cli.options.design import DesignReport, design_assumptions, design_options, foresee_design
+from harness.cli.options.design import DesignReport, design_options, foresee_design, parse_assumptions
 from harness.cli.options.study import StudySession, judge_option, out_option
 from harness.terminal.output import print_json, print_notes, print_table
 
@@ -43,7 +43,7 @@ def plan(
     study: str,
     judges: tuple[str, ...],
     assumptions: tuple[str, ...],
-    worth: float,
+    min_effect: float,
     folder: Path,
     data: str | None,
     db: str,
@@ -64,7 +64,7 @@ def plan(
     given = StudySession(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
     found = given.study()
 
-    design_assumptions(assumptions)
+    parse_assumptions(assumptions)
 
     async def main() -> tuple[list[EstimateLine], DesignReport]:
         from harness.study.estimate import plan_study
@@ -74,7 +74,7 @@ def plan(
             graph = await StudyGraph.of(context)
             dialogues = len(graph.dialogues(found.data.split).dialogues())
             size = {"samples": found.judging.samples, "seeds": len(found.training.seeds)}
-            return await plan_study(graph), foresee_design(assumptions, worth, dialogues, **size)
+            return await plan_study(graph), foresee_design(assumptions, min_effect, dialogues, **size)
 
     lines, could = run(main())
     if as_json:

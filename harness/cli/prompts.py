@@ -88,21 +88,30 @@ def copy(names: tuple[str, ...], to: Path, prompts_folder: Path | None) -> None:
     known = library(prompts_folder)
     chosen = [get_prompt(known, name, "NAME") for name in dict.fromkeys(names)]
     faults = [
-        Fault("is of the paper's scripts, and said as it is", "", prompt.name)
+        Fault(
+            "a prompt of the paper's scripts is used unchanged",
+            "NAMES",
+            prompt.name,
+            code="prompt.not-editable",
+        )
         for prompt in chosen
         if prompt.is_exact
     ]
     faults += [
-        Fault("is there already", str(to / f"{prompt.name}.md")) for prompt in chosen if _there(to, prompt)
+        Fault("the file exists already", str(to / f"{prompt.name}.md"), code="file.exists")
+        for prompt in chosen
+        if _there(to, prompt)
     ]
     if faults:
-        raise UserError("these prompts cannot be copied", faults=faults)
+        raise UserError("cannot copy these prompts", code="prompt.not-copied", faults=faults)
     for prompt in chosen:
         place = to / f"{prompt.name}.md"
         try:
             atomic_write(place, _file(prompt))
         except OSError as error:
-            raise UserError("the copy cannot be written", where=str(place), found=str(error)) from error
+            raise UserError(
+                "cannot write the file", code="file.not-writable", where=str(place), found=str(error)
+            ) from error
         print_line(str(place))
 
 

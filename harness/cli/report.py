@@ -85,7 +85,8 @@ def write_page(path: Path, page: str) -> None:
         atomic_write(path, page)
     except OSError as error:
         raise UserError(
-            "the page cannot be written",
+            "cannot write the file",
+            code="file.not-writable",
             where=str(path),
             found=error.strerror or str(error),
             remedy="Name another file with --out.",

@@ -148,25 +148,27 @@ def _laid_out(
     from finetune.model_loader import check_weights
     from harness.serving import backends, live_server
     from harness.serving.checkpoint_resolver import checkpoint_folders, select_served_models
-    from harness.serving.hardware import default_device, plan_serving, wanted
+    from harness.serving.hardware import default_device, plan_serving, serving_request
     from serve.null_adapter import with_null_adapter
 
     places = [*rest["first"], *rest["more"]]
     names = [f"student:{name}" for name in _names(checkpoint_folders(places) if places else [])]
     if merged and len(names) != 1:
         raise UserError(
-            "merged students are served one at a time",
+            "--merged serves exactly one student",
+            code="server.merged-needs-one-student",
             where="--merged",
             found=f"{len(names)} students",
-            remedy="Name one with --students; `empathy respond … --merged` takes them in turn.",
+            remedy="Name one with --students; `empathy respond … --merged` serves several in turn.",
         )
     who = select_served_models([*names, *([] if merged else ["base"])], base=rest["base"], students=places)
     there = live_server.running(who)
     if there is not None:
         raise UserError(
             "a server with this base is running already",
+            code="server.already-running",
             found=there[0],
-            remedy="Use it: other commands find it and load the students that it lacks. Or end it first.",
+            remedy="Use it (other commands find it and load missing students), or stop it first.",
         )
     dtype, device = rest["dtype"] or who.dtype, default_device()
     folder, name, adapters = who.base.folder, who.base_name, []
@@ -177,11 +179,11 @@ def _laid_out(
     else:
         check_weights(folder)
         more = bool(rest["spare_loras"])
-        adapters = backends.adapters_of(who.contestants, folder)
+        adapters = backends.adapters_of(who.authors, folder)
         name, adapters = with_null_adapter(
             folder, name, adapters, device, live_server.ADAPTER_CACHE, loads_later=more
         )
-    asked = wanted(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
+    asked = serving_request(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
     return who, dtype, folder, name, adapters, plan_serving(folder, adapters, asked)
 
 
@@ -210,20 +212,30 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     from finetune.memory_plan import load_base_config
     from harness.serving.checkpoint_resolver import check_names, checkpoint_folders
     from serve.lora_adapter import LoraAdapter, read_adapter
-    from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServingRequest, plan_memory, vllm_command
+    from serve.memory_plan import MEMORY_FRACTION, RTX_4090_MIB, ServingRequest, plan_memory, vllm_command
     from serve.vllm_server import LOOPBACK
 
     places = [*rest.pop("first"), *rest.pop("more")]
     folders = checkpoint_folders(places) if places else []
     if places and not folders:
-        raise UserError("there is no checkpoint", where="--students", found=", ".join(map(str, places)))
+        raise UserError(
+            "no checkpoint found",
+            code="checkpoint.not-found",
+            where="--students",
+            found=", ".join(map(str, places)),
+        )
     check_names(places)
     if not base and folders:
         from finetune.checkpoint import read_checkpoint
 
         base = read_checkpoint(folders[0]).base_location
     if not base:
-        raise UserError("which base is meant is not known", where="--base", remedy="Name it.")
+        raise UserError(
+            "the base model is not given",
+            code="base-model.not-given",
+            where="--base",
+            remedy="Add --base MODEL.",
+        )
     # a plan needs no weights: without them an adapter is held against its own config alone
     at_hand = Path(base) if any(Path(base).glob("*.safetensors")) else None
     there = [] if merged else [read_adapter(f"student:{one.name}", one, at_hand) for one in folders]
@@ -232,7 +244,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     asked = ServingRequest(
         "cpu" if device == "cpu" else "cuda",
         rest["dtype"] or "bf16",
-        rest["memory_mib"] or CARD_MIB,
+        rest["memory_mib"] or RTX_4090_MIB,
         rest["memory_fraction"] or MEMORY_FRACTION,
         **_sizes(rest),
     )

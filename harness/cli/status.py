@@ -33,7 +33,10 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
     names = [Path(study).stem] if study else sorted(one.stem for one in (folder / "studies").glob("*.json"))
     if not names:
         raise UserError(
-            "no study has been run here", where=str(folder), remedy="Run one with: empathy run tiny"
+            "no study was run in this folder",
+            code="study.not-run",
+            where=str(folder),
+            remedy="Run one with: empathy run tiny",
         )
     told = []
     for name in names:

@@ -94,8 +94,9 @@ class _Descriptor(io.FileIO):
             if isinstance(error, BrokenPipeError) or not self._is_needed:
                 return size
             raise UserError(
-                "the result cannot be written",
+                "cannot write the result",
+                code="terminal.not-writable",
                 where="standard output",
                 found=error.strerror or str(error),
-                remedy="What was asked and answered is stored; make room, or write elsewhere, and repeat.",
+                remedy="Free disk space or write elsewhere, then repeat the command; all answers are stored.",
             ) from error

@@ -20,11 +20,12 @@ from agents.model_files.weights import load_json_object, quantization_faults
 from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.config import with_seed
 from finetune.dataset_reader import read_dataset
-from finetune.memory_plan import CARD_MIB, load_base_config, plan_stage
+from finetune.memory_plan import RTX_4090_MIB, load_base_config, plan_stage
 from finetune.sequence_lengths import sequence_lengths
 from harness.cli import hub_upload
 from harness.cli.options.checkpoint import checkpoint_folder
 from harness.cli.options.common import db_option, json_option, run
+from harness.cli.options.renamed import renamed_option
 from harness.cli.options.training import (
     TrainingOptions,
     base_options,
@@ -162,11 +163,11 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
 @train.command()
 @base_option
 @data_option
-@click.option(
+@renamed_option(
+    "--gpu-memory-mib",
     "--card-mib",
-    "gpu_memory_mib",
     type=int,
-    default=CARD_MIB,
+    default=RTX_4090_MIB,
     show_default=True,
     help="The card's memory in MiB.",
 )
@@ -179,15 +180,19 @@ def plan(
     """Memory and steps before you start, and what to turn on if it does not fit."""
     settings = parse_settings(rest)
     if faults := quantization_faults(load_json_object(Path(base) / "config.json"), base):
-        raise UserError("this base cannot be trained", where="--base", faults=faults)
+        raise UserError(
+            "cannot train this base model", code="base-model.not-trainable", where="--base", faults=faults
+        )
     folder = read_dataset(data)
     config = load_base_config(base, revision)
     if faults := quantization_faults(config, base):
-        raise UserError("this base cannot be trained", where="--base", faults=faults)
+        raise UserError(
+            "cannot train this base model", code="base-model.not-trainable", where="--base", faults=faults
+        )
     shape = parse_decoder_config(config, "It may train all the same; its memory must be tried.")
     lengths, measured = sequence_lengths(folder, base, settings, form, revision)
     stages = [
-        (plan_stage(shape, settings, name, of.rows, of.said, gpu_memory_mib), of)
+        (plan_stage(shape, settings, name, of.rows, of.completion_tokens, gpu_memory_mib), of)
         for name, of in lengths.items()
     ]
     if as_json:

@@ -25,12 +25,12 @@ ANSWERS_VERSION = 1
 
 _RATES = ("errors_500", "resets", "malformed", "hangs", "refusals")
 _FAULTS = _RATES[:-1]
-_WHOLE = ("seed", "lower_after_requests", "max_output_tokens", "other_model_after")
+_INTEGERS = ("seed", "lower_after_requests", "max_output_tokens", "other_model_after")
 _DATES = ("shutdown_date", "sunset")
-_NAMING = ("other_model", "snapshot_suffix", "retired", *_DATES)
+_MODEL_OPTIONS = ("other_model", "snapshot_suffix", "retired", *_DATES)
 _NOT_LEAN = (
     *(*_RATES, "tokens_per_minute", "lower_to_rpm", "lower_after_requests", "api_key"),
-    *(*_NAMING, "other_model_after", "outage_start"),
+    *(*_MODEL_OPTIONS, "other_model_after", "outage_start"),
 )
 
 
@@ -95,9 +95,9 @@ class EmulatorConfig:
     outage_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        faults = _wrong_types(self) or _wrong_values(self)
+        faults = _type_faults(self) or _value_faults(self)
         if faults:
-            raise UserError("the emulator cannot run with these options", faults=faults)
+            raise UserError("invalid emulator options", code="emulator.invalid-options", faults=faults)
 
     def model(self, name: str) -> EmulatedModel | None:
         """The emulated model of that name, with the taste these options give it; None where there is none."""
@@ -151,45 +151,60 @@ class EmulatorConfig:
         known = {each.name for each in fields(cls)}
         unknown = [key for key in content if key not in known]
         if unknown:
-            choose = f"Choose from: {', '.join(sorted(known))}."
-            faults = [Fault("no such option", "emulator", repr(key), choose) for key in unknown]
-            raise UserError("the emulator cannot run with these options", faults=faults)
+            remedy = f"Choose from: {', '.join(sorted(known))}."
+            faults = [
+                Fault("unknown option", "emulator", repr(key), remedy, code="emulator.unknown-option")
+                for key in unknown
+            ]
+            raise UserError("invalid emulator options", code="emulator.invalid-options", faults=faults)
         return cls(**content)
 
 
-def _fault(name: str, what: str, value: Any, remedy: str = "") -> Fault:
-    shown = "(not shown)" if name == "api_key" else repr(value)
-    return Fault(f"{name} {what}", "emulator", shown, remedy)
+def _displayed(name: str, value: Any) -> str:
+    return "(not shown)" if name == "api_key" else repr(value)
 
 
-def _wrong_types(options: EmulatorConfig) -> list[Fault]:
+def _type_faults(config: EmulatorConfig) -> list[Fault]:
     faults = []
-    for each in fields(options):
-        value = getattr(options, each.name)
-        if value is None and each.default is None:
+    for option in fields(config):
+        value = getattr(config, option.name)
+        if value is None and option.default is None:
             continue
-        if each.name in _WHOLE:
-            wanted, fits = "a whole number", isinstance(value, int) and not isinstance(value, bool)
-        elif each.name in ("api_key", "bias_on", *_NAMING):
-            wanted, fits = "text", isinstance(value, str)
-        elif each.name == "lean":
-            wanted, fits = "true or false", isinstance(value, bool)
-        elif each.name == "faults":
-            wanted, fits = "names of faults and their shares", isinstance(value, Mapping)
+        if option.name in _INTEGERS:
+            expected, fits = "a whole number", isinstance(value, int) and not isinstance(value, bool)
+        elif option.name in ("api_key", "bias_on", *_MODEL_OPTIONS):
+            expected, fits = "text", isinstance(value, str)
+        elif option.name == "lean":
+            expected, fits = "true or false", isinstance(value, bool)
+        elif option.name == "faults":
+            expected, fits = "a mapping of fault names to shares", isinstance(value, Mapping)
         else:
-            wanted = "a number"
+            expected = "a number"
             fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not fits:
-            faults.append(_fault(each.name, f"must be {wanted}", value))
+            faults.append(
+                Fault(
+                    f"{option.name} must be {expected}",
+                    "emulator",
+                    _displayed(option.name, value),
+                    code="option.wrong-type",
+                )
+            )
     return faults
 
 
-def _wrong_values(options: EmulatorConfig) -> list[Fault]:
-    faults = share_faults(options.faults)
+def _range_fault(name: str, expected: str, value: Any, remedy: str = "") -> Fault:
+    return Fault(
+        f"{name} must be {expected}", "emulator", _displayed(name, value), remedy, code="option.out-of-range"
+    )
+
+
+def _value_faults(config: EmulatorConfig) -> list[Fault]:
+    faults = share_faults(config.faults)
     for name in (*_RATES, "mean_preference"):
-        value = getattr(options, name)
+        value = getattr(config, name)
         if value is not None and not 0.0 <= value <= 1.0:
-            faults.append(_fault(name, "must be in [0, 1]", value))
+            faults.append(_range_fault(name, "in [0, 1]", value))
     for name in (
         "requests_per_minute",
         "tokens_per_minute",
@@ -197,10 +212,10 @@ def _wrong_values(options: EmulatorConfig) -> list[Fault]:
         "concentration",
         "outage_seconds",
     ):
-        value = getattr(options, name)
+        value = getattr(config, name)
         if value is not None and not value > 0:
-            faults.append(_fault(name, "must be above 0", value, "Leave it out for the default."))
-    for name, least in (
+            faults.append(_range_fault(name, "above 0", value, "Omit it for the default."))
+    for name, minimum in (
         ("latency_ms", 0),
         ("latency_sigma", 0),
         ("outage_start", 0),
@@ -208,15 +223,51 @@ def _wrong_values(options: EmulatorConfig) -> list[Fault]:
         ("max_output_tokens", 1),
         ("other_model_after", 1),
     ):
-        value = getattr(options, name)
-        if value is not None and not value >= least:
-            faults.append(_fault(name, f"must be {least} or more", value))
-    if not -(2**63) <= options.seed < 2**63:
-        faults.append(_fault("seed", "must fit in 64 bits", options.seed))
-    return faults + _wrong_together(options)
+        value = getattr(config, name)
+        if value is not None and not value >= minimum:
+            faults.append(_range_fault(name, f"{minimum} or more", value))
+    if not -(2**63) <= config.seed < 2**63:
+        faults.append(_range_fault("seed", "a 64-bit integer", config.seed))
+    on_logit = config.bias_on == "logit"
+    if config.position_bias is not None and not on_logit and not -1.0 <= config.position_bias <= 1.0:
+        faults.append(
+            _range_fault("position_bias", "in [-1, 1] on the probability scale", config.position_bias)
+        )
+    scales = get_args(BiasScale)
+    if config.bias_on is not None and config.bias_on not in scales:
+        faults.append(
+            Fault(
+                f"bias_on must be one of: {', '.join(scales)}",
+                "emulator",
+                repr(config.bias_on),
+                code="option.unknown-value",
+            )
+        )
+    for name in _DATES:
+        value = getattr(config, name)
+        if value is not None and not _is_date(value):
+            faults.append(
+                Fault(
+                    f"{name} must be a date",
+                    "emulator",
+                    repr(value),
+                    "Write it as YYYY-MM-DD, for example 2027-01-14.",
+                    code="option.invalid-value",
+                )
+            )
+    if config.api_key == "":
+        faults.append(
+            Fault(
+                "api_key must not be empty",
+                "emulator",
+                remedy="Omit it to accept any key.",
+                code="option.invalid-value",
+            )
+        )
+    return faults + _combination_faults(config)
 
 
-def _is_day(value: str) -> bool:
+def _is_date(value: str) -> bool:
     try:
         date.fromisoformat(value)
     except ValueError:
@@ -224,42 +275,39 @@ def _is_day(value: str) -> bool:
     return True
 
 
-def _wrong_together(options: EmulatorConfig) -> list[Fault]:
+def _combination_faults(config: EmulatorConfig) -> list[Fault]:
     faults = []
-    together = sum(getattr(options, name) for name in _FAULTS)
-    each_fits = all(0.0 <= getattr(options, name) <= 1.0 for name in _FAULTS)
-    if each_fits and together > 1.0 + 1e-9:
-        faults.append(_fault(" + ".join(_FAULTS), "must be at most 1 together", together))
-    if (options.lower_to_rpm is None) != (options.lower_after_requests is None):
-        found = f"{options.lower_to_rpm!r}, {options.lower_after_requests!r}"
-        faults.append(Fault("lower_to_rpm and lower_after_requests go together", "emulator", found))
-    if (options.other_model is None) != (options.other_model_after is None):
-        found = f"{options.other_model!r}, {options.other_model_after!r}"
-        faults.append(Fault("other_model and other_model_after go together", "emulator", found))
-    for name in _DATES:
-        value = getattr(options, name)
-        if value is not None and not _is_day(value):
-            faults.append(_fault(name, "must be a day, such as 2027-01-14", value))
-    if (options.outage_start is None) != (options.outage_seconds is None):
-        found = f"{options.outage_start!r}, {options.outage_seconds!r}"
-        faults.append(Fault("outage_start and outage_seconds go together", "emulator", found))
-    scales = get_args(BiasScale)
-    if options.bias_on is not None and options.bias_on not in scales:
-        faults.append(_fault("bias_on", f"must be one of: {', '.join(scales)}", options.bias_on))
-    on_logit = options.bias_on == "logit"
-    if options.position_bias is not None and not on_logit and not -1.0 <= options.position_bias <= 1.0:
-        faults.append(
-            _fault("position_bias", "must be in [-1, 1] on the probability scale", options.position_bias)
-        )
-    if options.api_key == "":
-        faults.append(_fault("api_key", "must not be empty", "", "Leave it out to accept any key."))
-    defaults = {each.name: each.default for each in fields(options)}
-    if options.lean:
+    total = sum(getattr(config, name) for name in _FAULTS)
+    each_is_valid = all(0.0 <= getattr(config, name) <= 1.0 for name in _FAULTS)
+    if each_is_valid and total > 1.0 + 1e-9:
+        faults.append(_range_fault(" + ".join(_FAULTS), "at most 1 in total", total))
+    for first, second in (
+        ("lower_to_rpm", "lower_after_requests"),
+        ("other_model", "other_model_after"),
+        ("outage_start", "outage_seconds"),
+    ):
+        values = (getattr(config, first), getattr(config, second))
+        if (values[0] is None) != (values[1] is None):
+            faults.append(
+                Fault(
+                    f"{first} and {second} require each other",
+                    "emulator",
+                    f"{values[0]!r}, {values[1]!r}",
+                    code="option.missing",
+                )
+            )
+    if config.lean:
+        defaults = {option.name: option.default for option in fields(config)}
+        conflicts = [name for name in _NOT_LEAN if getattr(config, name) != defaults[name]]
+        conflicts += ["faults"] if config.faults else []
         faults += [
-            _fault(name, "cannot be had with lean", getattr(options, name), "Leave one of the two out.")
-            for name in _NOT_LEAN
-            if getattr(options, name) != defaults[name]
+            Fault(
+                f"{name} cannot be combined with lean",
+                "emulator",
+                _displayed(name, getattr(config, name)),
+                "Omit one of the two.",
+                code="option.conflict",
+            )
+            for name in conflicts
         ]
-        if options.faults:
-            faults.append(_fault("faults", "cannot be had with lean", dict(options.faults), "Leave one out."))
     return faults

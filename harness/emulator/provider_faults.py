@@ -242,6 +242,11 @@ def _wrong_share(name: Any, share: Any) -> Iterator[Fault]:
     if name not in TABLE:
         near = get_close_matches(str(name).replace("_", "-"), TABLE, n=1)
         remedy = f"Did you mean {near[0]}?" if near else f"Choose from: {', '.join(TABLE)}."
-        yield Fault("faults has no such name", "emulator", repr(name), remedy)
+        yield Fault("unknown fault", "emulator", repr(name), remedy, code="emulator.unknown-fault")
     if not isinstance(share, int | float) or isinstance(share, bool) or not 0.0 <= share <= 1.0:
-        yield Fault(f"faults: the share of {name} must be in [0, 1]", "emulator", repr(share))
+        yield Fault(
+            f"the share of fault {name} must be in [0, 1]",
+            "emulator",
+            repr(share),
+            code="option.out-of-range",
+        )

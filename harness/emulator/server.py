@@ -70,10 +70,11 @@ async def serve(options: EmulatorConfig, host: str = "127.0.0.1", port: int = 0)
             bound, close = await _start(options, host, port)
     except OSError as error:
         raise UserError(
-            "the emulator cannot listen there",
+            "the emulator cannot listen on this address",
+            code="emulator.address-unavailable",
             where="--port",
             found=f"{host}:{port}: {error.strerror or error}",
-            remedy="Take another port, or 0 for any free one.",
+            remedy="Choose another port, or 0 for any free port.",
         ) from error
     shown = f"[{host}]" if ":" in host else host
     return EmulatorServer(bound, f"http://{shown}:{bound}", close)

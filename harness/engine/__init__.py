@@ -1,1 +1,1 @@
-"""The engine: the wrappers that every call passes, and the pump that feeds them."""
+"""Request engine: endpoints with rate limits, retries, budgets and recording, fed by one dispatcher."""

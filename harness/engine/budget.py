@@ -1,12 +1,12 @@
-"""Money: what a call may cost at most, what it did cost, and a ceiling that is never crossed.
+"""Budget of a run: the maximum cost of a request, its actual cost, and a hard cap on spending.
 
-Prices come from genai-prices (US dollars per token), or from the user; unknown is unknown, never 0.
-Before a request is sent, its upper bound is reserved: the input's UTF-8 bytes as tokens, plus the maximum
-output, plus the thinking that the model bills beyond that. After the answer the reservation shrinks to
-the usage returned; a try that may have been charged for (a timeout) is charged in full. The first request
-of a model goes alone; where an answer costs more than was reserved, every later reservation grows by the
-worst ratio seen. The ceiling belongs to the run: a purse draws from what the database says is left, so
-that earlier invocations and other processes count.
+Prices come from genai-prices (US dollars per token) or from the user; an unknown price is unknown, never 0.
+Before a request is sent, an upper bound of its cost is reserved: the UTF-8 bytes of the input counted as
+tokens, plus the maximum output, plus the thinking tokens that the model bills beyond it. After the response,
+the reservation is replaced by the cost of the reported usage. An attempt that may have been charged (a
+timeout) counts with its full bound. The first request of a model is sent alone. If a response costs more than
+was reserved, all later reservations grow by the largest ratio seen. The cap belongs to the run: the budget
+draws on what the database reports as left, so earlier invocations and other processes count.
 """
 
 from __future__ import annotations
@@ -25,45 +25,51 @@ from agents.messages import Completion, Usage
 from agents.models.spec import ApiProtocol, Model
 
 EMULATED = "emulated-"
-ROUNDING_USD = 1e-9  # less than this is the rounding of sums
-PREFETCH_REQUESTS = 32  # how many calls' worth a purse draws ahead, to ask the database rarely
+ROUNDING_USD = 1e-9  # smaller differences are rounding errors
+PREFETCH_REQUESTS = 32  # requests' worth of budget drawn ahead, to query the database rarely
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars per token, ≥ 0."""
+    """Price of a model in US dollars per token, ≥ 0."""
 
     input_usd: float
     output_usd: float
 
-    def upper_bound(self, call: ModelRequest) -> float:
-        """The most that one try of this call can cost where the model keeps its limit, in US dollars."""
-        return len(call.body) * self.input_usd + max_billable_tokens(call) * self.output_usd
+    def upper_bound(self, request: ModelRequest) -> float:
+        """Return the maximum cost of one attempt in US dollars, provided that the model keeps its output
+        limit.
+        """
+        return len(request.body) * self.input_usd + max_billable_tokens(request) * self.output_usd
 
-    def cost(self, call: ModelRequest, usage: Usage) -> float:
-        """What an answer cost; of what the provider did not count, the most that it can be."""
-        read = len(call.body) if usage.input_tokens is None else usage.input_tokens
-        written = max_billable_tokens(call) if usage.output_tokens is None else usage.output_tokens
-        return read * self.input_usd + written * self.output_usd
+    def cost(self, request: ModelRequest, usage: Usage) -> float:
+        """Return the cost of a completion in US dollars; counts that the provider does not report are bounded
+        from above.
+        """
+        input_tokens = len(request.body) if usage.input_tokens is None else usage.input_tokens
+        output_tokens = max_billable_tokens(request) if usage.output_tokens is None else usage.output_tokens
+        return input_tokens * self.input_usd + output_tokens * self.output_usd
 
 
-def max_billable_tokens(call: ModelRequest) -> int:
-    """The most output tokens that one try can be billed for: its limit, and thinking beside it."""
-    return call.sampling.max_output_tokens + call.model.capabilities.thinking_tokens
+def max_billable_tokens(request: ModelRequest) -> int:
+    """Return the maximum number of output tokens billed for one attempt: the output limit plus separate
+    thinking.
+    """
+    return request.sampling.max_output_tokens + request.model.capabilities.thinking_tokens
 
 
 FREE = Price(0.0, 0.0)
 
 
-def lookup_price(model: Model, given: dict[str, Price]) -> Price | None:
-    """The price of a model: the user's own, else genai-prices', else None.
+def lookup_price(model: Model, user_prices: dict[str, Price]) -> Price | None:
+    """Return the price of a model: the user's own, else that of genai-prices, else None.
 
-    Control judges and models served by the user's own vLLM cost nothing per token. An emulated model is
-    priced as the model it emulates, so that a rehearsal shows what the real thing would cost.
+    Control judges and models on the user's own vLLM cost nothing per token. An emulated model has the price
+    of the model it emulates, so that a rehearsal shows the cost of the real run.
     """
     for name in (model.id, model.id.replace(EMULATED, "")):
-        if name in given:
-            return given[name]
+        if name in user_prices:
+            return user_prices[name]
     if model.protocol is ApiProtocol.CONTROL or model.provider == "vllm":
         return FREE
     name = model.name.removeprefix(EMULATED)
@@ -74,43 +80,51 @@ def lookup_price(model: Model, given: dict[str, Price]) -> Price | None:
         ]
     except LookupError:
         return None
-    # a 0 there is what nobody knows, or what is not sold by the token
+    # a price of 0 is unknown, or the model is not sold by the token
     return Price(*per_thousand) if all(per_thousand) else None
 
 
 def parse_prices(texts: tuple[str, ...]) -> dict[str, Price]:
-    """`--price openai/my-model=2.5,10`: US dollars per million input and output tokens."""
+    """Parse `--price openai/my-model=2.5,10` (US dollars per million input and output tokens).
+
+    Raises:
+        UserError: price.invalid.
+    """
     prices = {}
     for text in texts:
         name, _, numbers = text.partition("=")
         try:
-            given, made = (float(number) for number in numbers.split(","))
+            input_price, output_price = (float(number) for number in numbers.split(","))
         except ValueError:
-            given = made = -1.0
-        if "/" not in name or not (0 <= given < math.inf and 0 <= made < math.inf):
+            input_price = output_price = -1.0
+        if "/" not in name or not (0 <= input_price < math.inf and 0 <= output_price < math.inf):
             raise UserError(
-                "a price must read MODEL=INPUT,OUTPUT in US dollars per million tokens",
+                "a price must have the form MODEL=INPUT,OUTPUT, in US dollars per million tokens",
+                code="price.invalid",
                 where="--price",
                 found=repr(text),
                 remedy="For example: --price openai/my-model=2.5,10",
             )
-        prices[name] = Price(given / 1e6, made / 1e6)
+        prices[name] = Price(input_price / 1e6, output_price / 1e6)
     return prices
 
 
 class RunBudget:
-    """One process's share of a run's budget, drawn from the ledger when it runs low.
+    """Share of a run's budget held by one process; refilled from the database when it runs low.
 
-    `draw(total_usd)` asks the ledger to hold `total_usd` for this process (everything it has in flight or
-    has not committed yet) and answers how much of it is granted. Nothing is sent that is not granted.
+    Args:
+        draw: `draw(total_usd)` asks the database to hold `total_usd` for this process (everything it has in
+            flight or not committed yet) and returns the amount granted. Nothing is sent beyond what is
+            granted.
+        budget_usd: the cap of the run, for messages.
     """
 
     def __init__(self, draw: Callable[[float], Awaitable[float]], budget_usd: float) -> None:
         self._draw = draw
         self.budget_usd = budget_usd
-        self._reserved = 0.0  # for calls in flight
+        self._reserved = 0.0  # for requests in flight
         self._in_flight = 0
-        self._uncommitted = 0.0  # spent, and not known to the ledger yet
+        self._uncommitted = 0.0  # spent and not yet recorded in the database
         self._committed = 0.0
         self._granted = 0.0
         self._lock = asyncio.Lock()
@@ -118,52 +132,52 @@ class RunBudget:
 
     @property
     def held_usd(self) -> float:
-        """What is in flight, or spent and not committed yet."""
+        """Amount in flight, or spent and not committed yet."""
         return self._reserved + self._uncommitted
 
     async def reserve(self, usd: float) -> None:
-        """Set `usd` aside for one call.
+        """Reserve `usd` for one request.
 
         Raises:
-            CallError: NO_BUDGET, where asking could cross the ceiling and nothing in flight can free any.
+            CallError: NO_BUDGET if the request could exceed the cap and no request in flight can release any.
         """
         if self.held_usd + usd > self._granted:
             async with self._lock:
-                await self._draw_for(usd)
+                await self._draw_until(usd)
         self._reserved += usd
         self._in_flight += 1
 
     def settle(self, reserved_usd: float, spent_usd: float) -> None:
-        """The call is over: only what it cost stays held, until it is committed."""
+        """Replace the reservation of a finished request by its cost, held until it is committed."""
         self._in_flight -= 1
-        self._reserved = self._reserved - reserved_usd if self._in_flight else 0.0  # no rounding is kept
-        self.keep(spent_usd)
+        self._reserved = self._reserved - reserved_usd if self._in_flight else 0.0  # drops rounding errors
+        self.hold(spent_usd)
 
-    def keep(self, spent_usd: float) -> None:
-        """This was spent (or may have been), and will be committed."""
+    def hold(self, spent_usd: float) -> None:
+        """Hold an amount that was (or may have been) spent until it is committed."""
         self._uncommitted += spent_usd
         self._changed.set()
 
     def committed(self, usd: float) -> None:
-        """The ledger knows of this cost now; it is no longer held here."""
+        """Stop holding a cost that the database has recorded."""
         self._uncommitted -= usd
         self._granted -= usd
         self._committed += usd
         self._changed.set()
 
-    async def _draw_for(self, usd: float) -> None:
+    async def _draw_until(self, usd: float) -> None:
         while self.held_usd + usd > self._granted:
             self._changed.clear()
             committed = self._committed
             granted = await self._draw(self.held_usd + usd * PREFETCH_REQUESTS)
-            # what was committed meanwhile may or may not be in the answer: it is taken to be missing
+            # commits made in the meantime may be missing from `granted`: assume that they are
             self._granted = granted - (self._committed - committed)
             if self.held_usd + usd <= self._granted:
                 return
             if self._in_flight == 0 and self._uncommitted < ROUNDING_USD and self._committed == committed:
                 raise CallError(
                     Failure.NO_BUDGET,
-                    f"the budget of ${self.budget_usd:,.4g} is reached: the next call could cost "
+                    f"the budget of ${self.budget_usd:,.4g} is reached: the next request could cost "
                     f"${usd:.4f} and ${max(0.0, self._granted):.4f} is left. "
                     "Raise it with --budget and run the same command.",
                 )
@@ -172,122 +186,122 @@ class RunBudget:
 
 
 class StaleReservationError(Exception):
-    """More must be reserved for a request than was, before it may be sent."""
+    """The reservation of a request became too small before the request was sent."""
 
 
 class Reservation:
-    """What is reserved for each request of one model: its upper bound, times the worst ratio seen.
+    """Reservations of the requests of one model: their upper bound times the largest ratio seen.
 
     Args:
-        price: of the model; None where it is not known, and nothing is reserved.
-        most_output_tokens: the longest answer that is stored, from earlier invocations of the run.
-        on_overspent: called with words for people when an answer costs more than was reserved.
+        price: price of the model; None if unknown, and nothing is reserved.
+        longest_output_tokens: longest stored completion of earlier invocations of the run.
+        on_overrun: called with a message when a completion costs more than was reserved.
 
     Attributes:
-        ratio: cost of an answer over its upper bound, the worst so far, ≥ 1.
+        ratio: largest ratio of a completion's cost to its upper bound so far, ≥ 1.
     """
 
     def __init__(
         self,
         price: Price | None,
-        most_output_tokens: int = 0,
-        on_overspent: Callable[[str], None] = lambda words: None,
+        longest_output_tokens: int = 0,
+        on_overrun: Callable[[str], None] = lambda message: None,
     ) -> None:
         self.price = price
         self.ratio = 1.0
-        self._most_output_tokens = most_output_tokens
-        self._on_overspent = on_overspent
+        self._longest_output_tokens = longest_output_tokens
+        self._on_overrun = on_overrun
         self._reserved: dict[str, float] = {}
 
-    def bound(self, call: ModelRequest) -> float:
-        """The most that one try of this call can cost, as far as is known, in US dollars."""
+    def bound(self, request: ModelRequest) -> float:
+        """Return the maximum cost of one attempt of this request, as far as known, in US dollars."""
         if self.price is None:
             return 0.0
-        if self._most_output_tokens > max_billable_tokens(call):
-            self.ratio = max(self.ratio, self._most_output_tokens / max_billable_tokens(call))
-        return self.price.upper_bound(call) * self.ratio
+        if self._longest_output_tokens > max_billable_tokens(request):
+            self.ratio = max(self.ratio, self._longest_output_tokens / max_billable_tokens(request))
+        return self.price.upper_bound(request) * self.ratio
 
-    def make(self, call: ModelRequest) -> float:
-        """What is to be reserved for this call now, in US dollars."""
-        reserved = self._reserved[call.key] = self.bound(call)
+    def make(self, request: ModelRequest) -> float:
+        """Record and return the amount to reserve for this request now, in US dollars."""
+        reserved = self._reserved[request.key] = self.bound(request)
         return reserved
 
-    def check(self, call: ModelRequest) -> None:
-        """Let a request be sent only with as much reserved as is known to be needed.
+    def check(self, request: ModelRequest) -> None:
+        """Verify that enough is reserved for a request before it is sent.
 
         Raises:
-            StaleReservationError: the ratio has grown since.
+            StaleReservationError: the ratio has grown since the reservation.
         """
-        reserved = self._reserved.get(call.key)
-        if reserved is not None and reserved < self.bound(call):
+        reserved = self._reserved.get(request.key)
+        if reserved is not None and reserved < self.bound(request):
             raise StaleReservationError
 
-    def settle(self, call: ModelRequest) -> None:
-        """The call is over."""
-        self._reserved.pop(call.key, None)
+    def settle(self, request: ModelRequest) -> None:
+        """Forget the reservation of a finished request."""
+        self._reserved.pop(request.key, None)
 
-    def learn(self, call: ModelRequest, cost_usd: float) -> None:
-        """Take note of what an answer cost."""
+    def learn(self, request: ModelRequest, cost_usd: float) -> None:
+        """Update the ratio from the cost of a completion."""
         if self.price is None:
             return
-        bound = self.price.upper_bound(call)
+        bound = self.price.upper_bound(request)
         if bound <= 0 or cost_usd <= bound * self.ratio * (1 + ROUNDING_USD):
             return
         self.ratio = cost_usd / bound
-        self._on_overspent(
-            f"{call.model.id}: an answer cost ${cost_usd:.4f} where its stated limit allows ${bound:.4f}: "
-            f"the provider bills beyond that limit. From now on {self.ratio:.1f} times it is reserved; "
-            "thinking_tokens in a file of models (--models FILE) says so beforehand."
+        self._on_overrun(
+            f"{request.model.id}: a completion cost ${cost_usd:.4f}, but its output limit allows only "
+            f"${bound:.4f}: the provider bills beyond it. From now on {self.ratio:.1f} times as much is "
+            "reserved. Set thinking_tokens in a models file (--models FILE) to reserve enough from the start."
         )
 
 
 class BudgetedClient:
-    """Reserves a try's upper bound before it is sent, and settles it after; the first request goes alone."""
+    """Client that reserves the upper bound of an attempt before sending; the first request is sent alone."""
 
     def __init__(self, inner: ModelClient, run_budget: RunBudget, reservation: Reservation) -> None:
         self._inner = inner
-        self._purse = run_budget
+        self._run_budget = run_budget
         self._reservation = reservation
-        self._known = False  # whether the model has answered, and shown what it bills
-        self._first = asyncio.Lock()
+        self._has_completed = False  # whether a completion has shown what the model bills
+        self._first_request = asyncio.Lock()
 
-    async def complete(self, call: ModelRequest) -> Completion:
-        """Ask, if the ceiling allows.
+    async def complete(self, request: ModelRequest) -> Completion:
+        """Send the request if the budget allows it.
 
         Raises:
             CallError: NO_BUDGET, or as the wrapped client.
         """
-        if not self._known:
-            async with self._first:
-                if not self._known:
-                    return await self._reserved(call)
-        return await self._reserved(call)
+        if not self._has_completed:
+            async with self._first_request:
+                if not self._has_completed:
+                    return await self._complete_reserved(request)
+        return await self._complete_reserved(request)
 
     async def close(self) -> None:
-        """Close what is wrapped."""
+        """Close the wrapped client."""
         await self._inner.close()
 
-    async def _reserved(self, call: ModelRequest) -> Completion:
+    async def _complete_reserved(self, request: ModelRequest) -> Completion:
         while True:
             try:
-                return await self._ask(call)
+                return await self._send(request)
             except StaleReservationError:
-                continue  # nothing was sent: reserve anew
+                continue  # nothing was sent: reserve again
 
-    async def _ask(self, call: ModelRequest) -> Completion:
-        reserved = self._reservation.make(call)
-        await self._purse.reserve(reserved)
+    async def _send(self, request: ModelRequest) -> Completion:
+        reserved = self._reservation.make(request)
+        await self._run_budget.reserve(reserved)
         spent = 0.0
         try:
-            completion = await self._inner.complete(call)
+            completion = await self._inner.complete(request)
             price = self._reservation.price
-            spent = price.cost(call, completion.usage) if price is not None else 0.0
-            self._reservation.learn(call, spent)
-            self._known = True
+            spent = price.cost(request, completion.usage) if price is not None else 0.0
+            self._reservation.learn(request, spent)
+            self._has_completed = True
         except CallError as error:
             spent = reserved if error.charged else 0.0
             raise
-        finally:  # cancelled: if it was in flight, the lane has it charged in full
-            self._reservation.settle(call)
-            self._purse.settle(reserved, spent)
+        finally:  # if a request in flight was cancelled, the endpoint charges its full bound
+            self._reservation.settle(request)
+            self._run_budget.settle(reserved, spent)
         return completion

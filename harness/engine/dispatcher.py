@@ -1,16 +1,16 @@
-"""The pump: feeds every lane from its own source, as fast as the lane takes it, in flat memory.
+"""Dispatcher: feeds every endpoint from its own source of requests, in constant memory.
 
-A source is a lazy iterator of work. Work is a call; or a chain, anything that asks a client and waits for its
-answers. Each lane has a crew of tasks of its own:
+A source is a lazy iterator of work items. A work item is a request or a chain: a function that is given a
+client and awaits completions from it. Each endpoint has its own tasks:
 
-    feeder     takes work from the source; has calls looked up and claimed, many in one transaction
-    askers     one for each call that may be in flight: ask what is claimed, one call after another
-    followers  one for each chain, and for each call that somebody else asks already
+    producer  takes work items from the source; requests are looked up and claimed in batches
+    workers   one for each request that may be in flight: send one claimed request after another
+    waiters   one for each chain, and for each request that is already in progress elsewhere
 
-So a million comparisons are never in memory, a slow lane never keeps another from its work, and chains and
-calls interleave. An asker does not wait until its answer is committed (how many may not be yet, the gate sees
-to); the crew does, at its end. Work that fails is over and counted; a lane that stops ends its crew; the
-others go on.
+So a million comparisons are never in memory at once, a slow endpoint never delays another, and chains and
+requests interleave. A worker does not wait until its completion is committed (the rate limiter bounds how
+many are uncommitted), but all are committed before the endpoint's tasks end. A failed work item is counted.
+An endpoint that stops ends its tasks; the others continue.
 """
 
 from __future__ import annotations
@@ -29,156 +29,158 @@ from harness.engine.request_tracker import BATCH_SIZE
 Chain = Callable[[ModelClient], Awaitable[object]]
 WorkItem = ModelRequest | Chain
 
-MAX_PENDING_CHAINS = 256  # chains that are begun before there is room to send their calls
+MAX_PENDING_CHAINS = 256  # chains started before their requests can be sent
 
 
 class EndpointWorkers:
-    """The tasks of one lane."""
+    """Tasks of one endpoint."""
 
     def __init__(self, endpoint: Endpoint, source: Iterator[WorkItem]) -> None:
-        self._lane = endpoint
+        self._endpoint = endpoint
         self._source = source
         self._group = asyncio.TaskGroup()
-        self._ready: deque[ModelRequest] = deque()  # claimed, and ours to ask
-        self._askers = 0
-        self._followers = 0
-        self._changed = asyncio.Event()  # little is ready, or a follower is done
-        self._ended = False
+        self._ready: deque[ModelRequest] = deque()  # claimed by this process and not sent yet
+        self._workers = 0
+        self._waiters = 0
+        self._changed = asyncio.Event()  # few requests are ready, or a waiter has finished
+        self._stopped = False
 
     async def run(self) -> None:
-        """Until the source is exhausted or the lane stops, and every answer is committed.
+        """Run until the source is exhausted or the endpoint stops, and every completion is committed.
 
         Raises:
-            Exception: what a task did not expect.
+            Exception: an unexpected error of a task.
         """
-        self._lane.retrying.on_waiting = self._hire
+        self._endpoint.retrying.on_waiting = self._spawn_workers
         try:
             async with self._group:
-                self._group.create_task(self._feed())
-            await self._lane.settled()
+                self._group.create_task(self._produce())
+            await self._endpoint.drain()
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         finally:
-            self._end()
+            self._stop()
 
     def interrupt(self) -> None:
-        """Take no new work, and send nothing more."""
-        self._end()
-        self._lane.interrupt()
+        """Take no new work and send nothing more."""
+        self._stop()
+        self._endpoint.interrupt()
 
-    def _end(self) -> None:
-        """Nothing new is begun; what is claimed and not asked is given back."""
-        self._ended = True
+    def _stop(self) -> None:
+        """Start nothing new; release requests that are claimed and not sent."""
+        self._stopped = True
         self._changed.set()
         while self._ready:
-            self._lane.client.give_back(self._ready.popleft())
+            self._endpoint.client.release(self._ready.popleft())
 
-    # -- the feeder ----------------------------------------------------------------------------------
+    # -- producer ------------------------------------------------------------------------------------
 
-    async def _feed(self) -> None:
-        calls: list[ModelRequest] = []
+    async def _produce(self) -> None:
+        requests: list[ModelRequest] = []
         for work in self._source:
             if isinstance(work, ModelRequest):
-                calls.append(work)
-                if len(calls) >= BATCH_SIZE:
-                    await self._claim(calls)
-                    calls = []
-                    await self._until(self._is_hungry)
+                requests.append(work)
+                if len(requests) >= BATCH_SIZE:
+                    await self._claim(requests)
+                    requests = []
+                    await self._wait_until(self._needs_work)
             else:
-                if not self._has_room():
-                    await self._claim(calls)
-                    calls = []
-                await self._follow(work)
-            if self._ended:
+                if not self._has_capacity():
+                    await self._claim(requests)
+                    requests = []
+                await self._start_waiter(work)
+            if self._stopped:
                 return
-        await self._claim(calls)
+        await self._claim(requests)
 
-    async def _claim(self, calls: list[ModelRequest]) -> None:
-        """Look up and claim these: they are known, ready to be asked, or followed."""
-        if not calls or self._ended:
+    async def _claim(self, requests: list[ModelRequest]) -> None:
+        """Look up and claim requests: each is finished, ready to send, or given to a waiter."""
+        if not requests or self._stopped:
             return
         try:
-            claim = await self._lane.client.claim(calls)
+            claim = await self._endpoint.client.claim(requests)
         except EndpointDisabled:
-            self._end()
+            self._stop()
             return
-        self._lane.stats.done += claim.known
-        self._ready.extend(claim.ours)
-        self._hire()
-        for call in claim.elsewhere:
-            await self._follow(call)
+        self._endpoint.stats.done += claim.n_completed
+        self._ready.extend(claim.to_send)
+        self._spawn_workers()
+        for request in claim.in_progress:
+            await self._start_waiter(request)
 
-    def _is_hungry(self) -> bool:
-        return len(self._ready) < max(LOW_WATER_MARK, self._lane.rate_limiter.concurrency)
+    def _needs_work(self) -> bool:
+        return len(self._ready) < max(LOW_WATER_MARK, self._endpoint.rate_limiter.concurrency)
 
-    async def _until(self, enough: Callable[[], bool]) -> None:
-        while not (self._ended or enough()):
+    async def _wait_until(self, condition: Callable[[], bool]) -> None:
+        while not (self._stopped or condition()):
             self._changed.clear()
             await self._changed.wait()
 
-    # -- askers --------------------------------------------------------------------------------------
+    # -- workers -------------------------------------------------------------------------------------
 
-    def _wanted(self) -> int:
-        """As many askers as calls may be in flight, beside those that wait for a further try."""
-        return self._lane.rate_limiter.concurrency + min(self._lane.retrying.waiting, MAX_UNCOMMITTED)
+    def _target_workers(self) -> int:
+        """Return the target number of workers: the concurrency, plus replacements for those that wait for a
+        retry.
+        """
+        return self._endpoint.rate_limiter.concurrency + min(self._endpoint.retrying.waiting, MAX_UNCOMMITTED)
 
-    def _hire(self) -> None:
-        if self._ended:
-            self._end()  # what was claimed meanwhile is given back
-        for _ in range(min(self._wanted() - self._askers, len(self._ready))):
-            self._askers += 1
-            self._group.create_task(self._ask())
+    def _spawn_workers(self) -> None:
+        if self._stopped:
+            self._stop()  # releases what was claimed in the meantime
+        for _ in range(min(self._target_workers() - self._workers, len(self._ready))):
+            self._workers += 1
+            self._group.create_task(self._run_worker())
 
-    async def _ask(self) -> None:
-        ready, client, stats = self._ready, self._lane.client, self._lane.stats
-        while ready and self._askers <= (wanted := self._wanted()):
-            call = ready.popleft()
-            if self._is_hungry():
+    async def _run_worker(self) -> None:
+        ready, client, stats = self._ready, self._endpoint.client, self._endpoint.stats
+        while ready and self._workers <= (target := self._target_workers()):
+            request = ready.popleft()
+            if self._needs_work():
                 self._changed.set()
-            if self._askers < wanted:
-                self._hire()
+            if self._workers < target:
+                self._spawn_workers()
             try:
-                await client.ask(call)
+                await client.send(request)
             except (CallError, EndpointDisabled) as error:
-                self._failed(error)
+                self._count_failure(error)
             stats.done += 1
-        self._askers -= 1
+        self._workers -= 1
 
-    # -- followers -----------------------------------------------------------------------------------
+    # -- waiters -------------------------------------------------------------------------------------
 
-    def _has_room(self) -> bool:
-        return self._followers < self._lane.rate_limiter.concurrency + MAX_UNCOMMITTED + MAX_PENDING_CHAINS
+    def _has_capacity(self) -> bool:
+        return self._waiters < self._endpoint.rate_limiter.concurrency + MAX_UNCOMMITTED + MAX_PENDING_CHAINS
 
-    async def _follow(self, work: WorkItem) -> None:
-        """Begin a chain, or wait for somebody else's answer, once there is room for it."""
-        await self._until(self._has_room)
-        if not self._ended:
-            self._followers += 1
-            self._group.create_task(self._follower(work))
+    async def _start_waiter(self, work: WorkItem) -> None:
+        """Start a waiter for a chain or for a request in progress elsewhere, once there is capacity."""
+        await self._wait_until(self._has_capacity)
+        if not self._stopped:
+            self._waiters += 1
+            self._group.create_task(self._run_waiter(work))
 
-    async def _follower(self, work: WorkItem) -> None:
-        client, stats = self._lane.client, self._lane.stats
+    async def _run_waiter(self, work: WorkItem) -> None:
+        client, stats = self._endpoint.client, self._endpoint.stats
         try:
             await (client.complete(work) if isinstance(work, ModelRequest) else work(client))
         except (CallError, EndpointDisabled) as error:
-            self._failed(error)
+            self._count_failure(error)
         stats.done += 1
-        self._followers -= 1
+        self._waiters -= 1
         self._changed.set()
 
-    def _failed(self, error: CallError | EndpointDisabled) -> None:
-        """One piece of work got no answer; where the lane has stopped, nothing more is begun."""
-        self._lane.stats.failed += 1
+    def _count_failure(self, error: CallError | EndpointDisabled) -> None:
+        """Count a failed work item; start nothing new if the endpoint has stopped."""
+        self._endpoint.stats.failed += 1
         if isinstance(error, EndpointDisabled):
-            self._end()
+            self._stop()
 
 
-async def _all(crews: list[EndpointWorkers]) -> None:
-    """Run all crews; where one meets what it did not expect, end the others and raise that."""
+async def _run_all(workers: list[EndpointWorkers]) -> None:
+    """Run the tasks of all endpoints; on an unexpected error of one, cancel the others and raise it."""
     try:
         async with asyncio.TaskGroup() as group:
-            for crew in crews:
-                group.create_task(crew.run())
+            for each in workers:
+                group.create_task(each.run())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
 
@@ -188,17 +190,19 @@ async def dispatch(
     interrupted: asyncio.Event | None = None,
     grace_seconds: float = 30.0,
 ) -> None:
-    """Do all work of all lanes; every answer is committed when this returns.
+    """Process the work of all endpoints; every completion is committed when this returns.
 
     Args:
-        sources: each lane with its own lazy source.
-        interrupted: when set, nothing new is sent; what is in flight has `grace_seconds` to be answered.
+        sources: each endpoint with its own lazy source.
+        interrupted: once set, nothing new is sent; requests in flight have `grace_seconds` to be answered.
+        grace_seconds: see `interrupted`.
 
     Raises:
-        Exception: what a task did not expect (a database that cannot be written); all crews are ended.
+        Exception: an unexpected error of a task (such as a database that cannot be written); all tasks are
+            cancelled.
     """
-    crews = [EndpointWorkers(endpoint, source) for endpoint, source in sources]
-    running = asyncio.ensure_future(_all(crews))
+    workers = [EndpointWorkers(endpoint, source) for endpoint, source in sources]
+    running = asyncio.ensure_future(_run_all(workers))
     if interrupted is None:
         await running
         return
@@ -206,8 +210,8 @@ async def dispatch(
     try:
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
-            for crew in crews:
-                crew.interrupt()
+            for each in workers:
+                each.interrupt()
             await asyncio.wait({running}, timeout=grace_seconds)
         if not running.done():
             running.cancel()

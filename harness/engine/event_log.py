@@ -1,8 +1,9 @@
-"""What happened during a run, as structured lines and as counters.
+"""Event log and counters of a run.
 
-One JSON object a line in `runs/<run>.jsonl`: every change of a limit, every retry, every error. Never a
-prompt, an answer, a key or a provider's own message (which may quote them): the kind, the status and the
-call's key say enough to look the rest up in the database.
+The log is a file `runs/<run>.jsonl` with one JSON object per line for every change of a limit, every retry
+and every error. It never contains a prompt, an answer, an API key or a provider's error message (which may
+quote them). The kind of failure, the HTTP status and the request key are enough to find the rest in the
+database.
 """
 
 from __future__ import annotations
@@ -21,20 +22,23 @@ from agents.errors import Adaptation, UserError
 
 @dataclass(slots=True)
 class EndpointStats:
-    """Counters of one lane in one invocation.
+    """Counters of one endpoint in one invocation.
 
     Attributes:
-        total: items to do, or None while it is not known.
-        done: items that are over, however.
-        made: calls that were asked and answered; reused: calls that were answered already.
-        failed: calls that got no answer; unscored: answers that no verdict could be read from.
-        rate_limited: answers of 429; retried: tries after the first.
-        spent_usd: cost of the answers, where the price is known.
-        unanswered_usd: the most that attempts without an answer may have cost.
-        warning: what is to be said of the endpoint beside its result, or "".
-        adaptation: the setting under which a refused request may be accepted; None where none is known.
-        failure: why the last of those that got no answer got none, or "".
-        stopped: why the lane stopped, or "".
+        total: number of work items, or None if unknown.
+        done: work items that are finished, with or without a completion.
+        made: requests answered in this invocation.
+        reused: requests whose completion was already stored.
+        failed: requests without a completion.
+        unscored: completions without a readable verdict.
+        rate_limited: responses with status 429.
+        retried: attempts after the first.
+        spent_usd: cost of the completions, where the price is known.
+        unanswered_usd: upper bound of the cost of attempts without a completion.
+        warning: note about the endpoint to print beside its result, or "".
+        adaptation: setting under which a rejected request may be accepted; None if none is known.
+        failure: why the most recent failed request got no completion, or "".
+        stopped: why the endpoint stopped, or "".
     """
 
     total: int | None = None
@@ -55,7 +59,7 @@ class EndpointStats:
 
 
 class EventLog:
-    """Appends events to a file, line by line; a context manager. `None` as path keeps nothing.
+    """Append-only log file, usable as a context manager. With `None` as path nothing is written.
 
     Raises:
         UserError: the file cannot be opened.
@@ -69,16 +73,18 @@ class EventLog:
                 self._file = path.open("ab", buffering=0)
             except OSError as error:
                 raise UserError(
-                    "the run's log cannot be written",
+                    "the log file of the run cannot be opened",
+                    code="run.log-not-writable",
                     where=str(path),
                     found=str(error),
-                    remedy="Run the command in a folder that may be written to.",
+                    remedy="Run the command in a writable folder.",
                 ) from error
 
     def write(self, event: str, **details: Any) -> None:
-        """One line: the time (seconds since 1970), the event and its details.
+        """Append one line with the time (Unix seconds), the event and its details.
 
-        What cannot be written (a full disk) is left out: a run that is paid for does not end for its log.
+        A line that cannot be written (for example on a full disk) is dropped, so that a paid run does not end
+        because of its log.
         """
         if self._file is not None:
             line = orjson.dumps({"at": round(time.time(), 3), "event": event, **details}) + b"\n"

@@ -1,7 +1,8 @@
-"""Outcomes of one kind that follow each other without a verdict between them: a setting that cannot work.
+"""Streak of outcomes of one kind without a verdict between them.
 
-A judge whose every answer is cut off, empty or filtered costs money and says nothing; so does a request
-that is never accepted. After `MAX_STREAK` of one kind the endpoint stops, and says what would mend it.
+A judge whose completions are all truncated, empty or filtered costs money and produces no verdicts; so does a
+request that is always rejected. After `MAX_STREAK` outcomes of one kind, the endpoint stops with a message
+that says how to fix the setting.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _UNSCORED = {
     UnscoredReason.EMPTY: "empty",
     UnscoredReason.FILTERED: "filtered",
 }
-_FLAWED = {
+_EXCLUDED = {
     ExclusionReason.TRUNCATED: "truncated",
     ExclusionReason.EMPTY: "empty",
     ExclusionReason.FILTERED: "filtered",
@@ -27,60 +28,61 @@ _FLAWED = {
 
 
 class FailureStreak:
-    """Counts outcomes by kind since the last useful one.
+    """Counts of outcomes, by kind, since the last usable one.
 
     Args:
-        longest: of one kind, before `count` says so; ≥ 1.
+        limit: number of outcomes of one kind at which `count` returns True, ≥ 1.
     """
 
-    def __init__(self, longest: int = MAX_STREAK) -> None:
-        self._longest = longest
+    def __init__(self, limit: int = MAX_STREAK) -> None:
+        self._limit = limit
         self._counts: Counter[str] = Counter()
 
     def count(self, kind: str) -> bool:
-        """Count one outcome; whether there are too many of its kind now."""
+        """Count one outcome; return whether the limit for its kind is reached."""
         self._counts[kind] += 1
-        return self._counts[kind] >= self._longest
+        return self._counts[kind] >= self._limit
 
     def reset(self) -> None:
-        """There was a useful outcome."""
+        """Reset all counts after a usable outcome."""
         if self._counts:
             self._counts.clear()
 
-    def read(self, call: ModelRequest, reading: object) -> CallError | None:
-        """Count what was read from an answer; the error that stops the endpoint, where there are too many."""
-        kind = failure_kind(reading)
+    def record_parsed(self, request: ModelRequest, parsed: object) -> CallError | None:
+        """Count what was parsed from a completion; return the error that stops the endpoint once the limit is
+        reached.
+        """
+        kind = failure_kind(parsed)
         if kind is None:
             self.reset()
         elif kind and self.count(kind):
-            return _stopped(call, kind, self._longest)
+            return _stop_error(request, kind, self._limit)
         return None
 
 
-def failure_kind(reading: object) -> str | None:
-    """ "truncated", "empty" or "filtered"; "" for another outcome without use; None for a useful one."""
-    if isinstance(reading, Judgment):
-        outcome = reading.outcome
+def failure_kind(parsed: object) -> str | None:
+    """Return "truncated", "empty" or "filtered"; "" for other unusable outcomes; None for usable ones."""
+    if isinstance(parsed, Judgment):
+        outcome = parsed.outcome
         return _UNSCORED.get(outcome.reason, "") if isinstance(outcome, Unscored) else None
-    if isinstance(reading, Generation) and reading.flaw:
-        flaw = ExclusionReason(reading.flaw)
-        is_rambling = flaw is ExclusionReason.TRUNCATED and bool(
-            reading.text.strip()
-        )  # base models write to the limit
-        return None if is_rambling else _FLAWED.get(flaw)
+    if isinstance(parsed, Generation) and parsed.flaw:
+        reason = ExclusionReason(parsed.flaw)
+        # base models write until the limit
+        is_rambling = reason is ExclusionReason.TRUNCATED and bool(parsed.text.strip())
+        return None if is_rambling else _EXCLUDED.get(reason)
     return None
 
 
-def _stopped(call: ModelRequest, kind: str, count: int) -> CallError:
-    name, room = call.model.id, call.sampling.max_output_tokens
-    setting = f'an entry [[model]] with match = "{name}", verdict_tokens = {max(4096, 4 * room)}'
+def _stop_error(request: ModelRequest, kind: str, count: int) -> CallError:
+    name, max_tokens = request.model.id, request.sampling.max_output_tokens
+    setting = f'an entry [[model]] with match = "{name}", verdict_tokens = {max(4096, 4 * max_tokens)}'
     remedies = {
-        "truncated": f"the limit of {room} tokens leaves no room for what this model writes first. Give it "
-        f"more in a file of models (--models FILE): {setting}",
-        "empty": "the model may think without showing it. Give it room in a file of models (--models FILE): "
-        f"{setting}",
-        "filtered": "the provider's content filter refuses these dialogues. Use another model, or change the "
+        "truncated": f"the limit of {max_tokens} tokens is too small for what this model writes before its "
+        f"verdict. Raise it in a models file (--models FILE): {setting}",
+        "empty": "the model may use the whole limit for hidden thinking. Raise the limit in a models file "
+        f"(--models FILE): {setting}",
+        "filtered": "the provider's content filter rejects these dialogues. Use another model, or change the "
         "filter at the provider",
     }
-    words = f"{name}: {count} answers without use in a row, all {kind}: {remedies[kind]}."
-    return CallError(Failure.NO_VERDICTS, words)
+    message = f"{name}: {count} unusable completions in a row, all {kind}: {remedies[kind]}."
+    return CallError(Failure.NO_VERDICTS, message)

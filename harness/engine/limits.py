@@ -1,4 +1,4 @@
-"""The limits a lane is told to keep: plain values, checked before anything is asked."""
+"""Configured limits of an endpoint, validated before anything is sent."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from agents.errors import Fault, UserError
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one lane; None means none is known.
+    """Limits of one endpoint; None means that no limit is known.
 
     Attributes:
-        requests_per_minute, tokens_per_minute: rates, > 0; a fraction is allowed.
-        requests_per_day, tokens_per_day: counts in any 24 hours, over all runs in the database, ≥ 1.
-        max_in_flight: where concurrency starts, and its ceiling, ≥ 1.
+        requests_per_minute, tokens_per_minute: rates, > 0; fractions are allowed.
+        requests_per_day, tokens_per_day: maximum in any 24 hours over all runs in the database, ≥ 1.
+        max_in_flight: initial and maximum number of concurrent requests, ≥ 1.
     """
 
     requests_per_minute: float | None = None
@@ -25,9 +25,19 @@ class Limits:
     max_in_flight: int | None = None
 
     def check(self, where: str = "limits") -> None:
-        """Raise one `UserError` with every limit that cannot be kept, and every pair that contradicts."""
+        """Validate the limits.
+
+        Raises:
+            UserError: with one fault for each invalid limit and each contradicting pair.
+        """
         faults = [
-            Fault(f"{field.name} must be above 0", where, repr(value), "Leave it out for no limit.")
+            Fault(
+                f"{field.name} must be above 0",
+                where,
+                repr(value),
+                "Omit it for no limit.",
+                code="option.out-of-range",
+            )
             for field in fields(self)
             if (value := getattr(self, field.name)) is not None and not 0 < value < math.inf
         ]
@@ -39,9 +49,10 @@ class Limits:
                     Fault(
                         f"{unit}_per_minute is above {unit}_per_day",
                         where,
-                        f"{minute:g} a minute, {day:g} a day",
+                        f"{minute:g} per minute, {day:g} per day",
                         "Lower the first or raise the second.",
+                        code="option.contradiction",
                     )
                 )
         if faults:
-            raise UserError("these limits cannot be kept", where=where, faults=faults)
+            raise UserError("invalid limits", code="endpoint.invalid-limits", where=where, faults=faults)

@@ -1,6 +1,6 @@
-"""Long work shows where it is: a live table on a terminal, a plain line every few seconds elsewhere.
+"""Progress of a run: a live table on a terminal, or one plain line per endpoint every few seconds elsewhere.
 
-Reads the lanes' counters and nothing else. Everything goes to stderr; results go to stdout.
+It only reads the endpoints' counters. All output goes to stderr; results go to stdout.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from results.render.table import Table, table_of
 
 LIVE_SECONDS = 0.25
 PLAIN_SECONDS = 5.0
-SHOWN_SECONDS = 5.0  # a longer wait is shown
-HEADS = (
-    *("endpoint", "done", "per min", "limit", "in flight", "known", "429", "retries", "unscored", "spent"),
+MIN_SHOWN_PAUSE_SECONDS = 5.0  # shorter pauses are not shown
+COLUMNS = (
+    *("endpoint", "done", "per min", "limit", "in flight", "reused", "429", "retries", "unscored", "spent"),
     "left",
 )
 
 
 def per_second(endpoint: Endpoint) -> float:
-    """Items done per second since the lane began."""
+    """Return the number of items finished per second since the endpoint started."""
     elapsed = time.monotonic() - endpoint.stats.started_at
     return endpoint.stats.done / elapsed if elapsed > 0 else 0.0
 
 
 def remaining_seconds(endpoint: Endpoint) -> float | None:
-    """At the present rate; None where the total or the rate is not known."""
+    """Return the estimated remaining time at the current rate; None if the total or the rate is unknown."""
     rate = per_second(endpoint)
     if endpoint.stats.total is None or rate == 0:
         return None
@@ -40,18 +40,18 @@ def remaining_seconds(endpoint: Endpoint) -> float | None:
 
 
 def describe_wait(endpoint: Endpoint) -> str:
-    """How long the endpoint waits before it sends again, and why; "" for a wait of 5 s or less."""
+    """Return how long the endpoint pauses and why; "" for pauses of 5 s or less."""
     seconds, reason = endpoint.rate_limiter.pause_seconds, endpoint.rate_limiter.pause_reason
-    long = seconds > SHOWN_SECONDS or endpoint.rate_limiter.outage.is_active
+    is_long = seconds > MIN_SHOWN_PAUSE_SECONDS or endpoint.rate_limiter.outage.is_active
     return (
-        f"waits {format_duration(seconds)} ({reason})"
-        if long and reason and not endpoint.stats.stopped
+        f"paused for {format_duration(seconds)} ({reason})"
+        if is_long and reason and not endpoint.stats.stopped
         else ""
     )
 
 
 def progress_line(endpoint: Endpoint) -> str:
-    """One lane's state in one line."""
+    """Return the state of one endpoint as one line."""
     stats, rate_limiter = endpoint.stats, endpoint.rate_limiter
     total = "?" if stats.total is None else f"{stats.total:,}"
     limit = (
@@ -61,7 +61,7 @@ def progress_line(endpoint: Endpoint) -> str:
         f"{endpoint.name}: {stats.done:,}/{total}",
         f"{per_second(endpoint) * 60:,.0f}/min{limit}",
         f"{rate_limiter.in_flight} in flight",
-        f"{stats.reused:,} known",
+        f"{stats.reused:,} reused",
         f"429s {stats.rate_limited}",
         f"retries {stats.retried}",
         f"unscored {stats.unscored + stats.failed}",
@@ -74,8 +74,8 @@ def progress_line(endpoint: Endpoint) -> str:
 
 
 def live_table(endpoints: Sequence[Endpoint]) -> Table:
-    """All lanes' states as a table."""
-    table = table_of("", HEADS)
+    """Return the state of all endpoints as a table."""
+    table = table_of("", COLUMNS)
     for endpoint in endpoints:
         stats, rate_limiter = endpoint.stats, endpoint.rate_limiter
         total = "?" if stats.total is None else f"{stats.total:,}"
@@ -101,8 +101,8 @@ def live_table(endpoints: Sequence[Endpoint]) -> Table:
 
 
 @contextlib.contextmanager
-def shown(endpoints: Sequence[Endpoint], quiet: bool = False) -> Iterator[None]:
-    """Show the lanes' progress while the block runs (inside a running event loop)."""
+def live_progress(endpoints: Sequence[Endpoint], quiet: bool = False) -> Iterator[None]:
+    """Show the progress of the endpoints while the block runs, inside a running event loop."""
     if quiet or not endpoints:
         yield
         return

@@ -1,7 +1,7 @@
-"""The outermost client: an answer that is stored is not asked again; a new one is stored before it is used.
+"""Outermost client: returns stored completions and stores new ones before they are used.
 
-Identical calls in one process share one question. What is read from an answer (`ModelRequest.read`) is committed
-with it. Nothing here knows how the answer is got.
+Identical requests in one process share one completion. What is parsed from a completion (`ModelRequest.read`)
+is committed with it. How the completion is obtained is up to the wrapped client.
 """
 
 from __future__ import annotations
@@ -18,28 +18,30 @@ from harness.engine.event_log import EndpointStats
 from harness.engine.request_tracker import RequestTracker
 
 
-class Claim(NamedTuple):
-    """What became of calls that were claimed together.
+class ClaimedRequests(NamedTuple):
+    """Result of claiming a batch of requests.
 
     Attributes:
-        ours: to be asked by `RecordingClient.ask`, or given back.
-        elsewhere: asked by somebody else already, here or in another process: to be waited for by `complete`.
-        known: how many were answered already, and are done with.
+        to_send: claimed by this process: to be passed to `RecordingClient.send` or `release`.
+        in_progress: being answered elsewhere, in this process or another: to be awaited with `complete`.
+        n_completed: number of requests that were answered already and need nothing more.
     """
 
-    ours: list[ModelRequest]
-    elsewhere: list[ModelRequest]
-    known: int
+    to_send: list[ModelRequest]
+    in_progress: list[ModelRequest]
+    n_completed: int
 
 
 class RecordingClient:
-    """Look up, claim, ask, commit: `complete` does all of it for one call; a pump that knows what comes has
-    many calls claimed together (`claim`), and has each asked (`ask`) without waiting for its commit.
+    """Client that looks up, claims, sends and commits requests.
+
+    `complete` does all of it for one request. A dispatcher claims a batch with `claim` and sends each with
+    `send`, without waiting for its commit.
 
     Args:
-        price: to state an answer's cost; None where the price is unknown (the cost is then unknown too).
-        hungry: whether the lane has little else to send.
-        on_reading: called with every new answer's call and what was read from it.
+        price: price of the model; None if unknown, and then the cost is unknown too.
+        needs_work: returns whether the endpoint has little else to send.
+        on_parsed: called with the request of every new completion and what was parsed from it.
     """
 
     def __init__(
@@ -48,153 +50,157 @@ class RecordingClient:
         tracker: RequestTracker,
         stats: EndpointStats,
         price: Price | None,
-        hungry: Callable[[], bool] = lambda: True,
-        on_reading: Callable[[ModelRequest, object], None] = lambda call, reading: None,
+        needs_work: Callable[[], bool] = lambda: True,
+        on_parsed: Callable[[ModelRequest, object], None] = lambda request, parsed: None,
     ) -> None:
         self._inner = inner
-        self._ledger = tracker
+        self._tracker = tracker
         self._stats = stats
         self._price = price
-        self._hungry = hungry
-        self._on_reading = on_reading
-        self._being_asked = tracker.pending
+        self._needs_work = needs_work
+        self._on_parsed = on_parsed
+        self._pending = tracker.pending
 
-    async def complete(self, call: ModelRequest) -> Completion:
-        """The stored answer, or a new one once it is committed.
+    async def complete(self, request: ModelRequest) -> Completion:
+        """Return the stored completion, or a new one once it is committed.
 
         Raises:
-            CallError, LaneStopped: as the wrapped client; the claim is given back.
+            CallError, EndpointDisabled: as the wrapped client; the claim is released.
             UserError: the database cannot be written.
         """
-        key, pending = call.key, self._being_asked
+        key, pending = request.key, self._pending
         if key in pending:
-            return await self._share(call)
-        pending[key] = None  # a future is made only where somebody else waits for this answer
+            return await self._wait_for_shared(request)
+        pending[key] = None  # a future is created only when another caller waits
         try:
-            completion = await self._known_or_asked(call, key)
+            completion = await self._complete_unshared(request, key)
         except BaseException as error:
-            self._over(key, error)
+            self._finish(key, error)
             raise
-        self._over(key, completion)
+        self._finish(key, completion)
         return completion
 
-    async def claim(self, calls: Sequence[ModelRequest]) -> Claim:
-        """Look up and claim many calls at once; what was stored is read again and done with.
+    async def claim(self, requests: Sequence[ModelRequest]) -> ClaimedRequests:
+        """Look up and claim a batch of requests; stored completions are parsed again and finished.
 
         Raises:
-            LaneStopped, UserError: nothing of it is claimed.
+            EndpointDisabled, UserError: nothing was claimed.
         """
-        fresh: dict[str, ModelRequest] = {}
-        elsewhere: list[ModelRequest] = []
-        for call in calls:
-            if call.key in self._being_asked:
-                elsewhere.append(call)
+        unclaimed: dict[str, ModelRequest] = {}
+        in_progress: list[ModelRequest] = []
+        for request in requests:
+            if request.key in self._pending:
+                in_progress.append(request)
             else:
-                self._being_asked[call.key] = None
-                fresh[call.key] = call
+                self._pending[request.key] = None
+                unclaimed[request.key] = request
         try:
-            claimed = await self._ledger.claim(list(fresh)) if fresh else None
+            claimed = await self._tracker.claim(list(unclaimed)) if unclaimed else None
         except BaseException as error:
-            for key in fresh:
-                self._over(key, error)
+            for key in unclaimed:
+                self._finish(key, error)
             raise
         if claimed is None:
-            return Claim([], elsewhere, 0)
-        for key in claimed.held:
-            self._over(key, asyncio.CancelledError())  # whoever shares it asks about it itself
-            elsewhere.append(fresh[key])
-        for key, completion in claimed.answered.items():
-            self._over(key, completion)
+            return ClaimedRequests([], in_progress, 0)
+        for key in claimed.held_elsewhere:
+            self._finish(key, asyncio.CancelledError())  # callers that share it look it up themselves
+            in_progress.append(unclaimed[key])
+        for key, completion in claimed.completed.items():
+            self._finish(key, completion)
             self._stats.reused += 1
-            if fresh[key].read is not None:
-                self._ledger.keep_reading(self._reading_again(fresh[key], completion))
-        if claimed.answered:
-            await self._ledger.room()  # what is known comes without any limit but this
-        won = set(claimed.won)
-        ours = [call for key, call in fresh.items() if key in won]  # in the order in which they came
-        return Claim(ours, elsewhere, len(claimed.answered))
+            if unclaimed[key].read is not None:
+                self._tracker.enqueue_parsed(self._reparse(unclaimed[key], completion))
+        if claimed.completed:
+            await self._tracker.wait_for_capacity()  # stored completions are not limited by anything else
+        acquired = set(claimed.acquired)
+        to_send = [
+            request for key, request in unclaimed.items() if key in acquired
+        ]  # in the order of arrival
+        return ClaimedRequests(to_send, in_progress, len(claimed.completed))
 
-    async def ask(self, call: ModelRequest) -> None:
-        """Ask a call that `claim` gave us. Its answer is on its way to the database when this returns.
+    async def send(self, request: ModelRequest) -> None:
+        """Send a request returned by `claim`; its completion is queued for its commit when this returns.
 
         Raises:
-            CallError, LaneStopped: as the wrapped client; the claim is given back.
+            CallError, EndpointDisabled: as the wrapped client; the claim is released.
             UserError: the database cannot be written.
         """
         try:
-            completion = await self._inner.complete(call)
+            completion = await self._inner.complete(request)
         except BaseException as error:
-            self._ledger.release(call.key)
-            self._over(call.key, error)
+            self._tracker.release(request.key)
+            self._finish(request.key, error)
             raise
-        reading, cost, trouble = self._read(call, completion)
-        self._ledger.keep(call, completion, reading, cost)
-        if trouble is not None:
-            raise trouble
+        parsed, cost, parse_error = self._parse(request, completion)
+        self._tracker.enqueue(request, completion, parsed, cost)
+        if parse_error is not None:
+            raise parse_error
 
-    def give_back(self, call: ModelRequest) -> None:
-        """A call that `claim` gave us is not asked after all."""
-        self._ledger.release(call.key)
-        self._over(call.key, asyncio.CancelledError())
+    def release(self, request: ModelRequest) -> None:
+        """Release a request returned by `claim` that is not sent."""
+        self._tracker.release(request.key)
+        self._finish(request.key, asyncio.CancelledError())
 
     async def close(self) -> None:
-        """Close what is wrapped."""
+        """Close the wrapped client."""
         await self._inner.close()
 
-    async def _known_or_asked(self, call: ModelRequest, key: str) -> Completion:
+    async def _complete_unshared(self, request: ModelRequest, key: str) -> Completion:
         stats = self._stats
-        stored = await self._ledger.resolve(key, self._hungry())
+        stored = await self._tracker.resolve(key, self._needs_work())
         if stored is not None:
             stats.reused += 1
-            await self._read_again(call, stored)
+            await self._reparse_and_record(request, stored)
             return stored
         try:
-            completion = await self._inner.complete(call)
+            completion = await self._inner.complete(request)
         except BaseException:
-            self._ledger.release(key)
+            self._tracker.release(key)
             raise
-        if self._hungry():
-            self._ledger.flush_soon()
-        reading, cost, trouble = self._read(call, completion)
-        await self._ledger.record(call, completion, reading, cost)
-        if trouble is not None:
-            raise trouble
+        if self._needs_work():
+            self._tracker.flush_soon()
+        parsed, cost, parse_error = self._parse(request, completion)
+        await self._tracker.record(request, completion, parsed, cost)
+        if parse_error is not None:
+            raise parse_error
         return completion
 
-    def _read(
-        self, call: ModelRequest, completion: Completion
+    def _parse(
+        self, request: ModelRequest, completion: Completion
     ) -> tuple[object, float | None, Exception | None]:
-        """(what a new answer says, what it cost, why it could not be read): it is paid for either way."""
+        """Return what a new completion contains, its cost and the parse error, if any; it is paid for in any
+        case.
+        """
         stats = self._stats
-        cost = None if self._price is None else self._price.cost(call, completion.usage)
+        cost = None if self._price is None else self._price.cost(request, completion.usage)
         stats.made += 1
         stats.spent_usd += cost or 0.0
         try:
-            reading = call.read(completion, call.key) if call.read is not None else None
-        except Exception as trouble:
-            return None, cost, trouble
-        stats.unscored += _is_unscored(reading)
-        self._on_reading(call, reading)
-        return reading, cost, None
+            parsed = request.read(completion, request.key) if request.read is not None else None
+        except Exception as parse_error:
+            return None, cost, parse_error
+        stats.unscored += _is_unscored(parsed)
+        self._on_parsed(request, parsed)
+        return parsed, cost, None
 
-    def _over(self, key: str, outcome: Completion | BaseException) -> None:
-        """Nothing more is done about this call here: whoever shares it hears how it ended."""
-        shared = self._being_asked.pop(key, None)
+    def _finish(self, key: str, outcome: Completion | BaseException) -> None:
+        """Pass the outcome of a finished request to the callers that share it."""
+        shared = self._pending.pop(key, None)
         if not isinstance(shared, asyncio.Future):
             return
         if isinstance(outcome, asyncio.CancelledError):
             shared.cancel()
         elif isinstance(outcome, BaseException):
             shared.set_exception(outcome)
-            shared.exception()  # it is raised here; that nobody waits any more is no mistake
+            shared.exception()  # mark as retrieved: there may be no caller left that waits
         else:
             shared.set_result(outcome)
 
-    async def _share(self, call: ModelRequest) -> Completion:
-        """Wait for whoever asks already."""
-        shared = self._being_asked[call.key]
+    async def _wait_for_shared(self, request: ModelRequest) -> Completion:
+        """Wait for the completion of an identical request in progress."""
+        shared = self._pending[request.key]
         if shared is None:
-            shared = self._being_asked[call.key] = asyncio.get_running_loop().create_future()
+            shared = self._pending[request.key] = asyncio.get_running_loop().create_future()
         if isinstance(shared, Completion):
             completion = shared
         else:
@@ -204,21 +210,23 @@ class RecordingClient:
                 task = asyncio.current_task()
                 if not shared.cancelled() or (task is not None and task.cancelling()):
                     raise
-                return await self.complete(call)  # it was whoever asked that was cancelled, not we
+                return await self.complete(request)  # the other caller was cancelled, not this one
         self._stats.reused += 1
-        await self._read_again(call, completion)
+        await self._reparse_and_record(request, completion)
         return completion
 
-    async def _read_again(self, call: ModelRequest, completion: Completion) -> None:
-        """The same answer may say something of another pair of responses, or to a newer reader."""
-        if call.read is not None:
-            await self._ledger.record_reading(self._reading_again(call, completion))
+    async def _reparse_and_record(self, request: ModelRequest, completion: Completion) -> None:
+        """Parse and record a stored completion: another pair of responses or a newer parser may read it
+        differently.
+        """
+        if request.read is not None:
+            await self._tracker.record_parsed(self._reparse(request, completion))
 
-    def _reading_again(self, call: ModelRequest, completion: Completion) -> object:
-        reading = call.read(completion, call.key) if call.read is not None else None
-        self._stats.unscored += _is_unscored(reading)
-        return reading
+    def _reparse(self, request: ModelRequest, completion: Completion) -> object:
+        parsed = request.read(completion, request.key) if request.read is not None else None
+        self._stats.unscored += _is_unscored(parsed)
+        return parsed
 
 
-def _is_unscored(reading: object) -> bool:
-    return isinstance(reading, Judgment) and isinstance(reading.outcome, Unscored)
+def _is_unscored(parsed: object) -> bool:
+    return isinstance(parsed, Judgment) and isinstance(parsed.outcome, Unscored)

@@ -1,9 +1,9 @@
-"""A client that looks at who answered: the model that was asked, or another.
+"""Client that checks which model answered against the model that was requested.
 
-It stands around the HTTP client and inside everything that retries and records. Where another model answers
-at the provider's own address, there is no answer: the endpoint stops with one error, and the attempt keeps
-what it may have cost. Elsewhere (a gateway, a deployment) the names are counted and nothing is refused,
-unless one model alone is required. A retired model is not asked at all.
+It wraps the HTTP client, inside everything that retries and records. If a provider's own API returns another
+model's answer, the answer is discarded, the endpoint stops with one error, and the attempt is recorded with
+its possible cost. Behind a gateway or deployment, the names are counted and nothing is refused unless a
+single answering model is required. A retired model is never sent a request.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from agents.models.spec import Model
 
 
 class ResponseModelClient:
-    """Counts who answers, and passes on only what the asked model answered.
+    """Client that counts the answering models and rejects answers of another model.
 
     Args:
-        expected: the names under which its stored answers came; where one model alone is required, another
-            name is an error.
-        require_one: whether every answer must come under one name, wherever the model is asked.
-        allow_retired: whether a retired model is asked all the same.
-        hint: a known name that the model's may be a slip of, or "".
-        warn: is told, once, what the provider says of the model's end.
+        expected: model name that the stored completions carry; with `require_one`, any other name is an
+            error.
+        require_one: whether all completions must carry one model name, at whatever address the model is
+            served.
+        allow_retired: whether to send requests to a retired model anyway.
+        hint: a known model name that the requested name may be a typo of, or "".
+        warn: called once with the provider's deprecation notice, if one arrives.
 
     Attributes:
-        answers: answering name → number of answers in this invocation.
+        answers: number of completions in this invocation, by answering model name.
     """
 
     def __init__(
@@ -51,73 +52,73 @@ class ResponseModelClient:
         self._expected = expected
         self._require_one = require_one
         self._refused = is_retired(model) and not allow_retired
-        self._enforced = is_at_provider(model)
+        self._at_provider = is_at_provider(model)
         self._hint = hint
         self._warn = warn
         self._warned = False
-        self._others: dict[str, bool] = {}
+        self._is_other: dict[str, bool] = {}
         self.answers: Counter[str] = Counter()
 
-    async def complete(self, call: ModelRequest) -> Completion:
-        """Ask once.
+    async def complete(self, request: ModelRequest) -> Completion:
+        """Send the request once.
 
         Raises:
-            CallError: WRONG_MODEL, where another model answered; RETIRED, where the model is not to be
-                asked; or as the wrapped client.
+            CallError: WRONG_MODEL if another model answered; RETIRED if the model is retired; otherwise as
+                the wrapped client.
         """
         if self._refused:
-            raise CallError(Failure.RETIRED, f"{self._end()} To ask it all the same: {ALLOW}.")
+            raise CallError(Failure.RETIRED, f"{self._retirement_note()} To use it anyway: {ALLOW}.")
         try:
-            completion = await self._inner.complete(call)
+            completion = await self._inner.complete(request)
         except CallError as error:
             if error.failure is Failure.UNKNOWN_MODEL and error.status in (404, 410):
-                raise self._unknown(error) from error
+                raise self._unknown_model_error(error) from error
             raise
-        self._look_at(completion)
+        self._check_model(completion)
         return completion
 
     async def close(self) -> None:
-        """Close what is wrapped."""
+        """Close the wrapped client."""
         await self._inner.close()
 
-    def _look_at(self, completion: Completion) -> None:
+    def _check_model(self, completion: Completion) -> None:
         name = completion.model
         self.answers[name] += 1
         if completion.notice and not self._warned:
             self._warned = True
-            self._warn(f"{self._model.id}: its provider says so in an answer: {completion.notice}")
-        if self._enforced and self._is_another(name):
-            raise self._wrong(name, f"{self._model.name!r} was asked")
+            self._warn(f"{self._model.id}: notice from the provider: {completion.notice}")
+        if self._at_provider and self._is_other_model(name):
+            raise self._wrong_model_error(name, f"{self._model.name!r} was requested")
         if self._require_one:
             if self._expected is None:
                 self._expected = name
             elif name != self._expected:
-                raise self._wrong(name, f"{shown(self._expected)!r} answered before it")
+                raise self._wrong_model_error(name, f"earlier completions are by {shown(self._expected)!r}")
 
-    def _is_another(self, name: str) -> bool:
-        """Whether this name is another model's; compared once."""
-        known = self._others.get(name)
-        if known is None:
-            known = self._others[name] = match_answering_model(self._model, name) is NameMatch.OTHER
-        return known
+    def _is_other_model(self, name: str) -> bool:
+        """Return whether the name belongs to another model; each name is compared once."""
+        is_other = self._is_other.get(name)
+        if is_other is None:
+            is_other = self._is_other[name] = match_answering_model(self._model, name) is NameMatch.OTHER
+        return is_other
 
-    def _wrong(self, name: str, instead: str) -> CallError:
+    def _wrong_model_error(self, name: str, expectation: str) -> CallError:
         model = self._model
-        end, name = self._end(), shown(name)
+        note, name = self._retirement_note(), shown(name)
         return CallError(
             Failure.WRONG_MODEL,
-            f"{model.id}: another model answered: {name!r}, where {instead}. Its answer does not "
-            f"count, and nothing more is asked here.{f' {end}' if end else ''} Name the model that is to be "
-            f"asked; if {name!r} is the same model, list it as `answers` of {real_model_id(model)} (--models).",
+            f"{model.id}: another model answered: {name!r}, but {expectation}. Its completion is discarded "
+            f"and the endpoint stops.{f' {note}' if note else ''} Request the model by its current name. If "
+            f"{name!r} is the same model, list it under `answers` of {real_model_id(model)} (--models).",
             status=200,
             charged=True,
         )
 
-    def _unknown(self, error: CallError) -> CallError:
-        told = [self._end(), f"Did you mean {self._hint}?" if self._hint else ""]
-        words = " ".join([str(error), *filter(None, told)])
-        return CallError(error.failure, words, status=error.status, charged=error.charged)
+    def _unknown_model_error(self, error: CallError) -> CallError:
+        hints = [self._retirement_note(), f"Did you mean {self._hint}?" if self._hint else ""]
+        message = " ".join([str(error), *filter(None, hints)])
+        return CallError(error.failure, message, status=error.status, charged=error.charged)
 
-    def _end(self) -> str:
+    def _retirement_note(self) -> str:
         lifecycle = self._model.lifecycle
         return "" if lifecycle is None else lifecycle.told(real_model_id(self._model), today())

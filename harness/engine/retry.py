@@ -1,8 +1,9 @@
-"""What is done about a request that got no completion: one pure decision, and the layer that carries it out.
+"""Retry policy: what follows a request without a completion, and the client that carries it out.
 
-A waiting retry holds no slot: this client stands outside the limit, and every further try passes the gate
-anew. An endpoint that says "not now" is paused by its gate (`harness.engine.outage`); tries are for the
-faults of one request. Answers that cannot be read are answers.
+A waiting retry holds no concurrency slot: this client wraps the rate limiter, and every further attempt
+passes the limiter again. An endpoint that is temporarily unavailable is paused by its rate limiter
+(`harness.engine.outage`); attempts are counted only for failures of the request itself. A completion that
+cannot be parsed counts as a completion.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ MAX_TRUSTED_WAITS = 8
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patient an endpoint is.
+    """Retry policy of one endpoint.
 
     Attributes:
-        most_tries: tries of one request that fail for another reason than a rate limit, ≥ 1.
-        patience_seconds: how long an outage may last, and how long one request may be put off by rate
-        limits. first_wait_seconds, longest_wait_seconds: the backoff doubles from the first to the
-        longest. stop_after: outcomes of one kind with no verdict between them, before the endpoint stops.
+        max_tries: attempts of one request that may fail for another reason than a rate limit, ≥ 1.
+        patience_seconds: maximum duration of an outage, and maximum time that rate limits may delay one
+            request.
+        initial_backoff_seconds, max_backoff_seconds: the backoff doubles from the first to the second.
+        stop_after: number of consecutive outcomes of one kind without a verdict, after which the endpoint
+            stops.
     """
 
     max_tries: int = 6
@@ -41,19 +44,19 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class RetryAfter:
-    """Try again, no sooner than this."""
+    """Retry after a delay."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """This call gets no answer now; the next run asks again."""
+    """Give up this request for now; the next run sends it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopEndpoint:
-    """No call of this lane can get an answer."""
+    """Stop the endpoint: none of its requests can be answered."""
 
 
 RetryDecision = RetryAfter | GiveUp | StopEndpoint
@@ -69,64 +72,82 @@ _STOPPING = {
     Failure.OUTAGE,
     Failure.GONE,
 }
-_TRIES_UNANSWERED = {
+_MAX_UNANSWERED_ATTEMPTS = {
     Failure.TLS: 1,
     Failure.PROXY: 1,
     Failure.MALFORMED: 2,
     Failure.TIMEOUT: 2,
     Failure.CONNECTION: 3,
 }
-"""Tries of one request, after which an endpoint that has never answered stops."""
+"""Failed attempts of one request after which an endpoint that has never responded stops."""
 
 
 def decide(
     error: CallError,
-    failed_tries: int,
-    put_off_seconds: float,
+    failed_attempts: int,
+    delayed_seconds: float,
     policy: RetryPolicy,
     jitter: float,
     *,
     answered: bool = True,
 ) -> RetryDecision:
-    """What to do after the `failed_tries`-th ≥ 1 failed try of this kind (rate-limited or not).
+    """Decide what follows a failed attempt.
 
-    `put_off_seconds` is how long rate limits have kept this request waiting; `jitter` in [0, 1) spreads the
-    backoff over its upper half; `answered` is whether the endpoint ever has. A server's own wait is
-    honoured to the letter, never shortened; where it was in vain `MAX_TRUSTED_WAITS` times, the backoff is
-    waited too (a server may say "0" for ever).
+    Args:
+        failed_attempts: number of failed attempts of this kind (rate-limited or not), including this one, ≥
+            1.
+        delayed_seconds: how long rate limits have delayed this request so far.
+        jitter: number in [0, 1) that spreads the backoff over its upper half.
+        answered: whether the endpoint has ever responded successfully.
+
+    A wait requested by the server is never shortened. After `MAX_TRUSTED_WAITS` unsuccessful waits, the
+    backoff applies too, because a server may keep requesting 0 seconds.
     """
     if error.failure in _STOPPING or (error.adaptation is not None and not answered):
         return StopEndpoint()
-    most_unanswered = _TRIES_UNANSWERED.get(error.failure)
-    if error.failure is Failure.SERVER and error.charged:  # generations that break off one after another
-        most_unanswered = 3
-    if not answered and most_unanswered is not None and failed_tries >= most_unanswered:
+    max_unanswered = _MAX_UNANSWERED_ATTEMPTS.get(error.failure)
+    if error.failure is Failure.SERVER and error.charged:  # the generation broke off and was billed
+        max_unanswered = 3
+    if not answered and max_unanswered is not None and failed_attempts >= max_unanswered:
         return StopEndpoint()
     if error.failure in (Failure.BAD_REQUEST, Failure.TOO_LARGE):
         return GiveUp()
-    backoff = min(policy.max_backoff_seconds, policy.initial_backoff_seconds * 2 ** min(failed_tries - 1, 16))
+    backoff = min(
+        policy.max_backoff_seconds, policy.initial_backoff_seconds * 2 ** min(failed_attempts - 1, 16)
+    )
     backoff *= 0.5 + 0.5 * jitter
-    if error.failure is Failure.TIMEOUT and failed_tries == 1:
-        backoff = 0.0  # it has waited a whole timeout already
-    asked = error.retry_after_seconds
-    wait = backoff if asked is None else asked if failed_tries <= MAX_TRUSTED_WAITS else max(asked, backoff)
-    limited = error.failure is Failure.RATE_LIMITED
-    if put_off_seconds + wait > policy.patience_seconds or (failed_tries >= policy.max_tries and not limited):
+    if error.failure is Failure.TIMEOUT and failed_attempts == 1:
+        backoff = 0.0  # the attempt has already waited for a full timeout
+    wait = error.retry_after_seconds
+    if wait is None:
+        wait = backoff
+    elif failed_attempts > MAX_TRUSTED_WAITS:
+        wait = max(wait, backoff)
+    is_rate_limited = error.failure is Failure.RATE_LIMITED
+    if delayed_seconds + wait > policy.patience_seconds or (
+        failed_attempts >= policy.max_tries and not is_rate_limited
+    ):
         return GiveUp()
     return RetryAfter(wait)
 
 
 class RetryingClient:
-    """Tries again as `decide` says; calls `on_failure(call, error, tries, decision)` after every failed try.
+    """Client that retries as `decide` says and reports every failed attempt.
 
-    After `policy.stop_after` requests that were given up for one reason with no verdict between, the
-    endpoint stops: a refused parameter, a dead proxy or a full quota is one error, not ten thousand.
+    After `policy.stop_after` requests that were given up for one reason without a verdict in between, the
+    endpoint stops: a rejected parameter, a dead proxy or an exhausted quota becomes one error instead of ten
+    thousand.
+
+    Args:
+        endpoint: name of the endpoint, for messages.
+        on_failure: called as `on_failure(request, error, attempts, decision)` after every failed attempt.
+        on_stop: called once when the endpoint stops.
 
     Attributes:
         stopped: why the endpoint stopped, or None.
-        streak: outcomes without use; shared with whoever reads the answers.
-        waiting: how many requests wait for a further try.
-        on_waiting: called when one begins to: there is room for another.
+        streak: consecutive outcomes without a verdict; also updated by the code that reads the completions.
+        waiting: number of requests that wait for a further attempt.
+        on_waiting: called when a request starts to wait, because another one can be sent.
     """
 
     def __init__(
@@ -139,7 +160,7 @@ class RetryingClient:
         seed: int = 0,
     ) -> None:
         self._inner = inner
-        self._lane = endpoint
+        self._endpoint = endpoint
         self._policy = policy
         self._on_failure = on_failure
         self._on_stop = on_stop
@@ -152,38 +173,38 @@ class RetryingClient:
         self.on_waiting: Callable[[], None] = lambda: None
 
     def stop(self, cause: CallError) -> EndpointDisabled:
-        """Take no more calls; those that wait for a further try give up. The first cause stands."""
+        """Accept no further requests; waiting retries give up. The first cause is kept."""
         if self.stopped is None:
-            self.stopped = EndpointDisabled(self._lane, cause)
+            self.stopped = EndpointDisabled(self._endpoint, cause)
             self._stopping.set()
             self._on_stop(self.stopped)
         return self.stopped
 
-    async def complete(self, call: ModelRequest) -> Completion:
-        """The answer, however many tries it takes within the policy.
+    async def complete(self, request: ModelRequest) -> Completion:
+        """Return the completion, after as many attempts as the policy allows.
 
         Raises:
-            CallError: given up; all tries have been told.
-            LaneStopped: this or an earlier call stopped the lane.
+            CallError: the request was given up; all attempts have been reported.
+            EndpointDisabled: this or an earlier request stopped the endpoint.
         """
-        put_off_seconds = 0.0
-        failed = {True: 0, False: 0}  # by whether a rate limit was the reason
+        delayed_seconds = 0.0
+        failed = {True: 0, False: 0}  # number of failed attempts, by whether a rate limit was the reason
         while True:
             if self.stopped is not None:
                 raise self.stopped
             try:
-                completion = await self._inner.complete(call)
+                completion = await self._inner.complete(request)
             except CallError as error:
-                limited = error.failure is Failure.RATE_LIMITED
-                failed[limited] += not error.paused
-                decision = self._decide(error, max(1, failed[limited]), put_off_seconds)
-                self._on_failure(call, error, failed[True] + failed[False], decision)
+                is_rate_limited = error.failure is Failure.RATE_LIMITED
+                failed[is_rate_limited] += not error.paused
+                decision = self._decide(error, max(1, failed[is_rate_limited]), delayed_seconds)
+                self._on_failure(request, error, failed[True] + failed[False], decision)
                 if isinstance(decision, StopEndpoint):
                     raise self.stop(error.ending or error) from error
                 if isinstance(decision, GiveUp):
                     raise
-                if limited and not error.paused:
-                    put_off_seconds += decision.seconds
+                if is_rate_limited and not error.paused:
+                    delayed_seconds += decision.seconds
                 if decision.seconds or not error.paused:
                     await self._wait(decision.seconds)
             else:
@@ -191,18 +212,18 @@ class RetryingClient:
                 return completion
 
     async def close(self) -> None:
-        """Close what is wrapped."""
+        """Close the wrapped client."""
         await self._inner.close()
 
-    def _decide(self, error: CallError, failed_tries: int, put_off_seconds: float) -> RetryDecision:
+    def _decide(self, error: CallError, failed_attempts: int, delayed_seconds: float) -> RetryDecision:
         if error.ending is not None:
             return StopEndpoint()
-        if error.paused:  # the gate waits
+        if error.paused:  # the rate limiter waits
             return RetryAfter(0.0)
         decision = decide(
             error,
-            failed_tries,
-            put_off_seconds,
+            failed_attempts,
+            delayed_seconds,
             self._policy,
             self._random.random(),
             answered=self._answered,

@@ -1,7 +1,7 @@
-"""One run of calls: the store, the lanes, the pump, the progress and the signals, put together once.
+"""Run of a workflow's requests: sets up store, endpoints, dispatcher, progress and signal handling.
 
-Whoever has work (judging, improving, responding) says what it is about and hands over a lazy source of work
-per model; everything else that a long, costly, interruptible run needs is here.
+A workflow (judging, improving, responding) describes its run and provides a lazy source of requests per
+model. This module does everything else that a long, costly and interruptible run needs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from harness.engine.dispatcher import dispatch
 from harness.engine.endpoint import Endpoint
 from harness.engine.event_log import EventLog
 from harness.engine.limits import Limits
-from harness.engine.progress import shown
+from harness.engine.progress import live_progress
 from harness.engine.request_tracker import RequestTracker
 from harness.engine.response_model_client import ResponseModelClient
 from harness.engine.retry import RetryPolicy
@@ -43,29 +43,31 @@ from results.db.store import Store
 
 DEFAULT_TIMEOUT_SECONDS = 120.0
 THINKING_TIMEOUT_SECONDS = 600.0
-THINKING_VERDICT_TOKENS = 1024  # whoever is given so much for a verdict may think before it
+THINKING_VERDICT_TOKENS = 1024  # a model with at least this verdict limit may think first
 __all__ = ["RequestSettings", "RequestSource", "run_requests"]
 
 
 @dataclass(frozen=True)
 class RequestSettings:
-    """How calls are made: none of it decides what is asked.
+    """How requests are sent; none of the settings changes what is sent.
 
     Attributes:
-        limits: of every lane (per model, where `endpoint_limits` names one).
-        budget_usd: ceiling of the run, > 0; None for none.
-        prices: the user's own, by model id.
+        limits: limits of every endpoint without an entry in `endpoint_limits`.
+        endpoint_limits: limits by model id.
+        budget_usd: cap on the run's spending, > 0; None for none.
+        prices: the user's own prices, by model id.
         client: "http" or "sdk".
-        timeout_seconds: of one request; None for 120, and 600 where the model may think.
-        grace_seconds: how long what is in flight may take after an interrupt.
-        quiet: no progress on stderr.
-        adapt: whether a judge that refuses a parameter is asked without it, as another judge.
-        events: folder of the runs' event logs; None keeps none.
-        own: clients that are there already, by model (of a server that we started, of an engine in this
-            process); they are closed by whoever made them.
-        allow_retired: whether models that have retired are asked all the same.
-        require_one_model: whether an endpoint stops where its answering model changes, wherever it is asked.
-        warn: is told, in a sentence, what the user should know before or while models are asked.
+        timeout_seconds: timeout of one request; None for 120, or 600 if the model may think.
+        grace_seconds: how long requests in flight may take after an interrupt.
+        quiet: whether to show no progress on stderr.
+        adapt: whether a judge that rejects a parameter is used without it, as another judge.
+        events: folder of the event logs; None for no logs.
+        policy: retry policy of every endpoint.
+        own: existing clients by model (of a server started here or an in-process engine); their creator
+            closes them.
+        allow_retired: whether to send requests to retired models anyway.
+        require_one_model: whether an endpoint stops when its answering model changes, at whatever address.
+        warn: called with each warning for the user.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -85,7 +87,7 @@ class RequestSettings:
     warn: Callable[[str], None] = field(default=lambda _: None, compare=False)
 
     def request_timeout(self, model: Model) -> float:
-        """Seconds for one request to a model: one that may think needs longer."""
+        """Return the timeout of one request in seconds; longer for a model that may think."""
         if self.timeout_seconds is not None:
             return self.timeout_seconds
         may_think = (
@@ -94,7 +96,9 @@ class RequestSettings:
         return THINKING_TIMEOUT_SECONDS if may_think else DEFAULT_TIMEOUT_SECONDS
 
     def limits_of(self, model: Model) -> Limits:
-        """The limits of a model's lane; a control judge answers at once and needs none."""
+        """Return the limits of a model's endpoint; control judges run locally and are only limited in
+        concurrency.
+        """
         if model.protocol is ApiProtocol.CONTROL:
             return Limits(max_in_flight=64)
         return self.endpoint_limits.get(model.id, self.limits)
@@ -109,16 +113,16 @@ async def run_requests(
     describe: Callable[[str], Awaitable[None]],
     sources: Sequence[RequestSource],
 ) -> RunReport:
-    """Make every call of every source that is not answered yet.
+    """Send every request of every source that is not answered yet.
 
     Args:
-        kind, spec: what the run is: the same again is the same run, gone on with.
-        describe: stores what the run is about, given its id, before anything is asked.
-        sources: one for each model.
+        kind, spec: identity of the run; the same values continue the same run.
+        describe: stores what the run is about, given its id, before anything is sent.
+        sources: one source per model.
 
     Raises:
-        UserError: a retired model would be asked, keys are missing, a price is not known and there is a
-            budget, the database fails.
+        UserError: a retired model would be used, an API key is missing, a price is unknown although there is
+            a budget, or the database fails.
     """
     await check_retired_models(store, sources, settings.allow_retired)
     keys = registry.keys(source.model for source in sources)
@@ -129,26 +133,28 @@ async def run_requests(
     if settings.budget_usd is not None:
         _check_prices(prices)
     context = provenance.context(limits=str(settings.limits), budget_usd=settings.budget_usd)
-    run_id, invocation_id = await store.begin(
+    run_id, invocation_id = await store.start_run(
         kind, spec, command=provenance.redacted_command_line(), context=context
     )
     interrupted = asyncio.Event()
     endpoints: list[Endpoint] = []
-    answerers: list[ResponseModelClient] = []
-    watched = gc.get_threshold()
-    gc.freeze()  # what is there now stays: looking through it again and again cost a tenth of a run's CPU
-    gc.set_threshold(20_000, 20, 50)  # and calls make little that only the collector could free
+    checked_clients: list[ResponseModelClient] = []
+    gc_threshold = gc.get_threshold()
+    gc.freeze()  # scanning the existing objects again and again used a tenth of a run's CPU time
+    gc.set_threshold(20_000, 20, 50)  # requests create few reference cycles
     try:
-        async with store.together():
+        async with store.transaction():
             await describe(run_id)
         writer = store.writer(invocation_id)
         tracker = RequestTracker(store, writer, invocation_id)
-        run_budget = _purse(store, settings, run_id, invocation_id)
-        async with _opened(keys, settings) as clients:
-            with _events(settings, run_id) as events, _signals(interrupted):
+        run_budget = _open_budget(store, settings, run_id, invocation_id)
+        async with _open_clients(keys, settings) as clients:
+            with _open_event_log(settings, run_id) as events, _handle_signals(interrupted):
                 for source in sources:
-                    most_output = await store.most_output_tokens(run_id, source.model.id) if run_budget else 0
-                    answerer = ResponseModelClient(
+                    longest_output = (
+                        await store.longest_output_tokens(run_id, source.model.id) if run_budget else 0
+                    )
+                    checked_client = ResponseModelClient(
                         clients[source.model],
                         source.model,
                         expected=source.answerer,
@@ -157,63 +163,63 @@ async def run_requests(
                         hint=registry.hint(real_model_id(source.model)),
                         warn=settings.warn,
                     )
-                    answerers.append(answerer)
+                    checked_clients.append(checked_client)
                     endpoint = Endpoint(
                         source.model,
-                        answerer,
+                        checked_client,
                         tracker,
                         limits=settings.limits_of(source.model),
                         policy=settings.policy,
                         price=prices[source.model],
                         run_budget=run_budget,
-                        most_output_tokens=most_output,
+                        longest_output_tokens=longest_output,
                         events=events,
                     )
                     endpoint.stats.total = source.total
-                    endpoint.rate_limiter.uncommitted = lambda: writer.held
+                    endpoint.rate_limiter.uncommitted = lambda: writer.pending
                     endpoints.append(endpoint)
                 writer.watch(
-                    partial(_is_idle, endpoints), partial(_committed, endpoints, tracker, run_budget)
+                    partial(_is_idle, endpoints), partial(_on_commit, endpoints, tracker, run_budget)
                 )
                 try:
-                    with shown(endpoints, settings.quiet):
-                        works = [
+                    with live_progress(endpoints, settings.quiet):
+                        work = [
                             (endpoint, source.work())
                             for endpoint, source in zip(endpoints, sources, strict=True)
                         ]
-                        await dispatch(works, interrupted, settings.grace_seconds)
+                        await dispatch(work, interrupted, settings.grace_seconds)
                 finally:
                     for endpoint in endpoints:
                         await endpoint.close()
                     await writer.close()
                     await tracker.close()
     finally:
-        gc.set_threshold(*watched)
+        gc.set_threshold(*gc_threshold)
         gc.unfreeze()
-        await store.end(invocation_id)
+        await store.finish_run(invocation_id)
     reports = {
-        endpoint.model.id: _report(endpoint, prices[endpoint.model], answerer.answers)
-        for endpoint, answerer in zip(endpoints, answerers, strict=True)
+        endpoint.model.id: _endpoint_report(endpoint, prices[endpoint.model], checked_client.answers)
+        for endpoint, checked_client in zip(endpoints, checked_clients, strict=True)
     }
     return RunReport(run_id, reports, interrupted.is_set())
 
 
 def _is_idle(endpoints: Sequence[Endpoint]) -> bool:
-    """Whether nothing is in flight. Asked after every answer."""
+    """Return whether nothing is in flight; called after every response."""
     for endpoint in endpoints:  # noqa: SIM110  (a generator costs three times as much)
         if endpoint.rate_limiter.in_flight:
             return False
     return True
 
 
-def _committed(
+def _on_commit(
     endpoints: Sequence[Endpoint],
     tracker: RequestTracker,
     run_budget: RunBudget | None,
     cost_usd: float,
     keys: Sequence[str],
 ) -> None:
-    """A batch is safe: it is the database's business now, and there is room for what comes next."""
+    """Record that a batch is committed, and admit further requests."""
     tracker.committed(keys)
     if run_budget is not None:
         run_budget.committed(cost_usd)
@@ -221,7 +227,7 @@ def _committed(
         endpoint.rate_limiter.wake()
 
 
-def _report(endpoint: Endpoint, price: Price | None, answers: Mapping[str, int]) -> EndpointReport:
+def _endpoint_report(endpoint: Endpoint, price: Price | None, answers: Mapping[str, int]) -> EndpointReport:
     stats = endpoint.stats
     return EndpointReport(
         made=stats.made,
@@ -243,29 +249,32 @@ def _check_prices(prices: Mapping[Model, Price | None]) -> None:
     unknown = sorted(model.id for model, price in prices.items() if price is None)
     if unknown:
         raise UserError(
-            "a budget cannot be kept where a price is not known",
+            "a budget requires a price for every model",
+            code="price.unknown",
             where="--budget",
             found=", ".join(unknown),
-            remedy=f"Give it in US dollars per million tokens: --price {unknown[0]}=INPUT,OUTPUT",
+            remedy=f"State the price in US dollars per million tokens: --price {unknown[0]}=INPUT,OUTPUT",
         )
 
 
-def _purse(store: Store, settings: RequestSettings, run_id: str, invocation_id: str) -> RunBudget | None:
+def _open_budget(
+    store: Store, settings: RequestSettings, run_id: str, invocation_id: str
+) -> RunBudget | None:
     budget = settings.budget_usd
     if budget is None:
         return None
 
     async def draw(total_usd: float) -> float:
-        return await store.hold(run_id, invocation_id, total_usd, budget)
+        return await store.reserve_budget(run_id, invocation_id, total_usd, budget)
 
     return RunBudget(draw, budget)
 
 
 @contextlib.asynccontextmanager
-async def _opened(
+async def _open_clients(
     keys: Mapping[Model, str], settings: RequestSettings
 ) -> AsyncIterator[dict[Model, ModelClient]]:
-    """A client for each model; plain HTTP ones share one session."""
+    """Open a client for each model; plain HTTP clients share one session."""
     session: aiohttp.ClientSession | None = None
     clients: dict[Model, ModelClient] = {}
     try:
@@ -285,22 +294,22 @@ async def _opened(
             await session.close()
 
 
-def _events(settings: RequestSettings, run_id: str) -> EventLog:
+def _open_event_log(settings: RequestSettings, run_id: str) -> EventLog:
     if settings.events is None:
         return EventLog(None)
     return EventLog(settings.events / f"{run_id.removeprefix('run-1:')[:16]}.jsonl")
 
 
 @contextlib.contextmanager
-def _signals(interrupted: asyncio.Event) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM) asks for a clean stop; the second one stops at once.
+def _handle_signals(interrupted: asyncio.Event) -> Iterator[None]:
+    """Stop cleanly at the first SIGINT or SIGTERM, and at once at the second.
 
     Raises:
-        KeyboardInterrupt: there was a second one.
+        KeyboardInterrupt: at the second signal.
     """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
-    wanted = (signal.SIGINT, signal.SIGTERM)
+    signals = (signal.SIGINT, signal.SIGTERM)
 
     forced = False
 
@@ -312,9 +321,9 @@ def _signals(interrupted: asyncio.Event) -> Iterator[None]:
         interrupted.set()
 
     try:
-        for number in wanted:
+        for number in signals:
             loop.add_signal_handler(number, stop)
-    except (ValueError, NotImplementedError, RuntimeError):  # not the main thread: somebody else's signals
+    except (ValueError, NotImplementedError, RuntimeError):  # not in the main thread
         yield
         return
     try:
@@ -324,5 +333,5 @@ def _signals(interrupted: asyncio.Event) -> Iterator[None]:
             raise KeyboardInterrupt from None
         raise
     finally:
-        for number in wanted:
+        for number in signals:
             loop.remove_signal_handler(number)

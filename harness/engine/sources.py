@@ -1,4 +1,4 @@
-"""The models' shares of a run, and whether each may still be asked."""
+"""Sources of a run's requests, one per model, and the check for retired models."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from results.db.store import Store
 
 @dataclass(frozen=True)
 class RequestSource:
-    """One model's share of a run.
+    """Requests of one model in a run.
 
     Attributes:
-        model: whom it asks.
-        work: made anew, lazily, when the run begins.
-        total: how many pieces of work there are, for the progress; None where it is not known.
-        answerer: the name under which its stored answers came; None where there are none.
+        model: the model that answers them.
+        work: returns a new lazy iterator of work items when the run begins.
+        total: number of work items, for the progress display; None if unknown.
+        answerer: model name that the stored completions carry; None if there are none.
     """
 
     model: Model
@@ -31,34 +31,39 @@ class RequestSource:
 
 
 async def check_retired_models(store: Store, sources: Sequence[RequestSource], allow_retired: bool) -> None:
-    """Refuse retired models before anything is begun, where something is left to ask them.
+    """Reject retired models with unanswered requests before the run begins.
 
-    Work whose calls are not known beforehand is left to the endpoint, which stops at its first call.
+    Chains, whose requests are not known in advance, are left to the endpoint, which stops at its first
+    request.
 
     Raises:
-        UserError: calls of a retired model are not answered yet.
+        UserError: requests to a retired model are not answered yet.
     """
     if allow_retired:
         return
-    left = {}
+    unanswered = {}
     for source in sources:
         if is_retired(source.model):
             keys = {work.key for work in source.work() if isinstance(work, ModelRequest)}
-            left[source.model] = len(keys - await store.known(list(keys)))
-    check_not_retired(left)
+            unanswered[source.model] = len(keys - await store.completed_keys(list(keys)))
+    check_not_retired(unanswered)
 
 
 async def add_shutdown_dates(
     sources: Sequence[RequestSource], keys: Mapping[Model, str], warn: Callable[[str], None]
 ) -> list[RequestSource]:
-    """The sources with what the providers state now of their models' ends; `warn` is told of what is new."""
+    """Return the sources with the shutdown dates that the providers state now; `warn` is called for new
+    dates.
+    """
     dates = await fetch_shutdown_dates(keys)
     stated = [replace(source, model=with_provider_dates(source.model, dates)) for source in sources]
     pairs = zip(sources, stated, strict=True)
-    for told in warnings(now.model for before, now in pairs if _end(before.model) != _end(now.model)):
-        warn(told)
+    for message in warnings(
+        now.model for before, now in pairs if _retirement_date(before.model) != _retirement_date(now.model)
+    ):
+        warn(message)
     return stated
 
 
-def _end(model: Model) -> object:
+def _retirement_date(model: Model) -> object:
     return None if model.lifecycle is None else model.lifecycle.retires

@@ -46,7 +46,7 @@ class ServedModels:
     """A base on this machine, and who is served with it."""
 
     base: LocalModel
-    contestants: tuple[ServedAuthor, ...]
+    authors: tuple[ServedAuthor, ...]
 
     @property
     def base_name(self) -> str:
@@ -56,7 +56,7 @@ class ServedModels:
     @property
     def students(self) -> tuple[ServedAuthor, ...]:
         """Those with a checkpoint."""
-        return tuple(one for one in self.contestants if one.checkpoint is not None)
+        return tuple(one for one in self.authors if one.checkpoint is not None)
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -118,22 +118,22 @@ def select_served_models(
     """
     found = _known(students, registered)
     faults: list[Fault] = []
-    contestants: list[ServedAuthor] = []
+    authors: list[ServedAuthor] = []
     for name in dict.fromkeys(names):
         if name.startswith(STUDENT):
             try:
-                contestants.append(ServedAuthor(name, _student(name, found)))
+                authors.append(ServedAuthor(name, _student(name, found)))
             except UserError as error:
                 faults.append(error.fault)
                 faults += error.faults
     if faults:
-        raise UserError("these students cannot be asked", faults=faults)
-    made = [one.checkpoint for one in contestants if one.checkpoint is not None] or [
+        raise UserError("these students cannot be served", code="checkpoint.unusable", faults=faults)
+    made = [one.checkpoint for one in authors if one.checkpoint is not None] or [
         one for named in found.values() for one in named
     ]
     located = _base(base, made, names)
     wrong = []
-    for one in contestants:
+    for one in authors:
         if one.checkpoint is not None:
             try:
                 check_same_base(one.checkpoint, located.base)
@@ -141,17 +141,22 @@ def select_served_models(
             except UserError as error:
                 wrong.append(error.fault)
     if wrong:
-        raise UserError("an adapter stands on its own base alone", faults=wrong)
+        raise UserError(
+            "these adapters do not fit the base model", code="checkpoint.base-mismatch", faults=wrong
+        )
     shown = short_name(located.base.name)
     for name in dict.fromkeys(names):
         kind, _, of = name.partition(":")
         if kind in (BASE, BASE_CUT):
             if of and of != shown:
                 raise UserError(
-                    "this is another base", found=repr(name), remedy=f"Here it is: {kind}:{shown}."
+                    "not the base model of these students",
+                    code="base-model.mismatch",
+                    found=repr(name),
+                    remedy=f"Use {kind}:{shown}.",
                 )
-            contestants.append(ServedAuthor(f"{kind}:{shown}", cut=kind == BASE_CUT))
-    return ServedModels(located, tuple(contestants))
+            authors.append(ServedAuthor(f"{kind}:{shown}", cut=kind == BASE_CUT))
+    return ServedModels(located, tuple(authors))
 
 
 def checkpoint_folders(places: Sequence[Path] = ()) -> list[Path]:
@@ -183,9 +188,10 @@ def check_single_checkpoint(name: str, made: Sequence[Checkpoint]) -> None:
         UserError: folders of this name hold different ones.
     """
     if len({one.id for one in made}) > 1:
-        remedy = "Name one folder with --students, or train one anew under another --name."
+        remedy = "Select one folder with --students, or retrain one with another --name."
         raise UserError(
             "several students have this name",
+            code="checkpoint.ambiguous",
             found=repr(f"{STUDENT}{name}"),
             remedy=remedy,
             faults=[Fault(f"a {one.stage} checkpoint", str(one.path), _told(one)) for one in made],
@@ -204,7 +210,9 @@ def _known(places: Sequence[Path], registered: Sequence[Path] = ()) -> dict[str,
     seen: set[Path] = set()
     for place in places:
         if not place.is_dir():
-            raise UserError("there is no such folder", where="--students", found=str(place))
+            raise UserError(
+                "no such folder", code="checkpoint.folder-not-found", where="--students", found=str(place)
+            )
     for folder in [*checkpoint_folders(places), *(() if places else registered)]:
         try:
             record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
@@ -216,7 +224,12 @@ def _known(places: Sequence[Path], registered: Sequence[Path] = ()) -> dict[str,
             seen.add(folder.resolve())
             found.setdefault(made.name, []).append(made)
     if places and not found:
-        raise UserError("there is no checkpoint", where="--students", found=", ".join(map(str, places)))
+        raise UserError(
+            "no checkpoint in this folder",
+            code="checkpoint.not-found",
+            where="--students",
+            found=", ".join(map(str, places)),
+        )
     return found
 
 
@@ -227,9 +240,10 @@ def _student(name: str, found: Mapping[str, Sequence[Checkpoint]]) -> Checkpoint
         return read_checkpoint(found[bare][0].path)
     there = ", ".join(sorted(found)[:8]) or "none"
     raise UserError(
-        "there is no student of this name",
+        "unknown student",
+        code="checkpoint.unknown-student",
         found=repr(name),
-        remedy=f"There are: {there}. Name folders with --students, or make one: empathy train two-step.",
+        remedy=f"Known students: {there}. Name folders with --students, or train: empathy train two-step.",
     )
 
 
@@ -245,8 +259,10 @@ def _base(base: str, made: Sequence[Checkpoint], names: Sequence[str]) -> LocalM
         (one,) = bases.values()
         return locate_model(one.base_location, "" if Path(one.base_location).is_dir() else one.base.revision)
     raise UserError(
-        "which base is meant is not known" if not bases else "several bases are meant",
+        "several base models match" if bases else "the base model is not known",
+        code="base-model.ambiguous" if bases else "base-model.unknown",
         where="--base",
-        found=", ".join(sorted(one.base.name for one in bases.values())) or "no checkpoint that says",
-        remedy="Name it with --base, a folder or a model on the Hub.",
+        found=", ".join(sorted(one.base.name for one in bases.values()))
+        or "no checkpoint names a base model",
+        remedy="Set --base to a folder or a model on the Hub.",
     )

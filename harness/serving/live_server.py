@@ -71,7 +71,7 @@ def cached_adapters(adapters: Sequence[LoraAdapter]) -> list[LoraAdapter]:
     return [cache_adapter(one, ADAPTER_CACHE) for one in adapters]
 
 
-def prepare(
+def load_missing_adapters(
     server: VllmServer, adapters: Sequence[LoraAdapter], models: Sequence[Model], *, trusted: bool
 ) -> None:
     """Give a running server the adapters that it lacks, or holds in another state; the others are left alone.
@@ -98,8 +98,9 @@ def prepare(
     missing = sorted({model.name for model in models} - set(there))
     if missing:
         raise UserError(
-            "the server does not serve this",
+            "the server does not serve these models",
+            code="server.model-not-served",
             where=server.url,
             found=", ".join(missing),
-            remedy=f"It serves: {', '.join(there)}. Give it that name with --served-model-name.",
+            remedy=f"It serves: {', '.join(there)}. Start it with --served-model-name NAME.",
         )

@@ -60,7 +60,7 @@ def load(named: str) -> Study:
     path = Path(named)
     if not path.is_file():
         remedy = f"Name a file, or a shipped study: {', '.join(shipped())}."
-        raise UserError("there is no such study", found=repr(named), remedy=remedy)
+        raise UserError("unknown study", code="study.not-found", found=repr(named), remedy=remedy)
     return parse(path, path.stem, str(path))
 
 
@@ -94,7 +94,7 @@ def parse(path: Any, name: str, source: str) -> Study:
     )
     top.done()
     _check_together(study, mistakes)
-    mistakes.raise_if_any("this study cannot be used", "See docs/studies.md.")
+    mistakes.raise_if_any("invalid study file", "See docs/studies.md.", code="study.invalid")
     return study
 
 
@@ -122,11 +122,27 @@ def _teaching(table: TomlTable) -> Teaching:
     )
     improving = [method for method in got.methods if method != Method.DIRECT]
     if improving and not got.teachers:
-        table.wrong("teachers", f"is needed for {improving[0]}", remedy='For example ["openai/gpt-6.1-sol"].')
+        table.wrong(
+            "teachers",
+            f"missing; the method {improving[0]} needs it",
+            remedy='Write for example ["openai/gpt-6.1-sol"].',
+            code="study.missing-key",
+        )
     if improving and not got.strategies:
-        table.wrong("strategies", f"is needed for {improving[0]}", remedy='For example "all".')
+        table.wrong(
+            "strategies",
+            f"missing; the method {improving[0]} needs it",
+            remedy='Write for example "all".',
+            code="study.missing-key",
+        )
     if (Method.DIRECT in got.methods) != bool(got.llms):
-        table.wrong("llms", "belongs to the method direct", list(got.llms) or None, "Name both or neither.")
+        table.wrong(
+            "llms",
+            'llms and the method "direct" need each other',
+            list(got.llms) or None,
+            "Write both, or neither.",
+            code="study.inconsistent",
+        )
     table.done()
     return got
 
@@ -140,9 +156,10 @@ def _learner(table: TomlTable) -> StudentSpec:
     )
     for key in ("name", "base"):
         if not getattr(got, key):
-            table.wrong(key, "is needed")
+            table.wrong(key, "missing", code="study.missing-key")
     if got.name and not got.name.replace("-", "").replace(".", "").replace("_", "").isalnum():
-        table.wrong("name", "must be made of letters, digits, '-', '_' and '.'", got.name)
+        what = "must consist of letters, digits, '-', '_' and '.'"
+        table.wrong("name", what, got.name, code="study.invalid-name")
     table.done()
     return got
 
@@ -153,14 +170,16 @@ def _training(table: TomlTable, fidelity: Fidelity) -> Training:
     if seeds is not None and (
         not isinstance(seeds, list) or not seeds or not all(type(one) is int and one >= 0 for one in seeds)
     ):
-        table.wrong("seeds", "must be a list of whole numbers", seeds, "For example [1, 2, 3].")
+        remedy = "Write for example [1, 2, 3]."
+        table.wrong("seeds", "must be a list of whole numbers", seeds, remedy, code="study.wrong-type")
         seeds = None
     device = table.value("device", "auto", of=DEVICES)
     own = {step: table.table(step) for step in STEPS}
     common = table.rest()
     made = {step: _settings(table, common, own[step], fidelity) for step in STEPS}
     if "seed" in common:
-        table.wrong("seed", "is not said here", common["seed"], "Write seeds = [1, 2, 3].")
+        remedy = "Write seeds = [1, 2, 3]."
+        table.wrong("seed", "unknown key; the key is seeds", common["seed"], remedy, code="study.unknown-key")
     return Training(steps, tuple(seeds or Training.seeds), device, made["sft"], made["dpo"])
 
 
@@ -176,7 +195,8 @@ def _settings(
             key = fault.where.rpartition(" ")[2]
             if key in mine or own.path[-1] == STEPS[0]:
                 place = own.path if key in mine else table.path
-                table.mistakes.add((*place, key), fault.what, fault.found, fault.remedy)
+                path = (*place, key)
+                table.mistakes.add(path, fault.what, fault.found, fault.remedy, code=fault.code)
     return TrainingSettings()
 
 
@@ -197,13 +217,15 @@ def _judging(table: TomlTable) -> Judging:
         for one in contests
     )
     if not fits:
-        remedy = 'For example [["student", "base"]].'
-        table.wrong(
-            "contests", "must be a list of pairs" if contests is not None else "is needed", contests, remedy
-        )
+        remedy = 'Write for example [["student", "base"]].'
+        if contests is None:
+            table.wrong("contests", "missing", remedy=remedy, code="study.missing-key")
+        else:
+            table.wrong("contests", "must be a list of pairs", contests, remedy, code="study.wrong-type")
     judges = table.texts("judges")
     if not judges:
-        table.wrong("judges", "is needed", remedy='For example ["openai/gpt-6-luna"].')
+        remedy = 'Write for example ["openai/gpt-6-luna"].'
+        table.wrong("judges", "missing", remedy=remedy, code="study.missing-key")
     got = Judging(
         judges=Registry(None, {}).expanded(judges),
         contests=tuple((one[0], one[1]) for one in contests) if fits else (),
@@ -222,7 +244,8 @@ def _selection(table: TomlTable) -> Selection:
         split=Split(table.value("split", "development", of=("development", "test"))),
     )
     if not got.judge:
-        table.wrong("judge", "is needed", remedy='For example "openai/gpt-6-luna".')
+        remedy = 'Write for example "openai/gpt-6-luna".'
+        table.wrong("judge", "missing", remedy=remedy, code="study.missing-key")
     table.done()
     return got
 
@@ -245,8 +268,10 @@ def _limits(table: TomlTable) -> dict[str, Limits]:
     found = {"": one(table)}
     for key, value in table.rest().items():
         if not isinstance(value, dict) or "/" not in key:
-            remedy = f'Known: {", ".join((*names, *whole))}; or a model\'s own: [limits."openai/gpt-6-luna"].'
-            table.mistakes.add((*table.path, key), "is no limit", repr(key), remedy)
+            remedy = (
+                f'Choose one of: {", ".join((*names, *whole))}; or a model: [limits."openai/gpt-6-luna"].'
+            )
+            table.mistakes.add((*table.path, key), "unknown key", repr(key), remedy, code="study.unknown-key")
             continue
         own = TomlTable(value, (*table.path, key), table.mistakes)
         found[key] = one(own)
@@ -257,7 +282,8 @@ def _limits(table: TomlTable) -> dict[str, Limits]:
 def _budget(table: TomlTable) -> float | None:
     usd = table.value("usd", 0.0, least=0) if "usd" in table else None
     if usd is not None and not 0 < usd < float("inf"):
-        table.wrong("usd", "must be above 0", usd, "Leave it out for no ceiling.")
+        remedy = "Remove it for no limit."
+        table.wrong("usd", "must be above 0", usd, remedy, code="study.out-of-range")
     table.done()
     return usd
 
@@ -266,23 +292,28 @@ def _check_together(study: Study, mistakes: FaultCollector) -> None:
     """What no table can know by itself."""
     names = [one.name for one in study.student_specs]
     for name in sorted({name for name in names if names.count(name) > 1 and name}):
-        mistakes.add(("student", names.index(name, names.index(name) + 1)), "has a name twice", repr(name))
+        second = names.index(name, names.index(name) + 1)
+        mistakes.add(("student", second), "duplicate name", repr(name), code="study.duplicate-name")
     words, at = study.words(), ("judging", "contests")
     of_learner = words & {STUDENT, BASE, TRUNCATED_BASE, BEST, LOW_RATED}
     if of_learner and not study.student_specs:
-        mistakes.add(at, f"names {sorted(of_learner)[0]!r}, and there is no [[student]]")
+        what = f"the contest needs a [[student]] for {sorted(of_learner)[0]!r}"
+        mistakes.add(at, what, remedy="Add a [[student]] table.", code="study.inconsistent")
     if words & {STUDENT, BEST} and not study.teaching.methods:
-        mistakes.add(at, "names students, and nothing teaches them", remedy="Write methods in [teaching].")
+        remedy = "Write methods in [teaching]."
+        mistakes.add(at, "the students have no training method", remedy=remedy, code="study.inconsistent")
     if study.teaching.methods and not words & {STUDENT, BEST}:
-        mistakes.add(at, "names no student, though some are taught", remedy='Name "student" or "best".')
+        remedy = 'Name "student" or "best" in a contest.'
+        mistakes.add(at, "no contest judges the students", remedy=remedy, code="study.inconsistent")
     if (BEST in words) != (study.selection is not None):
-        mistakes.add(("selection",), 'and the contestant "best" belong together')
+        what = '[selection] and the author "best" need each other'
+        remedy = "Write both, or neither."
+        mistakes.add(("selection",), what, remedy=remedy, code="study.inconsistent")
     chosen = study.selection
     if chosen and chosen.split is Split.DEVELOPMENT and not study.data.hold_out:
-        remedy = (
-            "Write hold_out = true in [data]: who is chosen must not be chosen on what it was trained on."
-        )
-        mistakes.add(("selection",), "chooses on development dialogues that train", remedy=remedy)
+        what = "the development dialogues are also used for training"
+        remedy = "Write hold_out = true in [data], so that selection uses held-out dialogues."
+        mistakes.add(("selection",), what, remedy=remedy, code="study.inconsistent")
     _check_authors(study, mistakes, at)
 
 
@@ -292,12 +323,11 @@ def _check_authors(study: Study, mistakes: FaultCollector, at: tuple[str, str]) 
     for a, b in study.judging.contests:
         for name in (a, b):
             if name not in words and "/" not in name and ":" not in name:
-                remedy = (
-                    f"Words: {', '.join(words)}; or an author: openai/gpt-6-luna, dataset:human, file:PATH."
-                )
-                mistakes.add(at, "names no author", repr(name), remedy)
+                remedy = f"Write one of {', '.join(words)}; or openai/gpt-6-luna, dataset:human, file:PATH."
+                mistakes.add(at, "unknown author", repr(name), remedy, code="author.invalid-name")
         if a == b:
-            mistakes.add(at, "judges an author against itself", repr(a))
+            mistakes.add(at, "an author is judged against itself", repr(a), code="contest.same-author")
     for judge in study.judging.judges:
         if "/" not in judge:
-            mistakes.add(("judging", "judges"), "a judge is written provider/name", repr(judge))
+            path, remedy = ("judging", "judges"), "Write it as provider/name."
+            mistakes.add(path, "invalid judge", repr(judge), remedy, code="judge.invalid-name")

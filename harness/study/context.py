@@ -113,10 +113,11 @@ def study_settings(study: Study, given: RequestSettings, models: Mapping[str, Mo
     unknown = [name for name in study.limits if name and name not in models]
     if unknown:
         raise UserError(
-            "the study limits a model that it never asks",
+            "limits for a model that the study does not use",
+            code="study.unused-limits",
             where=f"{study.source} [limits]",
             found=", ".join(unknown),
-            remedy=f"It asks: {', '.join(models)}.",
+            remedy=f"Choose one of: {', '.join(models)}.",
         )
     lanes = {models[name].id: limits for name, limits in study.limits.items() if name}
     told = given.limits != Limits()

@@ -70,15 +70,15 @@ async def create_study_run(
         "taught": sorted({str(one["set"]) for one in asked}),
     }
     context = provenance.context(study=study.source)
-    run_id, invocation = await store.begin(
+    run_id, invocation = await store.start_run(
         JUDGING, spec, command=provenance.redacted_command_line(), context=context
     )
     try:
-        async with store.together():
-            await store.put_run_dialogues(run_id, dialogues)
-            await store.put_contests(run_id, contests)
+        async with store.transaction():
+            await store.save_run_dialogues(run_id, dialogues)
+            await store.save_contests(run_id, contests)
     finally:
-        await store.end(invocation)
+        await store.finish_run(invocation)
     return run_id
 
 

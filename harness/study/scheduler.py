@@ -132,8 +132,10 @@ def chosen(stages: Sequence[Stage], kinds: Sequence[str], only: str, since: str)
         found = {stage.name for stage in stages if given == stage.kind or fnmatchcase(stage.name, given)}
         if not found:
             there = ", ".join(kind for kind in kinds if any(stage.kind == kind for stage in stages))
-            remedy = f"Kinds here: {there}; names as `empathy status` shows them."
-            raise UserError("there is no such stage", where=option, found=repr(given), remedy=remedy)
+            remedy = f"Name a kind ({there}) or a stage as `empathy status` shows it."
+            raise UserError(
+                "unknown stage", code="stage.unknown", where=option, found=repr(given), remedy=remedy
+            )
         if option == "--from":
             for stage in _in_order(stages):
                 if set(stage.needs) & found:

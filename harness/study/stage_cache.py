@@ -156,9 +156,10 @@ class StageCache:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise UserError(
-                    "another process is running a study here",
+                    "another process is running a study in this folder",
+                    code="study.locked",
                     where=str(self.folder),
-                    remedy="Wait for it, or name another folder with --out.",
+                    remedy="Wait until it ends, or name another folder with --out.",
                 ) from error
             yield
 

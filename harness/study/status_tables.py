@@ -66,10 +66,12 @@ def caveats(study: Study, stage_statuses: Sequence[StageStatus]) -> list[str]:
     if study.emulate:
         told.append(EMULATED_NOTE)
     told += list(dict.fromkeys(note for each in found if (note := each.get("answered", ""))))
-    kin: dict[str, list[FamilyMatch]] = {}
+    same_family: dict[str, list[FamilyMatch]] = {}
     for each in found:
-        kin.setdefault(str(each["judge"]), []).extend(FamilyMatch.of(one) for one in each.get("kin", ()))
-    told += [f"{self_preference_warning(judge, of)}." for judge, of in kin.items() if of]
+        same_family.setdefault(str(each["judge"]), []).extend(
+            FamilyMatch.of(one) for one in each.get("kin", ())
+        )
+    told += [f"{self_preference_warning(judge, of)}." for judge, of in same_family.items() if of]
     if any(one.base.startswith(TINY) for one in study.student_specs):
         told.append(TINY_NOTE)
     return told

@@ -90,31 +90,31 @@ class FaultCollector:
         self._lines = lines
         self._found: list[tuple[int, Fault]] = []
 
-    def add(self, path: Path_, what: str, found: str = "", remedy: str = "") -> None:
-        """One more; the place is the key's line, or that of the nearest table around it."""
+    def add(self, path: Path_, what: str, found: str = "", remedy: str = "", *, code: str) -> None:
+        """Add a fault at the line of a key, or at that of the nearest table around it."""
         line = next(
             (self._lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self._lines), 0
         )
         name = ".".join(str(part) for part in path if isinstance(part, str))
         where = ":".join(part for part in (self._source, str(line) if line else "") if part)
-        self._found.append((line, Fault(what, f"{where}: {name}" if name else where, found, remedy)))
+        self._found.append((line, Fault(what, f"{where}: {name}" if name else where, found, remedy, code)))
 
     def take(self, error: UserError, path: Path_) -> None:
         """The mistakes that somebody else found in the value at `path`."""
         for fault in error.faults or (error.fault,):
             key = fault.where.rpartition(" ")[2]
             at = (*path, key) if (*path, key) in self._lines else path
-            self.add(at, fault.what, fault.found, fault.remedy)
+            self.add(at, fault.what, fault.found, fault.remedy, code=fault.code)
 
-    def raise_if_any(self, what: str, remedy: str = "") -> None:
-        """All of them at once.
+    def raise_if_any(self, what: str, remedy: str = "", *, code: str) -> None:
+        """Raise all faults in one error.
 
         Raises:
-            UserError: there are any.
+            UserError: if there are any.
         """
         if self._found:
             faults = [fault for _, fault in sorted(self._found, key=lambda one: one[0])]
-            raise UserError(what, where=self._source, remedy=remedy, faults=first_faults(faults))
+            raise UserError(what, code=code, where=self._source, remedy=remedy, faults=first_faults(faults))
 
 
 class TomlTable:
@@ -128,7 +128,8 @@ class TomlTable:
         if isinstance(values, dict):
             self._values = values
         else:
-            mistakes.add(path, "must be a table", repr(values), f"Write [{'.'.join(map(str, path))}].")
+            remedy = f"Write [{'.'.join(map(str, path))}]."
+            mistakes.add(path, "must be a table", repr(values), remedy, code="study.wrong-type")
 
     def __contains__(self, key: str) -> bool:
         self._asked.append(key)
@@ -148,13 +149,13 @@ class TomlTable:
         if wanted is float and type(found) is int:
             found = float(found)
         if type(found) is not wanted:
-            self.wrong(key, f"must be {_TYPES[wanted]}", found)
+            self.wrong(key, f"must be {_TYPES[wanted]}", found, code="study.wrong-type")
             return default
         choices = list(of)
         if choices and found not in choices:
-            self.wrong(key, "is not one of those there are", found, _near(str(found), choices))
+            self.wrong(key, "unknown value", found, _near(str(found), choices), code="study.unknown-value")
         elif least is not None and not float(found) >= least:
-            self.wrong(key, f"must be {least:g} or more", found)
+            self.wrong(key, f"must be {least:g} or more", found, code="study.out-of-range")
         else:
             return found
         return default
@@ -167,11 +168,12 @@ class TomlTable:
         if choices and found == "all":
             return tuple(choices)
         if not isinstance(found, list) or not all(isinstance(one, str) and one.strip() for one in found):
-            self.wrong(key, "must be a list of texts", found, 'For example ["…"].')
+            remedy = 'Write a list such as ["…"].'
+            self.wrong(key, "must be a list of texts", found, remedy, code="study.wrong-type")
             return default
         for one in found:
             if choices and one not in choices:
-                self.wrong(key, "is not one of those there are", one, _near(one, choices))
+                self.wrong(key, "unknown value", one, _near(one, choices), code="study.unknown-value")
         return tuple(dict.fromkeys(found))
 
     def table(self, key: str) -> TomlTable:
@@ -183,7 +185,8 @@ class TomlTable:
         """An array of tables."""
         found = self.take(key)
         if found is not None and not isinstance(found, list):
-            self.wrong(key, "must be an array of tables", found, f"Write [[{key}]].")
+            remedy = f"Write [[{key}]]."
+            self.wrong(key, "must be an array of tables", found, remedy, code="study.wrong-type")
             return []
         return [TomlTable(one, (*self.path, key, at), self.mistakes) for at, one in enumerate(found or ())]
 
@@ -197,13 +200,14 @@ class TomlTable:
         """Nobody will ask for more: what is left is unknown."""
         known = list(dict.fromkeys(self._asked))
         for key in self.rest():
-            self.mistakes.add((*self.path, key), "is not known here", repr(key), _near(key, known))
+            path = (*self.path, key)
+            self.mistakes.add(path, "unknown key", repr(key), _near(key, known), code="study.unknown-key")
 
-    def wrong(self, key: str, what: str, found: Any = None, remedy: str = "") -> None:
-        """One mistake of a key of this table."""
-        self.mistakes.add((*self.path, key), what, "" if found is None else repr(found), remedy)
+    def wrong(self, key: str, what: str, found: Any = None, remedy: str = "", *, code: str) -> None:
+        """Add a fault at a key of this table."""
+        self.mistakes.add((*self.path, key), what, "" if found is None else repr(found), remedy, code=code)
 
 
 def _near(word: str, known: list[str]) -> str:
     near = get_close_matches(word, known, 1)
-    return f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
+    return f"Did you mean {near[0]}?" if near else f"Choose one of: {', '.join(known)}."

@@ -94,7 +94,8 @@ def main() -> None:
     except UserError as error:
         fault = error.fault
         found = "; ".join([fault.found, *map(str, error.faults)]).strip("; ")
-        say({"wrong": {"what": fault.what, "where": fault.where, "found": found, "remedy": fault.remedy}})
+        fields = {"what": fault.what, "where": fault.where, "remedy": fault.remedy, "code": fault.code}
+        say({"wrong": {**fields, "found": found}})
 
 
 def _die_with_parent() -> None:

@@ -87,7 +87,7 @@ class AuditPlan:
         return replace(self, judges=tuple(judge for judge in self.judges if not judge.is_control))
 
     @property
-    def calls_per_judge(self) -> int:
+    def requests_per_judge(self) -> int:
         """Both orders, every sample."""
         return 2 * len(self.pairs) * self.samples
 
@@ -127,10 +127,11 @@ def plan_audit(
     """
     if split not in (Split.TRAIN, Split.TEST):
         raise UserError(
-            "train and test are audited apart",
+            "an audit runs on the train split or on the test split",
+            code="audit.invalid-split",
             where="--on",
             found=str(split),
-            remedy="The test split was chosen by low ratings; one number over both would mean neither.",
+            remedy="Audit each split separately: the test split was selected by its low ratings.",
         )
     dialogues = tuple(seeded_order(dialogues_in_split(dataset, split), seed)[:limit])
     responders = tuple(dataset.texts)
@@ -159,10 +160,11 @@ def plan_audit(
     )
     if not plan.pairs:
         raise UserError(
-            "no two responses to one dialogue were rated differently",
+            "no two responses to the same dialogue have different human ratings",
+            code="audit.no-pairs",
             where=dataset.source,
             found=f"{len(dialogues)} dialogues in the {split} split",
-            remedy="An audit needs pairs with different human ratings: another split, or more dialogues.",
+            remedy="Choose another split or more dialogues.",
         )
     return plan
 
@@ -192,7 +194,7 @@ async def run_audit(
     settings: RequestSettings,
     *,
     retry_unscored: bool = False,
-    without_kin: bool = False,
+    exclude_same_family: bool = False,
 ) -> AuditSummary:
     """Ask what is not answered yet, store, and summarise.
 
@@ -205,17 +207,21 @@ async def run_audit(
     retries = await next_attempts(store, plan.judges) if retry_unscored else {}
 
     async def describe(run_id: str) -> None:
-        await store.put_dialogues(plan.dialogues)
+        await store.save_dialogues(plan.dialogues)
         for of, responses in zip(plan.sets, plan.responses, strict=True):
-            await store.put_responses(of, [responses[dialogue.key] for dialogue in plan.dialogues])
+            await store.save_responses(of, [responses[dialogue.key] for dialogue in plan.dialogues])
         await save_judges(store, plan.judges)
-        await store.put_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
+        await store.save_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
 
     sources = [
-        RequestSource(judge.model, partial(plan.work, judge, retries), plan.calls_per_judge)
+        RequestSource(judge.model, partial(plan.work, judge, retries), plan.requests_per_judge)
         for judge in plan.judges
     ]
     report = await run_requests(store, registry, settings, AUDIT, plan.spec, describe, sources)
     return await summarize_audit(
-        store, report.run_id, report.endpoints, interrupted=report.interrupted, without_kin=without_kin
+        store,
+        report.run_id,
+        report.endpoints,
+        interrupted=report.interrupted,
+        exclude_same_family=exclude_same_family,
     )

@@ -21,7 +21,7 @@ from harness.workflows import generate, judge
 from harness.workflows.generate_students import respond
 from harness.workflows.generation_plan import DialogueSubset, direct_responder
 from prompts import Library
-from results.analysis.contest_results import Summary
+from results.analysis.contest_results import JudgingResult
 from results.analysis.quality_gate import BASE, GateDecision, Requirement, combine_decisions, decide
 from results.db.store import Store
 
@@ -66,8 +66,8 @@ class BenchResult:
     """
 
     student: str
-    generated: generate.Summary
-    contests: Mapping[str, Summary]
+    generated: generate.GenerationResult
+    contests: Mapping[str, JudgingResult]
     gates: Mapping[Requirement, GateDecision]
 
     @property
@@ -80,10 +80,14 @@ class BenchResult:
         """Why it did not come to its end; "" where it did."""
         if self.generated.interrupted or any(one.interrupted for one in self.contests.values()):
             return "interrupted"
-        lanes = [*self.generated.lanes.items()]
+        endpoints = [*self.generated.endpoints.items()]
         for one in self.contests.values():
-            lanes += [(judge.contest.judge, judge.lane) for judge in one.judges if judge.lane is not None]
-        return "; ".join(f"{name}: {lane.trouble.rstrip('.')}" for name, lane in lanes if lane.trouble)
+            endpoints += [
+                (judge.contest.judge, judge.endpoint) for judge in one.judges if judge.endpoint is not None
+            ]
+        return "; ".join(
+            f"{name}: {endpoint.problem.rstrip('.')}" for name, endpoint in endpoints if endpoint.problem
+        )
 
 
 async def bench(
@@ -97,8 +101,10 @@ async def bench(
     chosen, models = what.chosen, what.models or {}
     others = [direct_responder(model, library) for model in models.values()]
     made = await respond(store, registry, chosen, what.who, what.how, settings, library, others=others)
-    unfinished = made.interrupted or any(lane.stopped or lane.failed for lane in made.lanes.values())
-    contests: dict[str, Summary] = {}
+    unfinished = made.interrupted or any(
+        endpoint.stopped or endpoint.failed for endpoint in made.endpoints.values()
+    )
+    contests: dict[str, JudgingResult] = {}
     if not unfinished:
         student = await resolve_author(what.student, chosen.dataset, store)
         for name, opponent in await _opponents(store, what):
@@ -114,7 +120,7 @@ async def _opponents(store: Store, what: BenchPlan) -> list[tuple[str, Author]]:
     """The base first; by the name they were given."""
     dataset = what.chosen.dataset
     base = await resolve_author(_named(what.who.base_name, what.how), dataset, store)
-    beside = {one.author.partition(":")[0] if one.cut else one.author: one for one in what.who.contestants}
+    beside = {one.author.partition(":")[0] if one.cut else one.author: one for one in what.who.authors}
     named = []
     for name in what.stored:
         one = beside.get(name)
@@ -132,11 +138,15 @@ def _plan(what: BenchPlan, student: Author, opponent: Author) -> judge.JudgingPl
     wanted = {dialogue.key for dialogue in chosen.dialogues()}
     kept = tuple(dialogue for dialogue in plan.dialogues if dialogue.key in wanted)
     if not kept:
-        raise UserError("there is no dialogue that both answered", found=f"{student.name}, {opponent.name}")
+        raise UserError(
+            f"{student.name} and {opponent.name} have no dialogue in common",
+            code="responses.no-common-dialogues",
+            found=f"{student.name}, {opponent.name}",
+        )
     return replace(plan, dialogues=kept)
 
 
-def _decided(one: Requirement, contests: Mapping[str, Summary]) -> GateDecision:
+def _decided(one: Requirement, contests: Mapping[str, JudgingResult]) -> GateDecision:
     if one.opponent not in contests:
         return GateDecision.UNDECIDED
     return decide(one.bound, {judge.contest.judge: judge.hard for judge in contests[one.opponent].judges})

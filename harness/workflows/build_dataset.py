@@ -31,14 +31,14 @@ from finetune.dialogue_selection import (
     select_dialogues,
 )
 from finetune.training_rows import TrainingRows, UnusableResponse, build_rows
-from harness.data.author_resolver import emulated_set, resolve_author
+from harness.data.author_resolver import find_emulated_set, resolve_author
 from harness.data.dataset import Dataset
 from harness.data.dataset_summary import training_ratings
 from harness.data.splits import DEVELOPMENT_SEED, check_no_leak, dialogues_in_split
 from harness.data.training_set_spec import TrainingSetSpec
 from prompts import Library
 from results.db.store import Store
-from results.queries.responses import outcome_of, reads_of, runs_of, set_of
+from results.queries.responses import final_outcome, find_response_set, load_generations, runs_of_sets
 
 Texts = dict[
     tuple[str, str], str | UnusableResponse
@@ -115,8 +115,9 @@ async def build(dataset: Dataset, store: Store | None, recipe: TrainingSetSpec) 
     if missing and not recipe.partial:
         raise UserError(
             f"{len(missing):,} of {wanted:,} responses are missing",
-            found=f"none by {missing[0][1]} to {missing[0][0]}, for one",
-            remedy=f"Make them with: {recipe.command}  (or build without them: --partial)",
+            code="responses.missing",
+            found=f"for example none by {missing[0][1]} to {missing[0][0]}",
+            remedy=f"Generate them with: {recipe.command}  (or build without them: --partial)",
         )
     _leave_out(members, found.texts, {dialogue for dialogue, _ in missing})
     kept = {one.id for one in dialogues_in_split(dataset, Split.DEVELOPMENT)} if recipe.hold_out else set()
@@ -125,7 +126,7 @@ async def build(dataset: Dataset, store: Store | None, recipe: TrainingSetSpec) 
         build_rows(part, dialogues, found.texts, recipe.fidelity)
         for part in (_part(members, kept, inside=False), _part(members, kept, inside=True))
     )
-    runs = await runs_of(store, [of.id for of in found.sets.values()]) if store is not None else []
+    runs = await runs_of_sets(store, [of.id for of in found.sets.values()]) if store is not None else []
     return BuiltDataset(
         trained,
         held if kept else None,
@@ -185,7 +186,7 @@ async def _found(
     sets = {IMPROVED: improved}
     if recipe.method == Method.OVER_LLM:
         base_id = str(_made(improved)["base"])
-        initial = await set_of(store, base_id)
+        initial = await find_response_set(store, base_id)
         initial_flaws = await _flaws(store, initial)
         _add(texts, train, INITIAL, await _responses(store, initial), initial_flaws)
         flaws |= {key: f"initial response: {flaw}" for key, flaw in initial_flaws.items()}
@@ -227,14 +228,17 @@ async def _improved(dataset: Dataset, store: Store, recipe: TrainingSetSpec) -> 
     name = f"{recipe.teacher}@{preset}"
     if len(sets) > 1:
         faults = [Fault(f"{of.id}: {of.made}") for of in sets]
-        raise UserError("several sets of responses have this name", found=name, faults=faults)
-    if not sets:
-        there = await emulated_set(store, recipe.teacher, preset)
-        aside = f"  (rehearsed ones are there: --teacher {there.author})" if there else ""
         raise UserError(
-            "there are no such improved responses",
+            "several response sets have this name", code="response-set.ambiguous", found=name, faults=faults
+        )
+    if not sets:
+        there = await find_emulated_set(store, recipe.teacher, preset)
+        aside = f"  (emulated responses exist: --teacher {there.author})" if there else ""
+        raise UserError(
+            "no improved responses with this name",
+            code="response-set.not-found",
             found=name,
-            remedy=f"Make them with: {recipe.command}{aside}",
+            remedy=f"Generate them with: {recipe.command}{aside}",
         )
     return sets[0]
 
@@ -281,8 +285,8 @@ async def _responses(store: Store, of: ResponseSet) -> dict[str, Response]:
 
 
 async def _flaws(store: Store, of: ResponseSet) -> dict[str, str]:
-    reads = await reads_of(store, of.id)
-    return {key: flaw for key, one in reads.items() if (flaw := outcome_of(one).flaw)}
+    reads = await load_generations(store, of.id)
+    return {key: flaw for key, one in reads.items() if (flaw := final_outcome(one).flaw)}
 
 
 def _made(of: ResponseSet) -> dict[str, Any]:

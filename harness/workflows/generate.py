@@ -27,11 +27,11 @@ from agents.types import Dialogue, Response, ResponseSet, Split
 from harness.data.author_resolver import Author
 from harness.engine.dispatcher import WorkItem
 from harness.engine.run import RequestSettings, RequestSource, run_requests
-from harness.workflows.records import put_prompt
-from harness.workflows.response_sets import ResponseSetSummary, summarise
+from harness.workflows.records import save_prompt
+from harness.workflows.response_sets import ResponseSetSummary, summarize_response_set
 from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
-from results.queries.responses import cost_of, last_attempts, reads_of
+from results.queries.responses import last_attempts, load_generations, response_set_cost
 
 ResponseAgent = Responder | Improver
 AttemptCounts = Mapping[
@@ -48,12 +48,12 @@ class InitialResponses:
     responder: Responder | None = None
 
     @classmethod
-    def of_author(cls, author: Author) -> InitialResponses:
+    def from_author(cls, author: Author) -> InitialResponses:
         """Responses that are there."""
         return cls(author.set, author.responses)
 
     @classmethod
-    def asked(cls, responder: Responder) -> InitialResponses:
+    def from_responder(cls, responder: Responder) -> InitialResponses:
         """Responses that are asked for when they are needed."""
         return cls(responder.set, {}, responder)
 
@@ -155,14 +155,14 @@ class GenerationPlan:
 
 
 @dataclass(frozen=True)
-class Summary:
+class GenerationResult:
     """A run's result: its sets, and what its lanes did in this invocation."""
 
     run_id: str
     kind: str
     spec: Mapping[str, Any]
     sets: tuple[ResponseSetSummary, ...]
-    lanes: Mapping[str, EndpointReport]
+    endpoints: Mapping[str, EndpointReport]
     cost_usd: float | None
     interrupted: bool = False
 
@@ -174,7 +174,7 @@ async def generate(
     settings: RequestSettings,
     *,
     retry_unusable: bool = False,
-) -> Summary:
+) -> GenerationResult:
     """Make every response of a plan that is not there yet, store, and summarise.
 
     Args:
@@ -187,23 +187,23 @@ async def generate(
     tries = await _tries(store, plan, again=retry_unusable)
 
     async def describe(run_id: str) -> None:
-        await store.put_dialogues(plan.dialogues)
+        await store.save_dialogues(plan.dialogues)
         for base in plan.bases.values():
-            await store.put_responses(base.set, _of(base, plan.dialogues))
+            await store.save_responses(base.set, _of(base, plan.dialogues))
         for agent in (*plan.agents, *(base.responder for base in plan.bases.values())):
             if agent is not None:
-                await store.put_responses(agent.set, ())
+                await store.save_responses(agent.set, ())
                 for prompt in agent.prompts:
-                    await put_prompt(store, prompt)
-        await store.put_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
+                    await save_prompt(store, prompt)
+        await store.save_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
 
     sources = [
         RequestSource(model, partial(plan.work, model, tries), plan.count(model)) for model in plan.models
     ]
     report = await run_requests(store, registry, settings, plan.kind, plan.spec, describe, sources)
-    sets = [await summarise(store, of, plan.dialogues) for of in plan.sets]
-    cost = await cost_of(store, [of.id for of in plan.sets])
-    return Summary(
+    sets = [await summarize_response_set(store, of, plan.dialogues) for of in plan.sets]
+    cost = await response_set_cost(store, [of.id for of in plan.sets])
+    return GenerationResult(
         report.run_id, plan.kind, plan.spec, tuple(sets), report.endpoints, cost, report.interrupted
     )
 
@@ -223,14 +223,18 @@ async def _check_names(store: Store, plan: GenerationPlan) -> None:
         for other in await store.response_sets(of.author, of.preset):
             if other.id != of.id and await store.responses(other.id):
                 faults.append(
-                    Fault(f"{of.author}@{of.preset} is there, made in another way: {_apart(other, of)}")
+                    Fault(
+                        f"{of.author}@{of.preset} exists with other settings: {_apart(other, of)}",
+                        code="response-set.settings-differ",
+                    )
                 )
     if faults:
         raise UserError(
-            "these responses would be a second set under the same name",
+            "a response set with this name and other settings already exists",
+            code="response-set.exists",
             where="--preset",
-            remedy="Ask as before, or give them a name of their own with --preset NAME"
-            + (" (to improve initial responses that are there: --initial AUTHOR)." if plan.bases else "."),
+            remedy="Use the same settings as before, or name the new set with --preset NAME"
+            + (" (to improve stored responses: --initial-responses AUTHOR)." if plan.bases else "."),
             faults=faults,
         )
 
@@ -264,7 +268,7 @@ async def _tries(store: Store, plan: GenerationPlan, *, again: bool) -> AttemptC
     contestants |= {base.set.id for base in plan.bases.values() if base.responder is not None}
     for of in plan.sets:
         there = {one.dialogue for one in await store.responses(of.id)} if of.id in contestants else set()
-        for dialogue, steps in last_attempts(await reads_of(store, of.id)).items():
+        for dialogue, steps in last_attempts(await load_generations(store, of.id)).items():
             found[of.id, dialogue] = {
                 step: last + (again and not usable and dialogue not in there)
                 for step, (last, usable) in steps.items()

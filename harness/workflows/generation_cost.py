@@ -26,7 +26,7 @@ from harness.engine.run import RequestSettings
 from harness.terminal.output import print_json, print_line
 from harness.workflows.generate import GenerationPlan
 from results.db.store import Store
-from results.queries.responses import reads_of
+from results.queries.responses import load_generations
 from results.render.format import format_usd
 
 TYPICAL_OUTPUT_TOKENS = 60  # of a response of some 40 words
@@ -55,7 +55,9 @@ class GenerationCost:
     maximum_usd: float | None
 
 
-async def forecast(store: Store, plan: GenerationPlan, settings: RequestSettings) -> list[GenerationCost]:
+async def estimate_generation_cost(
+    store: Store, plan: GenerationPlan, settings: RequestSettings
+) -> list[GenerationCost]:
     """A forecast for each model of a plan; asks nothing.
 
     Raises:
@@ -63,7 +65,7 @@ async def forecast(store: Store, plan: GenerationPlan, settings: RequestSettings
     """
     there: set[tuple[str, str, int]] = set()
     for of in plan.sets:
-        for dialogue, reads in (await reads_of(store, of.id)).items():
+        for dialogue, reads in (await load_generations(store, of.id)).items():
             there |= {(of.id, dialogue, read.step) for read in reads}
     found = [_forecast(plan, model, there, settings) for model in plan.models]
     calls = {model: one.calls for model, one in zip(plan.models, found, strict=True)}

@@ -22,7 +22,7 @@ from harness.data.splits import check_no_leak, dialogues_in_split
 from harness.workflows.generate import GenerationPlan, InitialResponses
 from prompts import Library
 from results.db.store import Store
-from results.queries.responses import outcome_of, reads_of
+from results.queries.responses import final_outcome, load_generations
 
 HUMAN = "human"
 LLM = "llm"
@@ -64,7 +64,8 @@ def parse_strategies(text: str) -> tuple[Strategy, ...]:
     unknown = [name for name in names if name not in set(Strategy)]
     if unknown or not names:
         raise UserError(
-            "no such strategy",
+            "unknown strategy",
+            code="option.unknown-strategy",
             where="--strategies",
             found=", ".join(map(repr, unknown)) or "none",
             remedy=f"Choose from: {', '.join(Strategy)}; or: {ALL}.",
@@ -141,8 +142,9 @@ async def plan_improvements(
             if base.responder is None and not any(one.key in base.responses for one in dialogues):
                 raise UserError(
                     f"{name} has no response to any of these dialogues",
-                    where="--initial",
-                    remedy=f"Make them with: empathy respond {initial} --split {chosen.split}",
+                    code="responses.missing",
+                    where="--initial-responses",
+                    remedy=f"Generate them with: empathy respond {initial} --split {chosen.split}",
                 )
             bases[base.set.id] = base
             agents += [
@@ -164,7 +166,12 @@ async def plan_improvements(
 def _check_writes(model: Model) -> None:
     if model.protocol is ApiProtocol.CONTROL:
         remedy = "Name a model, for example openai/gpt-6-luna."
-        raise UserError("a control judge writes no responses", found=model.id, remedy=remedy)
+        raise UserError(
+            "a control judge cannot write responses",
+            code="model.control-judge",
+            found=model.id,
+            remedy=remedy,
+        )
 
 
 async def _base(
@@ -178,12 +185,14 @@ async def _base(
 ) -> tuple[InitialResponses, str]:
     """What is improved, and its name within a preset's."""
     if kind == HUMAN:
-        return InitialResponses.of_author(await resolve_author("dataset:human", chosen.dataset, store)), HUMAN
+        return InitialResponses.from_author(
+            await resolve_author("dataset:human", chosen.dataset, store)
+        ), HUMAN
     if not initial:
-        return InitialResponses.asked(direct_responder(teacher, library, fidelity=fidelity)), LLM
+        return InitialResponses.from_responder(direct_responder(teacher, library, fidelity=fidelity)), LLM
     author = await resolve_author(initial, chosen.dataset, store)
-    reads = await reads_of(store, author.set.id)
-    flawed = {key for key, of_dialogue in reads.items() if outcome_of(of_dialogue).flaw}
+    reads = await load_generations(store, author.set.id)
+    flawed = {key for key, of_dialogue in reads.items() if final_outcome(of_dialogue).flaw}
     fit = {key: response for key, response in author.responses.items() if key not in flawed}
     name = LLM if author.name == teacher.id else author.name
     return InitialResponses(author.set, fit), name

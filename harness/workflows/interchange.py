@@ -34,7 +34,7 @@ from agents.types import (
     Verdict,
 )
 from harness.data.author_resolver import Author
-from harness.data.response_files import FORMS, read_answers
+from harness.data.response_files import FORMATS, read_answers
 from results.db.schema import (
     CompletionRow,
     DialogueRow,
@@ -47,7 +47,7 @@ from results.db.schema import (
 )
 from results.db.store import Store
 from results.queries.contest_index import name_of
-from results.queries.parser_versions import newest_readings
+from results.queries.parser_versions import newest_judgments
 
 OURS = ("dataset:", "file:", "control/", "-")
 BATTLE_WINNERS = {Preference.FIRST: "model_a", Preference.SECOND: "model_b", Preference.TIE: "tie"}
@@ -64,7 +64,7 @@ def read_import(path: Path, dialogues: Sequence[Dialogue], name: str = "") -> Au
     Raises:
         UserError: the file cannot be used, or its author cannot have this name.
     """
-    content = read_bytes(path, "the file of responses", remedy=FORMS)
+    content = read_bytes(path, "the file of responses", remedy=FORMATS)
     answers = read_answers(content, str(path), dialogues)
     author = name.strip() or answers.generator
     _check_name(author, path)
@@ -80,12 +80,21 @@ def _check_name(author: str, path: Path) -> None:
         UserError: it has no name, or one that means something else here.
     """
     if not author:
-        what = "these responses have no name: no text stands in generator or model_id"
-        raise UserError(what, where=str(path), remedy="Give one: --as NAME")
+        raise UserError(
+            "the file names no author: generator and model_id are empty",
+            code="import.no-author",
+            where=str(path),
+            remedy="Set a name with --as NAME.",
+        )
     other = author in BASES or author.startswith(OURS)
     if other or "@" in author or not author.isprintable():
-        what = "an imported author cannot have this name: it means something else here"
-        raise UserError(what, where=str(path), found=repr(author), remedy="Give another: --as NAME")
+        raise UserError(
+            "reserved author name",
+            code="import.reserved-author",
+            where=str(path),
+            found=repr(author),
+            remedy="Choose another name with --as NAME.",
+        )
 
 
 async def import_responses(store: Store, author: Author, dialogues: Sequence[Dialogue]) -> None:
@@ -98,14 +107,15 @@ async def import_responses(store: Store, author: Author, dialogues: Sequence[Dia
     others = [of for of in there if of.id != author.set.id]
     if others:
         raise UserError(
-            "there is an author of this name already, with other responses",
+            "an author with this name and other responses already exists",
+            code="import.author-exists",
             found=repr(author.set.author),
-            remedy="Import it under another name: --as NAME",
+            remedy="Import the file under another name with --as NAME.",
             faults=[Fault(f"{of.id}: {of.made}") for of in others],
         )
-    async with store.together():
-        await store.put_dialogues([one for one in dialogues if one.key in author.responses])
-        await store.put_responses(author.set, author.responses.values())
+    async with store.transaction():
+        await store.save_dialogues([one for one in dialogues if one.key in author.responses])
+        await store.save_responses(author.set, author.responses.values())
 
 
 async def response_rows(store: Store, author: Author, dialogues: Sequence[Dialogue]) -> list[dict[str, Any]]:
@@ -158,7 +168,7 @@ async def export_judgments(store: Store) -> list[dict[str, Any]]:
     )
     rows = await store.read(lambda connection: connection.execute(wanted).all())
     authors = await _authors(store)
-    newest = newest_readings(
+    newest = newest_judgments(
         rows,
         lambda row: (
             row.judge_id,

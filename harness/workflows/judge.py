@@ -18,18 +18,18 @@ from agents.judge import Judge
 from agents.models.registry import Registry
 from agents.seeded_order import seeded_order
 from agents.types import Comparison, Dialogue, Split
-from harness.data.author_resolver import Author, missing
+from harness.data.author_resolver import Author, missing_responses_remedy
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_in_split
 from harness.engine.dispatcher import WorkItem
 from harness.engine.run import RequestSettings, RequestSource, run_requests
 from harness.workflows.records import save_judges
 from harness.workflows.stopping_monitor import StoppingMonitor
-from results.analysis.contest_results import SEED, Summary, summarise
+from results.analysis.contest_results import SEED, JudgingResult, summarize_judging
 from results.analysis.early_stopping import JudgmentIndex, StoppingRule
 from results.analysis.endpoint_report import RunReport
 from results.db.store import Store
-from results.queries.contests import contests_of
+from results.queries.contests import load_contests
 
 MIN_BUDGET_USD = 1e-9  # buys nothing
 MAX_ADAPTATIONS = 6  # one for each parameter that a model may refuse
@@ -95,7 +95,7 @@ class JudgingPlan:
         return replace(self, judges=judges)
 
     @property
-    def calls_per_judge(self) -> int:
+    def requests_per_judge(self) -> int:
         """Both orders, every sample."""
         return 2 * len(self.dialogues) * self.samples
 
@@ -166,15 +166,19 @@ def plan_judging(
     """
     if a.set.id == b.set.id:
         raise UserError(
-            "an author cannot be judged against itself", found=a.name, remedy="Name two different authors."
+            "an author cannot be judged against itself",
+            code="contest.same-author",
+            found=a.name,
+            remedy="Name two different authors.",
         )
     of_split = dialogues_in_split(dataset, split)
     both = [d for d in of_split if d.key in a.responses and d.key in b.responses]
     if not both:
         raise UserError(
             f"{a.name} and {b.name} have no dialogue in common in the {split} split",
+            code="responses.no-common-dialogues",
             found=f"{len(a.responses)} and {len(b.responses)} responses, {len(of_split)} dialogues",
-            remedy=missing((a, b), of_split, str(split)),
+            remedy=missing_responses_remedy((a, b), of_split, str(split)),
         )
     ordered = seeded_order(both, seed)[:limit]
     different = tuple({judge.id: judge for judge in judges}.values())  # one named twice is one judge
@@ -189,8 +193,8 @@ async def judge_contest(
     *,
     retry_unscored: bool = False,
     snapshots: Collection[str] = (),
-) -> Summary:
-    """Judge, store and summarise; `snapshots` as `contests_of` takes them.
+) -> JudgingResult:
+    """Judge, store and summarise; `snapshots` as `load_contests` takes them.
 
     Raises:
         UserError: as `run_requests`.
@@ -212,7 +216,7 @@ async def judge_contest(
                 settings.warn(adapted[-1])
         plan = plan.adapted(adaptations)
     given_up = {judge_id: watch.given_up for judge_id, watch in watches.items()}
-    summary = await summarise(store, report.run_id, plan.seed, report, given_up, snapshots)
+    summary = await summarize_judging(store, report.run_id, plan.seed, report, given_up, snapshots)
     return _as_named(replace(summary, adapted=tuple(adapted)), plan)
 
 
@@ -233,7 +237,7 @@ def _adapted_words(model: str, adaptation: Adaptation) -> str:
     )
 
 
-def _as_named(summary: Summary, plan: JudgingPlan) -> Summary:
+def _as_named(summary: JudgingResult, plan: JudgingPlan) -> JudgingResult:
     """The summary with the authors as they were named now: a copied file is known by its content, and may
     have been stored under another name."""
     sets = {author.set.id: author.set for author in (plan.a, plan.b)}
@@ -274,12 +278,12 @@ async def run_judging(
     retries = await next_attempts(store, plan.judges) if retry_unscored else {}
 
     async def describe(run_id: str) -> None:
-        await store.put_dialogues(plan.dialogues)
+        await store.save_dialogues(plan.dialogues)
         for author in (plan.a, plan.b):
-            await store.put_responses(author.set, [author.responses[d.key] for d in plan.dialogues])
+            await store.save_responses(author.set, [author.responses[d.key] for d in plan.dialogues])
         await save_judges(store, plan.judges)
-        await store.put_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
-        await store.put_contests(
+        await store.save_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
+        await store.save_contests(
             run_id, [(judge.id, plan.a.set.id, plan.b.set.id, plan.samples) for judge in plan.judges]
         )
 
@@ -289,7 +293,7 @@ async def run_judging(
         RequestSource(
             judge.model,
             partial(plan.work, judge, retries, watched.get(judge.id)),
-            plan.calls_per_judge,
+            plan.requests_per_judge,
             names.get(judge.id),
         )
         for judge in plan.judges
@@ -302,7 +306,7 @@ async def answering_models(store: Store, plan: JudgingPlan) -> dict[str, str]:
     run_id = content_id("run-1", [plan.kind, plan.spec])
     return {
         contest.judge_id: next(iter(contest.answerers))
-        for contest in await contests_of(store, run_id)
+        for contest in await load_contests(store, run_id)
         if contest.answerers
     }
 

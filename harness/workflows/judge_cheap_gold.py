@@ -19,7 +19,7 @@ from agents.models.registry import Registry
 from agents.seeded_order import seeded_order
 from harness.engine.run import RequestSettings
 from harness.workflows.judge import JudgingPlan, judge_contest
-from results.analysis.cheap_gold import CheapGoldResult, _estimated
+from results.analysis.cheap_gold import CheapGoldResult, estimate_win_rate
 from results.analysis.contest_results import JudgeResult
 from results.db.store import Store
 from results.statistics.not_estimable import NotEstimable
@@ -43,14 +43,20 @@ def gold_subset(plan: JudgingPlan, gold: Judge, share: float) -> JudgingPlan:
         UserError: a share outside (0, 1], or one of fewer than two dialogues.
     """
     if not 0 < share <= 1:
-        raise UserError("the share lies above 0 and is at most 1", where="--gold-share", found=f"{share:g}")
+        raise UserError(
+            "the gold share must be greater than 0 and at most 1",
+            code="cheap-gold.invalid-share",
+            where="--gold-share",
+            found=f"{share:g}",
+        )
     count = round(share * len(plan.dialogues))
     if count < 2:
         raise UserError(
-            "this share is fewer than two dialogues",
+            "the gold share selects fewer than two dialogues",
+            code="cheap-gold.too-few-dialogues",
             where="--gold-share",
             found=f"{share:g} of {len(plan.dialogues)}",
-            remedy="Ask for a larger share, or judge more dialogues.",
+            remedy="Use a larger share, or judge more dialogues.",
         )
     chosen = {dialogue.key for dialogue in seeded_order(plan.dialogues, GOLD_SEED)[:count]}
     kept = tuple(dialogue for dialogue in plan.dialogues if dialogue.key in chosen)
@@ -105,7 +111,7 @@ async def judge_cheap_gold(
     if stratified:
         gold = stratified_gold_subset(plan, gold, cheap.judges[0])
     gold_summary = await judge_contest(store, registry, gold, settings, retry_unscored=retry_unscored)
-    found, strata = _estimated(cheap.judges[0], gold_summary.judges[0], stratified=stratified)
+    found, strata = estimate_win_rate(cheap.judges[0], gold_summary.judges[0], stratified=stratified)
     saved = CostSaving(None, None, None)
     if isinstance(found, CheapAndGold):
         saved = cost_saving(found, cheap.judges[0].contest.cost_usd, gold_summary.judges[0].contest.cost_usd)

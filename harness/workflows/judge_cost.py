@@ -71,7 +71,7 @@ class CostEstimate:
     maximum_usd: float | None
 
 
-async def estimate(
+async def estimate_judging_cost(
     store: Store, plan: ComparisonPlan, settings: RequestSettings, *, retry_unscored: bool = False
 ) -> list[CostEstimate]:
     """An estimate for each judge of a plan (asked as `judge_contest` would be); asks nothing.
@@ -95,7 +95,7 @@ async def _estimate(
     most = 0.0
     calls = _calls(plan, judge, retries)
     while chunk := list(islice(calls, CHUNK)):
-        answered = await store.known([call.key for call in chunk])
+        answered = await store.completed_keys([call.key for call in chunk])
         for call in chunk:
             if call.key in answered or call.key in asked:
                 known += 1

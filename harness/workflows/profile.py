@@ -8,10 +8,10 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.types import Split
-from harness.data.author_resolver import Author, missing, resolve_author
+from harness.data.author_resolver import Author, missing_responses_remedy, resolve_author
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_in_split
-from results.analysis.response_profile import FLAGS, WORD_LISTS, Profile, Said, profile
+from results.analysis.response_profile import FLAGS, WORD_LISTS, ProfiledResponse, ResponseProfile, profile
 from results.db.store import Store
 from results.render.format import format_percent
 from results.render.table import Table, table_of
@@ -29,7 +29,7 @@ class ResponseProfiles:
         answered: author's name → how many of the split it answered.
     """
 
-    of: Mapping[str, Profile]
+    of: Mapping[str, ResponseProfile]
     dialogues: int
     split: str
     answered: Mapping[str, int]
@@ -50,14 +50,15 @@ async def profile_responses(
     if not common:
         told = ", ".join(f"{name} answered {count}" for name, count in answered.items())
         raise UserError(
-            f"there is no dialogue of the {split} split that all of these answered",
+            f"no dialogue of the {split} split was answered by every author",
+            code="responses.no-common-dialogues",
             found=f"{told} of {len(of_split)}",
-            remedy=missing(authors, of_split, str(split)),
+            remedy=missing_responses_remedy(authors, of_split, str(split)),
         )
     of = {
         author.name: profile(
             [
-                Said(one.id, f"{one.situation}\n{one.utterance}", author.responses[one.key].text)
+                ProfiledResponse(one.id, f"{one.situation}\n{one.utterance}", author.responses[one.key].text)
                 for one in common
             ]
         )
@@ -90,7 +91,7 @@ def to_table(found: ResponseProfiles) -> Table:
     return table
 
 
-def _rows(one: Profile) -> dict[str, str]:
+def _rows(one: ResponseProfile) -> dict[str, str]:
     contents = {what: format_percent(one.contents[name]) for name, (what, _) in WORD_LISTS.items()}
     return {
         "words: mean / median / most": f"{one.mean_words:.1f} / {one.median_words:.0f} / {one.most_words}",

@@ -11,15 +11,15 @@ from agents.judge import Judge
 from finetune.checkpoint import Checkpoint
 from prompts import Prompt
 from results.db.store import Store
-from results.queries.checkpoints import STUDENT, checkpoints_of, put_checkpoint
+from results.queries.checkpoints import STUDENT, load_checkpoints, save_checkpoint
 
 
 async def save_judges(store: Store, judges: Iterable[Judge]) -> None:
     """Keep judges, with the prompts they are asked with."""
     for judge in judges:
         if not judge.is_control:
-            await put_prompt(store, judge.prompt)
-        await store.put_judge(
+            await save_prompt(store, judge.prompt)
+        await store.save_judge(
             id=judge.id,
             name=judge.name,
             provider=judge.model.provider,
@@ -30,21 +30,21 @@ async def save_judges(store: Store, judges: Iterable[Judge]) -> None:
         )
 
 
-async def put_prompt(store: Store, prompt: Prompt) -> None:
+async def save_prompt(store: Store, prompt: Prompt) -> None:
     """Keep a prompt's text under its version."""
     system = f"=== system ===\n{prompt.system}\n=== next turn ===\n" if prompt.system else ""
     text = system + "\n=== next turn ===\n".join(prompt.turns)
-    await store.put_prompt(prompt.version, prompt.name, text)
+    await store.save_prompt(prompt.version, prompt.name, text)
 
 
 async def save_checkpoints(store: Store, checkpoints: Iterable[Checkpoint]) -> None:
     """Register students, each with all that its folder says of it."""
     for made in checkpoints:
-        await put_checkpoint(store, made.id, made.record, made.metrics, str(made.path.resolve()))
+        await save_checkpoint(store, made.id, made.record, made.metrics, str(made.path.resolve()))
 
 
 async def last_seen_folders(store: Store, names: Iterable[str]) -> list[Path]:
     """Where those of these names that are students lay when they were last seen, the newest first."""
     wanted = [name for name in names if name.startswith(STUDENT)]
-    found = await store.read(lambda connection: checkpoints_of(connection, wanted))
+    found = await store.read(lambda connection: load_checkpoints(connection, wanted))
     return [Path(one.folder) for one in reversed(found)]

@@ -21,7 +21,7 @@ from harness.workflows.judge import JudgingPlan
 from results.db.schema import RunRow, table
 from results.db.store import Store
 from results.queries.contest_index import load_contest_index
-from results.queries.contests import run_dialogues
+from results.queries.contests import load_run_dialogues
 from results.queries.judge_audits import AUDIT
 from results.report import find_run
 
@@ -75,13 +75,14 @@ async def judged(store: Store, written: str) -> StoredContest:
     entries = [entry for entry in (await load_contest_index(store)).entries if entry.run_id == run_id]
     if not entries:
         raise UserError(
-            "this run is about no contest",
+            "the run has no contest to rejudge",
+            code="run.no-contest",
             found=f"{run_id} ({kind})",
             remedy="Audit another judge with: empathy audit JUDGE"
             if kind == AUDIT
             else "Name a judging run.",
         )
-    dialogues = tuple(await run_dialogues(store, run_id))
+    dialogues = tuple(await load_run_dialogues(store, run_id))
     first = entries[0]
     a, b = [await _author(store, of, dialogues) for of in (first.a, first.b)]
     return StoredContest(run_id, orjson.loads(await store.spec_of(run_id)), a, b, dialogues)

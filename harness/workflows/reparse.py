@@ -15,11 +15,11 @@ from agents.control_judges import rules
 from agents.judge import ALLOWED
 from agents.types import Judgment
 from agents.verdicts.parser import VERDICT_PARSER, parse_verdict
-from results.db.bulk import insert_new
+from results.db.bulk import insert_if_absent
 from results.db.mappers import completion_of, judgment_row, parser_order
 from results.db.schema import CompletionRow, JudgeRow, JudgmentRow, table
 from results.db.store import CHUNK, Store
-from results.queries.parser_versions import ReparseResult, newest_readings, readings_of
+from results.queries.parser_versions import ReparseResult, count_parser_versions, newest_judgments
 
 _judgments, _completions, _judges = table(JudgmentRow), table(CompletionRow), table(JudgeRow)
 _PLACE = ("judge_id", "dialogue", "first", "second", "sample", "attempt", "call_key")
@@ -41,13 +41,17 @@ async def reparse(store: Store) -> list[ReparseResult]:
 async def _reparse_judge(store: Store, judge: Any) -> ReparseResult:
     rows = await _readings(store, judge.id)
     current = parser_order(VERDICT_PARSER)
-    outdated = [row for row in newest_readings(rows, _place) if parser_order(row.parser) < current]
+    outdated = [row for row in newest_judgments(rows, _place) if parser_order(row.parser) < current]
     answers = _answers(judge)
     for start in range(0, len(outdated), CHUNK):
         await _reread(store, outdated[start : start + CHUNK], answers)
     after = await _readings(store, judge.id) if outdated else rows
     return ReparseResult(
-        judge.name, judge.id, readings_of(rows, _place), readings_of(after, _place), len(outdated)
+        judge.name,
+        judge.id,
+        count_parser_versions(rows, _place),
+        count_parser_versions(after, _place),
+        len(outdated),
     )
 
 
@@ -97,6 +101,6 @@ async def _reread(store: Store, rows: Sequence[Any], answers: tuple[str, ...]) -
             )
             for row in rows
         ]
-        insert_new(connection, _judgments, [judgment_row(reading) for reading in readings])
+        insert_if_absent(connection, _judgments, [judgment_row(reading) for reading in readings])
 
     await store.database.write(work)

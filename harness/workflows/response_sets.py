@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from agents.text_extraction import WORD_LIMIT
 from agents.types import Dialogue, ResponseSet
 from results.db.store import Store
-from results.queries.responses import Outcome, cost_of, endings_of, outcome_of, reads_of
+from results.queries.responses import (
+    Outcome,
+    count_endings,
+    final_outcome,
+    load_generations,
+    response_set_cost,
+)
 
 
 @dataclass(frozen=True)
@@ -48,12 +54,16 @@ class ResponseSetSummary:
         return self.of.name
 
 
-async def summarise(store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]) -> ResponseSetSummary:
+async def summarize_response_set(
+    store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]
+) -> ResponseSetSummary:
     """What there is of one set, from the database alone."""
     keys = {dialogue.key for dialogue in dialogues}
     responses = {one.dialogue: one for one in await store.responses(of.id) if one.dialogue in keys}
     outcomes: dict[str, Outcome] = {
-        key: outcome_of(reads) for key, reads in (await reads_of(store, of.id)).items() if key in keys
+        key: final_outcome(reads)
+        for key, reads in (await load_generations(store, of.id)).items()
+        if key in keys
     }
     words = [len(one.text.split()) for one in responses.values()]
     flaws = Counter(one.flaw for one in outcomes.values() if one.flaw)
@@ -64,11 +74,11 @@ async def summarise(store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]
         responses=len(responses),
         flaws=dict(sorted(flaws.items())),
         missing=len(keys - told),
-        rambling=(await endings_of(store, of.id, keys)).rambling,
+        rambling=(await count_endings(store, of.id, keys)).rambling,
         over_limit=sum(count > WORD_LIMIT for count in words),
         unchanged=sum(one.unchanged for key, one in outcomes.items() if key in responses),
         asked_again=sum(one.attempts > 1 for one in outcomes.values()),
         dimensions=dict(sorted(Counter(one.dimension for one in outcomes.values() if one.dimension).items())),
         mean_words=sum(words) / len(words) if words else None,
-        cost_usd=await cost_of(store, [of.id]),
+        cost_usd=await response_set_cost(store, [of.id]),
     )

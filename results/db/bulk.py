@@ -34,7 +34,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 Statement = Insert | Update | Delete
 
 
-def insert_new(connection: Connection, into: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+def insert_if_absent(connection: Connection, into: Table, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert rows that have the same columns; those whose key is there already stay as they are.
 
     Returns how many went in, or −1 where the driver does not say.
@@ -49,7 +49,7 @@ def insert_new(connection: Connection, into: Table, rows: Sequence[Mapping[str, 
 
 
 def run_many(connection: Connection, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Run one statement for many rows, at least one; how many it changed, as `insert_new`."""
+    """Run one statement for many rows, at least one; how many it changed, as `insert_if_absent`."""
     sql, names = _compiled(connection.dialect, statement, tuple(rows[0]))
     take = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
     cursor = connection.connection.cursor()
@@ -61,7 +61,7 @@ def run_many(connection: Connection, statement: Statement, rows: Sequence[Mappin
 
 
 def among(dialect_name: str, column: Column[str]) -> ColumnElement[bool]:
-    """`column IN (…)`, for a statement that is compiled once however many the keys: bind `keys_of` them."""
+    """`column IN (…)`, for a statement that is compiled once however many the keys: bind `key_parameters` them."""
     if dialect_name == "postgresql":
         keys = func.json_array_elements_text(cast(bindparam("keys", type_=String), JSON))
     else:
@@ -69,7 +69,7 @@ def among(dialect_name: str, column: Column[str]) -> ColumnElement[bool]:
     return column.in_(select(keys.table_valued("value").c.value))
 
 
-def keys_of(keys: Iterable[str]) -> dict[str, str]:
+def key_parameters(keys: Iterable[str]) -> dict[str, str]:
     """What `among` binds."""
     return {"keys": orjson.dumps(list(keys)).decode()}
 

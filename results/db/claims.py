@@ -23,7 +23,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, delete, select, update
 
 from agents.messages import Completion
-from results.db.bulk import among, insert_new, keys_of
+from results.db.bulk import among, insert_if_absent, key_parameters
 from results.db.mappers import completion_of
 from results.db.schema import ClaimRow, CompletionRow, InvocationRow, table
 
@@ -34,12 +34,12 @@ _claims, _completions, _invocations = table(ClaimRow), table(CompletionRow), tab
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimResult:
     """What became of a batch of keys: ours to ask, answered already, or held by a living process."""
 
-    won: Sequence[str]
-    answered: dict[str, Completion]
-    held: Sequence[str]
+    acquired: Sequence[str]
+    completed: dict[str, Completion]
+    held_elsewhere: Sequence[str]
 
 
 @cache
@@ -80,7 +80,7 @@ def _is_gone(pid: int, started: str) -> bool:
 
 
 @dataclass
-class Observer:
+class LivenessObserver:
     """Tells which invocations are dead, from what this process has seen of them."""
 
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
@@ -116,15 +116,17 @@ class Observer:
         return dead | (set(invocations) - known)
 
 
-def claim(connection: Connection, keys: Sequence[str], invocation_id: str, observer: Observer) -> Claimed:
+def claim(
+    connection: Connection, keys: Sequence[str], invocation_id: str, observer: LivenessObserver
+) -> ClaimResult:
     """Claim what nobody has answered and nobody living holds (inside a transaction)."""
     answered = answers(connection, keys)
     wanted = sorted(key for key in keys if key not in answered)  # one order for all: no deadlock
     if not wanted:
-        return Claimed((), answered, ())
+        return ClaimResult((), answered, ())
     rows = [{"key": key, "invocation_id": invocation_id} for key in wanted]
-    if insert_new(connection, _claims, rows) == len(wanted) and connection.dialect.name == "sqlite":
-        return Claimed(wanted, answered, ())  # nobody else's
+    if insert_if_absent(connection, _claims, rows) == len(wanted) and connection.dialect.name == "sqlite":
+        return ClaimResult(wanted, answered, ())  # nobody else's
     if connection.dialect.name != "sqlite":  # answered between our look and our claim: SQLite has one writer
         answered |= answers(connection, wanted)
         release(connection, [key for key in wanted if key in answered], invocation_id)
@@ -136,7 +138,7 @@ def claim(connection: Connection, keys: Sequence[str], invocation_id: str, obser
     orphaned = [key for key, holder in holders.items() if holder in dead]
     taken = _take_over(connection, orphaned, dead, invocation_id) if orphaned else set()
     ours = {key for key, holder in holders.items() if holder == invocation_id} | taken
-    return Claimed(
+    return ClaimResult(
         [key for key in wanted if key in ours], answered, [key for key in wanted if key not in ours]
     )
 
@@ -154,7 +156,7 @@ def answers(connection: Connection, keys: Sequence[str]) -> dict[str, Completion
     """The stored answers of these calls."""
     if not keys:
         return {}
-    rows = connection.execute(_answers(connection.dialect.name), keys_of(keys))
+    rows = connection.execute(_answers(connection.dialect.name), key_parameters(keys))
     return {row.key: completion_of(row) for row in rows}
 
 

@@ -20,8 +20,16 @@ from sqlalchemy import Connection, delete, func, or_, select, update
 from agents.errors import Failure, UserError
 from agents.hashing import canonical, content_id
 from agents.types import Dialogue, Response, ResponseSet
-from results.db.bulk import insert_new
-from results.db.claims import HEARTBEAT_SECONDS, Claimed, Observer, claim, place, process_started, release
+from results.db.bulk import insert_if_absent
+from results.db.claims import (
+    HEARTBEAT_SECONDS,
+    ClaimResult,
+    LivenessObserver,
+    claim,
+    place,
+    process_started,
+    release,
+)
 from results.db.connection import Database, open_database
 from results.db.mappers import dialogue_row, parser_order, response_row
 from results.db.schema import (
@@ -56,7 +64,7 @@ _judgments, _contests = table(JudgmentRow), table(ContestRow)
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class ModelUsage:
     """What a model was asked within some time: requests (answered or not) and tokens."""
 
     requests: int
@@ -68,9 +76,9 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self._observer = Observer()
+        self._observer = LivenessObserver()
         self._hearts: dict[str, asyncio.Task[None]] = {}
-        self._together: list[Callable[[Connection], object]] | None = None
+        self._transaction: list[Callable[[Connection], object]] | None = None
 
     @classmethod
     async def open(cls, named: str, *, create: bool = True) -> Store:
@@ -104,7 +112,7 @@ class Store:
 
     # -- runs ----------------------------------------------------------------------------------------
 
-    async def begin(
+    async def start_run(
         self, kind: str, spec: Mapping[str, Any], *, command: str, context: Mapping[str, Any]
     ) -> tuple[str, str]:
         """Begin (or go on with) the run of this spec: (run id, id of this invocation)."""
@@ -126,15 +134,15 @@ class Store:
         }
 
         def work(connection: Connection) -> None:
-            insert_new(connection, _runs, [run])
-            insert_new(connection, _invocations, [invocation])
+            insert_if_absent(connection, _runs, [run])
+            insert_if_absent(connection, _invocations, [invocation])
 
         await self.database.write(work)
         invocation_id = str(invocation["id"])
         self._hearts[invocation_id] = asyncio.get_running_loop().create_task(self._beat(invocation_id))
         return run_id, invocation_id
 
-    async def end(self, invocation_id: str) -> None:
+    async def finish_run(self, invocation_id: str) -> None:
         """This invocation is over: its claims are given up, and what it held of the budget is free."""
         heart = self._hearts.pop(invocation_id, None)
         if heart is not None:
@@ -169,7 +177,7 @@ class Store:
 
     # -- calls ---------------------------------------------------------------------------------------
 
-    async def claim(self, keys: Sequence[str], invocation_id: str) -> Claimed:
+    async def claim(self, keys: Sequence[str], invocation_id: str) -> ClaimResult:
         """Claim calls: ours to ask, answered already, or held by another living process."""
         return await self.database.write(
             lambda connection: claim(connection, keys, invocation_id, self._observer)
@@ -179,7 +187,7 @@ class Store:
         """Give up claims: we shall not ask."""
         await self.database.write(lambda connection: release(connection, keys, invocation_id))
 
-    async def known(self, keys: Sequence[str]) -> set[str]:
+    async def completed_keys(self, keys: Sequence[str]) -> set[str]:
         """Which of these calls are answered."""
         column = table(CompletionRow).c.key
 
@@ -192,7 +200,7 @@ class Store:
 
         return await self.read(work)
 
-    async def used_since(self, model: str, since: float, *, besides: str = "") -> Used:
+    async def usage_since(self, model: str, since: float, *, besides: str = "") -> ModelUsage:
         """What a model was asked since a moment, by every run in this database.
 
         Args:
@@ -212,15 +220,17 @@ class Store:
             or_(attempts.status.is_not(None), attempts.failure.not_in(NEVER_SENT)),
         )
 
-        def work(connection: Connection) -> Used:
+        def work(connection: Connection) -> ModelUsage:
             requests, used = connection.execute(answered).one()
-            return Used(int(requests) + int(connection.execute(failed).scalar_one()), int(used))
+            return ModelUsage(int(requests) + int(connection.execute(failed).scalar_one()), int(used))
 
         return await self.read(work)
 
     # -- money ---------------------------------------------------------------------------------------
 
-    async def hold(self, run_id: str, invocation_id: str, wanted_usd: float, budget_usd: float) -> float:
+    async def reserve_budget(
+        self, run_id: str, invocation_id: str, wanted_usd: float, budget_usd: float
+    ) -> float:
         """Hold up to `wanted_usd` of the run's budget for this invocation; how much is granted.
 
         What every invocation of the run has spent counts, and what the others hold (of the dead too: it
@@ -249,7 +259,7 @@ class Store:
         spent = select(func.coalesce(func.sum(columns.spent_usd), 0.0)).where(columns.run_id == run_id)
         return await self.read(lambda connection: float(connection.execute(spent).scalar_one()))
 
-    async def most_output_tokens(self, run_id: str, model: str) -> int:
+    async def longest_output_tokens(self, run_id: str, model: str) -> int:
         """Output tokens of the longest answer of a model that the run has stored; 0 where there is none."""
         runs = select(_invocations.c.id).where(_invocations.c.run_id == run_id)
         longest = select(func.coalesce(func.max(_completions.c.output_tokens), 0)).where(
@@ -280,58 +290,58 @@ class Store:
     # -- what a run is about -------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
-    async def together(self) -> AsyncIterator[None]:
+    async def transaction(self) -> AsyncIterator[None]:
         """What is put inside is one transaction: all of it, or nothing. Not to be nested."""
-        self._together = []
+        self._transaction = []
         try:
             yield
-            works = self._together
+            works = self._transaction
         finally:
-            self._together = None
+            self._transaction = None
         await self.database.write(lambda connection: [work(connection) for work in works])
 
     async def _write(self, work: Callable[[Connection], object]) -> None:
-        if self._together is None:
+        if self._transaction is None:
             await self.database.write(work)
         else:
-            self._together.append(work)
+            self._transaction.append(work)
 
-    async def put_dialogues(self, dialogues: Iterable[Dialogue]) -> None:
+    async def save_dialogues(self, dialogues: Iterable[Dialogue]) -> None:
         """Keep dialogues; those that are there stay."""
         await self._insert(DialogueRow, [dialogue_row(dialogue) for dialogue in dialogues])
 
-    async def put_responses(self, of: ResponseSet, responses: Iterable[Response]) -> None:
+    async def save_responses(self, of: ResponseSet, responses: Iterable[Response]) -> None:
         """Keep a set of responses; those that are there stay."""
         described = {"id": of.id, "author": of.author, "preset": of.preset, "made": of.made}
         rows = [response_row(response) for response in responses]
 
         def work(connection: Connection) -> None:
-            insert_new(connection, table(ResponseSetRow), [described])
-            insert_new(connection, table(ResponseRow), rows)
+            insert_if_absent(connection, table(ResponseSetRow), [described])
+            insert_if_absent(connection, table(ResponseRow), rows)
 
         await self._write(work)
 
-    async def put_prompt(self, version: str, name: str, text: str) -> None:
+    async def save_prompt(self, version: str, name: str, text: str) -> None:
         """Keep a prompt's text under its version."""
         await self._insert(PromptRow, [{"version": version, "name": name, "text": text}])
 
-    async def put_judge(self, **columns: str) -> None:
+    async def save_judge(self, **columns: str) -> None:
         """Keep a judge's description under its id (columns as in `JudgeRow`)."""
         await self._insert(JudgeRow, [columns])
 
-    async def put_contests(self, run_id: str, contests: Sequence[tuple[str, str, str, int]]) -> None:
+    async def save_contests(self, run_id: str, contests: Sequence[tuple[str, str, str, int]]) -> None:
         """Keep a run's contests: (judge, set of A, set of B, samples)."""
         names = ("judge_id", "set_a", "set_b", "samples")
         rows = [{"run_id": run_id, **dict(zip(names, row, strict=True))} for row in contests]
         await self._insert(ContestRow, rows)
 
-    async def put_run_dialogues(self, run_id: str, keys: Sequence[str]) -> None:
+    async def save_run_dialogues(self, run_id: str, keys: Sequence[str]) -> None:
         """Keep which dialogues a run is about, in their order."""
         rows = [{"run_id": run_id, "position": at, "dialogue": key} for at, key in enumerate(keys)]
         await self._insert(RunDialogueRow, rows)
 
     async def _insert(self, row: Any, rows: list[dict[str, Any]]) -> None:
-        await self._write(lambda connection: insert_new(connection, table(row), rows))
+        await self._write(lambda connection: insert_if_absent(connection, table(row), rows))
 
     # -- what is there -------------------------------------------------------------------------------
 
@@ -364,7 +374,7 @@ class Store:
         wanted = select(_runs.c.spec).where(_runs.c.id == run_id)
         spec = await self.read(lambda connection: connection.execute(wanted).scalar_one_or_none())
         if spec is None:
-            raise UserError("there is no such run in this database", where=self.database.shown, found=run_id)
+            raise UserError("run not found", code="run.not-found", where=self.database.shown, found=run_id)
         return str(spec)
 
     async def last_attempts(
@@ -394,4 +404,4 @@ class Store:
         return await self.read(work)
 
 
-__all__ = ["Store", "Used"]
+__all__ = ["ModelUsage", "Store"]

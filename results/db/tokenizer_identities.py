@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, select
 
-from results.db.bulk import insert_new
+from results.db.bulk import insert_if_absent
 from results.db.schema import ResponseSetRow, SetAskingRow, table
 from results.db.store import Store
 
@@ -28,7 +28,9 @@ async def kept_sets(store: Store, askings: Mapping[str, str]) -> set[str]:
     def work(connection: Connection) -> set[str]:
         there = set(connection.execute(select(sets.c.id).where(sets.c.id.in_(list(askings)))).scalars())
         if there:
-            insert_new(connection, taken, [{"set_id": one, "asking": askings[one]} for one in sorted(there)])
+            insert_if_absent(
+                connection, taken, [{"set_id": one, "asking": askings[one]} for one in sorted(there)]
+            )
         known = connection.execute(select(taken.c.set_id, taken.c.asking).where(taken.c.set_id.in_(there)))
         return {row.set_id for row in known if row.asking == askings[row.set_id]}
 

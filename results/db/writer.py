@@ -22,7 +22,7 @@ from agents.errors import CallError
 from agents.generation import Generation
 from agents.messages import Completion
 from agents.types import Judgment, Response
-from results.db.bulk import insert_new, run_many
+from results.db.bulk import insert_if_absent, run_many
 from results.db.connection import Database
 from results.db.mappers import (
     completion_row,
@@ -119,7 +119,7 @@ class Writer:
         self._due = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._error: Exception | None = None
-        self.held = 0
+        self.pending = 0
         self.commits = 0
         self.busy_seconds = 0.0
 
@@ -127,19 +127,19 @@ class Writer:
         """Set who knows what is in flight and who is told of costs (they are made after the writer)."""
         self._idle, self._on_commit = idle, on_commit
 
-    def put(
+    def save(
         self, call: ModelRequest, completion: Completion, reading: object, cost_usd: float | None
     ) -> asyncio.Future[None]:
         """Commit an answer and what was read from it; done when both are safe."""
-        self.add(call, completion, reading, cost_usd)
+        self.enqueue(call, completion, reading, cost_usd)
         return self.committed()
 
-    def put_reading(self, reading: object) -> asyncio.Future[None]:
+    def save_parsed(self, reading: object) -> asyncio.Future[None]:
         """Commit what was read from an answer that is stored already (nothing happens where it is too)."""
-        self.add_reading(reading)
+        self.enqueue_parsed(reading)
         return self.committed()
 
-    def add(
+    def enqueue(
         self, call: ModelRequest, completion: Completion, reading: object, cost_usd: float | None
     ) -> None:
         """The same as `put` for who does not wait: what became of it, `committed` tells.
@@ -156,8 +156,8 @@ class Writer:
         batch.cost_usd += cost_usd or 0.0
         self._added(reading)
 
-    def add_reading(self, reading: object) -> None:
-        """The same as `put_reading` for who does not wait."""
+    def enqueue_parsed(self, reading: object) -> None:
+        """The same as `save_parsed` for who does not wait."""
         self._added(reading)
 
     def committed(self) -> asyncio.Future[None]:
@@ -175,7 +175,7 @@ class Writer:
             self._due.set()
         return future
 
-    def put_failure(self, call: ModelRequest, error: CallError, tries: int, cost_usd: float | None) -> None:
+    def save_failure(self, call: ModelRequest, error: CallError, tries: int, cost_usd: float | None) -> None:
         """Keep a failed try; it is committed with the next batch."""
         self._batch.attempts.append(
             {
@@ -209,7 +209,7 @@ class Writer:
         if self._error is not None:
             raise self._error
         batch.added += 1
-        self.held += 1
+        self.pending += 1
         if self._task is None:
             self._start()
         if batch.added >= MOST_WAITING or self._idle():
@@ -237,12 +237,12 @@ class Writer:
             await self._database.write(lambda connection: _write(connection, batch, self._invocation_id))
         except Exception as error:  # whatever it is, those who wait must hear of it
             self._error = error
-            self.held = 0
+            self.pending = 0
             for future in (*batch.waiting, *self._batch.waiting):
                 if not future.done():
                     future.set_exception(self._error)
             return
-        self.held -= batch.added
+        self.pending -= batch.added
         self.commits += 1
         self.busy_seconds += time.perf_counter() - began
         self._on_commit(batch.cost_usd, [row["key"] for row in batch.completions])
@@ -252,10 +252,10 @@ class Writer:
 
 
 def _write(connection: Connection, batch: _Batch, invocation_id: str) -> None:
-    insert_new(connection, _completions, batch.completions)
-    insert_new(connection, _judgments, batch.judgments)
-    insert_new(connection, _responses, batch.responses)
-    insert_new(connection, _generations, batch.generations)
+    insert_if_absent(connection, _completions, batch.completions)
+    insert_if_absent(connection, _judgments, batch.judgments)
+    insert_if_absent(connection, _responses, batch.responses)
+    insert_if_absent(connection, _generations, batch.generations)
     if batch.attempts:
         connection.execute(insert(_attempts), batch.attempts)
     if batch.completions:

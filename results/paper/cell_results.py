@@ -9,32 +9,32 @@ from typing import Any
 import numpy as np
 
 from agents.types import ResponseSet
-from results.paper.cells import Described, described, described_by
-from results.paper.deviations import of_judging, of_responses, of_training
+from results.paper.cells import AuthorDescription, describe_student, described
+from results.paper.deviations import judging_deviations, response_deviations, training_deviations
 from results.paper.table1 import CellResult
-from results.queries.checkpoints import Registered
+from results.queries.checkpoints import CheckpointRecord
 from results.queries.contests import Contest
 from results.statistics import JudgmentTable, dialogue_scores, win_rate
 from results.statistics.scores import shared_variance
 
 
-def describe_author(of: ResponseSet, trained: Mapping[str, Registered]) -> Described:
+def describe_author(of: ResponseSet, trained: Mapping[str, CheckpointRecord]) -> AuthorDescription:
     """What an author is: by its record where it was registered, else by its name and how it was made."""
     known = trained.get(of.author)
     if known is not None:
-        return described_by(known.base, known.stage, known.record.get("data") or {})
+        return describe_student(known.base, known.stage, known.record.get("data") or {})
     found = described(of.author, f"{of.preset} {of.made}")
     improved = of.recorded.get("kind", "direct") != "direct"  # no response of its own
     return replace(found, is_teacher=False) if improved else found
 
 
-def ours_of(
+def build_cell_result(
     contest: Contest,
     columns: JudgmentTable,
     *,
     run: str,
     seed: int,
-    trained: Mapping[str, Registered] | None = None,
+    trained: Mapping[str, CheckpointRecord] | None = None,
     sampling: Mapping[str, Any] | None = None,
 ) -> CellResult | None:
     """The result of a contest for its author A; None where no dialogue has both its verdicts.
@@ -48,13 +48,13 @@ def ours_of(
     rate = win_rate(columns, seed=seed)
     if rate.rate is None or rate.low is None or rate.high is None:
         return None
-    told = of_judging(rate.n, contest.judge_model, sampling or {}, contest.samples, contest.judge)
+    told = judging_deviations(rate.n, contest.judge_model, sampling or {}, contest.samples, contest.judge)
     if len(contest.answerers) > 1:
         told.append(f"several models answered as the judge: {', '.join(contest.answerers)}")
     scores = dialogue_scores(columns)
     for of in (contest.a, contest.b):
         known = (trained or {}).get(of.author)
-        told += [*of_responses(of), *(of_training(known.record) if known else ())]
+        told += [*response_deviations(of), *(training_deviations(known.record) if known else ())]
     return CellResult(
         rate=rate.rate,
         low=rate.low,
@@ -64,7 +64,7 @@ def ours_of(
         run=run,
         judge=contest.judge,
         differences=tuple(dict.fromkeys(told)),
-        kin=bool(contest.kin),
+        same_family=bool(contest.same_family),
         order_robust=rate.order_robust,
         base_first=rate.b_first,
         student_first=rate.a_first,

@@ -56,7 +56,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class AuthorDescription:
     """What a set of responses says of itself; "" where it does not say.
 
     Attributes:
@@ -89,7 +89,7 @@ def published() -> Mapping[Cell, float]:
     }
 
 
-def described(author: str, made: str = "") -> Described:
+def described(author: str, made: str = "") -> AuthorDescription:
     """What an author's name, else how it was made, says.
 
     >>> described("student:llama-3.1-8b-gpt-4o-over-llm-all-dimensions-sft-dpo").strategy
@@ -109,7 +109,7 @@ def described(author: str, made: str = "") -> Described:
         else ""
     )
     base = _only(_BASES, told)
-    return Described(
+    return AuthorDescription(
         base=base,
         is_base=bool(base) and not is_student and not stage and not author.startswith(_CUT),
         stage=stage if is_student else "",
@@ -122,7 +122,7 @@ def described(author: str, made: str = "") -> Described:
     )
 
 
-def described_by(base: str, stage: str, data: Mapping[str, Any]) -> Described:
+def describe_student(base: str, stage: str, data: Mapping[str, Any]) -> AuthorDescription:
     """What a student's record says: its base, its stage ("sft" or "dpo") and what it was trained on.
 
     Args:
@@ -132,7 +132,7 @@ def described_by(base: str, stage: str, data: Mapping[str, Any]) -> Described:
     is_gpt_4o = bool(teachers) and all(judge_of(name.rpartition("/")[2]) == GPT_4O for name in teachers)
     method = str(data.get("method", ""))
     imitated = _only(_LLMS, teachers[0]) if len(teachers) == 1 else "Combined" if teachers else ""
-    return Described(
+    return AuthorDescription(
         base=_only(_BASES, base.lower()),
         is_base=False,
         stage=SFT_DPO if stage == "dpo" else SFT,
@@ -166,7 +166,7 @@ def succeeds(model: str) -> str:
     return next((name for name, pattern in _SUCCESSORS.items() if re.fullmatch(pattern, bare)), "")
 
 
-def cell_of(student: Described, opponent: Described, judge: str) -> Cell | None:
+def find_cell(student: AuthorDescription, opponent: AuthorDescription, judge: str) -> Cell | None:
     """The cell that a student of GPT-4o against its own base under a judge is; None where it is none."""
     parts = (student.base, judge, student.stage, student.method, student.strategy)
     if not all(parts) or not opponent.is_base or opponent.base != student.base:

@@ -18,7 +18,7 @@ from agents.files.table import read_table
 from agents.files.text import read_bytes
 from agents.types import Method
 from results.db.store import Store
-from results.paper.cell_results import describe_author, ours_of
+from results.paper.cell_results import build_cell_result, describe_author
 from results.paper.cells import (
     GEMINI,
     GPT_4O,
@@ -26,18 +26,18 @@ from results.paper.cells import (
     MISTRAL,
     SFT_DPO,
     STAGES,
+    AuthorDescription,
     Cell,
-    Described,
-    cell_of,
+    find_cell,
     judge_of,
     published,
     succeeds,
 )
-from results.paper.contrasts import Contrast, Others, Scores, contrasts
+from results.paper.contrasts import Contrast, OtherScores, Scores, contrasts
 from results.paper.table1 import CellResult
-from results.queries.checkpoints import Registered, checkpoints_of
+from results.queries.checkpoints import CheckpointRecord, load_checkpoints
 from results.queries.contest_index import ContestEntry, load_contest_index
-from results.queries.contests import Contest, contests_of
+from results.queries.contests import Contest, load_contests
 from results.statistics import JudgmentTable, dialogue_scores
 
 CELL_COLUMNS = ("author", "student", "stage", "method", "strategy")
@@ -59,13 +59,13 @@ class PaperContest:
     ours: CellResult
     name: str
     set_id: str
-    author: Described
-    opponent: Described
+    author: AuthorDescription
+    opponent: AuthorDescription
     judge: str
     scores: Scores
 
 
-def read_cells(path: Path) -> dict[str, Described]:
+def read_cells(path: Path) -> dict[str, AuthorDescription]:
     """A CSV that says what authors are: author, student, stage, method, strategy.
 
     Raises:
@@ -74,7 +74,7 @@ def read_cells(path: Path) -> dict[str, Described]:
     faults = Faults(str(path))
     table = read_table(read_bytes(path, "the file of cells"), faults, CELL_COLUMNS)
     known = {(cell.student, cell.stage, cell.method, cell.strategy) for cell in published()}
-    named: dict[str, Described] = {}
+    named: dict[str, AuthorDescription] = {}
     for row in table.rows if set(CELL_COLUMNS) <= set(table.heading) else ():
         author, *key = (row.cells[name] for name in CELL_COLUMNS)
         student, stage, method, strategy = key
@@ -83,34 +83,34 @@ def read_cells(path: Path) -> dict[str, Described]:
         elif author in named:
             faults.add(row.line, "names an author a second time", repr(author))
         else:
-            named[author] = Described(student, False, stage, method, strategy, "", False)
+            named[author] = AuthorDescription(student, False, stage, method, strategy, "", False)
     faults.raise_if_any("this file of cells cannot be used")
     return named
 
 
 async def select_paper_contests(
     store: Store,
-    named: Mapping[str, Described] | None = None,
+    named: Mapping[str, AuthorDescription] | None = None,
     *,
     seed: int = 0,
-    without_kin: bool = False,
+    exclude_same_family: bool = False,
 ) -> list[PaperContest]:
     """All contests on the test split in which either author tells what it is; both ways round.
 
     Judged for the whole of empathy; of one model's ways of asking, the default's.
     """
-    catalogue = await load_contest_index(store)
+    contest_index = await load_contest_index(store)
     entries: dict[tuple[str, frozenset[str]], ContestEntry] = {}
-    for entry in catalogue.entries:
+    for entry in contest_index.entries:
         key = (entry.judge_id, entry.sets)
         wanted = entry.split == "test" and not entry.stopped and entry.provider != "control"
-        wanted = wanted and not entry.is_of_one_dimension and not (without_kin and entry.kin)
+        wanted = wanted and not entry.is_of_one_dimension and not (exclude_same_family and entry.same_family)
         if wanted and (key not in entries or entry.size >= entries[key].size):
             entries[key] = entry
-    trained = {one.author: one for one in await store.read(checkpoints_of)}
+    trained = {one.author: one for one in await store.read(load_checkpoints)}
     found = []
     for run_id in sorted({entry.run_id for entry in entries.values()}):
-        for contest in await contests_of(store, run_id):
+        for contest in await load_contests(store, run_id):
             fullest = entries.get((contest.judge_id, frozenset((contest.a.id, contest.b.id))))
             if fullest is not None and fullest.run_id == run_id:
                 found += _both_ways(fullest, contest, named or {}, trained, seed)
@@ -120,8 +120,8 @@ async def select_paper_contests(
 def _both_ways(
     entry: ContestEntry,
     contest: Contest,
-    named: Mapping[str, Described],
-    trained: Mapping[str, Registered],
+    named: Mapping[str, AuthorDescription],
+    trained: Mapping[str, CheckpointRecord],
     seed: int,
 ) -> list[PaperContest]:
     a, b = (named.get(of.name) or describe_author(of, trained) for of in (contest.a, contest.b))
@@ -130,7 +130,9 @@ def _both_ways(
     for mirrored, of, author, opponent in ((False, contest.a, a, b), (True, contest.b, b, a)):
         if author.stage or author.is_teacher:
             columns = contest.columns.swap_authors() if mirrored else contest.columns
-            ours = ours_of(contest, columns, run=entry.run_id, seed=seed, trained=trained, sampling=sampling)
+            ours = build_cell_result(
+                contest, columns, run=entry.run_id, seed=seed, trained=trained, sampling=sampling
+            )
             if ours is not None:
                 scores = _scores(contest, columns)
                 judge = judge_of(entry.model)
@@ -148,7 +150,7 @@ def paper_claims(contests: Sequence[PaperContest]) -> list[Contrast]:
     """The paper's claims, with ours where the contests that they are about were judged."""
     by_cell: dict[Cell, list[PaperContest]] = {}
     for one in contests:
-        cell = cell_of(one.author, one.opponent, one.judge)
+        cell = find_cell(one.author, one.opponent, one.judge)
         if cell is not None:
             by_cell.setdefault(cell, []).append(one)
     direct = {
@@ -164,7 +166,9 @@ def paper_claims(contests: Sequence[PaperContest]) -> list[Contrast]:
         for base in (LLAMA, MISTRAL)
         if (of := [one for one in contests if _is_against_teacher(one, base)])
     }
-    return contrasts({cell: _fullest(of).scores for cell, of in by_cell.items()}, Others(direct, against))
+    return contrasts(
+        {cell: _fullest(of).scores for cell, of in by_cell.items()}, OtherScores(direct, against)
+    )
 
 
 def _is_direct(one: PaperContest, stage: str) -> bool:
@@ -187,7 +191,7 @@ def table1_cells(contests: list[PaperContest]) -> dict[Cell, CellResult]:
     """Of each cell the contest that counts; how many other students could have stood there is told."""
     of_cell: dict[Cell, list[PaperContest]] = {}
     for one in contests:
-        cell = cell_of(one.author, one.opponent, one.judge)
+        cell = find_cell(one.author, one.opponent, one.judge)
         if cell is not None:
             of_cell.setdefault(cell, []).append(one)
     return {cell: _chosen(found) for cell, found in of_cell.items()}

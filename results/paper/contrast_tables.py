@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.paper.contrasts import Contrast, Estimated
+from results.paper.contrasts import Contrast, ContrastEstimate
 
 TEXT_AGAINST_TABLE = (
     "Section 5.3 says of LLaMA by GPT-4o that SFT then DPO is better than SFT alone for all strategies "
@@ -15,7 +15,7 @@ TEXT_AGAINST_TABLE = (
 )
 
 
-def as_rows(found: Sequence[Contrast]) -> list[dict[str, object]]:
+def to_rows(found: Sequence[Contrast]) -> list[dict[str, object]]:
     """Every contrast as plain data; values in [−1, 1]."""
     rows = []
     for one in found:
@@ -37,7 +37,7 @@ def as_rows(found: Sequence[Contrast]) -> list[dict[str, object]]:
     return rows
 
 
-def as_markdown(found: Sequence[Contrast]) -> str:
+def to_markdown(found: Sequence[Contrast]) -> str:
     """A table, points and percent; what text and table disagree on below."""
     lines = ["| claim | study | section | above | ours | published |", "|:--|:--|:--|--:|:--|:--|"]
     lines += [
@@ -54,7 +54,7 @@ def as_markdown(found: Sequence[Contrast]) -> str:
     return "## The paper's claims\n\n" + "\n".join(lines) + f"\n\n{intervals}\n\n{told}\n"
 
 
-def _told(one: Estimated | None, verdict: str) -> str:
+def _told(one: ContrastEstimate | None, verdict: str) -> str:
     if one is None:
         return verdict
     return f"{100 * one.value:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}], {one.cells} cells: {verdict}"

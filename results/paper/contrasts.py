@@ -41,7 +41,7 @@ NAIVE = next(iter(NUMBERS))
 
 
 @dataclass(frozen=True, slots=True)
-class Estimated:
+class ContrastEstimate:
     """A contrast's value, in [−1, 1] (a rate in [0, 1]), with its simultaneous interval.
 
     Attributes:
@@ -78,8 +78,8 @@ class Contrast:
     study: str
     section: str
     threshold: float
-    ours: Estimated | None
-    published: Estimated | None
+    ours: ContrastEstimate | None
+    published: ContrastEstimate | None
     note: str = ""
 
     @property
@@ -92,7 +92,7 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
-class Others:
+class OtherScores:
     """Contests that are no cells of the table, by their author's scores.
 
     Attributes:
@@ -122,7 +122,7 @@ class _Claim:
     note: str = ""
 
 
-def contrasts(ours: Mapping[Cell, Scores], others: Others) -> list[Contrast]:
+def contrasts(ours: Mapping[Cell, Scores], others: OtherScores) -> list[Contrast]:
     """All claims; ours over what was run, each cell of a difference only where its partner was run too."""
     claims = [*_steps(ours), *_methods(ours), _direct(ours, others), *_teacher(others)]
     best = _best_claims(ours)
@@ -191,7 +191,7 @@ def _exceptions(pairs: Sequence[tuple[Cell, Cell]]) -> str:
     return f"in the published table not so for {len(against)} of {len(pairs)}: {names}"
 
 
-def _direct(ours: Mapping[Cell, Scores], others: Others) -> _Claim:
+def _direct(ours: Mapping[Cell, Scores], others: OtherScores) -> _Claim:
     """Targeted − direct."""
     targeted = [
         cell
@@ -211,7 +211,7 @@ def _direct(ours: Mapping[Cell, Scores], others: Others) -> _Claim:
     return _Claim(words, 0.1, (targeted, direct), None, note)
 
 
-def _teacher(others: Others) -> list[_Claim]:
+def _teacher(others: OtherScores) -> list[_Claim]:
     """Student − GPT-4o: the student's rate less the teacher's, head to head."""
     claims = []
     for base in (LLAMA, MISTRAL):
@@ -232,7 +232,9 @@ def _best_claims(ours: Mapping[Cell, Scores]) -> list[_Claim]:
 
 
 def _best(
-    claims: Sequence[_Claim], ours: Sequence[Estimated | None], printed: Sequence[Estimated | None]
+    claims: Sequence[_Claim],
+    ours: Sequence[ContrastEstimate | None],
+    printed: Sequence[ContrastEstimate | None],
 ) -> Contrast:
     """The best of the cells: simultaneous intervals hold for whichever it is."""
     there = [one for one in ours if one is not None]
@@ -247,9 +249,9 @@ def _best(
     )
 
 
-def _largest(rates: Sequence[Estimated]) -> Estimated:
+def _largest(rates: Sequence[ContrastEstimate]) -> ContrastEstimate:
     """Of the largest of several rates: at least the largest low end, at most the largest high end."""
-    return Estimated(
+    return ContrastEstimate(
         max(one.value for one in rates),
         max(one.low for one in rates),
         max(one.high for one in rates),
@@ -258,7 +260,7 @@ def _largest(rates: Sequence[Estimated]) -> Estimated:
     )
 
 
-def _ours(claims: Sequence[_Claim], ours: Mapping[Cell, Scores]) -> list[Estimated | None]:
+def _ours(claims: Sequence[_Claim], ours: Mapping[Cell, Scores]) -> list[ContrastEstimate | None]:
     """Over the dialogues that all cells of a contrast have complete; all intervals at once."""
     sides = [
         ([_scores(one, ours) for one in claim.run[0]], [_scores(one, ours) for one in claim.run[1]])
@@ -266,7 +268,7 @@ def _ours(claims: Sequence[_Claim], ours: Mapping[Cell, Scores]) -> list[Estimat
     ]
     run = [place for place, (plus, minus) in enumerate(sides) if plus and (minus or _is_rate(claims[place]))]
     keys = sorted({key for place in run for side in sides[place] for scores in side for key in scores})
-    found: list[Estimated | None] = [None] * len(claims)
+    found: list[ContrastEstimate | None] = [None] * len(claims)
     if not keys:
         return found
     pairs = [_pairs(sides[place], keys, claims[place]) for place in run]
@@ -299,20 +301,20 @@ def _mean(side: Sequence[Scores], keys: Sequence[str]) -> NDArray[np.float64]:
     return np.asarray(np.mean(np.array(table, dtype=np.float64), axis=0))
 
 
-def _estimated(test: PairedDifference, claim: _Claim) -> Estimated | None:
+def _estimated(test: PairedDifference, claim: _Claim) -> ContrastEstimate | None:
     if test.difference is None or test.low is None or test.high is None:
         return None
     ends = test.difference, test.low, test.high
     value, low, high = ((1.0 + one) / 2.0 if _is_rate(claim) else one for one in ends)
-    return Estimated(value, low, high, sum(map(len, claim.run)), test.n)
+    return ContrastEstimate(value, low, high, sum(map(len, claim.run)), test.n)
 
 
-def _published(claims: Sequence[_Claim]) -> list[Estimated | None]:
+def _published(claims: Sequence[_Claim]) -> list[ContrastEstimate | None]:
     z = -float(ndtri(0.025 / sum(claim.printed is not None for claim in claims)))
     return [None if claim.printed is None else _of_printed(claim.printed, z) for claim in claims]
 
 
-def _of_printed(sides: tuple[Side, Side], z: float) -> Estimated:
+def _of_printed(sides: tuple[Side, Side], z: float) -> ContrastEstimate:
     """Every cell a share of 250; its variance never 0 (Agresti and Coull 1998, Am. Stat. 52)."""
     value, variance = 0.0, 0.0
     for sign, side in zip((1.0, -1.0), sides, strict=True):
@@ -322,4 +324,4 @@ def _of_printed(sides: tuple[Side, Side], z: float) -> Estimated:
             smoothed = (rates * PUBLISHED_N + 2.0) / (PUBLISHED_N + 4.0)
             variance += float((smoothed * (1.0 - smoothed)).sum()) / PUBLISHED_N / rates.size**2
     reach = z * float(np.sqrt(variance))
-    return Estimated(value, value - reach, min(1.0, value + reach), sum(map(len, sides)), PUBLISHED_N)
+    return ContrastEstimate(value, value - reach, min(1.0, value + reach), sum(map(len, sides)), PUBLISHED_N)

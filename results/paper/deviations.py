@@ -33,7 +33,9 @@ TRAINING = {
 }
 
 
-def of_judging(n: int, model: str, sampling: Mapping[str, Any], samples: int, judge: str = "") -> list[str]:
+def judging_deviations(
+    n: int, model: str, sampling: Mapping[str, Any], samples: int, judge: str = ""
+) -> list[str]:
     """Of how it was judged.
 
     Args:
@@ -53,7 +55,7 @@ def of_judging(n: int, model: str, sampling: Mapping[str, Any], samples: int, ju
     return told
 
 
-def of_responses(of: ResponseSet) -> list[str]:
+def response_deviations(of: ResponseSet) -> list[str]:
     """Of how an author's responses were drawn and cut."""
     if not of.recorded:
         return [UNKNOWN]
@@ -70,7 +72,7 @@ def of_responses(of: ResponseSet) -> list[str]:
     return told
 
 
-def of_training(record: Mapping[str, Any]) -> list[str]:
+def training_deviations(record: Mapping[str, Any]) -> list[str]:
     """Of how a student was trained, from its record; empty where there is none."""
     data, settings = record.get("data") or {}, record.get("settings") or {}
     told = [

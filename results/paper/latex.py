@@ -7,7 +7,7 @@ from results.paper.cells import NUMBERS
 from results.paper.table1 import WARNING, Table1, heading, lines_of, notes
 
 
-def as_latex(table: Table1) -> str:
+def to_latex(table: Table1) -> str:
     """As LaTeX; it needs the packages booktabs and graphicx."""
     numbers = " & ".join([*NUMBERS.values(), *NUMBERS.values()])
     body = []

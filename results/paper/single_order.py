@@ -23,7 +23,7 @@ _LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class Alike:
+class SingleOrderCheck:
     """A cell's single orders, each beside the published value.
 
     Attributes:
@@ -45,17 +45,20 @@ class Alike:
         return self.p_adjusted is not None and self.p_adjusted < _LEVEL
 
 
-def alike_of(
+def single_order_test(
     cells: Mapping[Cell, tuple[tuple[str, SingleOrder | None], tuple[str, SingleOrder | None]]],
-) -> dict[Cell, Alike]:
+) -> dict[Cell, SingleOrderCheck]:
     """Every cell's single orders compared, Holm over the cells."""
     found = {cell: _single(cell, dict(orders)) for cell, orders in cells.items()}
     tested = {cell: one.p for cell, one in found.items() if one.p is not None}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True)) if tested else {}
-    return {cell: Alike(one.orders, one.decisive, one.p, adjusted.get(cell)) for cell, one in found.items()}
+    return {
+        cell: SingleOrderCheck(one.orders, one.decisive, one.p, adjusted.get(cell))
+        for cell, one in found.items()
+    }
 
 
-def _single(cell: Cell, orders: Mapping[str, SingleOrder | None]) -> Alike:
+def _single(cell: Cell, orders: Mapping[str, SingleOrder | None]) -> SingleOrderCheck:
     decisive = (BASE_FIRST,) if cell.judge == GEMINI else (BASE_FIRST, STUDENT_FIRST)
     compared = {
         name: compare_with_published(
@@ -65,10 +68,10 @@ def _single(cell: Cell, orders: Mapping[str, SingleOrder | None]) -> Alike:
         if order is not None and order.rate is not None
     }
     whole = all(name in compared for name in decisive)
-    return Alike(compared, decisive, max(compared[name].p for name in decisive) if whole else None)
+    return SingleOrderCheck(compared, decisive, max(compared[name].p for name in decisive) if whole else None)
 
 
-def alike_data(one: Alike | None) -> dict[str, object]:
+def single_order_data(one: SingleOrderCheck | None) -> dict[str, object]:
     """As columns of the table's rows."""
     told: dict[str, object] = {}
     for name, key in ((BASE_FIRST, "base_first"), (STUDENT_FIRST, "student_first")):

@@ -13,7 +13,14 @@ import numpy as np
 from agents.output_escape import csv_rows, markdown_row, markdown_text
 from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell, published
 from results.paper.deviations import ALWAYS
-from results.paper.single_order import ALIKE, BASE_FIRST, STUDENT_FIRST, Alike, alike_data, alike_of
+from results.paper.single_order import (
+    ALIKE,
+    BASE_FIRST,
+    STUDENT_FIRST,
+    SingleOrderCheck,
+    single_order_data,
+    single_order_test,
+)
 from results.statistics import SingleOrder
 from results.statistics.replication import (
     ReplicationResult,
@@ -55,7 +62,7 @@ class CellResult:
     run: str
     judge: str
     differences: tuple[str, ...] = ALWAYS
-    kin: bool = False
+    same_family: bool = False
     order_robust: tuple[float | None, float | None] = (None, None)
     base_first: SingleOrder | None = None
     student_first: SingleOrder | None = None
@@ -74,7 +81,7 @@ class Table1:
 
     ours: Mapping[Cell, CellResult]
     compared: Mapping[Cell, ReplicationResult]
-    alike: Mapping[Cell, Alike] = field(default_factory=dict)
+    alike: Mapping[Cell, SingleOrderCheck] = field(default_factory=dict)
 
     @property
     def expected_outside(self) -> tuple[float, float]:
@@ -117,7 +124,7 @@ def table1(ours: Mapping[Cell, CellResult]) -> Table1:
         cell: ((BASE_FIRST, ours[cell].base_first), (STUDENT_FIRST, ours[cell].student_first))
         for cell in cells
     }
-    return Table1(ours, dict(zip(cells, as_family(single), strict=True)), alike_of(orders))
+    return Table1(ours, dict(zip(cells, as_family(single), strict=True)), single_order_test(orders))
 
 
 def _grid(value: Callable[[Cell], str]) -> list[tuple[str, str, list[str]]]:
@@ -133,7 +140,7 @@ def _grid(value: Callable[[Cell], str]) -> list[tuple[str, str, list[str]]]:
 def _ours(table: Table1) -> Callable[[Cell], str]:
     def told(cell: Cell) -> str:
         found = table.ours.get(cell)
-        return EMPTY if found is None else f"{100 * found.rate:.1f}{'†' if found.kin else ''}"
+        return EMPTY if found is None else f"{100 * found.rate:.1f}{'†' if found.same_family else ''}"
 
     return told
 
@@ -207,7 +214,7 @@ def notes(table: Table1) -> list[str]:
             f"{few:.1f} and {many:.1f} of the published values outside our intervals: the fewer, the more "
             "of a dialogue's preferences the two runs share."
         )
-    if any(one.kin for one in table.ours.values()):
+    if any(one.same_family for one in table.ours.values()):
         told.append(KIN)
     if table.differences:
         told.append(f"Not a replication; what differs: {'; '.join(table.differences)}.")
@@ -219,7 +226,7 @@ def heading(table: Table1) -> str:
     return "Table 1 of the paper, ours beside it" + (" (not a replication)" if table.differences else "")
 
 
-def as_markdown(table: Table1) -> str:
+def to_markdown(table: Table1) -> str:
     """As Markdown; what no real model answered is said on top."""
     numbers = list(NUMBERS.values())
     head = [
@@ -262,17 +269,17 @@ def rows(table: Table1) -> list[dict[str, object]]:
                 "p_holm": compared.p_adjusted if compared else None,
                 "order_robust_low": ours.order_robust[0] if ours else None,
                 "order_robust_high": ours.order_robust[1] if ours else None,
-                **alike_data(table.alike.get(cell)),
+                **single_order_data(table.alike.get(cell)),
                 "run": ours.run if ours else None,
                 "our_judge": ours.judge if ours else None,
                 "not_a_replication": "; ".join(ours.differences) if ours else None,
-                "kin": ours.kin if ours else None,
+                "kin": ours.same_family if ours else None,
             }
         )
     return found
 
 
-def as_csv(table: Table1) -> str:
+def to_csv(table: Table1) -> str:
     """Every cell as a line."""
     found = rows(table)
     return csv_rows(list(found[0]), found)

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, select, update
 
-from results.db.bulk import insert_new
+from results.db.bulk import insert_if_absent
 from results.db.mappers import storable
 from results.db.schema import CheckpointRow, table
 from results.db.store import Store
@@ -28,7 +28,7 @@ _checkpoints = table(CheckpointRow)
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
+class CheckpointRecord:
     """A checkpoint as the database knows it.
 
     Attributes:
@@ -79,7 +79,7 @@ class Registered:
         return [(int(row["step"]), float(row[key])) for row in self.metrics if row.get(key) is not None]
 
 
-def checkpoints_of(connection: Connection, names: Iterable[str] | None = None) -> list[Registered]:
+def load_checkpoints(connection: Connection, names: Iterable[str] | None = None) -> list[CheckpointRecord]:
     """The checkpoints of these names (with or without `student:`), or all; the first registered first.
 
     A name that nobody has gives nothing; one that two trainings had gives both.
@@ -91,7 +91,7 @@ def checkpoints_of(connection: Connection, names: Iterable[str] | None = None) -
     return [_registered(row) for row in connection.execute(wanted)]
 
 
-def lineage(connection: Connection, checkpoint: Registered) -> list[Registered]:
+def lineage(connection: Connection, checkpoint: CheckpointRecord) -> list[CheckpointRecord]:
     """A checkpoint and those that it went on from, the first trained first: SFT, then DPO.
 
     One that was never registered ends the line.
@@ -106,7 +106,7 @@ def lineage(connection: Connection, checkpoint: Registered) -> list[Registered]:
     return line
 
 
-async def put_checkpoint(
+async def save_checkpoint(
     store: Store,
     id: str,
     record: Mapping[str, Any],
@@ -129,15 +129,15 @@ async def put_checkpoint(
     there = (_checkpoints.c.id == id) & (_checkpoints.c.name == row["name"])
 
     def work(connection: Connection) -> None:
-        insert_new(connection, _checkpoints, [row])
+        insert_if_absent(connection, _checkpoints, [row])
         connection.execute(update(_checkpoints).where(there).values(folder=folder))
 
     await store.database.write(work)
 
 
-def _registered(row: Row[Any]) -> Registered:
+def _registered(row: Row[Any]) -> CheckpointRecord:
     plain = {name: getattr(row, name) for name in ("id", "name", "stage", "base", "parent", "folder")}
     metrics = tuple(orjson.loads(row.metrics))
-    return Registered(
+    return CheckpointRecord(
         **plain, record=orjson.loads(row.record), metrics=metrics, registered_at=row.registered_at
     )

@@ -32,7 +32,7 @@ from results.db.schema import (
     table,
 )
 from results.db.store import CHUNK, Store
-from results.queries.parser_versions import Readings, newest_readings, readings_of
+from results.queries.parser_versions import ParserVersionCounts, count_parser_versions, newest_judgments
 from results.queries.student_lineage import taught
 from results.statistics.judgment_table import JudgmentTable
 
@@ -72,8 +72,8 @@ class Contest:
     samples: int
     asked_again: int
     cost_usd: float | None
-    readings: Readings
-    kin: tuple[FamilyMatch, ...] = ()
+    readings: ParserVersionCounts
+    same_family: tuple[FamilyMatch, ...] = ()
     answerers: Mapping[str, int] = field(default_factory=dict)
     left_out: int = 0
 
@@ -92,7 +92,7 @@ class Contest:
         return 2 * len(self.dialogues) * self.samples
 
 
-async def contests_of(store: Store, run_id: str, snapshots: Collection[str] = ()) -> list[Contest]:
+async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = ()) -> list[Contest]:
     """All contests of a run, in the order of their judges' names.
 
     Args:
@@ -101,7 +101,7 @@ async def contests_of(store: Store, run_id: str, snapshots: Collection[str] = ()
     Raises:
         UserError: nothing in the database was answered under one of these names.
     """
-    dialogues = await run_dialogues(store, run_id)
+    dialogues = await load_run_dialogues(store, run_id)
     contest, judge = table(ContestRow).c, table(JudgeRow).c
     wanted = (
         select(
@@ -150,7 +150,7 @@ async def contests_of(store: Store, run_id: str, snapshots: Collection[str] = ()
                 row.samples,
                 again,
                 _cost(judgments),
-                readings_of(judgments, _judged),
+                count_parser_versions(judgments, _judged),
                 family_matches(f"{row.provider}/{row.model}", (a, b), told),
                 answerers_of(counting),
                 len({one.call_key for one in every} - {one.call_key for one in judgments}),
@@ -160,7 +160,7 @@ async def contests_of(store: Store, run_id: str, snapshots: Collection[str] = ()
     return found
 
 
-async def run_dialogues(store: Store, run_id: str) -> list[Dialogue]:
+async def load_run_dialogues(store: Store, run_id: str) -> list[Dialogue]:
     """The dialogues a run is about, in their seeded order."""
     dialogue, of_run = table(DialogueRow).c, table(RunDialogueRow).c
     wanted = (
@@ -179,7 +179,7 @@ async def run_dialogues(store: Store, run_id: str) -> list[Dialogue]:
     return await store.read(lambda connection: [Dialogue(*row) for row in connection.execute(wanted)])
 
 
-def dialogues_of_run(run_id: str) -> Select[tuple[str]]:
+def run_dialogues_query(run_id: str) -> Select[tuple[str]]:
     """The keys of a run's dialogues, to be asked `in_`.
 
     Joined instead, SQLite looks through all of the run's dialogues for each judgment: minutes for 200,000.
@@ -224,7 +224,7 @@ async def _judgments(
         .join(table(CompletionRow), completion.key == judgment.call_key)
         .join(first, first.c.id == judgment.first)
         .join(second, second.c.id == judgment.second)
-        .where(judgment.judge_id == judge_id, judgment.dialogue.in_(dialogues_of_run(run_id)))
+        .where(judgment.judge_id == judge_id, judgment.dialogue.in_(run_dialogues_query(run_id)))
         .order_by(judgment.attempt)
     )
     if len(sets) <= CHUNK:
@@ -253,10 +253,11 @@ async def _check_snapshots(
     unknown = [name for name in unknown if name not in elsewhere]
     if unknown:
         raise UserError(
-            "nothing was answered under this name",
+            "no completion names this model snapshot",
+            code="run.unknown-snapshot",
             where="--snapshot",
             found=", ".join(repr(name or UNNAMED) for name in unknown),
-            remedy=f"There are: {', '.join(sorted(name or UNNAMED for name in names)) or 'none'}.",
+            remedy=f"Choose from: {', '.join(sorted(name or UNNAMED for name in names)) or 'none'}.",
         )
 
 
@@ -276,7 +277,7 @@ def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Ju
     """The rows that count, as columns; how many judgments needed more than one attempt; and those rows."""
     counting: dict[tuple[int, bool, int], Any] = {}
     again: set[tuple[int, bool, int]] = set()
-    for row in newest_readings(rows, _judged):  # attempt by attempt
+    for row in newest_judgments(rows, _judged):  # attempt by attempt
         place = (codes[row.dialogue], row.set_id == set_a, row.sample)
         if row.preference is not None or place not in counting or counting[place].preference is None:
             counting[place] = row

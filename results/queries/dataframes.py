@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from results.db.schema import DialogueRow, InvocationRow, ResponseRow, ResponseSetRow, RunRow, table
 from results.db.store import Store
-from results.queries.contests import contests_of
+from results.queries.contests import load_contests
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -61,7 +61,7 @@ async def judgments(store: Store, run_id: str) -> DataFrame:
         run_id: the whole id (`results.report.find_run` knows what people write).
     """
     rows: list[tuple[Any, ...]] = []
-    for contest in await contests_of(store, run_id):
+    for contest in await load_contests(store, run_id):
         columns = contest.columns
         of = [contest.dialogues[code] for code in columns.dialogue.tolist()]
         told = (columns.a_first, columns.sample, columns.outcome, columns.soft, columns.reason)

@@ -21,8 +21,8 @@ from agents.models.response_model import answering_model_note
 from agents.types import Dialogue
 from results.db.schema import CompletionRow, JudgeRow, JudgmentRow, ResponseRow, table
 from results.db.store import Store
-from results.queries.contests import CONTROL, answerers_of, dialogues_of_run, run_dialogues
-from results.queries.parser_versions import newest_readings
+from results.queries.contests import CONTROL, answerers_of, load_run_dialogues, run_dialogues_query
+from results.queries.parser_versions import newest_judgments
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.within_rater_test import Signs, permuted_order
 
@@ -108,7 +108,7 @@ async def audited(store: Store, run_id: str, only: frozenset[str] | None = None)
         UserError: there is no such run.
     """
     spec = orjson.loads(await store.spec_of(run_id))
-    dialogues = await run_dialogues(store, run_id)
+    dialogues = await load_run_dialogues(store, run_id)
     responses = await _responses(store, run_id, spec["sets"])
     pairs, places, texts, elsewhere, ratings = _pairs(spec, dialogues, responses)
     ids = [responses[set_id] for set_id in spec["sets"]]
@@ -140,7 +140,7 @@ async def _responses(store: Store, run_id: str, sets: Sequence[str]) -> dict[str
     """Set → dialogue → (id, text) of the response."""
     response = table(ResponseRow).c
     wanted = select(response.set_id, response.dialogue, response.id, response.text).where(
-        response.dialogue.in_(dialogues_of_run(run_id)), response.set_id.in_(sets)
+        response.dialogue.in_(run_dialogues_query(run_id)), response.set_id.in_(sets)
     )
     found: dict[str, dict[str, tuple[str, str]]] = {set_id: {} for set_id in sets}
     for row in await store.read(lambda connection: connection.execute(wanted).all()):
@@ -265,10 +265,10 @@ async def _judgments(store: Store, run_id: str, judge_id: str, samples: int) -> 
         .join(table(CompletionRow), completion.key == judgment.call_key)
         .where(
             judgment.judge_id == judge_id,
-            judgment.dialogue.in_(dialogues_of_run(run_id)),
+            judgment.dialogue.in_(run_dialogues_query(run_id)),
             judgment.sample < samples,
         )
         .order_by(judgment.attempt)
     )
     rows = await store.read(lambda connection: connection.execute(wanted).all())
-    return newest_readings(rows, lambda row: (row.call_key, row.first, row.second))
+    return newest_judgments(rows, lambda row: (row.call_key, row.first, row.second))

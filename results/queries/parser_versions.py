@@ -16,7 +16,7 @@ from results.db.mappers import parser_order
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class ParserVersionCounts:
     """How the judgments of a contest, or of a judge, were read.
 
     Attributes:
@@ -71,7 +71,7 @@ def _counts(parsers: Mapping[str, int]) -> str:
     return ", ".join(f"{parser} ({count})" for parser, count in parsers.items())
 
 
-def newest_readings(rows: Iterable[Any], judged: Callable[[Any], Hashable]) -> list[Any]:
+def newest_judgments(rows: Iterable[Any], judged: Callable[[Any], Hashable]) -> list[Any]:
     """Of several readings of one answer the newest parser's, in the order of the rows.
 
     Args:
@@ -81,15 +81,15 @@ def newest_readings(rows: Iterable[Any], judged: Callable[[Any], Hashable]) -> l
     return [readings[-1] for readings in _by_judgment(rows, judged)]
 
 
-def readings_of(rows: Iterable[Any], judged: Callable[[Any], Hashable]) -> Readings:
-    """How these judgments were read (rows with `parser` and `preference`; see `newest_readings`)."""
+def count_parser_versions(rows: Iterable[Any], judged: Callable[[Any], Hashable]) -> ParserVersionCounts:
+    """How these judgments were read (rows with `parser` and `preference`; see `newest_judgments`)."""
     by_parser, reread, moved = Counter[str](), Counter[str](), Counter[str]()
     for readings in _by_judgment(rows, judged):
         by_parser[readings[-1].parser] += 1
         if len(readings) > 1:
             reread[readings[-2].parser] += 1
-            moved[movement(readings[-2].preference, readings[-1].preference)] += 1
-    return Readings(
+            moved[count_changes(readings[-2].preference, readings[-1].preference)] += 1
+    return ParserVersionCounts(
         dict(sorted(by_parser.items(), key=lambda item: parser_order(item[0]))),
         dict(sorted(reread.items(), key=lambda item: parser_order(item[0]))),
         moved["changed"],
@@ -98,7 +98,7 @@ def readings_of(rows: Iterable[Any], judged: Callable[[Any], Hashable]) -> Readi
     )
 
 
-def movement(before: str | None, after: str | None) -> str:
+def count_changes(before: str | None, after: str | None) -> str:
     """What re-reading did to a verdict: "", "changed", "became_scored" or "became_unscored"."""
     if before == after:
         return ""
@@ -131,6 +131,6 @@ class ReparseResult:
 
     judge: str
     judge_id: str
-    before: Readings
-    after: Readings
+    before: ParserVersionCounts
+    after: ParserVersionCounts
     reread: int

@@ -57,7 +57,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Endings:
+class EndingCounts:
     """How an author's answers end, over the dialogues it has a response to.
 
     Attributes:
@@ -71,7 +71,7 @@ class Endings:
     rambling: int
 
 
-async def endings_of(store: Store, set_id: str, dialogues: Collection[str] | None = None) -> Endings:
+async def count_endings(store: Store, set_id: str, dialogues: Collection[str] | None = None) -> EndingCounts:
     """How the answers of a set end.
 
     Args:
@@ -80,20 +80,20 @@ async def endings_of(store: Store, set_id: str, dialogues: Collection[str] | Non
     Raises:
         UserError: there is no such set in this database.
     """
-    made = (await set_of(store, set_id)).made
+    made = (await find_response_set(store, set_id)).made
     counted = [one for one in await store.responses(set_id) if dialogues is None or one.dialogue in dialogues]
-    reads = await reads_of(store, set_id)
-    outcomes = [outcome_of(reads[one.dialogue]) for one in counted if one.dialogue in reads]
+    reads = await load_generations(store, set_id)
+    outcomes = [final_outcome(reads[one.dialogue]) for one in counted if one.dialogue in reads]
     # where a set is cut its raw text tells; where it is cleaned (labels, remarks) the response itself does
     cut = '"cut":' in made
-    return Endings(
+    return EndingCounts(
         len(counted),
         sum(one.flaw == ExclusionReason.TRUNCATED for one in outcomes) if outcomes else None,
         sum(rambles(one.raw or one.text if cut else one.text) for one in counted),
     )
 
 
-async def reads_of(store: Store, set_id: str) -> dict[str, list[Read]]:
+async def load_generations(store: Store, set_id: str) -> dict[str, list[Read]]:
     """All answers read for a set, by dialogue, in the order of steps and attempts."""
     columns = _generations.c
     wanted = (
@@ -108,8 +108,8 @@ async def reads_of(store: Store, set_id: str) -> dict[str, list[Read]]:
     return found
 
 
-def outcome_of(reads: Sequence[Read]) -> Outcome:
-    """What the answers to one dialogue (as `reads_of` orders them, at least one) come to.
+def final_outcome(reads: Sequence[Read]) -> Outcome:
+    """What the answers to one dialogue (as `load_generations` orders them, at least one) come to.
 
     Of a step's answers the last one that may train counts, else the last one; the furthest step decides.
     """
@@ -131,7 +131,7 @@ def last_attempts(reads: Mapping[str, Sequence[Read]]) -> dict[str, dict[int, tu
     return found
 
 
-async def set_of(store: Store, set_id: str) -> ResponseSet:
+async def find_response_set(store: Store, set_id: str) -> ResponseSet:
     """A set of responses by its id.
 
     Raises:
@@ -141,11 +141,17 @@ async def set_of(store: Store, set_id: str) -> ResponseSet:
     wanted = select(columns.id, columns.author, columns.preset, columns.made).where(columns.id == set_id)
     row = await store.read(lambda connection: connection.execute(wanted).one_or_none())
     if row is None:
-        raise UserError("there is no such set of responses", where=store.database.shown, found=set_id)
+        raise UserError(
+            "response set not found",
+            code="response-set.not-found",
+            where=store.database.shown,
+            found=set_id,
+            remedy="Pass the id of a stored response set.",
+        )
     return ResponseSet(*row)
 
 
-async def runs_of(store: Store, set_ids: Iterable[str]) -> list[str]:
+async def runs_of_sets(store: Store, set_ids: Iterable[str]) -> list[str]:
     """Ids of the runs whose calls made the responses of these sets, sorted."""
     wanted = (
         select(_invocations.c.run_id)
@@ -157,7 +163,7 @@ async def runs_of(store: Store, set_ids: Iterable[str]) -> list[str]:
     return sorted(await store.read(lambda connection: connection.execute(wanted).scalars().all()))
 
 
-async def cost_of(store: Store, set_ids: Iterable[str]) -> float | None:
+async def response_set_cost(store: Store, set_ids: Iterable[str]) -> float | None:
     """What the answers behind these sets cost in US dollars, each once; None where a price is not known."""
     keys = select(_generations.c.call_key).where(_generations.c.set_id.in_(list(set_ids)))
     costs = _completions.c.cost_usd

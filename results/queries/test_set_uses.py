@@ -25,7 +25,7 @@ def counted(contests: Iterable[Met]) -> Counter[str]:
     return Counter(one for _, pair in distinct for one in pair)
 
 
-async def uses_of(store: Store, sets: Collection[str]) -> dict[str, int]:
+async def load_test_set_uses(store: Store, sets: Collection[str]) -> dict[str, int]:
     """The test-set uses of these sets in a database, by set id; 0 where there is none."""
     contest, run = table(ContestRow).c, table(RunRow).c
     wanted = select(contest.judge_id, contest.set_a, contest.set_b, run.spec).join(

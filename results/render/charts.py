@@ -38,7 +38,7 @@ _AXIS = 46
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class IntervalEstimate:
     """One line of the plot; all shares in [0, 1], None where there is none.
 
     Attributes:
@@ -63,7 +63,7 @@ class Estimate:
 
 
 def interval_plot(
-    estimates: Sequence[Estimate],
+    estimates: Sequence[IntervalEstimate],
     *,
     name: str,
     title: str,
@@ -134,7 +134,7 @@ def symbol(kind: str) -> Markup:
     ).format(drawn)
 
 
-def _row(estimate: Estimate) -> tuple[Markup, int]:
+def _row(estimate: IntervalEstimate) -> tuple[Markup, int]:
     lines = wrap(estimate.name, NAME_WIDTH, break_on_hyphens=True) or [""]
     written = [
         Markup('<text class="plot-name" x="0" y="{}">{}</text>').format(14 + _LINE * at, line)
@@ -161,7 +161,7 @@ def _row(estimate: Estimate) -> tuple[Markup, int]:
     return Markup("").join([*written, *marks]), top + (_SHORT if alone else _BAND)
 
 
-def _tip(estimate: Estimate) -> Markup:
+def _tip(estimate: IntervalEstimate) -> Markup:
     """What a pointer resting on the row is told."""
     return Markup("<title>{}: {}</title>").format(estimate.name, estimate.told)
 

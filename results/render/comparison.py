@@ -26,14 +26,14 @@ from results.statistics import NotEstimable, PairedDifference
 
 def comparison_table(of: PairComparison) -> Table:
     """One row a test; the primary one of each judge is marked."""
-    first, second = (name_of(one) for one in of.gathered.authors)
+    first, second = (name_of(one) for one in of.selection.authors)
     columns = ["judge", "how", "first", "second", "difference", interval_head(of.family_size)]
     columns += ["p", "p, Holm", "n", "MDE"]
     what = f"{first} minus {second}, in points"
-    table = table_of(what, of.gathered, of.family_size, columns, soft=of.soft)
-    opponent = f"against {name_of(of.gathered.opponent)}"
+    table = table_of(what, of.selection, of.family_size, columns, soft=of.soft)
+    opponent = f"against {name_of(of.selection.opponent)}"
     for one in of.judges:
-        named = one.under.judge  # once
+        named = one.judge_contests.judge  # once
         for test in (one.answer.against_opponent, one.answer.head_to_head):
             if test is not None:
                 mark = " *" if test.kind == one.answer.primary else ""
@@ -54,10 +54,10 @@ def _mcnemar_cells(one: SingleOrderTest) -> tuple[str, ...]:
 
 def comparison_lines(of: PairComparison) -> list[str]:
     """The answers, one sentence a judge, and what belongs to them."""
-    first, second = (name_of(one) for one in of.gathered.authors)
+    first, second = (name_of(one) for one in of.selection.authors)
     lines = []
     for one in of.judges:
-        lines.append(f"{one.under.judge}: {_sentence(one, first, second, of.level)}")
+        lines.append(f"{one.judge_contests.judge}: {_sentence(one, first, second, of.level)}")
     if of.disagree:
         lines.append(f"But {of.disagree}.")
     for one in of.judges:
@@ -70,7 +70,7 @@ def _group_lines(one: JudgeComparison, by: str) -> list[str]:
     if not one.groups:
         return []
     width = max(len(name) for name in one.groups)
-    lines = [f"{one.under.judge}, by {by}, in points:"]
+    lines = [f"{one.judge_contests.judge}, by {by}, in points:"]
     for name, test in one.groups.items():
         interval = "" if test.low is None else f"  {span(test.low, test.high)}"
         note = f"  {test.note}" if test.note else ""
@@ -116,13 +116,13 @@ def _more(one: JudgeComparison) -> str:
 
 
 def _robust(of: PairComparison, one: JudgeComparison) -> list[tuple[str, tuple[float, float] | None]]:
-    names = [name_of(author) for author in of.gathered.authors]
+    names = [name_of(author) for author in of.selection.authors]
     return list(zip(names, one.answer.order_robust, strict=True))
 
 
 def comparison_notes(of: PairComparison) -> list[str]:
     """What a reader of the table must know."""
-    told = common_notes(of.gathered, soft=of.soft)
+    told = common_notes(of.selection, soft=of.soft)
     told.append(
         "* answers the question. Differences are paired by dialogue: sign-flip permutation test, bootstrap "
         "interval (near an edge, one that holds there). “MDE”: the smallest true difference, in "
@@ -131,9 +131,9 @@ def comparison_notes(of: PairComparison) -> list[str]:
     if of.by:
         told.append(f"By {of.by}: descriptive and not tested; each interval by itself, from 20 dialogues on.")
     told.append(ORDER_ROBUST_NOTE)
-    told.append(scope_note(of.gathered))
+    told.append(scope_note(of.selection))
     for one in of.judges:
-        judge = one.under.judge
+        judge = one.judge_contests.judge
         robust = [f"{name} {format_range(*bounds)}" for name, bounds in _robust(of, one) if bounds]
         if robust:
             told.append(f"{judge}, order-robust rates against the opponent: {', '.join(robust)}.")

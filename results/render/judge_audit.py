@@ -62,7 +62,7 @@ def to_dict(summary: AuditSummary) -> dict[str, Any]:
         "interrupted": summary.interrupted,
         "emulated": _emulated(summary),
         "judges": [_judge_data(one) for one in summary.judges],
-        "baselines": [_judge_data(one) for one in summary.floors],
+        "baselines": [_judge_data(one) for one in summary.baselines],
     }
 
 
@@ -78,7 +78,7 @@ def _judge_data(one: JudgeAuditResult) -> dict[str, Any]:
         "answering_models": dict(said.answerers) if said else {},
         "several_answering_models": said is not None and len(said.answerers) > 1,
         "family": one.family,
-        "same_family": list(one.kin),
+        "same_family": list(one.same_family),
         "excluded_same_family": one.left_out,
         "agreement": asdict(found.agreement),
         "bounds": [found.low_bound, found.high_bound],
@@ -118,7 +118,7 @@ def _judge_data(one: JudgeAuditResult) -> dict[str, Any]:
         "cost_usd": said.cost_usd if said else None,
         "cost_usd_per_1000": cost_per_1000(one),
         "seconds_per_1000": seconds_per_1000(one),
-        "stopped": one.lane.stopped if one.lane else "",
+        "stopped": one.endpoint.stopped if one.endpoint else "",
     }
 
 
@@ -175,13 +175,13 @@ def to_table(summary: AuditSummary) -> Table:
         f"different ratings in {len(found.dialogues):,} dialogues, both orders"
     )
     table.add_column("judge")
-    for name in columns_of(summary.judges[0] if summary.judges else summary.floors[0]):
+    for name in columns_of(summary.judges[0] if summary.judges else summary.baselines[0]):
         table.add_column(name, justify="right", style="bold" if name == "agreement" else "")
     for one in summary.judges:
         table.add_row(one.name, *columns_of(one).values())
     if summary.judges:
         table.add_section()
-    for one in summary.floors:
+    for one in summary.baselines:
         table.add_row(one.name, *columns_of(one).values(), style="dim")
     return table
 
@@ -207,7 +207,7 @@ def columns_of(one: JudgeAuditResult) -> dict[str, str]:
         "n": str(found.n),
         "unscored": format_reasons(one.said.unscored) if one.said else "0",
         "cost /1000": "-" if one.said is None else "not known" if cost is None else f"${cost:.2f}",
-        "s /1000": "-" if seconds is None or one.is_floor else f"{seconds:,.0f}",
+        "s /1000": "-" if seconds is None or one.is_baseline else f"{seconds:,.0f}",
     }
 
 
@@ -241,17 +241,17 @@ def caveats(summary: AuditSummary) -> list[str]:
 
 
 def _kin_note(one: JudgeAuditResult) -> str:
-    if not one.kin:
+    if not one.same_family:
         return ""
     told = self_preference_warning(
-        one.name, [FamilyMatch(f"dataset:{name}", "", one.family) for name in one.kin]
+        one.name, [FamilyMatch(f"dataset:{name}", "", one.family) for name in one.same_family]
     )
     left_out = f"; the {one.left_out:,} pairs with those are left out" if one.left_out else ""
     return f"{told}{left_out}."
 
 
 def _humans_longer(summary: AuditSummary) -> float | None:
-    every = (*summary.judges, *summary.floors)
+    every = (*summary.judges, *summary.baselines)
     return next((one.audit.length.humans for one in every if one.audit.length.humans is not None), None)
 
 

@@ -37,11 +37,11 @@ def p_value(p: float | None) -> str:
 
 
 def table_of(
-    what: str, gathered: ContestSelection, size: int, columns: Sequence[str], *, soft: bool
+    what: str, selection: ContestSelection, size: int, columns: Sequence[str], *, soft: bool
 ) -> Table:
     """An empty table of tests; its title says how many make up the family."""
     family = "one test" if size < 2 else f"a family of {size} tests (Holm)"
-    title = f"{what}{', soft' if soft else ''}: {family}, {gathered.split} split"
+    title = f"{what}{', soft' if soft else ''}: {family}, {selection.split} split"
     table = Table(title)
     for number, name in enumerate(columns):
         table.add_column(name, justify="left" if number < 2 else "right")
@@ -77,35 +77,39 @@ def left_out_notes(who: str, test: PairedDifference) -> list[str]:
     ]
 
 
-def saturation_note(gathered: ContestSelection, judge: str, names: Sequence[str], remedy: str) -> str:
+def saturation_note(selection: ContestSelection, judge: str, names: Sequence[str], remedy: str) -> str:
     """That an opponent loses to these so often that it cannot tell them apart, and what to do."""
     return (
-        f"{judge}: {name_of(gathered.opponent)} saturates against {', '.join(names)} (over 90 %) and can "
+        f"{judge}: {name_of(selection.opponent)} saturates against {', '.join(names)} (over 90 %) and can "
         f"hide a difference between them: {remedy}."
     )
 
 
-def common_notes(gathered: ContestSelection, *, soft: bool) -> list[str]:
+def common_notes(selection: ContestSelection, *, soft: bool) -> list[str]:
     """What must be known of every comparison: who answered, who is kin, and the test-set uses."""
-    told = [EMULATED_NOTE] if is_any_emulated(gathered) else []
-    told += [note for under in gathered.judges if (note := under.answering_model_note)]
-    told += [f"{self_preference_warning(under.judge, under.kin)}." for under in gathered.judges if under.kin]
-    if gathered.left_out:
-        told.append(f"Left out, of the family of one of these: {', '.join(gathered.left_out)}.")
+    told = [EMULATED_NOTE] if is_any_emulated(selection) else []
+    told += [note for judge_contests in selection.judges if (note := judge_contests.answering_model_note)]
+    told += [
+        f"{self_preference_warning(judge_contests.judge, judge_contests.same_family)}."
+        for judge_contests in selection.judges
+        if judge_contests.same_family
+    ]
+    if selection.left_out:
+        told.append(f"Left out, of the family of one of these: {', '.join(selection.left_out)}.")
     if soft:
         told.append(SOFT)
-    if gathered.split in (Split.TEST, Split.ALL):
-        uses = ", ".join(f"{name} {count}" for name, count in test_set_uses_by_author(gathered).items())
+    if selection.split in (Split.TEST, Split.ALL):
+        uses = ", ".join(f"{name} {count}" for name, count in test_set_uses_by_author(selection).items())
         told.append(
             f"Test-set uses so far: {uses} (distinct opponents and judges; judging or summarising again is "
             "none). Choose on --split development; a choice made here flatters what it chooses."
         )
-        if any(of.author.startswith("dataset:") for of in (*gathered.authors, gathered.opponent)):
+        if any(of.author.startswith("dataset:") for of in (*selection.authors, selection.opponent)):
             told.append(CONDITIONED)
     return told
 
 
-def scope_note(gathered: ContestSelection) -> str:
+def scope_note(selection: ContestSelection) -> str:
     """What the intervals of a table cover."""
-    strategies = f" {SEVERAL_SEEDS}" if has_students(gathered) else ""
-    return f"Scope of every interval: {scope_of(gathered)}.{strategies}"
+    strategies = f" {SEVERAL_SEEDS}" if has_students(selection) else ""
+    return f"Scope of every interval: {scope_of(selection)}.{strategies}"

@@ -14,11 +14,11 @@ def strategies_lines(of: SeedComparison) -> list[str]:
     groups = [" + ".join(name_of(one) for one in group) for group in of.groups]
     heads = ("Strategy",) if len(groups) == 1 else ("First", "Second")
     lines = [f"{head}: {names}" for head, names in zip(heads, groups, strict=True)]
-    lines.append(f"Opponent: {name_of(of.gathered.opponent)}; {of.gathered.split} split")
-    for under in of.gathered.judges:
-        found = of.estimates[under.judge]
+    lines.append(f"Opponent: {name_of(of.selection.opponent)}; {of.selection.split} split")
+    for judge_contests in of.selection.judges:
+        found = of.estimates[judge_contests.judge]
         told = f"{found}." if isinstance(found, NotEstimable) else _line(found, of.level)
-        lines.append(f"{under.judge}: {told}")
+        lines.append(f"{judge_contests.judge}: {told}")
     return lines
 
 
@@ -42,14 +42,14 @@ def _line(found: StrategyEstimate, level: float) -> str:
 
 def strategies_notes(of: SeedComparison) -> list[str]:
     """What a reader must know."""
-    told = common_notes(of.gathered, soft=of.soft)
+    told = common_notes(of.selection, soft=of.soft)
     told.append(
         "Method: training seeds by Student's t in log-odds, with dialogues; never narrower than by dialogue. "
         "Few seeds say little: from two, hardly an interval at all."
     )
     if len(of.groups) > 1:
         told += [
-            saturation_note(of.gathered, judge, names, "judge checkpoints head to head")
+            saturation_note(of.selection, judge, names, "judge checkpoints head to head")
             for judge, names in of.saturated.items()
         ]
     return told

@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from results.db.store import Store
-from results.report.context import Material
-from results.report.data_export import as_csv, as_json
+from results.report.context import ReportContext
+from results.report.data_export import as_json, to_csv
 from results.report.html import page
-from results.report.loader import gather
-from results.report.markdown import as_markdown
+from results.report.loader import build_context
+from results.report.markdown import to_markdown
 from results.report.run_lookup import find_run
 
-FORMS: Mapping[str, Callable[[Material], str]] = {
+FORMS: Mapping[str, Callable[[ReportContext], str]] = {
     "html": page,
-    "md": as_markdown,
-    "csv": as_csv,
+    "md": to_markdown,
+    "csv": to_csv,
     "json": as_json,
 }
 
@@ -44,13 +44,13 @@ async def render(
         now_text: when the page was made, as it is to be shown; "" shows nothing, so that the same database
             gives the same bytes.
         form: one of `FORMS`: html, md, csv or json.
-        snapshots: answering names that alone are counted (see `results.queries.contests.contests_of`).
+        snapshots: answering names that alone are counted (see `results.queries.contests.load_contests`).
 
     Raises:
         UserError: there is no such run, it judges nothing, or the database cannot be read.
     """
-    material = await gather(store, run_id, seed=seed, snapshots=snapshots)
+    material = await build_context(store, run_id, seed=seed, snapshots=snapshots)
     return page(material, now_text=now_text) if form == "html" else FORMS[form](material)
 
 
-__all__ = ["FORMS", "Material", "find_run", "gather", "page", "render"]
+__all__ = ["FORMS", "ReportContext", "build_context", "find_run", "page", "render"]

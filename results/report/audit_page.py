@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from agents.output_escape import html_page
 from results.analysis.judge_audit import AuditSummary, JudgeAuditResult
-from results.render.charts import Estimate, interval_plot
+from results.render.charts import IntervalEstimate, interval_plot
 from results.render.format import EMULATED_NOTE, format_percent
 from results.render.judge_audit import (
     caveats,
@@ -70,9 +70,11 @@ def _general(summary: AuditSummary) -> list[str]:
 
 def _drawing(summary: AuditSummary) -> Markup:
     """Everybody's agreement, with its interval: judges, then floors."""
-    every = (*summary.judges, *summary.floors)
+    every = (*summary.judges, *summary.baselines)
     estimates = [
-        Estimate(one.name, found.value, found.low, found.high, estimate(found), note="nothing to be read")
+        IntervalEstimate(
+            one.name, found.value, found.low, found.high, estimate(found), note="nothing to be read"
+        )
         for one in every
         for found in (one.audit.agreement,)
     ]
@@ -89,13 +91,13 @@ def _drawing(summary: AuditSummary) -> Markup:
 
 
 def _table(summary: AuditSummary) -> Markup:
-    every = (*summary.judges, *summary.floors)
+    every = (*summary.judges, *summary.baselines)
     columns = [columns_of(one) for one in every]
     heads = [name for name in columns[0] if any(of[name] not in ("-", "") for of in columns)]
     head = Markup("").join(Markup("<th>{}</th>").format(name) for name in heads)
     rows = Markup("\n").join(
         Markup("<tr{}><td>{}</td>{}</tr>").format(
-            Markup(' class="floor"') if one.is_floor else "",
+            Markup(' class="floor"') if one.is_baseline else "",
             one.name,
             Markup("").join(Markup("<td>{}</td>").format(of[name]) for name in heads),
         )

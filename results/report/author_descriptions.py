@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.types import Dialogue, Response, ResponseSet
-from results.analysis.response_profile import Profile, Said, profile
+from results.analysis.response_profile import ProfiledResponse, ResponseProfile, profile
 from results.db.store import Store
-from results.queries.checkpoints import Registered, checkpoints_of, lineage
-from results.queries.responses import Endings, endings_of
-from results.report.author_roles import Role, is_tiny, role_of
+from results.queries.checkpoints import CheckpointRecord, lineage, load_checkpoints
+from results.queries.responses import EndingCounts, count_endings
+from results.report.author_roles import AuthorRole, author_role, is_tiny
 
 
 @dataclass(frozen=True, eq=False)
-class Author:
+class ReportAuthor:
     """One set of responses.
 
     Attributes:
@@ -25,10 +25,10 @@ class Author:
     """
 
     of: ResponseSet
-    role: Role
+    role: AuthorRole
     is_tiny: bool
-    profile: Profile | None
-    endings: Endings
+    profile: ResponseProfile | None
+    endings: EndingCounts
     words: Mapping[str, int]
 
     @property
@@ -38,45 +38,45 @@ class Author:
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedStudent:
     """A student's way, first training first: SFT, then DPO."""
 
     author: str
-    line: tuple[Registered, ...]
+    line: tuple[CheckpointRecord, ...]
 
 
-async def known_students(store: Store, sets: Sequence[ResponseSet]) -> dict[str, Registered]:
+async def students_of_sets(store: Store, sets: Sequence[ResponseSet]) -> dict[str, CheckpointRecord]:
     """By author, the newest checkpoint of the name."""
     wanted = {of.author for of in sets}
-    found = await store.read(lambda connection: checkpoints_of(connection, wanted))
+    found = await store.read(lambda connection: load_checkpoints(connection, wanted))
     return {one.author: one for one in found}
 
 
 async def author_of(
-    store: Store, of: ResponseSet, dialogues: Sequence[Dialogue], trained: Mapping[str, Registered]
-) -> Author:
+    store: Store, of: ResponseSet, dialogues: Sequence[Dialogue], trained: Mapping[str, CheckpointRecord]
+) -> ReportAuthor:
     """All of an author, over these dialogues."""
     responses = {one.dialogue: one for one in await store.responses(of.id)}
     answered = [one for one in dialogues if one.key in responses]
-    return Author(
+    return ReportAuthor(
         of=of,
-        role=role_of(of, trained),
+        role=author_role(of, trained),
         is_tiny=is_tiny(of, trained),
         profile=profile([_said(one, responses[one.key]) for one in answered]) if answered else None,
-        endings=await endings_of(store, of.id, {one.key for one in answered}),
+        endings=await count_endings(store, of.id, {one.key for one in answered}),
         words={one.key: len(responses[one.key].text.split()) for one in answered},
     )
 
 
-def _said(dialogue: Dialogue, response: Response) -> Said:
-    return Said(dialogue.id, f"{dialogue.situation}\n{dialogue.utterance}", response.text)
+def _said(dialogue: Dialogue, response: Response) -> ProfiledResponse:
+    return ProfiledResponse(dialogue.id, f"{dialogue.situation}\n{dialogue.utterance}", response.text)
 
 
-async def trainings(store: Store, trained: Mapping[str, Registered]) -> tuple[Trained, ...]:
+async def trainings(store: Store, trained: Mapping[str, CheckpointRecord]) -> tuple[TrainedStudent, ...]:
     """Every student's way; one that another went on from is told there, not twice."""
     lines = []
     for author, one in trained.items():
         line = await store.read(lambda connection, one=one: lineage(connection, one))  # type: ignore[misc]
-        lines.append(Trained(author, tuple(line)))
+        lines.append(TrainedStudent(author, tuple(line)))
     passed = {one.id for of in lines for one in of.line[:-1]}
     return tuple(of for of in lines if of.line[-1].id not in passed)

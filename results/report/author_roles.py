@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from agents.types import ResponseSet
 from results.paper.cells import described
-from results.queries.checkpoints import STUDENT, Registered
+from results.queries.checkpoints import STUDENT, CheckpointRecord
 
 LOW_RATED = "low-rated"
 _BASE, TRUNCATED_BASE = "base:", "base-cut:"
@@ -20,7 +20,7 @@ _WHOLE = ("", "whole")
 TINY = "tiny"
 
 
-class Role(StrEnum):
+class AuthorRole(StrEnum):
     """What an author is."""
 
     STUDENT = "student"
@@ -32,15 +32,15 @@ class Role(StrEnum):
     @property
     def is_format_control(self) -> bool:
         """Whether it has the form of a good response and, by its training, no more."""
-        return self in (Role.LOW_RATED, Role.TRUNCATED_BASE)
+        return self in (AuthorRole.LOW_RATED, AuthorRole.TRUNCATED_BASE)
 
     @property
     def is_base(self) -> bool:
         """Whether it is an untrained model."""
-        return self in (Role.BASE, Role.TRUNCATED_BASE)
+        return self in (AuthorRole.BASE, AuthorRole.TRUNCATED_BASE)
 
 
-def role_of(of: ResponseSet, trained: Mapping[str, Registered]) -> Role:
+def author_role(of: ResponseSet, trained: Mapping[str, CheckpointRecord]) -> AuthorRole:
     """The role of an author.
 
     Args:
@@ -50,22 +50,22 @@ def role_of(of: ResponseSet, trained: Mapping[str, Registered]) -> Role:
         known = trained.get(of.author)
         method = str((known.record.get("data") or {}).get("method", "")) if known else ""
         low = method == LOW_RATED or (not method and LOW_RATED in of.author)
-        return Role.LOW_RATED if low else Role.STUDENT
+        return AuthorRole.LOW_RATED if low else AuthorRole.STUDENT
     if of.author.startswith(TRUNCATED_BASE):
-        return Role.TRUNCATED_BASE
+        return AuthorRole.TRUNCATED_BASE
     if of.author.startswith(_BASE) or described(of.author, of.made).is_base:
-        return Role.BASE if cut_of(of) in _WHOLE else Role.TRUNCATED_BASE
-    return Role.OTHER
+        return AuthorRole.BASE if truncation_preset(of) in _WHOLE else AuthorRole.TRUNCATED_BASE
+    return AuthorRole.OTHER
 
 
-def cut_of(of: ResponseSet) -> str:
+def truncation_preset(of: ResponseSet) -> str:
     """How the responses were cut, by the name of the cut; "" where that is not recorded."""
     return str(of.recorded.get("cut", ""))
 
 
-def is_tiny(of: ResponseSet, trained: Mapping[str, Registered]) -> bool:
+def is_tiny(of: ResponseSet, trained: Mapping[str, CheckpointRecord]) -> bool:
     """Whether the author is a tiny model, built on the spot to rehearse with."""
-    if role_of(of, trained) is Role.OTHER:
+    if author_role(of, trained) is AuthorRole.OTHER:
         return False
     known = trained.get(of.author)
     base = known.base if known else of.author.partition(":")[2]

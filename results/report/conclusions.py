@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agents.models.family import self_preference_warning
-from results.report.author_roles import Role
-from results.report.context import Judged, Material, Pair
+from results.report.author_roles import AuthorRole
+from results.report.context import AuthorPair, JudgedContest, ReportContext
 from results.statistics import pooled_over_judges
 
 EMULATED_NOTE = (
@@ -108,7 +108,7 @@ class Answer:
     also: tuple[str, ...]
 
 
-def answer(pair: Pair, seed: int) -> Answer:
+def answer(pair: AuthorPair, seed: int) -> Answer:
     """The answer to "which of the two is preferred?" in one sentence, with what must stand beside it.
 
     The models speak where there are any; control judges, the floor, where there are only they.
@@ -139,9 +139,9 @@ def answer(pair: Pair, seed: int) -> Answer:
             )
     also += [note for judged in speaking if (note := judged.contest.answering_model_note)]
     also += [
-        f"{self_preference_warning(judged.contest.judge, judged.contest.kin)}."
+        f"{self_preference_warning(judged.contest.judge, judged.contest.same_family)}."
         for judged in speaking
-        if judged.contest.kin
+        if judged.contest.same_family
     ]
     also += _against_controls(rated, [judged for judged in pair.judged if judged not in speaking])
     if not models:
@@ -149,16 +149,20 @@ def answer(pair: Pair, seed: int) -> Answer:
     return Answer(sentence, tuple(also))
 
 
-def form_notes(material: Material) -> list[str]:
+def form_notes(material: ReportContext) -> list[str]:
     """What must be said of a base among the authors: a win over it may be a win of form."""
     roles = {author.role for author in material.authors.values()}
-    told = [f"{author.name} {UNCUT_NOTE}" for author in material.authors.values() if author.role is Role.BASE]
-    if roles & {Role.STUDENT} and told and not any(role.is_format_control for role in roles):
+    told = [
+        f"{author.name} {UNCUT_NOTE}"
+        for author in material.authors.values()
+        if author.role is AuthorRole.BASE
+    ]
+    if roles & {AuthorRole.STUDENT} and told and not any(role.is_format_control for role in roles):
         told.append(NO_CONTROLS_NOTE)
     return told
 
 
-def _direction(judged: Judged) -> int:
+def _direction(judged: JudgedContest) -> int:
     """1 where A is preferred, −1 where B is, 0 where the interval leaves it open."""
     hard = judged.hard
     if hard.low is not None and hard.low > 0.5:
@@ -166,11 +170,11 @@ def _direction(judged: Judged) -> int:
     return -1 if hard.high is not None and hard.high < 0.5 else 0
 
 
-def _level(judged: Judged) -> str:
+def _level(judged: JudgedContest) -> str:
     return f"{100 * judged.hard.level:g}{_SPACE}%"
 
 
-def _by_one(judged: Judged, a: str, b: str) -> str:
+def _by_one(judged: JudgedContest, a: str, b: str) -> str:
     hard, judge = judged.hard, judged.contest.judge
     direction = _direction(judged)
     said = {
@@ -185,7 +189,7 @@ def _by_one(judged: Judged, a: str, b: str) -> str:
     )
 
 
-def _by_several(rated: Sequence[Judged], a: str, b: str) -> str:
+def _by_several(rated: Sequence[JudgedContest], a: str, b: str) -> str:
     said = _together([_direction(judged) for judged in rated], a, b)
     ordered = sorted(rated, key=lambda judged: (judged.hard.rate or 0.0, judged.contest.judge))
     told = [
@@ -218,7 +222,7 @@ def _all(count: int) -> str:
     return {2: "Both judges", 3: "All three judges"}.get(count, f"All {count} judges")
 
 
-def _unfinished(pair: Pair, speaking: Sequence[Judged]) -> list[str]:
+def _unfinished(pair: AuthorPair, speaking: Sequence[JudgedContest]) -> list[str]:
     """What is missing from the answer, in words."""
     told = []
     for judged in speaking:
@@ -233,7 +237,7 @@ def _unfinished(pair: Pair, speaking: Sequence[Judged]) -> list[str]:
     return told
 
 
-def _against_controls(rated: Sequence[Judged], controls: Sequence[Judged]) -> list[str]:
+def _against_controls(rated: Sequence[JudgedContest], controls: Sequence[JudgedContest]) -> list[str]:
     """Control judges that say something else, by more than 10 points or on the other side of ½."""
     rates = [judged.hard.rate for judged in rated if judged.hard.rate is not None]
     other = [
@@ -257,7 +261,7 @@ def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def caveats(material: Material) -> list[str]:
+def caveats(material: ReportContext) -> list[str]:
     """What the numbers do not say, for this page."""
     judged = [one for pair in material.pairs for one in pair.judged]
     told = [
@@ -269,7 +273,7 @@ def caveats(material: Material) -> list[str]:
         "The order-robust bounds assume nothing about it.",
         f"“A first” and “B first” are single-order estimates: {SINGLE_ORDER_NOTE}.",
     ]
-    if sum(author.role is Role.STUDENT for author in material.authors.values()) > 1:
+    if sum(author.role is AuthorRole.STUDENT for author in material.authors.values()) > 1:
         told.append(
             "Students that differ in a strategy or a method are single checkpoints: but for what is told "
             "over several training seeds, a difference is one between these checkpoints, not between "
@@ -311,5 +315,5 @@ def caveats(material: Material) -> list[str]:
     return told + sorted(notes)
 
 
-def _of_the_dataset(pair: Pair) -> bool:
+def _of_the_dataset(pair: AuthorPair) -> bool:
     return any(of.author.startswith("dataset:") for of in (pair.a, pair.b))

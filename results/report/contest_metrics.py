@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from results.report.conclusions import NONE, SINGLE_ORDER_NOTE, between, money, percent, reasons
-from results.report.context import Judged
+from results.report.context import JudgedContest
 from results.statistics import NotEstimable, SingleOrder
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class Metric:
     """A row: what is measured, one value a judge, and what it means."""
 
     name: str
@@ -24,23 +24,23 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class MetricGroup:
     """Rows that belong together, under a heading."""
 
     name: str
-    rows: tuple[Measure, ...]
+    rows: tuple[Metric, ...]
     hint: str = ""
 
 
-def groups_of(judged: Sequence[Judged], a: str) -> tuple[Group, ...]:
+def metric_groups(judged: Sequence[JudgedContest], a: str) -> tuple[MetricGroup, ...]:
     """The whole table for the judges of one pair of authors, `a` the one whose win rate is told."""
     return (
-        Group("Result", _result(judged, a)),
-        Group("How it was judged", _judging(judged)),
-        Group(
+        MetricGroup("Result", _result(judged, a)),
+        MetricGroup("How it was judged", _judging(judged)),
+        MetricGroup(
             "One order alone",
             tuple(
-                Measure(name, tuple(_single(order) for order in orders), hint)
+                Metric(name, tuple(_single(order) for order in orders), hint)
                 for name, orders, hint in (
                     ("A first", [one.hard.a_first for one in judged], f"win rate of {a}"),
                     ("B first", [one.hard.b_first for one in judged], f"win rate of {a}"),
@@ -48,33 +48,33 @@ def groups_of(judged: Sequence[Judged], a: str) -> tuple[Group, ...]:
             ),
             SINGLE_ORDER_NOTE,
         ),
-        Group("Length", _length(judged), "in words"),
-        Group("Answers", _answers(judged)),
+        MetricGroup("Length", _length(judged), "in words"),
+        MetricGroup("Answers", _answers(judged)),
     )
 
 
-def _result(judged: Sequence[Judged], a: str) -> tuple[Measure, ...]:
+def _result(judged: Sequence[JudgedContest], a: str) -> tuple[Metric, ...]:
     level = f"{100 * judged[0].hard.level:g}\u00a0% interval"
     rows = [
-        Measure(f"win rate of {a}", tuple(percent(one.hard.rate) for one in judged), main=True),
-        Measure(level, tuple(between(one.hard.low, one.hard.high) for one in judged), judged[0].hard.scope),
-        Measure("how it was made", tuple(one.hard.interval_method or NONE for one in judged)),
-        Measure(
+        Metric(f"win rate of {a}", tuple(percent(one.hard.rate) for one in judged), main=True),
+        Metric(level, tuple(between(one.hard.low, one.hard.high) for one in judged), judged[0].hard.scope),
+        Metric("how it was made", tuple(one.hard.interval_method or NONE for one in judged)),
+        Metric(
             "order-robust bounds",
             tuple(between(*one.hard.order_robust) for one in judged),
             f"from the share that {a} wins in both orders to all but the share that it loses in both: "
             "whatever the judge's bias for a place; not a confidence interval",
         ),
-        Measure(
+        Metric(
             "n",
             tuple(f"{one.hard.n:,}" for one in judged),
             "complete dialogues: every verdict in both orders",
         ),
-        Measure("incomplete dialogues", tuple(str(one.hard.incomplete) for one in judged)),
+        Metric("incomplete dialogues", tuple(str(one.hard.incomplete) for one in judged)),
     ]
     if any(one.hard.incomplete for one in judged):
         rows.append(
-            Measure(
+            Metric(
                 "bounds with these",
                 tuple(
                     between(one.hard.bound_low, one.hard.bound_high) if one.hard.incomplete else NONE
@@ -84,7 +84,7 @@ def _result(judged: Sequence[Judged], a: str) -> tuple[Measure, ...]:
             )
         )
         rows.append(
-            Measure(
+            Metric(
                 f"these with their {level}",
                 tuple(_worst_case(one) if one.hard.incomplete else NONE for one in judged),
                 "what a gate is held against: the bounds with their sampling error",
@@ -92,12 +92,12 @@ def _result(judged: Sequence[Judged], a: str) -> tuple[Measure, ...]:
         )
     if any(one.soft is not None for one in judged):
         rows += [
-            Measure(
+            Metric(
                 "soft win rate",
                 tuple(percent(one.soft.rate) if one.soft else NONE for one in judged),
                 "from the judge's probabilities",
             ),
-            Measure(
+            Metric(
                 f"its {level}",
                 tuple(between(one.soft.low, one.soft.high) if one.soft else NONE for one in judged),
             ),
@@ -105,36 +105,39 @@ def _result(judged: Sequence[Judged], a: str) -> tuple[Measure, ...]:
     return tuple(rows)
 
 
-def _worst_case(one: Judged) -> str:
+def _worst_case(one: JudgedContest) -> str:
     lost, won = one.hard.missing_lost, one.hard.missing_won
     return NONE if lost is None or won is None else between(lost.low, won.high)
 
 
-def _judging(judged: Sequence[Judged]) -> tuple[Measure, ...]:
+def _judging(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
     rows = [
-        Measure("ties", tuple(percent(one.hard.ties) for one in judged), "of the verdicts"),
-        Measure(
+        Metric("ties", tuple(percent(one.hard.ties) for one in judged), "of the verdicts"),
+        Metric(
             "consistency",
             tuple(percent(one.hard.consistency) for one in judged),
             "dialogues whose two orders name the same author",
         ),
-        Measure(
+        Metric(
             "prefers the first place",
             tuple(percent(one.hard.first_position_rate) for one in judged),
             "of the verdicts that are no ties; 50\u00a0% is no preference",
         ),
     ]
-    if any(one.contest.kin for one in judged):
+    if any(one.contest.same_family for one in judged):
         rows.append(
-            Measure(
+            Metric(
                 "of its own family",
-                tuple(", ".join(kin.author for kin in one.contest.kin) or NONE for one in judged),
+                tuple(
+                    ", ".join(same_family.author for same_family in one.contest.same_family) or NONE
+                    for one in judged
+                ),
                 "an author of the judge's maker, or taught by it: the judge may favour its own",
             )
         )
     if any(one.contest.samples > 1 for one in judged):
         rows.append(
-            Measure(
+            Metric(
                 "repetition stability",
                 tuple(percent(one.hard.repetition_stability) for one in judged),
                 "comparisons whose samples all gave the same verdict",
@@ -142,7 +145,7 @@ def _judging(judged: Sequence[Judged]) -> tuple[Measure, ...]:
         )
     if any(one.hard.unlisted_mass is not None for one in judged):
         rows.append(
-            Measure(
+            Metric(
                 "probability outside the answers",
                 tuple(percent(one.hard.unlisted_mass) for one in judged),
                 "mean mass on anything but an allowed answer",
@@ -151,22 +154,22 @@ def _judging(judged: Sequence[Judged]) -> tuple[Measure, ...]:
     return tuple(rows)
 
 
-def _length(judged: Sequence[Judged]) -> tuple[Measure, ...]:
+def _length(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
     lengths = [one.lengths for one in judged]
     return (
-        Measure(
+        Metric(
             "mean length, A and B",
             tuple(
                 NONE if one.words_a is None else f"{one.words_a:.1f} and {one.words_b:.1f}" for one in lengths
             ),
         ),
-        Measure("A is longer", tuple(percent(one.a_longer) for one in lengths), "of the dialogues"),
-        Measure(
+        Metric("A is longer", tuple(percent(one.a_longer) for one in lengths), "of the dialogues"),
+        Metric(
             "the longer response wins",
             tuple(percent(one.longer_wins) for one in lengths),
             "of the dialogues with different lengths; 50\u00a0% is no leaning",
         ),
-        Measure(
+        Metric(
             "win rate at equal length",
             tuple(_at_equal_length(one) for one in judged),
             "association given length, in words, unpenalised; length is also an effect of training",
@@ -174,36 +177,36 @@ def _length(judged: Sequence[Judged]) -> tuple[Measure, ...]:
     )
 
 
-def _at_equal_length(one: Judged) -> str:
+def _at_equal_length(one: JudgedContest) -> str:
     control = one.lengths.control
     if isinstance(control, NotEstimable):
         return f"not given: {control.reason}"
     return f"{percent(control.rate)} ({between(control.low, control.high)})"
 
 
-def _answers(judged: Sequence[Judged]) -> tuple[Measure, ...]:
+def _answers(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
     return (
-        Measure(
+        Metric(
             "judgments scored",
             tuple(_scored(one) for one in judged),
             "both orders of every dialogue, every sample",
         ),
-        Measure(
+        Metric(
             "unscored", tuple(reasons(one.unscored) for one in judged), "by reason; never a loss or a tie"
         ),
-        Measure(
+        Metric(
             "asked again", tuple(str(one.contest.asked_again) for one in judged), "the last readable counts"
         ),
-        Measure("cost", tuple(_cost(one) for one in judged), "of every answer, every attempt counted"),
+        Metric("cost", tuple(_cost(one) for one in judged), "of every answer, every attempt counted"),
     )
 
 
-def _scored(one: Judged) -> str:
+def _scored(one: JudgedContest) -> str:
     missing = sum(one.unscored.values())
     return f"{one.contest.expected - missing:,} of {one.contest.expected:,}"
 
 
-def _cost(one: Judged) -> str:
+def _cost(one: JudgedContest) -> str:
     told = money(one.contest.cost_usd)
     return f"{told} by the price list; emulated, so nothing was paid" if one.is_emulated else told
 

@@ -1,6 +1,6 @@
 """What a page is made of: numbers, authors, examples and how it was all made, as values.
 
-`gathering.py` reads it from the database; a page is a pure function of `Material`.
+`gathering.py` reads it from the database; a page is a pure function of `ReportContext`.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import Any
 from agents.models.registry import EMULATED
 from agents.types import ResponseSet
 from results.queries.contests import Contest
-from results.report.audit_summary import AuditOnSplit
-from results.report.author_descriptions import Author, Trained
-from results.report.cost import Spending
-from results.report.examples import CONTROL, Examples
-from results.report.judge_agreement import Agreements
-from results.report.length_summary import Lengths
-from results.report.seed_summary import OverSeeds
-from results.report.table1_grid import Grid
+from results.report.audit_summary import SplitAudit
+from results.report.author_descriptions import ReportAuthor, TrainedStudent
+from results.report.cost import CostSummary
+from results.report.examples import CONTROL, ExampleSelection
+from results.report.judge_agreement import JudgeAgreements
+from results.report.length_summary import LengthSummary
+from results.report.seed_summary import SeedSummary
+from results.report.table1_grid import Table1Grid
 from results.statistics import WinRate
 
 _NOT_AUTHORED_BY_A_MODEL = ("dataset:", "file:")
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class JudgedContest:
     """One contest with its numbers.
 
     Attributes:
@@ -41,7 +41,7 @@ class Judged:
     hard: WinRate
     soft: WinRate | None
     sampling: Mapping[str, Any]
-    lengths: Lengths
+    lengths: LengthSummary
 
     @property
     def is_control(self) -> bool:
@@ -63,22 +63,22 @@ class Judged:
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class AuthorPair:
     """Two authors and every judge of them: the models by name, then the control judges."""
 
     a: ResponseSet
     b: ResponseSet
-    judged: tuple[Judged, ...]
-    examples: Examples
+    judged: tuple[JudgedContest, ...]
+    examples: ExampleSelection
 
     @property
-    def speaking(self) -> tuple[Judged, ...]:
+    def speaking(self) -> tuple[JudgedContest, ...]:
         """The judges whose answer counts: the models; the controls where there are only they."""
         return tuple(one for one in self.judged if not one.is_control) or self.judged
 
 
 @dataclass(frozen=True, slots=True)
-class Invocation:
+class InvocationSummary:
     """One start of a process that worked on the run; times in seconds since 1970."""
 
     command: str
@@ -89,7 +89,7 @@ class Invocation:
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class PromptText:
     """A prompt in full, under its version."""
 
     version: str
@@ -98,7 +98,7 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailureCount:
     """Tries of one model that got no answer, of one kind."""
 
     model: str
@@ -107,7 +107,7 @@ class Failed:
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class ReportContext:
     """All of a page.
 
     Attributes:
@@ -129,18 +129,18 @@ class Material:
     spec: Mapping[str, Any]
     created_at: float
     seed: int
-    pairs: tuple[Pair, ...]
-    authors: Mapping[str, Author]
-    trained: tuple[Trained, ...]
-    seeds: tuple[OverSeeds, ...]
-    grid: Grid | None
-    agreements: Agreements
-    audits: tuple[AuditOnSplit, ...]
+    pairs: tuple[AuthorPair, ...]
+    authors: Mapping[str, ReportAuthor]
+    trained: tuple[TrainedStudent, ...]
+    seeds: tuple[SeedSummary, ...]
+    grid: Table1Grid | None
+    agreements: JudgeAgreements
+    audits: tuple[SplitAudit, ...]
     looks: Mapping[str, int]
-    spending: Spending
-    prompts: tuple[Wording, ...]
-    invocations: tuple[Invocation, ...]
-    failures: tuple[Failed, ...]
+    spending: CostSummary
+    prompts: tuple[PromptText, ...]
+    invocations: tuple[InvocationSummary, ...]
+    failures: tuple[FailureCount, ...]
 
     @property
     def study(self) -> str:

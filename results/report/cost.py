@@ -15,14 +15,14 @@ from sqlalchemy import ColumnElement, Select, func, select
 from agents.models.registry import EMULATED
 from results.db.schema import CompletionRow, GenerationRow, InvocationRow, JudgmentRow, ResponseRow, table
 from results.db.store import Store
-from results.queries.contests import dialogues_of_run
+from results.queries.contests import run_dialogues_query
 from results.report.batch_queries import chunks, rows_of
 
 TEACHING, RESPONDING, JUDGING = "teaching", "responding", "judging"
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class ModelCost:
     """One model's answers for one purpose.
 
     Attributes:
@@ -48,7 +48,7 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Time:
+class RunTime:
     """When work was done on a page's runs; seconds since 1970, and seconds.
 
     Attributes:
@@ -64,11 +64,11 @@ class Time:
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
+class CostSummary:
     """Everything a page's answers took; `unanswered_usd` is the most that attempts without an answer cost."""
 
-    by_model: tuple[Spent, ...]
-    time: Time
+    by_model: tuple[ModelCost, ...]
+    time: RunTime
     unanswered_usd: float = 0.0
 
     @property
@@ -83,14 +83,14 @@ class Spending:
         return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
-async def spending_of(
+async def summarize_cost(
     store: Store,
     run_id: str,
     contests: Sequence[tuple[str, str, str]],
     responded: Collection[str],
     taught: Collection[str],
     runs: Collection[str],
-) -> Spending:
+) -> CostSummary:
     """What the answers behind these took.
 
     Args:
@@ -104,12 +104,12 @@ async def spending_of(
         *await _of_sets(store, RESPONDING, set(responded) - set(taught)),
         *await _of_judges(store, run_id, contests),
     ]
-    return Spending(tuple(found), await _time(store, runs), await _unanswered(store, runs))
+    return CostSummary(tuple(found), await _time(store, runs), await _unanswered(store, runs))
 
 
-def _told(purpose: str, row: Any) -> Spent:
+def _told(purpose: str, row: Any) -> ModelCost:
     priced = row.priced == row.calls
-    return Spent(
+    return ModelCost(
         purpose,
         row.model,
         int(row.calls),
@@ -138,7 +138,7 @@ def _sums(where: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-async def _of_sets(store: Store, purpose: str, sets: Collection[str]) -> list[Spent]:
+async def _of_sets(store: Store, purpose: str, sets: Collection[str]) -> list[ModelCost]:
     """Sets have few ids: one query is enough for them all."""
     if not sets:
         return []
@@ -147,18 +147,18 @@ async def _of_sets(store: Store, purpose: str, sets: Collection[str]) -> list[Sp
     return [_told(purpose, row) for row in rows]
 
 
-async def _of_judges(store: Store, run_id: str, contests: Sequence[tuple[str, str, str]]) -> list[Spent]:
+async def _of_judges(store: Store, run_id: str, contests: Sequence[tuple[str, str, str]]) -> list[ModelCost]:
     """A judge at a time, grouped by the pair of sets; of those only the page's contests are counted."""
     judgment, completion = table(JudgmentRow).c, table(CompletionRow).c
     first, second = table(ResponseRow).alias("first"), table(ResponseRow).alias("second")
     wanted = {(judge_id, frozenset((a, b))) for judge_id, a, b in contests}
-    found: dict[str, list[Spent]] = {}
+    found: dict[str, list[ModelCost]] = {}
     for judge_id in sorted({judge_id for judge_id, *_ in contests}):
         answers = (
             select(judgment.call_key, first.c.set_id.label("one"), second.c.set_id.label("other"))
             .join(first, first.c.id == judgment.first)
             .join(second, second.c.id == judgment.second)
-            .where(judgment.judge_id == judge_id, judgment.dialogue.in_(dialogues_of_run(run_id)))
+            .where(judgment.judge_id == judge_id, judgment.dialogue.in_(run_dialogues_query(run_id)))
             .distinct()
             .subquery()
         )
@@ -169,12 +169,12 @@ async def _of_judges(store: Store, run_id: str, contests: Sequence[tuple[str, st
     return [_together(of_model) for _, of_model in sorted(found.items())]
 
 
-def _together(parts: Sequence[Spent]) -> Spent:
+def _together(parts: Sequence[ModelCost]) -> ModelCost:
     calls = sum(one.calls for one in parts)
     costs = [one.cost_usd for one in parts]
     timed = [(one.seconds, one.calls) for one in parts if one.seconds is not None]
     waited = sum(seconds * count for seconds, count in timed)
-    return Spent(
+    return ModelCost(
         parts[0].purpose,
         parts[0].model,
         calls,
@@ -190,14 +190,14 @@ async def _unanswered(store: Store, runs: Collection[str]) -> float:
     return sum(costs)
 
 
-async def _time(store: Store, runs: Collection[str]) -> Time:
+async def _time(store: Store, runs: Collection[str]) -> RunTime:
     invocation = table(InvocationRow).c
     rows: list[Any] = []
     for chunk in chunks(sorted(set(runs))):
         wanted = select(invocation.started_at, invocation.ended_at).where(invocation.run_id.in_(chunk))
         rows += await rows_of(store, wanted)
     ended = [row for row in rows if row.ended_at is not None]
-    return Time(
+    return RunTime(
         min((row.started_at for row in rows), default=None),
         max((row.ended_at for row in ended), default=None),
         sum(row.ended_at - row.started_at for row in ended),

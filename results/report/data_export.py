@@ -10,15 +10,15 @@ from dataclasses import asdict
 from typing import Any
 
 from agents.output_escape import csv_rows, json_bytes
-from results.queries.checkpoints import Registered
+from results.queries.checkpoints import CheckpointRecord
 from results.render.format import versioned
-from results.report.author_descriptions import Author
+from results.report.author_descriptions import ReportAuthor
 from results.report.conclusions import caveats
-from results.report.context import Judged, Material, Pair
-from results.report.examples import Example
+from results.report.context import AuthorPair, JudgedContest, ReportContext
+from results.report.examples import DialogueExample
 from results.report.html import banners, title
-from results.report.study_conclusions import told_on_top
-from results.report.table1_grid import Entry
+from results.report.study_conclusions import headline_lines
+from results.report.table1_grid import Table1Entry
 from results.statistics import LengthControl, NotEstimable, SingleOrder
 
 _FLAT = (
@@ -30,17 +30,17 @@ _FLAT = (
 )
 
 
-def as_json(material: Material) -> str:
+def as_json(material: ReportContext) -> str:
     """Everything, indented."""
     return json_bytes(versioned(to_dict(material))).decode()
 
 
-def as_csv(material: Material) -> str:
+def to_csv(material: ReportContext) -> str:
     """The contests: a line each, with its heading."""
     return csv_rows(_FLAT, (_flat(pair, one) for pair in material.pairs for one in pair.judged))
 
 
-def _flat(pair: Pair, one: Judged) -> dict[str, Any]:
+def _flat(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
     """A contest with one value a column."""
     told = contest_data(pair, one)
     single = {name: told[name]["rate"] for name in ("a_first", "b_first")}
@@ -48,9 +48,9 @@ def _flat(pair: Pair, one: Judged) -> dict[str, Any]:
     return told | single | {"unscored": unscored, "at_equal_length": told["at_equal_length"].get("rate")}
 
 
-def to_dict(material: Material) -> dict[str, Any]:
+def to_dict(material: ReportContext) -> dict[str, Any]:
     """All of the material."""
-    told = told_on_top(material)
+    told = headline_lines(material)
     return {
         "title": title(material),
         "run": material.run_id,
@@ -81,7 +81,7 @@ def to_dict(material: Material) -> dict[str, Any]:
                 "pairs": audit.pairs,
                 "dialogues": audit.dialogues,
                 "judges": [
-                    {"judge": one.name, "baseline": one.is_floor, "unscored": one.unscored}
+                    {"judge": one.name, "baseline": one.is_baseline, "unscored": one.unscored}
                     | _plain(asdict(one.found))
                     for one in audit.judges
                 ],
@@ -110,7 +110,7 @@ def to_dict(material: Material) -> dict[str, Any]:
     }
 
 
-def contest_data(pair: Pair, one: Judged) -> dict[str, Any]:
+def contest_data(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
     """One contest under one judge."""
     hard, soft, contest, lengths = one.hard, one.soft, one.contest, one.lengths
     return {
@@ -120,7 +120,7 @@ def contest_data(pair: Pair, one: Judged) -> dict[str, Any]:
         "judge_id": contest.judge_id,
         "control": one.is_control,
         "emulated": one.is_emulated,
-        "same_family": [kin.told() for kin in contest.kin],
+        "same_family": [same_family.told() for same_family in contest.same_family],
         "win_rate": hard.rate,
         "low": hard.low,
         "high": hard.high,
@@ -168,7 +168,7 @@ def _control(control: LengthControl | NotEstimable) -> dict[str, Any]:
     return {"refused": control.reason} if isinstance(control, NotEstimable) else asdict(control)
 
 
-def _cell(base: str, judge: str, step: str, entry: Entry) -> dict[str, Any]:
+def _cell(base: str, judge: str, step: str, entry: Table1Entry) -> dict[str, Any]:
     return {
         "base": base,
         "judge": judge,
@@ -181,7 +181,7 @@ def _cell(base: str, judge: str, step: str, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _author(one: Author, looks: int) -> dict[str, Any]:
+def _author(one: ReportAuthor, looks: int) -> dict[str, Any]:
     return {
         "author": one.name,
         "response_set": one.of.id,
@@ -194,11 +194,11 @@ def _author(one: Author, looks: int) -> dict[str, Any]:
     }
 
 
-def _student(step: Registered) -> dict[str, Any]:
+def _student(step: CheckpointRecord) -> dict[str, Any]:
     return {"id": step.id, "stage": step.stage, "record": dict(step.record), "metrics": list(step.metrics)}
 
 
-def _example(pair: Pair, one: Example) -> dict[str, Any]:
+def _example(pair: AuthorPair, one: DialogueExample) -> dict[str, Any]:
     dialogue = one.dialogue
     return {
         "a": pair.a.name,

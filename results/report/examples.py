@@ -22,13 +22,13 @@ from results.db.schema import CompletionRow, JudgmentRow, ResponseRow, table
 from results.db.store import Store
 from results.queries.contests import Contest
 from results.report.batch_queries import chunks, rows_of
-from results.report.verdict_texts import Opinion, Outcome, opinions_of
+from results.report.verdict_texts import DialogueVerdicts, Outcome, dialogue_verdicts
 
 EXAMPLES = 60
 CONTROL = "control"
 
 
-class Kind(StrEnum):
+class ExampleKind(StrEnum):
     """Why a dialogue is shown."""
 
     UNSCORED = "unscored"
@@ -37,11 +37,16 @@ class Kind(StrEnum):
     CONSISTENT = "consistent"
 
 
-SHARES = {Kind.UNSCORED: 1 / 6, Kind.DISAGREE: 1 / 3, Kind.DIFFER: 1 / 4, Kind.CONSISTENT: 1 / 4}
+SHARES = {
+    ExampleKind.UNSCORED: 1 / 6,
+    ExampleKind.DISAGREE: 1 / 3,
+    ExampleKind.DIFFER: 1 / 4,
+    ExampleKind.CONSISTENT: 1 / 4,
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class DialogueExample:
     """One dialogue with both responses and every judge's verdicts.
 
     Attributes:
@@ -54,13 +59,13 @@ class Example:
     dialogue: Dialogue
     a: str
     b: str
-    opinions: tuple[Opinion, ...]
-    kind: Kind
+    opinions: tuple[DialogueVerdicts, ...]
+    kind: ExampleKind
     disagree: bool
 
 
 @dataclass(frozen=True)
-class Examples:
+class ExampleSelection:
     """What is shown, and of how many it was chosen.
 
     Attributes:
@@ -69,13 +74,13 @@ class Examples:
         compared: the judges whose disagreement counts.
     """
 
-    shown: tuple[Example, ...]
-    found: Mapping[Kind, int]
+    shown: tuple[DialogueExample, ...]
+    found: Mapping[ExampleKind, int]
     compared: tuple[str, ...]
 
 
 def choose(
-    kinds: Mapping[str, Kind], *, seed: int, limit: int, shares: Mapping[Kind, float] = SHARES
+    kinds: Mapping[str, ExampleKind], *, seed: int, limit: int, shares: Mapping[ExampleKind, float] = SHARES
 ) -> list[str]:
     """At most `limit` of the keys, by the rule above, in the order of the hash.
 
@@ -92,10 +97,12 @@ def choose(
     return [key for key in ordered if key in taken]
 
 
-async def examples_of(store: Store, contests: Sequence[Contest], *, seed: int, limit: int) -> Examples:
+async def select_examples(
+    store: Store, contests: Sequence[Contest], *, seed: int, limit: int
+) -> ExampleSelection:
     """Examples of the contests between two authors over the same dialogues, one contest a judge."""
     dialogues = {dialogue.key: at for at, dialogue in enumerate(contests[0].dialogues)}
-    opinions = [opinions_of(contest) for contest in contests]
+    opinions = [dialogue_verdicts(contest) for contest in contests]
     compared = _compared(contests)
     kinds, opposed = {}, {}
     for key, at in dialogues.items():
@@ -108,7 +115,7 @@ async def examples_of(store: Store, contests: Sequence[Contest], *, seed: int, l
     a, b = [await _texts(store, of.id, chosen) for of in (contests[0].a, contests[0].b)]
     written = [await _written(store, contest, chosen) for contest in contests]
     shown = tuple(
-        Example(
+        DialogueExample(
             dialogue=contests[0].dialogues[dialogues[key]],
             a=a.get(key, ""),
             b=b.get(key, ""),
@@ -121,7 +128,9 @@ async def examples_of(store: Store, contests: Sequence[Contest], *, seed: int, l
         )
         for key in chosen
     )
-    return Examples(shown, Counter(kinds.values()), tuple(contests[judge].judge for judge in compared))
+    return ExampleSelection(
+        shown, Counter(kinds.values()), tuple(contests[judge].judge for judge in compared)
+    )
 
 
 def _compared(contests: Sequence[Contest]) -> list[int]:
@@ -130,13 +139,15 @@ def _compared(contests: Sequence[Contest]) -> list[int]:
     return models if len(models) > 1 else list(range(len(contests)))
 
 
-def _disagree(opinions: Sequence[Opinion]) -> bool:
+def _disagree(opinions: Sequence[DialogueVerdicts]) -> bool:
     """Whether one judge's score lies above ½ and another's below."""
     scores = [opinion.score for opinion in opinions if opinion.score is not None]
     return any(score > 0.5 for score in scores) and any(score < 0.5 for score in scores)
 
 
-def _kind(every: Sequence[Opinion], compared: Sequence[Opinion], *, disagree: bool) -> Kind | None:
+def _kind(
+    every: Sequence[DialogueVerdicts], compared: Sequence[DialogueVerdicts], *, disagree: bool
+) -> ExampleKind | None:
     """Why a dialogue may be shown; None where nobody has judged it yet.
 
     Controls that give every dialogue the same verdict by place would make all of them differ: whether
@@ -145,11 +156,11 @@ def _kind(every: Sequence[Opinion], compared: Sequence[Opinion], *, disagree: bo
     if not any(opinion.is_begun for opinion in every):
         return None
     if any(opinion.outcome is Outcome.UNSCORED for opinion in every):
-        return Kind.UNSCORED
+        return ExampleKind.UNSCORED
     if disagree:
-        return Kind.DISAGREE
+        return ExampleKind.DISAGREE
     differ = any(opinion.outcome in (Outcome.DIFFER, Outcome.TIE) for opinion in compared)
-    return Kind.DIFFER if differ else Kind.CONSISTENT
+    return ExampleKind.DIFFER if differ else ExampleKind.CONSISTENT
 
 
 async def _texts(store: Store, set_id: str, keys: Sequence[str]) -> dict[str, str]:
@@ -186,7 +197,7 @@ async def _written(
                 first.c.set_id.in_((contest.a.id, contest.b.id)),
                 second.c.set_id.in_((contest.a.id, contest.b.id)),
             )
-            # ascending, as in `contests_of`: of several attempts the last one counts
+            # ascending, as in `load_contests`: of several attempts the last one counts
             .order_by(judgment.attempt, judgment.parser)
         )
         for row in await rows_of(store, wanted):

@@ -28,7 +28,7 @@ _LINE, _JUDGE, _GAP, _AXIS = 18, 20, 8, 26
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ForestMark:
     """One judge's estimate; shares in [0, 1], None where there is none.
 
     Attributes:
@@ -48,7 +48,7 @@ class Row:
     """One author against the drawing's opponent."""
 
     name: str
-    marks: tuple[Mark, ...]
+    marks: tuple[ForestMark, ...]
 
 
 def forest(rows: Sequence[Row], *, name: str, title: str, described: str) -> Markup:
@@ -104,7 +104,7 @@ def _row(row: Row, top: int) -> tuple[Markup, int]:
     return Markup("").join(parts), _LINE * len(lines) + _JUDGE * len(row.marks) + _GAP
 
 
-def _mark(mark: Mark, y: int, name: str) -> Markup:
+def _mark(mark: ForestMark, y: int, name: str) -> Markup:
     told = Markup('<text class="plot-told" x="100%" y="{}" text-anchor="end">{}</text>').format(
         y + 5, mark.told
     )

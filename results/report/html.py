@@ -10,23 +10,23 @@ from markupsafe import Markup
 
 from agents.output_escape import html_page
 from results.report.conclusions import EMULATED_NOTE, TINY_NOTE, counted
-from results.report.context import Material
+from results.report.context import ReportContext
 from results.report.sections import SECTIONS
-from results.report.templates import asset, filled, policy
+from results.report.templates import asset, policy, render_template
 
 _QUESTION = "Which response shows more empathy? Judged in both orders."
 
 
-def page(material: Material, *, now_text: str = "") -> str:
+def page(material: ReportContext, *, now_text: str = "") -> str:
     """The text of the page.
 
     Args:
-        material: what `gather` read.
+        material: what `build_context` read.
         now_text: when the page was made, as it is to be shown, or "".
     """
     style, script = asset("style.css"), asset("page.js")
     sections = [section for make in SECTIONS if (section := make(material)) is not None]
-    whole = filled(
+    whole = render_template(
         "template",
         banners=banners(material),
         kicker=_QUESTION,
@@ -41,14 +41,14 @@ def page(material: Material, *, now_text: str = "") -> str:
     return html_page(whole)
 
 
-def banners(material: Material) -> list[str]:
+def banners(material: ReportContext) -> list[str]:
     """What must be known before anything is read."""
     return [
         note for note, due in ((EMULATED_NOTE, material.is_emulated), (TINY_NOTE, material.is_tiny)) if due
     ]
 
 
-def title(material: Material) -> str:
+def title(material: ReportContext) -> str:
     """The study's, or who met whom."""
     if material.study:
         return material.study
@@ -56,7 +56,7 @@ def title(material: Material) -> str:
     return "; ".join(pairs) or f"Run {material.run_id}"
 
 
-def facts(material: Material) -> list[str]:
+def facts(material: ReportContext) -> list[str]:
     """The page in a few words: how many contests, dialogues, judges."""
     if not material.pairs:
         return []

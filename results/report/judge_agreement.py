@@ -14,7 +14,7 @@ from results.statistics.not_estimable import NotEstimable
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class JudgePairAgreement:
     """Two judges over every comparison that both judged.
 
     Attributes:
@@ -28,7 +28,7 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreements:
+class JudgeAgreements:
     """All pairs of judges that are models and were asked with the same words, and all of them at once.
 
     Attributes:
@@ -36,11 +36,11 @@ class Agreements:
         alpha: Krippendorff's, nominal; None with fewer than two judges, or some asked in other words.
     """
 
-    pairs: tuple[Agreement, ...]
+    pairs: tuple[JudgePairAgreement, ...]
     alpha: float | NotEstimable | None
 
 
-def agreements_of(pairs: Sequence[Sequence[Contest]], seed: int) -> Agreements:
+def judge_agreements(pairs: Sequence[Sequence[Contest]], seed: int) -> JudgeAgreements:
     """Agreement between judges.
 
     Args:
@@ -50,20 +50,20 @@ def agreements_of(pairs: Sequence[Sequence[Contest]], seed: int) -> Agreements:
     judges = {contest.judge_id: contest.judge for of in pairs for contest in of}
     asked = {contest.judge_id: contest.prompt_version for of in pairs for contest in of}
     if len(judges) < 2:
-        return Agreements((), None)
+        return JudgeAgreements((), None)
     laid, groups = _laid_out(pairs, list(judges))
     found = []
     for one, other in combinations(judges, 2):
         if asked[one] != asked[other]:
             continue  # another question: of one dimension of empathy, say
         both = judge_agreement(laid[one], laid[other], groups=groups, seed=seed)
-        found.append(Agreement(judges[one], judges[other], both))
+        found.append(JudgePairAgreement(judges[one], judges[other], both))
     if len(set(asked.values())) > 1:
-        return Agreements(tuple(found), None)
+        return JudgeAgreements(tuple(found), None)
     stacked = np.stack(list(laid.values()))
     two = (~np.isnan(stacked)).sum(axis=0) > 1
     alpha = krippendorff_alpha(stacked) if two.any() else NotEstimable("α", "no comparison has two verdicts")
-    return Agreements(tuple(found), alpha)
+    return JudgeAgreements(tuple(found), alpha)
 
 
 def _laid_out(

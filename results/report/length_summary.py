@@ -12,7 +12,7 @@ from results.statistics import LengthControl, NotEstimable, dialogue_scores, len
 
 
 @dataclass(frozen=True, slots=True)
-class Lengths:
+class LengthSummary:
     """Length and verdicts of one contest; shares in [0, 1].
 
     Attributes:
@@ -30,7 +30,7 @@ class Lengths:
     control: LengthControl | NotEstimable
 
 
-def lengths_of(contest: Contest, words: Mapping[str, Mapping[str, int]]) -> Lengths:
+def length_summary(contest: Contest, words: Mapping[str, Mapping[str, int]]) -> LengthSummary:
     """Length's part in a contest.
 
     Args:
@@ -43,11 +43,11 @@ def lengths_of(contest: Contest, words: Mapping[str, Mapping[str, int]]) -> Leng
         missing = NotEstimable(
             "length-controlled win rate", "a response of the contest is not in the database"
         )
-        return Lengths(None, None, None, None, missing)
+        return LengthSummary(None, None, None, None, missing)
     scores = dialogue_scores(contest.columns)
     counted = scores.complete & (apart != 0)
     longer = np.where(apart > 0, scores.score, 1.0 - scores.score)[counted]
-    return Lengths(
+    return LengthSummary(
         words_a=float(a.mean()),
         words_b=float(b.mean()),
         a_longer=float((apart > 0).mean()),

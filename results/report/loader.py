@@ -1,6 +1,6 @@
 """Everything that a page tells, read from the database: numbers, examples, and how it was made.
 
-What is read here once is all that the page is made of: the page itself is a pure function of `Material`. A
+What is read here once is all that the page is made of: the page itself is a pure function of `ReportContext`. A
 study is a run as well: one that has all its contests, and names the runs that they came from.
 """
 
@@ -24,39 +24,46 @@ from results.db.schema import (
     table,
 )
 from results.db.store import Store
-from results.queries.checkpoints import Registered
-from results.queries.contests import Contest, contests_of
-from results.queries.test_set_uses import uses_of
-from results.report.audit_summary import audits_of
-from results.report.author_descriptions import Author, author_of, known_students, trainings
+from results.queries.checkpoints import CheckpointRecord
+from results.queries.contests import Contest, load_contests
+from results.queries.test_set_uses import load_test_set_uses
+from results.report.audit_summary import load_audits
+from results.report.author_descriptions import ReportAuthor, author_of, students_of_sets, trainings
 from results.report.batch_queries import chunks, rows_of
-from results.report.context import Failed, Invocation, Judged, Material, Pair, Wording
-from results.report.cost import spending_of
-from results.report.examples import CONTROL, EXAMPLES, examples_of
-from results.report.judge_agreement import agreements_of
-from results.report.length_summary import Lengths, lengths_of
+from results.report.context import (
+    AuthorPair,
+    FailureCount,
+    InvocationSummary,
+    JudgedContest,
+    PromptText,
+    ReportContext,
+)
+from results.report.cost import summarize_cost
+from results.report.examples import CONTROL, EXAMPLES, select_examples
+from results.report.judge_agreement import judge_agreements
+from results.report.length_summary import LengthSummary, length_summary
 from results.report.run_lookup import JUDGING
-from results.report.seed_summary import over_seeds
-from results.report.table1_grid import Grid, grid_of
+from results.report.seed_summary import summarize_seeds
+from results.report.table1_grid import Table1Grid, build_table1_grid
 from results.statistics import WinRate, win_rate
 
 _FEWEST_EXAMPLES = 2  # of a pair of authors, however many pairs there are
 
 
-async def gather(
+async def build_context(
     store: Store,
     run_id: str,
     *,
     seed: int | None = None,
     examples: int = EXAMPLES,
     snapshots: Collection[str] = (),
-) -> Material:
+) -> ReportContext:
     """All of a run's page.
 
     Args:
         seed: None takes the run's own.
         examples: how many at most, over all pairs of authors.
-        snapshots: as `results.queries.contests.contests_of` takes them.
+        snapshots: as `results.queries.contests.load_contests` takes them.
 
     Raises:
         UserError: there is no such run, it judges nothing, or it stopped when its question was answered.
@@ -64,26 +71,29 @@ async def gather(
     run = table(RunRow).c
     found = await rows_of(store, select(run.kind, run.spec, run.created_at).where(run.id == run_id))
     if not found:
-        raise UserError("there is no such run in this database", where=store.database.shown, found=run_id)
+        raise UserError("run not found", code="run.not-found", where=store.database.shown, found=run_id)
     row = found[0]
     spec = orjson.loads(row.spec)
     if "until" in spec:
         raise UserError(
-            "this run stopped when its question was answered: its sequence stands alone, without a page",
+            "no report for a run with early stopping",
+            code="report.early-stopped",
             found=run_id,
-            remedy="Read it with the same empathy judge … --until; judge without --until for a page.",
+            remedy="Repeat the same empathy judge … --stop-when for its result, or judge without "
+            "--stop-when for a report.",
         )
-    contests = await contests_of(store, run_id, snapshots)
+    contests = await load_contests(store, run_id, snapshots)
     if row.kind != JUDGING and not contests:
         raise UserError(
-            "there is nothing to report of this run: it judges nothing",
+            "the run has no contests to report",
+            code="report.no-contests",
             where=run_id,
-            found=f"a run of the kind {row.kind!r}",
-            remedy="Report a judging run; 'last' is the newest of them.",
+            found=f"run of kind {row.kind!r}",
+            remedy="Pass a judging run; 'last' is the newest.",
         )
     own_seed = int(spec.get("seed", 0)) if seed is None else seed
     sets = {of.id: of for contest in contests for of in (contest.a, contest.b)}
-    trained = await known_students(store, list(sets.values()))
+    trained = await students_of_sets(store, list(sets.values()))
     dialogues = contests[0].dialogues if contests else ()
     authors = {key: await author_of(store, of, dialogues, trained) for key, of in sets.items()}
     runs = [run_id, *map(str, spec.get("runs", ()))]
@@ -91,7 +101,7 @@ async def gather(
     pairs = await _pairs(store, contests, authors, samplings, own_seed, examples)
     models = [[one.contest for one in pair.judged if not one.is_control] for pair in pairs]
     judges = {contest.judge_id for contest in contests if contest.judge_provider != CONTROL}
-    return Material(
+    return ReportContext(
         run_id=run_id,
         spec=spec,
         created_at=row.created_at,
@@ -99,12 +109,12 @@ async def gather(
         pairs=pairs,
         authors=authors,
         trained=await trainings(store, trained),
-        seeds=over_seeds(contests, trained, own_seed),
+        seeds=summarize_seeds(contests, trained, own_seed),
         grid=_grid(contests, trained, samplings, run_id, own_seed),
-        agreements=agreements_of(models, own_seed),
-        audits=await audits_of(store, judges),
-        looks=await uses_of(store, set(sets)),
-        spending=await spending_of(
+        agreements=judge_agreements(models, own_seed),
+        audits=await load_audits(store, judges),
+        looks=await load_test_set_uses(store, set(sets)),
+        spending=await summarize_cost(
             store,
             run_id,
             [(one.judge_id, one.a.id, one.b.id) for one in contests],
@@ -121,11 +131,11 @@ async def gather(
 async def _pairs(
     store: Store,
     contests: Sequence[Contest],
-    authors: Mapping[str, Author],
+    authors: Mapping[str, ReportAuthor],
     samplings: Mapping[str, Mapping[str, Any]],
     seed: int,
     examples: int,
-) -> tuple[Pair, ...]:
+) -> tuple[AuthorPair, ...]:
     words = {set_id: author.words for set_id, author in authors.items()}
     by_pair: dict[tuple[str, str], list[Contest]] = {}
     for contest in sorted(contests, key=lambda one: (one.b.name, one.a.name)):
@@ -134,25 +144,25 @@ async def _pairs(
     for of_pair in by_pair.values():
         of_pair.sort(key=lambda one: one.judge_provider == CONTROL)  # models before their floor
         judged = tuple(
-            _judged(contest, seed, samplings[contest.judge_id], lengths_of(contest, words))
+            _judged(contest, seed, samplings[contest.judge_id], length_summary(contest, words))
             for contest in of_pair
         )
         share = max(_FEWEST_EXAMPLES, examples // len(by_pair))
-        chosen = await examples_of(store, of_pair, seed=seed, limit=share)
-        found.append(Pair(of_pair[0].a, of_pair[0].b, judged, chosen))
+        chosen = await select_examples(store, of_pair, seed=seed, limit=share)
+        found.append(AuthorPair(of_pair[0].a, of_pair[0].b, judged, chosen))
     return tuple(found)
 
 
 def _grid(
     contests: Sequence[Contest],
-    trained: Mapping[str, Registered],
+    trained: Mapping[str, CheckpointRecord],
     samplings: Mapping[str, Mapping[str, Any]],
     run_id: str,
     seed: int,
-) -> Grid | None:
+) -> Table1Grid | None:
     """Of the models' verdicts; of the control judges' where there are only they."""
     models = [contest for contest in contests if contest.judge_provider != CONTROL]
-    return grid_of(models or contests, trained, samplings, run=run_id, seed=seed)
+    return build_table1_grid(models or contests, trained, samplings, run=run_id, seed=seed)
 
 
 def soft_win_rate(contest: Contest, seed: int) -> WinRate | None:
@@ -164,9 +174,11 @@ def soft_win_rate(contest: Contest, seed: int) -> WinRate | None:
     return win_rate(columns, seed=seed, soft=True)
 
 
-def _judged(contest: Contest, seed: int, sampling: Mapping[str, Any], lengths: Lengths) -> Judged:
+def _judged(
+    contest: Contest, seed: int, sampling: Mapping[str, Any], lengths: LengthSummary
+) -> JudgedContest:
     hard = win_rate(contest.columns, seed=seed)
-    return Judged(contest, hard, soft_win_rate(contest, seed), sampling, lengths)
+    return JudgedContest(contest, hard, soft_win_rate(contest, seed), sampling, lengths)
 
 
 async def _samplings(store: Store, judge_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -175,17 +187,17 @@ async def _samplings(store: Store, judge_ids: Sequence[str]) -> dict[str, dict[s
     return {row.id: orjson.loads(row.sampling) for row in await rows_of(store, wanted)}
 
 
-async def _prompts(store: Store, versions: set[str]) -> tuple[Wording, ...]:
+async def _prompts(store: Store, versions: set[str]) -> tuple[PromptText, ...]:
     columns = table(PromptRow).c
     wanted = (
         select(columns.version, columns.name, columns.text)
         .where(columns.version.in_(sorted(versions - {""})))
         .order_by(columns.name, columns.version)
     )
-    return tuple(Wording(*row) for row in await rows_of(store, wanted))
+    return tuple(PromptText(*row) for row in await rows_of(store, wanted))
 
 
-async def _invocations(store: Store, run_id: str) -> tuple[Invocation, ...]:
+async def _invocations(store: Store, run_id: str) -> tuple[InvocationSummary, ...]:
     columns = table(InvocationRow).c
     wanted = (
         select(columns.command, columns.context, columns.started_at, columns.ended_at, columns.spent_usd)
@@ -193,12 +205,12 @@ async def _invocations(store: Store, run_id: str) -> tuple[Invocation, ...]:
         .order_by(columns.started_at, columns.id)
     )
     return tuple(
-        Invocation(row.command, orjson.loads(row.context), row.started_at, row.ended_at, row.spent_usd)
+        InvocationSummary(row.command, orjson.loads(row.context), row.started_at, row.ended_at, row.spent_usd)
         for row in await rows_of(store, wanted)
     )
 
 
-async def _failures(store: Store, runs: Sequence[str]) -> tuple[Failed, ...]:
+async def _failures(store: Store, runs: Sequence[str]) -> tuple[FailureCount, ...]:
     attempt, invocation = table(AttemptRow).c, table(InvocationRow).c
     found: Counter[tuple[str, str]] = Counter()
     for chunk in chunks(runs):
@@ -210,4 +222,4 @@ async def _failures(store: Store, runs: Sequence[str]) -> tuple[Failed, ...]:
         )
         for model, failure, count in await rows_of(store, wanted):
             found[model, failure] += int(count)
-    return tuple(Failed(*who, count) for who, count in sorted(found.items()))
+    return tuple(FailureCount(*who, count) for who, count in sorted(found.items()))

@@ -21,7 +21,7 @@ def curve(points: Sequence[tuple[int, float]], *, name: str, title: str, even: f
     """
     if not points:
         return Markup("")
-    shown = thinned(points)
+    shown = thin_points(points)
     steps, values = [step for step, _ in shown], [value for _, value in shown]
     low, high = min(values), max(values)
     span = (high - low) or 1.0
@@ -68,7 +68,7 @@ def curve(points: Sequence[tuple[int, float]], *, name: str, title: str, even: f
     )
 
 
-def thinned(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+def thin_points(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     """At most so many points, evenly taken, the first and the last among them."""
     if len(points) <= MOST_POINTS:
         return list(points)

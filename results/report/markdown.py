@@ -8,28 +8,28 @@ from collections.abc import Sequence
 from agents.output_escape import markdown_code, markdown_row, markdown_text
 from results.paper.cells import METHODS, NUMBERS
 from results.report.conclusions import NONE, between, caveats, percent, reasons
-from results.report.context import Material
+from results.report.context import ReportContext
 from results.report.html import banners, facts, title
 from results.report.sections.controls import TITLE, controls_notes, controls_table
-from results.report.sections.cost import cost_table, time_told
+from results.report.sections.cost import cost_table, time_sentence
 from results.report.sections.judges import agreement_table, answerer_notes, audit_views, each_judge, kin_notes
 from results.report.sections.manifest import page_command
 from results.report.sections.section import PlainTable, Row
 from results.report.sections.seeds import TITLE as SEEDS
 from results.report.sections.seeds import seeds_table
-from results.report.study_conclusions import told_on_top
-from results.report.table1_grid import Entry, orders_of
+from results.report.study_conclusions import headline_lines
+from results.report.table1_grid import Table1Entry, orders_of
 
 _LETTERS = dict(zip(METHODS, "HL", strict=True))
 _HEADS = ("A", "B", "judge", "A wins", "95 %", "order-robust", "n", "consistency", "first place", "unscored")
 
 
-def as_markdown(material: Material) -> str:
+def to_markdown(material: ReportContext) -> str:
     """The text."""
     parts = [f"# {markdown_text(title(material))}"]
     parts += [f"> **{markdown_text(note)}**" for note in banners(material)]
     parts.append(" · ".join(map(markdown_text, facts(material))))
-    told = told_on_top(material)
+    told = headline_lines(material)
     if told is None:
         parts.append("Nothing has been judged in this run yet.")
     else:
@@ -38,8 +38,8 @@ def as_markdown(material: Material) -> str:
     controls = controls_table(material)
     if controls:
         parts += [f"## {TITLE}", _table(controls), _list(controls_notes(material))]
-    over_seeds = seeds_table(material)
-    parts += [f"## {SEEDS}", _table(over_seeds)] if over_seeds else []
+    summarize_seeds = seeds_table(material)
+    parts += [f"## {SEEDS}", _table(summarize_seeds)] if summarize_seeds else []
     if material.grid:
         parts += ["## Table 1", _table_1(material), *map(markdown_text, material.grid.notes)]
     if told is not None:
@@ -53,14 +53,14 @@ def as_markdown(material: Material) -> str:
         parts += [
             "## Cost, time, calls",
             _table(cost_table(material.spending)),
-            markdown_text(time_told(material)),
+            markdown_text(time_sentence(material)),
         ]
     parts += ["## How this was made", _list([f"run {material.run_id}", f"page: {page_command(material)}"])]
     parts += [markdown_code(one.command) for one in material.invocations]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _rates(material: Material) -> PlainTable:
+def _rates(material: ReportContext) -> PlainTable:
     rows = [
         Row(
             (
@@ -82,7 +82,7 @@ def _rates(material: Material) -> PlainTable:
     return PlainTable(_HEADS, tuple(rows))
 
 
-def _table_1(material: Material) -> str:
+def _table_1(material: ReportContext) -> str:
     """Ours / published, percent; empty where there is neither."""
     columns = [f"{letter} {number}" for letter in _LETTERS.values() for number in NUMBERS.values()]
     heads = ("", "step", *columns)
@@ -98,7 +98,7 @@ def _table_1(material: Material) -> str:
     return f"{_table(PlainTable(heads, tuple(rows)))}\n\n{legend}"
 
 
-def _cell(entry: Entry) -> str:
+def _cell(entry: Table1Entry) -> str:
     if entry.ours is None and entry.published is None:
         return ""
     ours = f"{100 * entry.ours.rate:.1f} ({between(*entry.ours.order_robust)})" if entry.ours else ""

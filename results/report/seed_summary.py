@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import orjson
 
-from results.queries.checkpoints import Registered
+from results.queries.checkpoints import CheckpointRecord
 from results.queries.contests import Contest
 from results.statistics import NotEstimable, StrategyEstimate, strategy_rate
 
 
 @dataclass(frozen=True, slots=True)
-class OverSeeds:
+class SeedSummary:
     """One recipe's students, alike but for their seed, against one opponent under one judge.
 
     Attributes:
@@ -28,9 +28,9 @@ class OverSeeds:
     found: StrategyEstimate | NotEstimable
 
 
-def over_seeds(
-    contests: Sequence[Contest], trained: Mapping[str, Registered], seed: int
-) -> tuple[OverSeeds, ...]:
+def summarize_seeds(
+    contests: Sequence[Contest], trained: Mapping[str, CheckpointRecord], seed: int
+) -> tuple[SeedSummary, ...]:
     """Every recipe with two or more training seeds; the student is A in these contests.
 
     Args:
@@ -48,11 +48,11 @@ def over_seeds(
         if len(of) > 1:
             first = next(iter(of.values()))
             rate = strategy_rate([of[each].columns for each in sorted(of)], seed=seed)
-            found.append(OverSeeds(_recipe(trained[first.a.author]), first.b.name, first.judge, rate))
+            found.append(SeedSummary(_recipe(trained[first.a.author]), first.b.name, first.judge, rate))
     return tuple(sorted(found, key=lambda one: (one.recipe, one.opponent, one.judge)))
 
 
-def _alike(student: Registered) -> str:
+def _alike(student: CheckpointRecord) -> str:
     """Everything of a training that is not its seed."""
     data = dict(student.record.get("data") or {})
     told = {name: data.get(name) for name in ("id", "method", "strategy", "taught_by", "fidelity")}
@@ -61,7 +61,7 @@ def _alike(student: Registered) -> str:
     return orjson.dumps(every, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _recipe(student: Registered) -> str:
+def _recipe(student: CheckpointRecord) -> str:
     data = student.record.get("data") or {}
     words = [str(data[name]) for name in ("method", "strategy") if data.get(name)]
     return f"{' '.join(words)} {student.stage.upper()} on {student.base.rpartition('/')[2]}".strip()

@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from results.report.author_roles import Role
+from results.report.author_roles import AuthorRole
 from results.report.conclusions import Answer, answer, between, counted, form_notes, percent
-from results.report.context import Judged, Material, Pair
+from results.report.context import AuthorPair, JudgedContest, ReportContext
 
 _FEW = 3  # pairs that each get a sentence of their own
 _POINTS = 0.10
 _OPPONENTS = {
-    Role.BASE: "the uncut base",
-    Role.TRUNCATED_BASE: "the base, cut to its first turn and 97 words",
-    Role.LOW_RATED: "the student trained on low-rated responses",
+    AuthorRole.BASE: "the uncut base",
+    AuthorRole.TRUNCATED_BASE: "the base, cut to its first turn and 97 words",
+    AuthorRole.LOW_RATED: "the student trained on low-rated responses",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class JudgeRate:
     """One contest from the side of the author that the sentence is about; rates in [0, 1]."""
 
     judge: str
@@ -40,7 +40,7 @@ class Seen:
         return 1 if self.low > 0.5 else -1 if self.high < 0.5 else 0
 
 
-def seen_of(judged: Judged, *, mirrored: bool) -> Seen | None:
+def judge_rate(judged: JudgedContest, *, mirrored: bool) -> JudgeRate | None:
     """A contest from its A's side, or from its B's; None without a rate."""
     hard, contest = judged.hard, judged.contest
     if hard.rate is None or hard.low is None or hard.high is None:
@@ -49,23 +49,25 @@ def seen_of(judged: Judged, *, mirrored: bool) -> Seen | None:
     robust = hard.order_robust_low or 0.0, 1.0 if hard.order_robust_high is None else hard.order_robust_high
     if mirrored:
         robust = 1.0 - robust[1], 1.0 - robust[0]
-        return Seen(contest.judge, name, 1.0 - hard.rate, 1.0 - hard.high, 1.0 - hard.low, hard.n, robust)
-    return Seen(contest.judge, name, hard.rate, hard.low, hard.high, hard.n, robust)
+        return JudgeRate(
+            contest.judge, name, 1.0 - hard.rate, 1.0 - hard.high, 1.0 - hard.low, hard.n, robust
+        )
+    return JudgeRate(contest.judge, name, hard.rate, hard.low, hard.high, hard.n, robust)
 
 
-def sided(material: Material, role: Role) -> list[tuple[Pair, bool]]:
+def sided(material: ReportContext, role: AuthorRole) -> list[tuple[AuthorPair, bool]]:
     """The pairs of a student and an opponent of a role, and whether the student is B."""
     found = []
     for pair in material.pairs:
         a, b = (material.authors[of.id].role for of in (pair.a, pair.b))
-        if a is Role.STUDENT and b is role:
+        if a is AuthorRole.STUDENT and b is role:
             found.append((pair, False))
-        elif b is Role.STUDENT and a is role:
+        elif b is AuthorRole.STUDENT and a is role:
             found.append((pair, True))
     return found
 
 
-def told_on_top(material: Material) -> Answer | None:
+def headline_lines(material: ReportContext) -> Answer | None:
     """What stands on top of a page; None where nothing says yet who meets whom."""
     if not material.pairs:
         return None
@@ -75,7 +77,7 @@ def told_on_top(material: Material) -> Answer | None:
     return Answer(one.sentence, (*one.also, *form_notes(material)))
 
 
-def _of_several(material: Material) -> Answer:
+def _of_several(material: ReportContext) -> Answer:
     groups = [(told, pairs) for role, told in _OPPONENTS.items() if (pairs := sided(material, role))]
     also: list[str] = []
     if groups:
@@ -91,13 +93,13 @@ def _of_several(material: Material) -> Answer:
     return Answer(sentence, tuple(dict.fromkeys([*also, *_kin(material), *form_notes(material)])))
 
 
-def _kin(material: Material) -> list[str]:
+def _kin(material: ReportContext) -> list[str]:
     """Judges of an author's family, in short; the section on the judges names the authors."""
     found: dict[str, dict[str, str]] = {}
     for pair in material.pairs:
         for judged in pair.speaking:
-            for kin in judged.contest.kin:
-                found.setdefault(judged.contest.judge, {})[kin.set_id] = kin.family
+            for same_family in judged.contest.same_family:
+                found.setdefault(judged.contest.judge, {})[same_family.set_id] = same_family.family
     return [
         f"{judge} is of the same family ({' and '.join(sorted(set(sets.values())))}) as "
         f"{counted(len(sets), 'author')}, or as who taught them: it may favour its own."
@@ -105,13 +107,13 @@ def _kin(material: Material) -> list[str]:
     ]
 
 
-def _all_of(pairs: Sequence[tuple[Pair, bool]], opponent: str) -> str:
+def _all_of(pairs: Sequence[tuple[AuthorPair, bool]], opponent: str) -> str:
     """What every judge says of these, one clause a judge."""
-    by_judge: dict[str, list[Seen]] = {}
+    by_judge: dict[str, list[JudgeRate]] = {}
     lacking = 0
     for pair, mirrored in pairs:
         for judged in pair.speaking:
-            seen = seen_of(judged, mirrored=mirrored)
+            seen = judge_rate(judged, mirrored=mirrored)
             lacking += seen is None
             if seen:
                 by_judge.setdefault(judged.contest.judge, []).append(seen)
@@ -127,7 +129,7 @@ def _all_of(pairs: Sequence[tuple[Pair, bool]], opponent: str) -> str:
     return f"Of {authors} against {opponent}: {clauses}; {brackets}.{open_told}"
 
 
-def _clause(judge: str, seen: Sequence[Seen]) -> str:
+def _clause(judge: str, seen: Sequence[JudgeRate]) -> str:
     ordered = sorted(seen, key=lambda one: (one.rate, one.name))
     counts = [sum(one.direction == way for one in seen) for way in (1, -1, 0)]
     told = [f"prefers {_count(counts[0], len(seen))}"]
@@ -144,7 +146,7 @@ def _clause(judge: str, seen: Sequence[Seen]) -> str:
     return f"{judge} {listed}, with win rates from {_rate(low)} to {_rate(high)}"
 
 
-def _brackets(seen: Sequence[Seen]) -> str:
+def _brackets(seen: Sequence[JudgeRate]) -> str:
     """What stands in brackets, and over how many dialogues."""
     counts = sorted({one.n for one in seen})
     over = counted(counts[0], "dialogue") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} dialogues"
@@ -163,16 +165,18 @@ def _count(count: int, of: int) -> str:
     )
 
 
-def _rate(seen: Seen) -> str:
+def _rate(seen: JudgeRate) -> str:
     return f"{percent(seen.rate)} [{between(seen.low, seen.high)}]"
 
 
-def _disagreement(pairs: Sequence[tuple[Pair, bool]]) -> list[str]:
+def _disagreement(pairs: Sequence[tuple[AuthorPair, bool]]) -> list[str]:
     """Where judges disagree on the sign, or by more than 10 points."""
     sign, apart, compared = 0, 0, 0
     for pair, mirrored in pairs:
         rates = [
-            seen.rate for judged in pair.speaking if (seen := seen_of(judged, mirrored=mirrored)) is not None
+            seen.rate
+            for judged in pair.speaking
+            if (seen := judge_rate(judged, mirrored=mirrored)) is not None
         ]
         if len(rates) < 2:
             continue

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from results.analysis.response_profile import FLAGS, WORD_LISTS
-from results.report.author_descriptions import Author
+from results.report.author_descriptions import ReportAuthor
 from results.report.conclusions import NONE, percent
-from results.report.contest_metrics import Group, Measure
+from results.report.contest_metrics import Metric, MetricGroup
 
 SHOWN_IDS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class ToRead:
+class FlaggedDialogues:
     """Responses that a person should read: whose, why, and to which dialogues."""
 
     author: str
@@ -24,64 +24,64 @@ class ToRead:
     more: int
 
 
-def manner_of(authors: Sequence[Author]) -> tuple[Group, ...]:
+def style_groups(authors: Sequence[ReportAuthor]) -> tuple[MetricGroup, ...]:
     """The whole table; every author has a profile."""
     profiles = [one.profile for one in authors if one.profile]
     return (
-        Group(
+        MetricGroup(
             "Length and ending",
             (
-                Measure("responses", tuple(f"{one.endings.responses:,}" for one in authors)),
-                Measure(
+                Metric("responses", tuple(f"{one.endings.responses:,}" for one in authors)),
+                Metric(
                     "words: mean, median, most",
                     tuple(
                         f"{one.mean_words:.1f}, {one.median_words:.0f}, {one.most_words}" for one in profiles
                     ),
                 ),
-                Measure("over 97 words", tuple(percent(one.over_limit) for one in profiles)),
-                Measure(
+                Metric("over 97 words", tuple(percent(one.over_limit) for one in profiles)),
+                Metric(
                     "truncated",
                     tuple(_share(one.endings.truncated, one.endings.responses) for one in authors),
                     "ended at the limit of tokens; a dash where we did not ask for the answers",
                 ),
-                Measure(
+                Metric(
                     "rambling",
                     tuple(_share(one.endings.rambling, one.endings.responses) for one in authors),
                     "wrote on into another turn, or over 97 words, before any cut",
                 ),
-                Measure(
+                Metric(
                     "does not end as a sentence", tuple(percent(one.cut_off) for one in profiles), "as shown"
                 ),
             ),
         ),
-        Group(
+        MetricGroup(
             "Variety",
             (
-                Measure(
+                Metric(
                     "distinct words, pairs, triples",
                     tuple(", ".join(f"{one.distinct[n]:.2f}" for n in (1, 2, 3)) for one in profiles),
                     "distinct n-grams by all; falls with length",
                 ),
-                Measure(
+                Metric(
                     "opening shared with another",
                     tuple(percent(one.same_opening) for one in profiles),
                     "the first three words",
                 ),
-                Measure(
+                Metric(
                     "most frequent opening",
                     tuple(_opening(one.openings) for one in profiles),
                 ),
             ),
         ),
-        Group(
+        MetricGroup(
             "Content",
             (
-                Measure("asks a question", tuple(percent(one.asks) for one in profiles)),
+                Metric("asks a question", tuple(percent(one.asks) for one in profiles)),
                 *(
-                    Measure(what, tuple(percent(one.contents[name]) for one in profiles))
+                    Metric(what, tuple(percent(one.contents[name]) for one in profiles))
                     for name, (what, _) in WORD_LISTS.items()
                 ),
-                Measure(
+                Metric(
                     "points to help where a crisis is told",
                     tuple(percent(one.crisis_referred) for one in profiles),
                     "of the dialogues that speak of one",
@@ -92,10 +92,10 @@ def manner_of(authors: Sequence[Author]) -> tuple[Group, ...]:
     )
 
 
-def to_read(authors: Sequence[Author]) -> list[ToRead]:
+def flagged_dialogues(authors: Sequence[ReportAuthor]) -> list[FlaggedDialogues]:
     """The responses that the lists flag."""
     return [
-        ToRead(one.name, flag, ids[:SHOWN_IDS], max(0, len(ids) - SHOWN_IDS))
+        FlaggedDialogues(one.name, flag, ids[:SHOWN_IDS], max(0, len(ids) - SHOWN_IDS))
         for one in authors
         if one.profile
         for flag in FLAGS

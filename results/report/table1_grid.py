@@ -10,20 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.paper.cell_results import describe_author, ours_of
-from results.paper.cells import METHODS, NUMBERS, STAGES, Cell, cell_of, judge_of, published
+from results.paper.cell_results import build_cell_result, describe_author
+from results.paper.cells import METHODS, NUMBERS, STAGES, Cell, find_cell, judge_of, published
 from results.paper.single_order import BASE_FIRST, STUDENT_FIRST
 from results.paper.table1 import CellResult, Table1, notes, table1
-from results.queries.checkpoints import Registered
+from results.queries.checkpoints import CheckpointRecord
 from results.queries.contests import Contest
-from results.report.author_roles import TRUNCATED_BASE, Role, role_of
+from results.report.author_roles import TRUNCATED_BASE, AuthorRole, author_role
 from results.statistics.replication import ReplicationResult
 
 Place = tuple[str, str, str, str, str]  # base, judge, step, method, strategy
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Table1Entry:
     """One cell of the layout.
 
     Attributes:
@@ -40,7 +40,7 @@ class Entry:
     compared: ReplicationResult | None
 
 
-def orders_of(entry: Entry) -> list[str]:
+def orders_of(entry: Table1Entry) -> list[str]:
     """Ours of one order, in percent: "base first 61.2"; nothing where it was not judged."""
     if entry.ours is None:
         return []
@@ -51,36 +51,36 @@ def orders_of(entry: Entry) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Line:
+class Table1Line:
     """A base under a judge after one step of training; 14 entries, method by method."""
 
     base: str
     judge: str
     step: str
-    entries: tuple[Entry, ...]
+    entries: tuple[Table1Entry, ...]
 
 
 @dataclass(frozen=True)
-class Grid:
+class Table1Grid:
     """The whole layout; `notes` is what a reader must know."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[Table1Line, ...]
     notes: tuple[str, ...]
 
     @property
-    def filled(self) -> int:
+    def filled_cells(self) -> int:
         """Cells that were judged."""
         return sum(entry.ours is not None for line in self.lines for entry in line.entries)
 
 
-def grid_of(
+def build_table1_grid(
     contests: Sequence[Contest],
-    trained: Mapping[str, Registered],
+    trained: Mapping[str, CheckpointRecord],
     samplings: Mapping[str, Mapping[str, Any]],
     *,
     run: str,
     seed: int,
-) -> Grid | None:
+) -> Table1Grid | None:
     """The layout of these contests; None where none is a student of method 2 or 3 against its base.
 
     Args:
@@ -98,7 +98,9 @@ def grid_of(
             if place is None:
                 continue
             sampling = samplings.get(contest.judge_id)
-            found = ours_of(contest, columns, run=run, seed=seed, trained=trained, sampling=sampling)
+            found = build_cell_result(
+                contest, columns, run=run, seed=seed, trained=trained, sampling=sampling
+            )
             if found:
                 ours[place] = found
                 if cell:
@@ -108,22 +110,22 @@ def grid_of(
     table = table1({cells[place]: found for place, found in ours.items() if place in cells})
     heads = dict.fromkeys((base, judge) for base, judge, *_ in sorted(ours))
     lines = [_line(head, step, ours, cells, table) for head in heads for step in STAGES]
-    return Grid(tuple(lines), tuple(notes(table)))
+    return Table1Grid(tuple(lines), tuple(notes(table)))
 
 
 def _place(
-    contest: Contest, trained: Mapping[str, Registered], *, mirrored: bool
+    contest: Contest, trained: Mapping[str, CheckpointRecord], *, mirrored: bool
 ) -> tuple[Place | None, Cell | None]:
     author, opponent = (contest.b, contest.a) if mirrored else (contest.a, contest.b)
-    against_base = role_of(opponent, trained).is_base and not opponent.author.startswith(TRUNCATED_BASE)
-    if role_of(author, trained) is not Role.STUDENT or not against_base:
+    against_base = author_role(opponent, trained).is_base and not opponent.author.startswith(TRUNCATED_BASE)
+    if author_role(author, trained) is not AuthorRole.STUDENT or not against_base:
         return None, None
     told, base = describe_author(author, trained), describe_author(opponent, trained)
     if told.method not in METHODS or not (told.stage and told.strategy):
         return None, None
     shown = told.base or opponent.author.partition(":")[2]
     place = (shown, contest.judge, told.stage, told.method, told.strategy)
-    return place, cell_of(told, base, judge_of(contest.judge_model))
+    return place, find_cell(told, base, judge_of(contest.judge_model))
 
 
 def _line(
@@ -132,7 +134,7 @@ def _line(
     ours: Mapping[Place, CellResult],
     cells: Mapping[Place, Cell],
     table: Table1,
-) -> Line:
+) -> Table1Line:
     base, judge = head
     model = judge.partition("/")[2]
     entries = []
@@ -141,5 +143,5 @@ def _line(
             place = (base, judge, step, str(method), str(strategy))
             cell = cells.get(place, Cell(base, judge_of(model), step, str(method), str(strategy)))
             told = (ours.get(place), published().get(cell), table.compared.get(cell))
-            entries.append(Entry(str(method), str(strategy), *told))
-    return Line(base, judge, step, tuple(entries))
+            entries.append(Table1Entry(str(method), str(strategy), *told))
+    return Table1Line(base, judge, step, tuple(entries))

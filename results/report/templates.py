@@ -30,13 +30,13 @@ from results.report.conclusions import (
     whole_percent,
 )
 from results.report.forest_plot import legend_symbol
-from results.report.verdict_texts import Opinion
+from results.report.verdict_texts import DialogueVerdicts
 
 LONG = 1_200  # characters of a response that are shown before it is folded
 LONGEST = 20_000  # characters of a response that are in the page at all
 
 
-def filled(name: str, **values: Any) -> Markup:
+def render_template(name: str, **values: Any) -> Markup:
     """A template of the sections, or the page's own ("template"), with its values."""
     return Markup(_environment().get_template(f"{name}.html.j2").render(**values))
 
@@ -56,7 +56,7 @@ def plain_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def score(opinion: Opinion) -> str:
+def score(opinion: DialogueVerdicts) -> str:
     """A dialogue's score as written."""
     return "–" if opinion.score is None else f"{opinion.score:.2f}".rstrip("0").rstrip(".")
 

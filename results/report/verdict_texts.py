@@ -47,7 +47,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class DialogueVerdicts:
     """What one judge said of one dialogue.
 
     Attributes:
@@ -81,7 +81,7 @@ class Opinion:
         """Whether there is any answer."""
         return any(said.reason != _NO_ANSWER for said in (*self.a_first, *self.b_first))
 
-    def with_raw(self, written: dict[tuple[bool, int], str]) -> Opinion:
+    def with_raw(self, written: dict[tuple[bool, int], str]) -> DialogueVerdicts:
         """The same with what the judge wrote where no verdict could be read, by (A first, sample)."""
         return replace(
             self,
@@ -90,7 +90,7 @@ class Opinion:
         )
 
 
-def opinions_of(contest: Contest) -> list[Opinion]:
+def dialogue_verdicts(contest: Contest) -> list[DialogueVerdicts]:
     """One judge's opinion of every dialogue of a contest, in the contest's order."""
     columns = contest.columns
     missing = Said("", reason=_NO_ANSWER)
@@ -110,7 +110,7 @@ def opinions_of(contest: Contest) -> list[Opinion]:
         said[dialogue][0 if a_first else 1][sample] = verdict
     scores = dialogue_scores(columns).score.tolist()
     return [
-        Opinion(contest.judge, tuple(of[0]), tuple(of[1]), None if math.isnan(score) else score)
+        DialogueVerdicts(contest.judge, tuple(of[0]), tuple(of[1]), None if math.isnan(score) else score)
         for of, score in zip(said, scores, strict=True)
     ]
 

@@ -26,7 +26,7 @@ def _kept(shape: DecoderConfig, tokens: int, *, checkpointing: bool) -> int:
     from peft import get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from finetune.sft import lora
+    from finetune.sft import lora_config
 
     config = LlamaConfig(
         hidden_size=shape.hidden,
@@ -39,7 +39,7 @@ def _kept(shape: DecoderConfig, tokens: int, *, checkpointing: bool) -> int:
     assert parse_decoder_config(config.to_dict()) == shape
     base = LlamaForCausalLM(config).to(torch.bfloat16)
     assert sum(p.numel() for p in base.parameters()) == shape.parameters
-    model: Any = get_peft_model(base, lora(TrainingConfig()))
+    model: Any = get_peft_model(base, lora_config(TrainingConfig()))
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == shape.lora_parameters(8)
     model.train()
     if checkpointing:

@@ -18,7 +18,7 @@ from finetune.trainer import TrainingStep
 from harness.cli.train import train
 from harness.cli.train_output import Progress, checkpoint_lines
 from results.db.store import Store
-from results.queries.checkpoints import Registered, checkpoints_of, lineage
+from results.queries.checkpoints import CheckpointRecord, lineage, load_checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO = ("two-step", "--base", "x", "--out", "y", "--data")
@@ -60,7 +60,7 @@ def test_mistakes_are_user_errors(tmp_path: Path, dataset: Path) -> None:
         ((*TWO, str(dataset), "--seeds", "1,2", "--push-to-hub", "me/x"), "exclude each other"),
         (
             ("merge", "student:nobody", "--out", "x", "--db", str(tmp_path / "no.db")),
-            "no student of this name",
+            "checkpoint.unknown-student",
         ),
     ):
         shown = _run(*arguments)
@@ -100,10 +100,12 @@ def test_a_training_says_in_four_lines_what_it_came_to() -> None:
     assert alone.endswith("in 1,200 steps")
 
 
-async def _line(name: str) -> list[Registered]:
+async def _line(name: str) -> list[CheckpointRecord]:
     """A student and what it went on from, as the default database knows them."""
     async with await Store.open("runs/empathy.sqlite", create=False) as store:
-        return await store.read(lambda connection: lineage(connection, checkpoints_of(connection, [name])[0]))
+        return await store.read(
+            lambda connection: lineage(connection, load_checkpoints(connection, [name])[0])
+        )
 
 
 @pytest.mark.train

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
 from finetune.config import TrainingConfig
-from finetune.memory_plan import CARD_MIB, CONFIGS, GIB, estimate_memory, load_base_config, plan_stage
+from finetune.memory_plan import CONFIGS, GIB, RTX_4090_MIB, estimate_memory, load_base_config, plan_stage
 
 LLAMA = parse_decoder_config(CONFIGS["meta-llama/Llama-3.1-8B"])
 MISTRAL = parse_decoder_config(CONFIGS["mistralai/Mistral-7B-v0.3"])
@@ -20,7 +20,7 @@ def test_the_sizes_of_the_two_bases() -> None:
     assert MISTRAL.parameters == 7_248_023_552
     assert LLAMA.lora_parameters(8) == 20_971_520
     assert estimate_memory(LLAMA, TrainingConfig(), "sft", 300, 100).gib()["weights"] == 14.96
-    assert round(CARD_MIB * 2**20 / GIB, 2) == 23.99
+    assert round(RTX_4090_MIB * 2**20 / GIB, 2) == 23.99
 
 
 @given(

@@ -14,7 +14,7 @@ from agents.student_prompt import PromptFormat, rendering
 from finetune import post_training_check
 from finetune.checkpoint import Checkpoint, hash_file, read_checkpoint
 from finetune.config import TrainingConfig
-from finetune.dataset_reader import Pair, read_dataset
+from finetune.dataset_reader import PreferencePair, read_dataset
 from finetune.memory_plan import load_base_config
 from finetune.pipeline import TrainOptions
 from finetune.trainer import TrainingStep
@@ -52,7 +52,7 @@ def _student(folder: Path | None, base: Path) -> tuple[Any, Any]:
     return (PeftModel.from_pretrained(model, folder) if folder else model).eval(), load_tokenizer(base)
 
 
-def _logp(model: Any, tokenizer: Any, options: PromptFormat, pair: Pair, text: str) -> float:
+def _logp(model: Any, tokenizer: Any, options: PromptFormat, pair: PreferencePair, text: str) -> float:
     """Log-probability of a response, summed over its tokens, the end of sequence included."""
     row = options.encode(pair.turn, text, tokenizer)
     return -post_training_check.mean_loss(model, [(len(row.prompt), row.prompt + row.completion)]) * len(

@@ -13,7 +13,7 @@ from agents.errors import UserError
 from agents.student_prompt import CONTROL_TOKEN, PromptFormat, PromptStyle, rendering
 from agents.types import Dialogue
 from finetune.config import TrainingConfig
-from finetune.dataset_reader import Example, Pair
+from finetune.dataset_reader import PreferencePair, SftExample
 from finetune.pipeline import TrainOptions
 from finetune.tokenization import IDENTICAL_SIDES, LengthLimits, tokenize_examples, tokenize_pairs
 
@@ -52,7 +52,7 @@ def test_any_control_token_in_a_text_is_found(
         said, answer = (
             ("All day.", f"Oh {mark} dear.") if where == "response" else (f"All {mark} day.", "Oh.")
         )
-        examples = [Example("d", turn(how, said), answer), Example("e", turn(how, "All day."), "Oh.")]
+        examples = [SftExample("d", turn(how, said), answer), SftExample("e", turn(how, "All day."), "Oh.")]
         prepared = tokenize_examples(examples, tokenizer, how, 1024)
         assert prepared.left_out == {CONTROL_TOKEN: 1}
         assert how.control_tokens(said + answer, tokenizer)
@@ -65,14 +65,17 @@ def test_any_control_token_in_a_text_is_found(
 def test_pairs_whose_sides_are_the_same_ids_are_left_out_and_counted(tokenizers: dict[str, Any]) -> None:
     how, tokenizer = rendering(), tokenizers["plain"]
     asked = turn(how, "All day.")
-    pairs = [Pair("d", asked, "Oh dear.", " Oh dear. "), Pair("e", asked, "Oh dear.", "Oh.")]
+    pairs = [
+        PreferencePair("d", asked, "Oh dear.", " Oh dear. "),
+        PreferencePair("e", asked, "Oh dear.", "Oh."),
+    ]
     prepared = tokenize_pairs(pairs, tokenizer, how, 1024)
     assert (len(prepared.rows), prepared.left_out) == (1, {IDENTICAL_SIDES: 1})
 
 
 def test_the_limit_is_the_least_of_length_and_context(tokenizers: dict[str, Any]) -> None:
     how, tokenizer = rendering(), tokenizers["plain"]
-    rows = [Example(str(n), turn(how, "All day. " * n), "Oh dear.") for n in range(1, 9)]
+    rows = [SftExample(str(n), turn(how, "All day. " * n), "Oh dear.") for n in range(1, 9)]
     lengths = tokenize_examples(rows, tokenizer, how, 4096).lengths
     for most, context in ((4096, lengths[3]), (lengths[3], 4096), (lengths[3], 0)):
         room = LengthLimits(most, context)

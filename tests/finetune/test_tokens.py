@@ -22,7 +22,7 @@ from agents.student_prompt import (
     token_faults,
 )
 from agents.types import Dialogue
-from finetune.dataset_reader import Example, Pair, read_dataset
+from finetune.dataset_reader import PreferencePair, SftExample, read_dataset
 from finetune.tokenization import tokenize_examples, tokenize_pairs
 
 pytest.importorskip("torch")
@@ -179,8 +179,10 @@ def test_prepared_rows_learn_the_completion_and_its_end_alone(tokenizers: dict[s
     how = _how(tokenizer)
     turn = how.turn(Dialogue("d", "It rained 3 days. ", "My café flooded 😀!\n"))
     said = ["I'm sorry to hear that.", "“Oh no”, 3 days?", "(sighs) That is hard."]
-    examples = tokenize_examples([Example("d", turn, text) for text in said], tokenizer, how, 1024)
-    pairs = tokenize_pairs([Pair("d", turn, text, "So what.") for text in said], tokenizer, how, 1024)
+    examples = tokenize_examples([SftExample("d", turn, text) for text in said], tokenizer, how, 1024)
+    pairs = tokenize_pairs(
+        [PreferencePair("d", turn, text, "So what.") for text in said], tokenizer, how, 1024
+    )
     prompt = how.prompt_ids(turn, tokenizer)
     for text, row, length, count, pair in zip(
         said, examples.rows, examples.lengths, examples.completion_tokens, pairs.rows, strict=True
@@ -197,8 +199,8 @@ def test_prepared_rows_learn_the_completion_and_its_end_alone(tokenizers: dict[s
 def test_rows_over_the_length_are_left_out_and_counted(tokenizers: dict[str, Any]) -> None:
     tokenizer, how = tokenizers["llama"], rendering()
     turn = how.turn(Dialogue("d", "It rained.", "All day."))
-    short, long = Example("a", turn, "Oh."), Example("b", turn, "Oh dear. " * 200)
-    bad = Example("c", turn, f"Oh {tokenizer.eos_token} dear.")
+    short, long = SftExample("a", turn, "Oh."), SftExample("b", turn, "Oh dear. " * 200)
+    bad = SftExample("c", turn, f"Oh {tokenizer.eos_token} dear.")
     prepared = tokenize_examples([short, long, bad], tokenizer, how, 512)
     assert [row["input_ids"] for row in prepared.rows] == [
         [*how.prompt_ids(turn, tokenizer), *how.encode(turn, "Oh.", tokenizer).completion]

@@ -10,6 +10,7 @@ import pytest
 
 import harness
 from agents.errors import UserError
+from tests.errors import user_error
 
 
 def test_everything_that_is_offered_is_there_and_says_what_it_is() -> None:
@@ -28,7 +29,7 @@ def test_nothing_heavy_is_imported_before_it_is_used() -> None:
 async def test_mistakes_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         await harness.open_store(str(tmp_path / "none.sqlite"))
-    with pytest.raises(UserError, match="no such study"):
+    with user_error("study.not-found", found="'no-such-study'"):
         await harness.plan_study("no-such-study", folder=tmp_path)
     with pytest.raises(TypeError, match="rmp"):
         await harness.plan_study("tiny", folder=tmp_path, rmp=5)

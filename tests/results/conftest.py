@@ -130,7 +130,7 @@ async def rows(store: Store, row: Any) -> list[Any]:
 
 async def begin(store: Store, kind: str = "judging", **spec: Any) -> tuple[str, str]:
     """An invocation of this process, as `Store.begin` gives it: (run, invocation)."""
-    return await store.begin(kind, spec or {"of": "the test"}, command="empathy judge", context={})
+    return await store.start_run(kind, spec or {"of": "the test"}, command="empathy judge", context={})
 
 
 async def disguise(store: Store, invocation: str, **columns: Any) -> None:

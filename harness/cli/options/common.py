@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they mean together."""
+"""Options that several commands share, and the settings that they give."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from agents.files.faults import first_faults
 from agents.models.registry import EMULATED, Registry
 from agents.models.retirement import is_retired, real_model_id, warnings
 from agents.models.spec import Model
+from agents.prompt_lookup import prompt_faults
+from harness.cli.options.renamed import renamed_option
 from harness.terminal.output import print_message
 from prompts import Library, PromptError, released
 
@@ -32,118 +34,117 @@ Command = Callable[..., Any]
 
 
 def data_option(command: Command) -> Command:
-    """`--data`: which dataset."""
+    """Add `--data`."""
     return click.option(
         "--data",
         metavar="FILE",
         default=None,
-        help="The dataset's CSV, or 'sample' for the written one. [default: $EMPATHY_DATA, or "
+        help="CSV file of the dataset, or 'sample' for the included sample. [default: $EMPATHY_DATA, or "
         "data/llms-vs-humans.csv]",
     )(command)
 
 
 def db_option(command: Command) -> Command:
-    """`--db`: which database."""
+    """Add `--db`."""
     return click.option(
         "--db",
         metavar="PATH|URL",
         default=DEFAULT_DB,
         envvar="EMPATHY_DB",
         show_default=True,
-        help="The database: a path for SQLite, or postgresql://USER@HOST/NAME. [env: EMPATHY_DB]",
+        help="Database: a path for SQLite, or postgresql://USER@HOST/NAME. [env: EMPATHY_DB]",
     )(command)
 
 
 def json_option(command: Command) -> Command:
-    """`--json`: for programs."""
+    """Add `--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
 
 
 def prompts_option(command: Command) -> Command:
-    """`--prompts`: the user's own."""
+    """Add `--prompts`."""
     return click.option(
         "--prompts",
         "prompts_folder",
         metavar="DIR",
         type=click.Path(path_type=Path),
         default=None,
-        help="A folder whose prompts override ours, by name.",
+        help="Folder of prompts that replace the included ones of the same name.",
     )(command)
 
 
 def exclude_same_family_option(command: Command) -> Command:
-    """`--without-kin`: a judge may favour its own."""
-    return click.option(
-        "--without-kin", is_flag=True, help="Leave out judges of a contestant's or its teacher's family."
+    """Add `--exclude-same-family`."""
+    return renamed_option(
+        "--exclude-same-family",
+        "--without-kin",
+        is_flag=True,
+        help="Exclude judges of the same model family as an author or its teacher.",
     )(command)
 
 
 def snapshot_option(command: Command) -> Command:
-    """`--snapshot`: only what one of several answering models said."""
+    """Add `--snapshot`."""
     return click.option(
         "--snapshot",
         "snapshots",
         multiple=True,
         metavar="NAME",
-        help="Count only answers that came under this model name; repeat for several judges.",
+        help="Count only verdicts of this model version; repeat for several judges.",
     )(command)
 
 
 def call_options(command: Command) -> Command:
-    """How calls are made: limits, money, clients, progress."""
+    """Add the options of model requests: rate limits, budget, client, progress."""
     options = [
-        click.option(
-            "--max-in-flight", type=int, help="Calls in flight per model: the start, and the ceiling."
-        ),
-        click.option("--rpm", type=float, help="Requests a minute, per model."),
-        click.option("--tpm", type=float, help="Tokens a minute, per model."),
-        click.option("--rpd", type=int, help="Requests in any 24 hours, per model."),
-        click.option("--tpd", type=int, help="Tokens in any 24 hours, per model."),
-        click.option(
-            "--budget", type=float, metavar="USD", help="A ceiling of this run that is never crossed."
-        ),
+        click.option("--max-in-flight", type=int, help="Maximum number of concurrent requests per model."),
+        click.option("--rpm", type=float, help="Maximum requests per minute and model."),
+        click.option("--tpm", type=float, help="Maximum tokens per minute and model."),
+        click.option("--rpd", type=int, help="Maximum requests in any 24 hours, per model."),
+        click.option("--tpd", type=int, help="Maximum tokens in any 24 hours, per model."),
+        click.option("--budget", type=float, metavar="USD", help="Hard limit on the cost of this run."),
         click.option(
             "--price",
             "prices",
             multiple=True,
             metavar="MODEL=IN,OUT",
-            help="US dollars per million input and output tokens, where ours is not right.",
+            help="Price in US dollars per million input and output tokens; repeat for more models.",
         ),
-        click.option("--emulate", is_flag=True, help="Send every model's calls to an emulator instead."),
+        click.option("--emulate", is_flag=True, help="Send all requests to an emulator on this machine."),
         click.option(
             "--client",
             type=click.Choice(["http", "sdk"]),
             default="http",
             show_default=True,
-            help="Plain HTTP, or the providers' own SDKs.",
+            help="Plain HTTP, or the SDKs of the providers.",
         ),
         click.option(
             "--timeout",
             type=float,
             default=None,
-            help="Seconds for one request.  [default: 120, and 600 where the model thinks]",
+            help="Timeout of one request in seconds.  [default: 120; 600 for reasoning models]",
         ),
         click.option(
             "--patience",
             metavar="DURATION",
             default="1h",
             show_default=True,
-            help="How long an endpoint may answer 'not now' (429, 503, …) before it stops: 90, 30m, 2h.",
+            help="How long an endpoint may be unavailable (429, 503, …) before it is disabled: 90, 30m, 2h.",
         ),
         click.option(
             "--models",
             "models_file",
             type=click.Path(path_type=Path),
-            help="Your own file of providers and models (see agents/models/models.toml).",
+            help="Additional file of providers and models (format: agents/models.toml).",
         ),
-        click.option("--allow-retired", is_flag=True, help="Ask models that have retired all the same."),
+        click.option("--allow-retired", is_flag=True, help="Also send requests to retired models."),
         click.option(
             "--require-one-model",
             is_flag=True,
-            help="Stop where answers under one name come from several models.",
+            help="Stop if several model versions answer under one name.",
         ),
-        click.option("--quiet", is_flag=True, help="No progress."),
-        click.option("--yes", is_flag=True, help="Ask nothing before spending money."),
+        click.option("--quiet", is_flag=True, help="Show no progress."),
+        click.option("--yes", is_flag=True, help="Do not ask for confirmation of the cost."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -191,21 +192,35 @@ class CallOptions:
         prices, faults = self._prices()
         for name, value in (("--budget", self.budget), ("--timeout", self.timeout)):
             if value is not None and not value > 0:
-                faults.append(Fault("must be above 0", name, f"{value:g}"))
+                faults.append(Fault("must be above 0", name, f"{value:g}", code="option.out-of-range"))
         patience = duration_seconds(self.patience)
         if patience is None:
             faults.append(
-                Fault("must be a duration", "--patience", repr(self.patience), "Write 90, 30m or 2h.")
+                Fault(
+                    "must be a duration",
+                    "--patience",
+                    repr(self.patience),
+                    "Write 90, 30m or 2h.",
+                    code="option.invalid-value",
+                )
             )
         for name in ("rpm", "tpm", "budget", "timeout"):
             if getattr(self, name) == math.inf:
-                faults.append(Fault("must be a number", f"--{name}", "inf", "Leave it out for no limit."))
+                faults.append(
+                    Fault(
+                        "must be finite",
+                        f"--{name}",
+                        "inf",
+                        f"Remove --{name} for no limit.",
+                        code="option.out-of-range",
+                    )
+                )
         try:
             limits.check("--rpm, --tpm, --rpd, --tpd, --max-in-flight")
         except UserError as error:
             faults += error.faults
         if faults:
-            raise UserError("these options cannot be kept", faults=faults)
+            raise UserError("invalid options", code="option.invalid", faults=faults)
         return RequestSettings(
             limits=limits,
             budget_usd=self.budget,
@@ -233,7 +248,7 @@ class CallOptions:
                 continue
             numbers = [number for price in given.values() for number in (price.input_usd, price.output_usd)]
             if not all(map(math.isfinite, numbers)):
-                faults.append(Fault("a price must be a number", "--price", repr(text)))
+                faults.append(Fault("the price must be finite", "--price", repr(text), code="price.invalid"))
             prices |= given
         return prices, faults
 
@@ -314,7 +329,9 @@ def _together(wrong: list[UserError]) -> UserError:
     """One mistake as it is; several as one error that lists them."""
     if len(wrong) == 1:
         return wrong[0]
-    return UserError("these models cannot be asked", faults=[error.fault for error in wrong])
+    return UserError(
+        "cannot use these models", code="model.not-usable", faults=[error.fault for error in wrong]
+    )
 
 
 def _check_emulated(models: list[Model]) -> None:
@@ -323,11 +340,12 @@ def _check_emulated(models: list[Model]) -> None:
 
     wrong = [
         UserError(
-            "the emulator has no stand-in for this model",
+            "the emulator does not emulate this model",
+            code="emulator.unknown-model",
             where="--emulate",
             found=repr(f"{model.provider}/{model.name.removeprefix(EMULATED)}"),
-            remedy="It has OpenAI's gpt and o, Google's gemini and Anthropic's claude models, such as "
-            "openai/gpt-6-luna; and vllm/llama-3.1-8b and vllm/llama-3.1-8b-instruct.",
+            remedy="Choose one of OpenAI's gpt and o, Google's gemini or Anthropic's claude models, for example "
+            "openai/gpt-6-luna; or vllm/llama-3.1-8b or vllm/llama-3.1-8b-instruct.",
         )
         for model in models
         if model.provider != "control"
@@ -358,9 +376,10 @@ def library(folder: Path | None) -> Library:
         return Library(folder, released.place())
     except PromptError as error:
         raise UserError(
-            "these prompts cannot be used",
+            "invalid prompts",
+            code="prompt.invalid",
             where=str(folder or "prompts"),
-            faults=first_faults([Fault(fault) for fault in error.faults]),
+            faults=first_faults(prompt_faults(error)),
         ) from error
 
 

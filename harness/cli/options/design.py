@@ -1,4 +1,4 @@
-"""`--assume NAME=VALUE`, `--worth`: what a contest could tell, before anything is asked."""
+"""Options `--assume NAME=VALUE` and `--min-effect`: precision and power of a contest before it is judged."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import Fault, UserError
+from harness.cli.options.renamed import renamed_option
 
 if TYPE_CHECKING:
     from results.statistics import DesignAssumptions
 
 
 def design_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--assume`, repeatable, and `--worth`."""
-    options = [
+    """Add `--assume` and `--min-effect`."""
+    options: list[Callable[[Callable[..., Any]], Callable[..., Any]]] = [
         click.option(
             "--assume",
             "assumptions",
             multiple=True,
             metavar="NAME=VALUE",
-            help="Before asking: rate, consistency, repeat_agreement, seed_spread (log-odds) or correlation, "
-            "for what can be detected; repeat.",
+            help="Assumption for the power analysis: rate, consistency, repeat_agreement, seed_spread "
+            "(log-odds) or correlation; repeat for more.",
         ),
-        click.option(
+        renamed_option(
+            "--min-effect",
             "--worth",
             type=click.FloatRange(0.0, 1.0, min_open=True),
             default=0.05,
             show_default=True,
-            help="Before asking: a difference of rates that would matter.",
+            help="Smallest relevant difference of win rates, for the required sample size.",
         ),
     ]
     for option in reversed(options):
@@ -40,60 +42,62 @@ def design_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class DesignReport:
-    """What a design could tell: as data for programs, as lines for people."""
+    """Expected precision and power of a design, as data and as lines of text."""
 
     data: dict[str, Any]
     lines: list[str]
 
 
 def foresee_design(
-    assumptions: Sequence[str], worth: float, dialogues: int, *, samples: int = 1, seeds: int = 1
+    assumptions: Sequence[str], min_effect: float, dialogues: int, *, samples: int = 1, seeds: int = 1
 ) -> DesignReport:
-    """What both orders of so many dialogues could tell; nothing where there are none.
+    """Return the precision and power of a number of dialogues in both orders; nothing for 0 dialogues.
 
     Raises:
-        UserError: as `design_assumptions`.
+        UserError: if the assumptions are invalid.
     """
     from results.render.contest_design import design_data, design_lines
     from results.statistics import design, required_sample_size
 
     if not dialogues:
         return DesignReport({"design": None}, [])
-    planned = design(design_assumptions(assumptions), dialogues, samples=samples, seeds=seeds)
-    takes = required_sample_size(worth, planned.difference_std, dialogues, samples=samples)
-    return DesignReport({"design": design_data(planned, takes)}, design_lines(planned, takes))
+    planned = design(parse_assumptions(assumptions), dialogues, samples=samples, seeds=seeds)
+    sample_size = required_sample_size(min_effect, planned.difference_std, dialogues, samples=samples)
+    return DesignReport({"design": design_data(planned, sample_size)}, design_lines(planned, sample_size))
 
 
-def design_assumptions(assumptions: Sequence[str]) -> DesignAssumptions:
-    """The assumptions that were given, with usual values for the others.
+def parse_assumptions(assumptions: Sequence[str]) -> DesignAssumptions:
+    """Parse assumptions written as NAME=VALUE; the others keep their default values.
 
     Raises:
-        UserError: an unknown name, one given twice, no number, or a value out of its range; all at once.
+        UserError: if a name is unknown or repeated, or a value is no number or out of range; the error lists
+            every fault.
     """
     from results.statistics import DesignAssumptions, design_assumptions
 
     names = [field.name for field in fields(DesignAssumptions)]
     values: dict[str, float] = {}
     faults = []
-    for written in assumptions:
-        name, _, number = (part.strip() for part in written.partition("="))
+    for assumption in assumptions:
+        name, _, number = (part.strip() for part in assumption.partition("="))
         if name not in names or name in values:
-            why = "given twice" if name in values else "no such assumption"
-            faults.append(Fault(f"{written!r}: {why}"))
+            what = "given twice" if name in values else "unknown assumption"
+            faults.append(Fault(what, found=repr(assumption), code="option.invalid-value"))
             continue
         try:
             values[name] = float(number)
         except ValueError:
-            faults.append(Fault(f"{written!r}: no number"))
+            faults.append(Fault("not a number", found=repr(assumption), code="option.invalid-value"))
     assumed = None
     if not faults:
         try:
             assumed = design_assumptions(**values)
         except ValueError as error:
-            faults += [Fault(fault) for fault in str(error).split("; ")]
+            faults += [Fault(fault, code="option.out-of-range") for fault in str(error).split("; ")]
     if assumed is None:
         raise UserError(
-            "this cannot be assumed",
+            "invalid assumptions",
+            code="option.invalid",
             where="--assume",
             found=", ".join(assumptions),
             remedy=f"Write NAME=VALUE with one of: {', '.join(names)}.",

@@ -1,4 +1,4 @@
-"""Options of every command that asks base and students."""
+"""Options of commands that generate with a base model and its students."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from agents.errors import UserError
+from harness.cli.options.renamed import renamed_option
 from harness.terminal.output import print_message, print_text
 
 if TYPE_CHECKING:
@@ -20,28 +21,28 @@ if TYPE_CHECKING:
     from serve.served_model import Dtype
 
 KEY = "EMPATHY_SERVE_KEY"
-THROUGH = ("server", "offline", "transformers")
+BACKENDS = ("server", "offline", "transformers")
 DTYPES = click.Choice(["bf16", "fp16", "fp32"])
 Command = Callable[..., Any]
 
 
 def base_option(command: Command) -> Command:
-    """`--base`: where the base is."""
-    help_ = "The base: a folder, or a model on the Hub. [default: what the checkpoints say]"
+    """Add `--base`."""
+    help_ = "Base model: a folder, or a model on the Hub. [default: as recorded in the checkpoints]"
     return click.option("--base", default="", metavar="MODEL", help=help_)(command)
 
 
 def memory_options(command: Command) -> Command:
-    """What a server may take."""
+    """Add the options of dtype and GPU memory."""
     options: tuple[Callable[[Command], Command], ...] = (
-        click.option("--dtype", type=DTYPES, help="Of the computation. [default: the weights' own]"),
+        click.option("--dtype", type=DTYPES, help="Dtype of the computation. [default: that of the weights]"),
         click.option(
-            "--memory-mib", type=click.IntRange(min=1), help="The card's memory. [default: as found]"
+            "--memory-mib", type=click.IntRange(min=1), help="GPU memory in MiB. [default: detected]"
         ),
         click.option(
             "--memory-fraction",
             type=click.FloatRange(0, 1, min_open=True),
-            help="The share of it that may be taken. [default: 0.92 of a card]",
+            help="Share of the GPU memory to use. [default: 0.92]",
         ),
     )
     for option in options:
@@ -50,7 +51,7 @@ def memory_options(command: Command) -> Command:
 
 
 def serving_options(command: Command) -> Command:
-    """How base and students are asked."""
+    """Add the options of the inference backend."""
     options: list[Callable[[Command], Command]] = [
         base_option,
         click.option(
@@ -59,15 +60,21 @@ def serving_options(command: Command) -> Command:
             multiple=True,
             type=click.Path(path_type=Path),
             metavar="DIR",
-            help="Checkpoints, or folders of them; repeat for more. [default: checkpoints/*]",
+            help="Checkpoint, or folder of checkpoints; repeat for more. [default: checkpoints/*]",
         ),
-        click.option(
-            "--with", "through", type=click.Choice(THROUGH), default="server", help="What answers for them."
+        renamed_option(
+            "--backend",
+            "--with",
+            "backend",
+            type=click.Choice(BACKENDS),
+            default="server",
+            show_default=True,
+            help="Inference backend: a vLLM server, vLLM in this process (offline), or transformers.",
         ),
-        click.option("--offline", is_flag=True, help="vLLM in this process: --with offline."),
-        click.option("--merged", is_flag=True, help="Students merged into their base, one after another."),
-        click.option("--url", default="", help=f"A vLLM server that is running (its key: ${KEY})."),
-        click.option("--sampling-seed", type=int, help="Of base and students. [default: 42]"),
+        click.option("--offline", is_flag=True, help="Same as --backend offline."),
+        click.option("--merged", is_flag=True, help="Merge each student into its base, one after another."),
+        click.option("--url", default="", help=f"URL of a running vLLM server (its key: ${KEY})."),
+        click.option("--sampling-seed", type=int, help="Sampling seed of base and students. [default: 42]"),
         memory_options,
     ]
     for option in reversed(options):
@@ -77,11 +84,11 @@ def serving_options(command: Command) -> Command:
 
 @dataclass(frozen=True)
 class ServingOptions:
-    """The options of `serving_options`, as given."""
+    """Values of `serving_options`."""
 
     base: str
     places: tuple[Path, ...]
-    through: str
+    backend: str
     offline: bool
     merged: bool
     url: str
@@ -91,20 +98,28 @@ class ServingOptions:
     memory_fraction: float | None
 
     @classmethod
-    def take(cls, given: dict[str, Any]) -> ServingOptions:
-        """These options out of all that a command was given.
+    def take(cls, arguments: dict[str, Any]) -> ServingOptions:
+        """Remove these options from a command's arguments and return them.
 
         Raises:
-            UserError: two that exclude each other.
+            UserError: if two of them exclude each other.
         """
-        made = cls(**{name: given.pop(name) for name in cls.__dataclass_fields__})
-        ways = [("--offline", made.offline), ("--with transformers", made.through == "transformers")]
-        ways += [("--url", bool(made.url))]
-        told = [name for name, on in ways if on]
-        if len(told) > 1 or (made.merged and made.url):
-            found = " and ".join([*told, *(["--merged"] if made.merged else [])])
-            raise UserError("these exclude each other", found=found, remedy="Leave one of them out.")
-        return made
+        options = cls(**{name: arguments.pop(name) for name in cls.__dataclass_fields__})
+        backends = [
+            ("--offline", options.offline),
+            ("--backend transformers", options.backend == "transformers"),
+            ("--url", bool(options.url)),
+        ]
+        chosen = [name for name, is_chosen in backends if is_chosen]
+        if len(chosen) > 1 or (options.merged and options.url):
+            found = " and ".join([*chosen, *(["--merged"] if options.merged else [])])
+            raise UserError(
+                "these options exclude each other",
+                code="option.conflict",
+                found=found,
+                remedy="Remove one of them.",
+            )
+        return options
 
     def select_served_models(
         self, names: tuple[str, ...] | list[str], registered: Sequence[Path] = ()
@@ -120,17 +135,17 @@ class ServingOptions:
         from harness.serving.hardware import default_device
         from harness.serving.live_server import running
 
-        through = "offline" if self.offline else self.through
+        backend = "offline" if self.offline else self.backend
         url, key, trusted = self.url, os.environ.get(KEY, ""), False
         dtype: Dtype | Literal[""] = self.dtype or ""
-        there = running(who) if through == "server" and not self.merged else None
+        there = running(who) if backend == "server" and not self.merged else None
         if there is not None and (not url or url.rstrip("/").removesuffix("/v1") == there[0]):
             url, key, trusted = there[0], there[1], True
             dtype = _dtype(dtype, preset, there[2], who)
             if not quiet:
                 print_message(f"Asking the server that is running at {url} ({dtype}).")
         return ServingConfig(
-            through=through,
+            backend=backend,
             preset=preset,
             seed=self.sampling_seed,
             merged=self.merged,
@@ -141,7 +156,7 @@ class ServingOptions:
             trusted=trusted,
             memory_mib=self.memory_mib,
             fraction=self.memory_fraction,
-            tell=(lambda line: None) if quiet else partial(print_text, is_message=True),
+            on_progress=(lambda line: None) if quiet else partial(print_text, is_message=True),
         )
 
 
@@ -157,9 +172,10 @@ def _dtype(said: Dtype | Literal[""], preset: str, running: Dtype, who: ServedMo
     if wanted and wanted != running:
         where = "--dtype" if said else f"--preset {preset}"
         raise UserError(
-            "the server that is running computes in another dtype",
+            "the running server computes in another dtype",
+            code="server.other-dtype",
             where=where,
-            found=f"{wanted}; the server {running}",
-            remedy=f"End it, or say --dtype {running}: it is recorded.",
+            found=f"{wanted}; the server computes in {running}",
+            remedy=f"Stop the server, or use its dtype with --dtype {running}.",
         )
     return running

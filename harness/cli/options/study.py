@@ -247,10 +247,11 @@ def load_session(folder: Path, name: str) -> StudySession:
     if not place.is_file():
         there = sorted(path.stem for path in (folder / "studies").glob("*.json"))
         raise UserError(
-            "this study has not been run here",
+            "this study was not run in this folder",
+            code="study.not-run",
             where=os.fspath(folder),
             found=repr(name),
-            remedy=f"There are: {', '.join(there)}." if there else "Run one with: empathy run tiny",
+            remedy=f"Choose one of: {', '.join(there)}." if there else "Run one with: empathy run tiny",
         )
     told = json.loads(place.read_text(encoding="utf-8"))
     prompts, models = (Path(told[key]) if told[key] else None for key in ("prompts", "models"))

@@ -96,8 +96,12 @@ class TrainingOptions:
         """
         seeds = parse_seeds(given.pop("seeds", ""))
         if seeds and given["repo"]:
-            remedy = "Upload the one you choose: the same command with its --seed, --out and --push-to-hub."
-            raise UserError("these exclude each other", where="--seeds, --push-to-hub", remedy=remedy)
+            raise UserError(
+                "these options exclude each other",
+                code="option.conflict",
+                where="--seeds, --push-to-hub",
+                remedy="Upload one of the checkpoints: repeat the command with its --seed, --out and --push-to-hub.",
+            )
         options = TrainOptions(
             on_step=Progress(),
             on_message=print_message,
@@ -128,6 +132,10 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not all(part.isdecimal() for part in parts) or len({*map(int, parts)}) != len(parts):
         raise UserError(
-            "seeds are different whole numbers", where="--seeds", found=repr(text), remedy="Write 1,2,3."
+            "the seeds must be different whole numbers",
+            code="option.invalid-value",
+            where="--seeds",
+            found=repr(text),
+            remedy="Write them as 1,2,3.",
         )
     return tuple(map(int, parts))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from results.report import conclusions
-from results.report.context import Material
+from results.report.context import ReportContext
 from results.report.sections.section import Section
-from results.report.templates import filled
+from results.report.templates import render_template
 
 
-def caveats(material: Material) -> Section | None:
+def caveats(material: ReportContext) -> Section | None:
     """The list; None where there are no numbers."""
     if not material.pairs:
         return None
-    html = filled("caveats", caveats=conclusions.caveats(material))
+    html = render_template("caveats", caveats=conclusions.caveats(material))
     return Section("caveats", "What the numbers do not say", html)

@@ -6,11 +6,11 @@ from markupsafe import Markup
 
 from results.render import charts
 from results.report.conclusions import percent
-from results.report.context import Judged, Pair
-from results.report.templates import filled, readable
+from results.report.context import AuthorPair, JudgedContest
+from results.report.templates import readable, render_template
 
 
-def figure_of(pair: Pair, at: int) -> Markup:
+def figure_of(pair: AuthorPair, at: int) -> Markup:
     """The figure with its legend.
 
     Args:
@@ -24,12 +24,12 @@ def figure_of(pair: Pair, at: int) -> Markup:
         title=readable(f"Win rate of {pair.a.name} over {pair.b.name}, by judge"),
         described=f"{described}. The line at 50 % is no preference.",
     )
-    return filled("plot", plot=drawing, incomplete=any(one.hard.incomplete for one in pair.judged))
+    return render_template("plot", plot=drawing, incomplete=any(one.hard.incomplete for one in pair.judged))
 
 
-def _estimate(judged: Judged) -> charts.Estimate:
+def _estimate(judged: JudgedContest) -> charts.IntervalEstimate:
     hard = judged.hard
-    return charts.Estimate(
+    return charts.IntervalEstimate(
         name=readable(judged.contest.judge),
         rate=hard.rate,
         low=hard.low,

@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-from results.report.author_roles import Role
+from results.report.author_roles import AuthorRole
 from results.report.conclusions import NO_CONTROLS_NOTE, UNCUT_NOTE, between, percent
-from results.report.context import Material
+from results.report.context import ReportContext
 from results.report.sections.section import PlainTable, Row, Section
-from results.report.study_conclusions import Seen, seen_of, sided
-from results.report.templates import filled
+from results.report.study_conclusions import JudgeRate, judge_rate, sided
+from results.report.templates import render_template
 
 TITLE = "Student against format controls"
 _HEADS = {
-    Role.BASE: "against its base, not cut",
-    Role.TRUNCATED_BASE: "against the base, cut",
-    Role.LOW_RATED: "against the low-rated student",
+    AuthorRole.BASE: "against its base, not cut",
+    AuthorRole.TRUNCATED_BASE: "against the base, cut",
+    AuthorRole.LOW_RATED: "against the low-rated student",
 }
 _SIGNS = {1: "▲", -1: "▼", 0: "○"}
 
 
-def controls(material: Material) -> Section | None:
+def controls(material: ReportContext) -> Section | None:
     """The section; None where no student met a base or a control."""
     table = controls_table(material)
     if table is None:
         return None
-    return Section("controls", TITLE, filled("controls", table=table, notes=controls_notes(material)))
+    return Section(
+        "controls", TITLE, render_template("controls", table=table, notes=controls_notes(material))
+    )
 
 
-def controls_table(material: Material) -> PlainTable | None:
+def controls_table(material: ReportContext) -> PlainTable | None:
     """A row a student and judge, a column a kind of opponent."""
     met = {role: sided(material, role) for role in _HEADS}
     columns = [role for role, pairs in met.items() if pairs]
     if not columns:
         return None
-    found: dict[tuple[str, str], dict[Role, list[Seen]]] = {}
+    found: dict[tuple[str, str], dict[AuthorRole, list[JudgeRate]]] = {}
     for role in columns:
         for pair, mirrored in met[role]:
             for judged in pair.speaking:
-                if seen := seen_of(judged, mirrored=mirrored):
+                if seen := judge_rate(judged, mirrored=mirrored):
                     found.setdefault((seen.name, seen.judge), {}).setdefault(role, []).append(seen)
     rows = [
         Row((name, judge, *("; ".join(map(_told, of.get(role, ()))) for role in columns)))
@@ -45,17 +47,17 @@ def controls_table(material: Material) -> PlainTable | None:
     return PlainTable(("student", "judge", *(_HEADS[role] for role in columns)), tuple(rows), texts=2)
 
 
-def controls_notes(material: Material) -> list[str]:
+def controls_notes(material: ReportContext) -> list[str]:
     """What a reader of the table must know."""
     notes = ["▲ the student is preferred, ▼ the opponent is, ○ the interval leaves it open."]
-    if sided(material, Role.BASE):
+    if sided(material, AuthorRole.BASE):
         notes.append(f"The base that is not cut {UNCUT_NOTE}")
-    if not (sided(material, Role.TRUNCATED_BASE) or sided(material, Role.LOW_RATED)):
+    if not (sided(material, AuthorRole.TRUNCATED_BASE) or sided(material, AuthorRole.LOW_RATED)):
         notes.append(NO_CONTROLS_NOTE)
     return notes
 
 
-def _told(seen: Seen) -> str:
+def _told(seen: JudgeRate) -> str:
     interval = between(seen.low, seen.high).replace(" ", "\u00a0")
     robust = between(*seen.order_robust).replace(" ", "\u00a0")
     return f"{_SIGNS[seen.direction]}\u00a0{percent(seen.rate)} ({interval}; order-robust {robust})"

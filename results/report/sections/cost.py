@@ -5,34 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from results.report.conclusions import NONE, counted, duration, moment, money
-from results.report.context import Material
-from results.report.cost import Spending, Spent
+from results.report.context import ReportContext
+from results.report.cost import CostSummary, ModelCost
 from results.report.sections.section import PlainTable, Row, Section
-from results.report.templates import filled
+from results.report.templates import render_template
 
 _HEADS = ("for", "model", "calls", "tokens in", "tokens out", "cost", "time to an answer")
 
 
-def cost(material: Material) -> Section | None:
+def cost(material: ReportContext) -> Section | None:
     """The table; None where nothing was asked."""
     if not material.spending.by_model and not material.failures:
         return None
-    html = filled(
+    html = render_template(
         "cost",
         table=cost_table(material.spending),
-        time=time_told(material),
+        time=time_sentence(material),
         emulated=any(one.is_emulated for one in material.spending.by_model),
         failures=material.failures,
     )
     return Section("cost", "Cost, time, calls", html)
 
 
-def cost_table(spending: Spending) -> PlainTable:
+def cost_table(spending: CostSummary) -> PlainTable:
     """A model and purpose a row, and their sum."""
     return PlainTable(_HEADS, (*(_row(one) for one in spending.by_model), _sum(spending)), texts=2)
 
 
-def _row(one: Spent) -> Row:
+def _row(one: ModelCost) -> Row:
     return Row(
         (
             one.purpose,
@@ -47,15 +47,15 @@ def _row(one: Spent) -> Row:
     )
 
 
-def _sum(spending: Spending) -> Row:
-    every: Sequence[Spent] = spending.by_model
+def _sum(spending: CostSummary) -> Row:
+    every: Sequence[ModelCost] = spending.by_model
     tokens = (sum(one.input_tokens for one in every), sum(one.output_tokens for one in every))
     return Row(
         ("all", "", f"{spending.calls:,}", f"{tokens[0]:,}", f"{tokens[1]:,}", money(spending.cost_usd), "")
     )
 
 
-def time_told(material: Material) -> str:
+def time_sentence(material: ReportContext) -> str:
     """When it was asked, and how long it and the training took."""
     time = material.spending.time
     trained = [one.record.get("seconds") for of in material.trained for one in of.line]

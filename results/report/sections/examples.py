@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from results.report.context import Material
-from results.report.examples import EXAMPLES, SHARES, Example, Examples, Kind
+from results.report.context import ReportContext
+from results.report.examples import EXAMPLES, SHARES, DialogueExample, ExampleKind, ExampleSelection
 from results.report.sections.section import Section
-from results.report.templates import filled
+from results.report.templates import render_template
 from results.report.verdict_texts import Outcome
 
 OUTCOMES = {
@@ -28,11 +28,11 @@ class View:
     at: int
     a: str
     b: str
-    examples: Examples
+    examples: ExampleSelection
     judges: tuple[int, ...]
 
 
-def examples(material: Material) -> Section | None:
+def examples(material: ReportContext) -> Section | None:
     """The section; None where there are no contests."""
     if not material.pairs:
         return None
@@ -49,7 +49,7 @@ def examples(material: Material) -> Section | None:
         for at, pair in enumerate(material.pairs)
     ]
     shown = [one for view in views for one in view.examples.shown]
-    html = filled(
+    html = render_template(
         "examples",
         views=views,
         shown=len(shown),
@@ -58,7 +58,7 @@ def examples(material: Material) -> Section | None:
         emotions=sorted({one.dialogue.emotion for one in shown} - {""}),
         outcomes=OUTCOMES,
         outcomes_of=_outcomes_of,
-        kinds=tuple(Kind),
+        kinds=tuple(ExampleKind),
         shares={kind: f"{round(100 * share)}\u00a0%" for kind, share in SHARES.items()},
         most=max((len(view.examples.shown) for view in views), default=EXAMPLES),
         seed=material.seed,
@@ -66,11 +66,11 @@ def examples(material: Material) -> Section | None:
     return Section("examples", "Examples", html)
 
 
-def _found(view: View) -> Mapping[Kind, int]:
+def _found(view: View) -> Mapping[ExampleKind, int]:
     return view.examples.found
 
 
-def _outcomes_of(view: View, example: Example) -> str:
+def _outcomes_of(view: View, example: DialogueExample) -> str:
     """What the page's filter reads: judge by its place, with the outcome."""
     return " ".join(
         f"{judge}:{one.outcome}" for judge, one in zip(view.judges, example.opinions, strict=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from agents.models.family import self_preference_warning
 from agents.models.response_model import answering_model_note
-from results.report.audit_summary import AuditOnSplit, OfJudge
+from results.report.audit_summary import JudgeAudit, SplitAudit
 from results.report.conclusions import NONE, between, counted, percent, points, reasons
-from results.report.context import Judged, Material
-from results.report.judge_agreement import Agreement
+from results.report.context import JudgedContest, ReportContext
+from results.report.judge_agreement import JudgePairAgreement
 from results.report.sections.section import PlainTable, Row, Section
-from results.report.templates import filled
+from results.report.templates import render_template
 from results.statistics.cluster_bootstrap import ClusteredEstimate
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.within_rater_test import WithinRaters
@@ -52,15 +52,15 @@ class AuditView:
     table: PlainTable
 
 
-def judges(material: Material) -> Section | None:
+def judges(material: ReportContext) -> Section | None:
     """The section; None where nobody judged."""
     if not material.pairs:
         return None
     found = material.agreements
-    html = filled(
+    html = render_template(
         "judges",
         answerers=answerer_notes(material),
-        kin=kin_notes(material),
+        same_family=kin_notes(material),
         each=each_judge(material) if len(material.pairs) > 1 else None,
         agreement=agreement_table(material),
         alpha="" if found.alpha is None else f"Krippendorff's α over all of them: {_decimal(found.alpha)}.",
@@ -72,17 +72,17 @@ def judges(material: Material) -> Section | None:
     return Section("judges", "What the judges are worth", html)
 
 
-def kin_notes(material: Material) -> list[str]:
+def kin_notes(material: ReportContext) -> list[str]:
     """The judges that are of an author's family, in words."""
     told = []
     for of in _by_judge(material):
-        kin = list({one.set_id: one for judged in of for one in judged.contest.kin}.values())
-        if kin:
-            told.append(f"{self_preference_warning(of[0].contest.judge, kin)}.")
+        same_family = list({one.set_id: one for judged in of for one in judged.contest.same_family}.values())
+        if same_family:
+            told.append(f"{self_preference_warning(of[0].contest.judge, same_family)}.")
     return told
 
 
-def answerer_notes(material: Material) -> list[str]:
+def answerer_notes(material: ReportContext) -> list[str]:
     """Who answered under the judges' names, over all contests, where it was not that model alone."""
     told = []
     for of in _by_judge(material):
@@ -95,31 +95,31 @@ def answerer_notes(material: Material) -> list[str]:
     return [note for note in told if note]
 
 
-def each_judge(material: Material) -> PlainTable:
+def each_judge(material: ReportContext) -> PlainTable:
     """Every judge over all contests, the models first."""
     return PlainTable(_HEADS, tuple(_row(of) for of in _by_judge(material)))
 
 
-def agreement_table(material: Material) -> PlainTable | None:
+def agreement_table(material: ReportContext) -> PlainTable | None:
     """Two judges a row; None with fewer than two models."""
     pairs = material.agreements.pairs
     return PlainTable(_AGREEMENT, tuple(_agreement(one) for one in pairs)) if pairs else None
 
 
-def audit_views(material: Material) -> list[AuditView]:
+def audit_views(material: ReportContext) -> list[AuditView]:
     """The audits, one a split."""
     return [_audit(one) for one in material.audits]
 
 
-def _by_judge(material: Material) -> list[list[Judged]]:
+def _by_judge(material: ReportContext) -> list[list[JudgedContest]]:
     every = [one for pair in material.pairs for one in pair.judged]
-    found: dict[str, list[Judged]] = {}
+    found: dict[str, list[JudgedContest]] = {}
     for one in sorted(every, key=lambda one: (one.is_control, one.contest.judge)):
         found.setdefault(one.contest.judge_id, []).append(one)
     return list(found.values())
 
 
-def _row(of: Sequence[Judged]) -> Row:
+def _row(of: Sequence[JudgedContest]) -> Row:
     unscored: dict[str, int] = {}
     for one in of:
         for reason, count in one.unscored.items():
@@ -145,7 +145,7 @@ def _mean(shares: Sequence[tuple[float | None, int]]) -> str:
     return percent(sum(share * n for share, n in there) / sum(n for _, n in there)) if there else NONE
 
 
-def _agreement(one: Agreement) -> Row:
+def _agreement(one: JudgePairAgreement) -> Row:
     found = one.found
     shares = ", ".join(percent(found.prevalence.get(answer)) for answer in (1.0, 0.5, 0.0))
     return Row(
@@ -166,7 +166,7 @@ def _decimal(value: float | NotEstimable | None) -> str:
     return f"{value:.2f}" if isinstance(value, float) else NONE
 
 
-def _audit(one: AuditOnSplit) -> AuditView:
+def _audit(one: SplitAudit) -> AuditView:
     title = (
         f"{one.split} split: {counted(one.pairs, 'pair')} of responses with different ratings, in "
         f"{counted(one.dialogues, 'dialogue')}."
@@ -174,7 +174,7 @@ def _audit(one: AuditOnSplit) -> AuditView:
     return AuditView(one.split, title, PlainTable(_AUDIT, tuple(_audited(line) for line in one.judges)))
 
 
-def _audited(line: OfJudge) -> Row:
+def _audited(line: JudgeAudit) -> Row:
     found = line.found
     return Row(
         (
@@ -189,7 +189,7 @@ def _audited(line: OfJudge) -> Row:
             f"{found.n:,}",
             f"{line.unscored:,}",
         ),
-        quiet=line.is_floor,
+        quiet=line.is_baseline,
     )
 
 

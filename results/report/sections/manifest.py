@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from results.report.context import Material
+from results.report.context import ReportContext
 from results.report.sections.section import Section
-from results.report.templates import filled
+from results.report.templates import render_template
 
 _FIDELITY = {
     "paper": "what the paper's text says; what it leaves open is recorded with every set and every student.",
@@ -19,11 +19,11 @@ _FIDELITY = {
 }
 
 
-def manifest(material: Material) -> Section:
+def manifest(material: ReportContext) -> Section:
     """The section that every page ends with."""
     judged = {one.contest.judge_id: one for pair in material.pairs for one in pair.judged}
     first = material.pairs[0].judged[0] if material.pairs else None
-    html = filled(
+    html = render_template(
         "manifest",
         material=material,
         judges=judged.values(),
@@ -39,6 +39,6 @@ def manifest(material: Material) -> Section:
     return Section("made", "How this was made", html, "manifest")
 
 
-def page_command(material: Material) -> str:
+def page_command(material: ReportContext) -> str:
     """What makes the page again."""
     return f"empathy report {material.spec.get('name') or material.run_id.removeprefix('run-1:')[:10]}"

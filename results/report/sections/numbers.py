@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from results.report.conclusions import Answer, answer, percent
-from results.report.contest_metrics import Group, groups_of
-from results.report.context import Material, Pair
+from results.report.contest_metrics import MetricGroup, metric_groups
+from results.report.context import AuthorPair, ReportContext
 from results.report.sections.chart_data import figure_of
 from results.report.sections.section import Section
-from results.report.templates import filled
+from results.report.templates import render_template
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +22,29 @@ class PairView:
     a: str
     b: str
     judges: tuple[str, ...]
-    groups: tuple[Group, ...]
+    groups: tuple[MetricGroup, ...]
     answer: Answer
     figure: Markup
     short: str
 
 
-def numbers(material: Material) -> Section | None:
+def numbers(material: ReportContext) -> Section | None:
     """One table, or one a pair, folded."""
     if not material.pairs:
         return None
     several = len(material.pairs) > 1
     views = [_view(at, pair, material.seed, several=several) for at, pair in enumerate(material.pairs)]
-    return Section("numbers", "Every number", filled("numbers", views=views))
+    return Section("numbers", "Every number", render_template("numbers", views=views))
 
 
-def _view(at: int, pair: Pair, seed: int, *, several: bool) -> PairView:
+def _view(at: int, pair: AuthorPair, seed: int, *, several: bool) -> PairView:
     told = ", ".join(f"{one.contest.judge} {percent(one.hard.rate)}" for one in pair.speaking)
     return PairView(
         at=at,
         a=pair.a.name,
         b=pair.b.name,
         judges=tuple(one.contest.judge for one in pair.judged),
-        groups=groups_of(pair.judged, pair.a.name),
+        groups=metric_groups(pair.judged, pair.a.name),
         answer=answer(pair, seed),
         figure=figure_of(pair, at) if several else Markup(""),
         short=told,

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from results.queries.checkpoints import STUDENT
-from results.report.author_roles import Role
+from results.report.author_roles import AuthorRole
 from results.report.conclusions import percent
-from results.report.context import Material, Pair
-from results.report.forest_plot import Mark, Row, forest
+from results.report.context import AuthorPair, ReportContext
+from results.report.forest_plot import ForestMark, Row, forest
 from results.report.sections.chart_data import figure_of
 from results.report.sections.section import Section
-from results.report.templates import filled, readable
+from results.report.templates import readable, render_template
 
 _ROLES = {
-    Role.BASE: "untrained, not cut",
-    Role.TRUNCATED_BASE: "untrained, cut to its first turn and 97 words",
-    Role.LOW_RATED: "format control: trained on low-rated responses",
+    AuthorRole.BASE: "untrained, not cut",
+    AuthorRole.TRUNCATED_BASE: "untrained, cut to its first turn and 97 words",
+    AuthorRole.LOW_RATED: "format control: trained on low-rated responses",
 }
 
 
@@ -32,7 +32,7 @@ class Drawing:
     drawing: Markup
 
 
-def overview(material: Material) -> Section | None:
+def overview(material: ReportContext) -> Section | None:
     """The plot, or the plots."""
     if not material.pairs:
         return None
@@ -40,7 +40,7 @@ def overview(material: Material) -> Section | None:
         return Section("win-rates", "Win rate", figure_of(material.pairs[0], 0))
     judges = judge_names(material.pairs)
     series = {judge_id: at for at, judge_id in enumerate(judges)}
-    by_opponent: dict[str, list[Pair]] = {}
+    by_opponent: dict[str, list[AuthorPair]] = {}
     for pair in material.pairs:
         by_opponent.setdefault(pair.b.id, []).append(pair)
     drawings = []
@@ -55,7 +55,7 @@ def overview(material: Material) -> Section | None:
         drawings.append(Drawing(opponent.name, _ROLES.get(opponent.role, ""), drawing))
     hard = material.pairs[0].judged[0].hard
     controls = any(one.is_control for pair in material.pairs for one in pair.judged)
-    html = filled(
+    html = render_template(
         "overview",
         judges=judges.values(),
         drawings=drawings,
@@ -66,21 +66,21 @@ def overview(material: Material) -> Section | None:
     return Section("win-rates", "Win rates", html)
 
 
-def _place(material: Material, set_id: str) -> tuple[int, str]:
+def _place(material: ReportContext, set_id: str) -> tuple[int, str]:
     """Bases first, then the format controls, then the others."""
     author = material.authors[set_id]
     return (list(_ROLES).index(author.role) if author.role in _ROLES else len(_ROLES), author.name)
 
 
-def judge_names(pairs: Sequence[Pair]) -> dict[str, str]:
+def judge_names(pairs: Sequence[AuthorPair]) -> dict[str, str]:
     """The judges that speak, by their ids, in the order of their names."""
     found = {one.contest.judge_id: one.contest.judge for pair in pairs for one in pair.speaking}
     return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
 
 
-def _row(pair: Pair, series: Mapping[str, int]) -> Row:
+def _row(pair: AuthorPair, series: Mapping[str, int]) -> Row:
     marks = [
-        Mark(
+        ForestMark(
             series[one.contest.judge_id],
             one.hard.rate,
             one.hard.low,

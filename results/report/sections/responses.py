@@ -5,34 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from results.analysis.response_profile import WORD_LISTS
-from results.report.contest_metrics import Group
-from results.report.context import Material
+from results.report.contest_metrics import MetricGroup
+from results.report.context import ReportContext
 from results.report.sections.section import PlainTable, Row, Section
-from results.report.style_profile import manner_of, to_read
-from results.report.templates import filled
+from results.report.style_profile import flagged_dialogues, style_groups
+from results.report.templates import render_template
 
 MANY = 6  # authors that have a column each; more of them have a row each
 
 
-def responses(material: Material) -> Section | None:
+def responses(material: ReportContext) -> Section | None:
     """The table of profiles; None where there is no response."""
     authors = [one for one in material.authors.values() if one.profile]
     if not authors:
         return None
     authors.sort(key=lambda one: one.name)
-    groups, names = manner_of(authors), [one.name for one in authors]
-    html = filled(
+    groups, names = style_groups(authors), [one.name for one in authors]
+    html = render_template(
         "responses",
         groups=groups,
         names=names,
         table=_turned(groups, names) if len(names) > MANY else None,
-        to_read=to_read(authors),
+        flagged_dialogues=flagged_dialogues(authors),
         lists=WORD_LISTS.values(),
     )
     return Section("responses", "What the responses are like", html)
 
 
-def _turned(groups: Sequence[Group], names: Sequence[str]) -> PlainTable:
+def _turned(groups: Sequence[MetricGroup], names: Sequence[str]) -> PlainTable:
     """An author a row, a measure a column."""
     measures = [measure for group in groups for measure in group.rows]
     rows = [Row((name, *(measure.values[at] for measure in measures))) for at, name in enumerate(names)]

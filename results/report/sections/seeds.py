@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from results.report.conclusions import NONE, between, percent
-from results.report.context import Material
+from results.report.context import ReportContext
 from results.report.sections.section import PlainTable, Row, Section
-from results.report.seed_summary import OverSeeds
-from results.report.templates import filled
+from results.report.seed_summary import SeedSummary
+from results.report.templates import render_template
 from results.statistics import NotEstimable
 
 TITLE = "Over training seeds"
 _HEADS = ("recipe", "judge", "against", "win rate", "95 %", "order-robust", "seeds", "between seeds", "n")
 
 
-def seeds(material: Material) -> Section | None:
+def seeds(material: ReportContext) -> Section | None:
     """The section; None where every recipe has one seed."""
     table = seeds_table(material)
-    return None if table is None else Section("seeds", TITLE, filled("seeds", table=table))
+    return None if table is None else Section("seeds", TITLE, render_template("seeds", table=table))
 
 
-def seeds_table(material: Material) -> PlainTable | None:
+def seeds_table(material: ReportContext) -> PlainTable | None:
     """A recipe, judge and opponent a row."""
     if not material.seeds:
         return None
     return PlainTable(_HEADS, tuple(_row(one) for one in material.seeds), texts=3)
 
 
-def _row(one: OverSeeds) -> Row:
+def _row(one: SeedSummary) -> Row:
     found = one.found
     if isinstance(found, NotEstimable):
         return Row((one.recipe, one.judge, one.opponent, str(found), *[NONE] * 5))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from results.paper.cells import NUMBERS
-from results.report.context import Material
+from results.report.context import ReportContext
 from results.report.sections.section import Section
-from results.report.table1_grid import Line, orders_of
-from results.report.templates import filled
+from results.report.table1_grid import Table1Line, orders_of
+from results.report.templates import render_template
 
 _NOT_THE_PAPERS = "No cell here is one of the paper's: another base, or another judge."
 
@@ -19,11 +19,11 @@ class Block:
 
     base: str
     judge: str
-    lines: tuple[Line, ...]
+    lines: tuple[Table1Line, ...]
     compared: bool
 
 
-def table_1(material: Material) -> Section | None:
+def table_1(material: ReportContext) -> Section | None:
     """The layout; None where no student of the paper's methods met its base."""
     if material.grid is None:
         return None
@@ -40,5 +40,5 @@ def table_1(material: Material) -> Section | None:
     return Section(
         "table-1",
         "Table 1",
-        filled("table1", blocks=blocks, numbers=numbers, notes=notes, orders_of=orders_of),
+        render_template("table1", blocks=blocks, numbers=numbers, notes=notes, orders_of=orders_of),
     )

@@ -9,13 +9,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from results.queries.checkpoints import Registered
-from results.report.author_descriptions import Trained
+from results.queries.checkpoints import CheckpointRecord
+from results.report.author_descriptions import TrainedStudent
 from results.report.conclusions import duration, percent
-from results.report.context import Material
+from results.report.context import ReportContext
 from results.report.loss_curves import curve
 from results.report.sections.section import Section
-from results.report.templates import filled, readable
+from results.report.templates import readable, render_template
 
 _CURVES: dict[str, tuple[tuple[str, str, float | None], ...]] = {
     "sft": (("loss", "SFT loss", None),),
@@ -47,16 +47,16 @@ class Card:
     settings: tuple[StepSettings, ...]
 
 
-def training(material: Material) -> Section | None:
+def training(material: ReportContext) -> Section | None:
     """A card a student; None where the database knows none."""
     if not material.trained:
         return None
     ordered = sorted(material.trained, key=lambda one: one.author)
     cards = [_card(at, one) for at, one in enumerate(ordered)]
-    return Section("training", "How the students were trained", filled("training", cards=cards))
+    return Section("training", "How the students were trained", render_template("training", cards=cards))
 
 
-def _card(at: int, trained: Trained) -> Card:
+def _card(at: int, trained: TrainedStudent) -> Card:
     last = trained.line[-1]
     data = last.record.get("data") or {}
     tags = [
@@ -74,7 +74,7 @@ def _card(at: int, trained: Trained) -> Card:
     )
 
 
-def _curves(at: int, line: Sequence[Registered]) -> list[Markup]:
+def _curves(at: int, line: Sequence[CheckpointRecord]) -> list[Markup]:
     found = []
     for step, one in enumerate(line):
         for place, (key, title, even) in enumerate(_CURVES.get(one.stage, ())):
@@ -84,7 +84,7 @@ def _curves(at: int, line: Sequence[Registered]) -> list[Markup]:
     return [drawing for drawing in found if drawing]
 
 
-def _facts(line: Sequence[Registered]) -> list[tuple[str, str]]:
+def _facts(line: Sequence[CheckpointRecord]) -> list[tuple[str, str]]:
     told = []
     for one in line:
         data, settings = one.record.get("data") or {}, one.settings

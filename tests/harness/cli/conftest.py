@@ -1,4 +1,4 @@
-"""Running the command line in this process, as a user would, in an empty working folder."""
+"""Fixtures that run the command line in this process, in an empty working folder."""
 
 from __future__ import annotations
 
@@ -14,15 +14,21 @@ import orjson
 import pytest
 
 from harness.cli import main
+from tests.errors import CODE
 
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended, and what it said."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
     err: str
+
+    @property
+    def codes(self) -> list[str]:
+        """Codes of the errors on stderr, in order."""
+        return CODE.findall(self.err)
 
     @property
     def data(self) -> Any:

@@ -169,7 +169,7 @@ def test_people_correct_a_judge(empathy: Run, judged: str, workplace: Path) -> N
     ("content", "told"),
     [
         ("id,who\n1,a\n", "columns dialogue_id, a, b, preferred"),
-        ("dialogue_id,a,b,preferred\nx,y,z,a\n", "nobody's preference"),
+        ("dialogue_id,a,b,preferred\nx,y,z,a\n", "panel.no-preference-rows"),
         ("dialogue_id,a,b,preferred\nx,y,z,maybe\n", "people.csv:2"),
         ('dialogue_id,a,b,preferred\nx,y,z,"a\nx,y,z,b\n', "people.csv:2"),
         ("dialogue_id;a;b;preferred\nx;y;z;a\n", "people.csv:1"),
@@ -279,9 +279,9 @@ def test_an_imported_author_can_be_judged(empathy: Run, workplace: Path) -> None
     [
         (("--format", "pdf"), "no such format"),
         (("--format", "md,csv"), "--out DIR"),
-        (("--judge", "openai/none"), "judged nothing"),
+        (("--judge", "openai/none"), "judge.no-judgments"),
         (("--format", "alpaca-eval", "--baseline", "nobody"), "--baseline"),
-        (("--split", "development"), "nothing has been judged"),
+        (("--split", "development"), "leaderboard.no-contests"),
     ],
 )
 def test_what_a_leaderboard_cannot_do_is_explained(

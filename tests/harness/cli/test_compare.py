@@ -356,12 +356,12 @@ def test_mistakes_are_told_with_a_remedy(empathy: Run) -> None:
     judged(empathy, (A, C), (B, C), (A, B))
     for words, said in (
         ((A, "dataset:gpt4"), "There are: dataset:gpt-4"),
-        ((A, A), "cannot be compared with itself"),
-        ((A, C), "cannot be compared with itself"),
+        ((A, A), "comparison.same-author"),
+        ((A, C), "comparison.same-author"),
         ((A,), "two authors are compared"),
         ((f"{A},",), "two authors are compared"),
         ((",", A), "two authors are compared"),
-        ((A, B, "--judge", "openai/gpt-4o"), "There are: control/longer"),
+        ((A, B, "--judge", "openai/gpt-4o"), "judge.no-judgments"),
         ((A, B, "--split", "train"), "--split all"),
         ((A, B, "--all"), "Leave the names away"),
         ((A, B, "--pairwise"), "--all --pairwise"),
@@ -392,7 +392,7 @@ def test_a_contest_that_stopped_when_it_was_known_is_not_compared(empathy: Run) 
     judged(empathy, (B, C), more=("--until", "decided"))
     done = empathy(*COMPARE)
     assert done.code == 2
-    assert "its sequence stands alone" in done.err
+    assert "comparison.early-stopped" in done.err
     judged(empathy, (B, C))
     assert only(empathy(*COMPARE, "--json").data)["against_opponent"]["n"] == 64
 
@@ -402,7 +402,7 @@ def test_several_ways_of_judging_with_one_name_are_told_apart(empathy: Run) -> N
         judged(empathy, (A, C), (B, C), by=("openai/gpt-4o",), more=("--emulate", "--limit", "3", *more))
     done = empathy(*COMPARE)
     assert done.code == 2
-    assert "several ways of judging have this name" in done.err
+    assert "judge.ambiguous" in done.err
     one = next(word.strip(":") for word in done.err.split() if word.startswith("judge-1:") and len(word) > 40)
     assert only(empathy(*COMPARE, "--judge", one, "--json").data)["judge_id"] == one
 

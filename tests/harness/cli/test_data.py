@@ -145,7 +145,7 @@ def test_a_copied_prompt_has_the_version_of_what_it_was_copied_from(empathy: Run
     )
     assert ours == theirs
     again = empathy("prompts", "copy", "respond", "--to", "mine")
-    assert (again.code, "there already" in again.err) == (2, True)
+    assert (again.code, again.codes) == (2, ["prompt.not-copied", "file.exists"])
 
 
 def test_released_prompts_are_fetched_listed_shown_and_never_copied(

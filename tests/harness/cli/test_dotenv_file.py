@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from agents.errors import UserError
 from harness.cli.dotenv_file import load_dotenv_file
+from tests.errors import user_error
 
 SECRET = "sk-secret-0123456789"
 
@@ -59,9 +59,9 @@ def test_no_file_changes_nothing(tmp_path: Path) -> None:
     assert os.environ == before
 
 
-def test_faults_are_told_by_line_and_not_by_content(tmp_path: Path) -> None:
+def test_faults_name_the_line_but_never_its_content(tmp_path: Path) -> None:
     write(tmp_path, f"GOOD=1\n{SECRET} and more\nALSO_GOOD=2\n'{SECRET}\n")
-    with pytest.raises(UserError) as error:
+    with user_error("file.invalid-dotenv-line") as error:
         load_dotenv_file(tmp_path)
     assert [fault.where.rsplit(":", 1)[1] for fault in error.value.faults] == ["2", "4"]
     assert SECRET not in str(error.value)
@@ -69,16 +69,16 @@ def test_faults_are_told_by_line_and_not_by_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", f"A={SECRET}\n".encode("utf-16")])
-def test_what_is_no_text_is_the_users_mistake(tmp_path: Path, content: bytes) -> None:
+def test_a_binary_file_is_a_user_error(tmp_path: Path, content: bytes) -> None:
     write(tmp_path, content)
-    with pytest.raises(UserError) as error:
+    with user_error("file.unreadable") as error:
         load_dotenv_file(tmp_path)
     assert SECRET not in str(error.value)
 
 
-def test_a_folder_of_that_name_is_the_users_mistake(tmp_path: Path) -> None:
+def test_a_folder_named_env_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
-    with pytest.raises(UserError):
+    with user_error("file.unreadable", where=str(tmp_path / ".env")):
         load_dotenv_file(tmp_path)
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from harness.data.dataset import sample
-from harness.workflows.paper_figures import charts
+from harness.workflows.paper_figures import paper_charts
 from results.db.store import Store
 from results.paper.figures import Bar, Chart, drawn
-from results.queries.checkpoints import put_checkpoint
+from results.queries.checkpoints import save_checkpoint
 
 Run = Callable[..., Any]
 
@@ -45,7 +45,7 @@ async def registered(path: str, name: str, teacher: str) -> None:
     data = {"method": "over-llm", "strategy": "all-dimensions", "taught_by": [teacher], "fidelity": "paper"}
     record = {"name": name, "stage": "dpo", "base": {"name": "meta-llama/Llama-3.1-8B"}, "data": data}
     async with await Store.open(path) as store:
-        await put_checkpoint(store, f"checkpoint-1:{name}", record, [], "/nowhere")
+        await save_checkpoint(store, f"checkpoint-1:{name}", record, [], "/nowhere")
 
 
 def test_a_students_record_says_its_cell_its_teacher_and_who_is_kin(empathy: Run, workplace: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_student_that_tells_what_it_is_fills_its_cell(empathy: Run, workplace:
 
 
 def test_every_figure_has_a_chart_and_cells_that_were_not_run_have_no_bar() -> None:
-    made = {chart.number: chart for chart in charts([], sample())}
+    made = {chart.number: chart for chart in paper_charts([], sample())}
     assert list(made) == ["1", "3", "4", "6", "7", "8", "9", "10"]
     counted = [bar for bars in made["3"].series.values() for bar in bars]
     assert sum(bar.value or 0 for bar in counted) == 5 * len(sample().dialogues)

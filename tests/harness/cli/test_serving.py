@@ -108,7 +108,7 @@ def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModelRequest
     ) -> AsyncIterator[InferenceBackend]:
         yield InferenceBackend(lambda model: Client())
 
-    monkeypatch.setattr(generate_students, "opened", opened)
+    monkeypatch.setattr(generate_students, "open_backend", opened)
     return calls
 
 
@@ -161,7 +161,7 @@ def test_students_respond_and_everything_is_remembered(empathy: Run, asked: list
 def test_mistakes_of_respond(empathy: Run, asked: list[ModelRequest]) -> None:
     known = ("--data", "sample", "--quiet")
     for words, told in (
-        (("respond", "student:nobody"), "no student of this name"),
+        (("respond", "student:nobody"), "checkpoint.unknown-student"),
         (("respond", "base", "--preset", "mine"), "--preset"),
         (("respond", "base", "--temperature", "1"), "as a preset says"),
         (("respond", "base", "--offline", "--with", "transformers"), "exclude"),

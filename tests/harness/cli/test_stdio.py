@@ -99,7 +99,7 @@ def test_a_full_disk_under_the_result_is_an_error_in_one_line(words: tuple[str, 
     code, _, err = empathy(words, "> /dev/full", tmp_path)
     assert code == 2
     assert err.count(b"\n") == 1
-    assert err.startswith(b"empathy: standard output")
+    assert err.startswith(b"empathy: error [terminal.not-writable]: standard output")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")

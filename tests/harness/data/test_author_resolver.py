@@ -11,13 +11,13 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.errors import UserError
 from agents.hashing import content_id
 from agents.types import Response, ResponseSet
 from harness.data.author_resolver import read_file, resolve_author
 from harness.data.command_hints import command
 from harness.data.dataset import RESPONDERS, Dataset, sample
 from results.db.store import Store
+from tests.errors import user_error
 
 MODEL = "openai/some-model"
 
@@ -44,8 +44,8 @@ async def keep(
     """A stored set of responses to the first dialogues."""
     of = ResponseSet(content_id("set-1", [author, preset, made]), author, preset, made)
     dialogues = dataset.dialogues[:count]
-    await store.put_dialogues(dialogues)
-    await store.put_responses(of, [Response(d.key, author, f"{made} {d.id}", of.id) for d in dialogues])
+    await store.save_dialogues(dialogues)
+    await store.save_responses(of, [Response(d.key, author, f"{made} {d.id}", of.id) for d in dialogues])
     return of
 
 
@@ -65,8 +65,9 @@ async def test_a_responder_of_the_dataset(store: Store, dataset: Dataset, respon
 
 @pytest.mark.parametrize("name", ["dataset:", "dataset:gpt4", "dataset:Human", "dataset:human@default"])
 async def test_a_responder_that_the_dataset_has_not(store: Store, dataset: Dataset, name: str) -> None:
-    with pytest.raises(UserError, match="dataset:human, dataset:gpt-4"):
+    with user_error("dataset.unknown-responder", found=f"'{name}'") as error:
         await resolve_author(name, dataset, store)
+    assert "dataset:human, dataset:gpt-4" in error.fault.remedy
 
 
 # -- a file's ------------------------------------------------------------------------------------------
@@ -114,47 +115,46 @@ def test_a_file_of_our_own_jsonl_may_say_more(tmp_path: Path, dataset: Dataset) 
     assert [r.text for r in read_file(path, dataset.dialogues).responses.values()] == ["Oh."]
 
 
-async def test_every_fault_of_a_file_is_told_with_its_line(
+async def test_every_fault_of_a_file_is_reported_with_its_line(
     store: Store, tmp_path: Path, dataset: Dataset
 ) -> None:
     path = tmp_path / "bad.jsonl"
     good = lines_of(dataset, ["first", "second"])
     wrong = [
-        ("{", "is not JSON"),
-        ('["a"]', "is no JSON object, but a list"),
-        ('{"dialogue_id": "sample:001_conv:001"}', "has no response"),
-        ('{"dialogue_id": 1, "response": "x"}', "dialogue_id is a number"),
-        ('{"dialogue_id": "nobody", "response": "x"}', "does not have"),
-        (good[0], "a second time"),
-        (json.dumps({"dialogue_id": dataset.dialogues[3].id, "response": " \n"}), "empty response"),
-        ('{"dialogue_id": "\\ud800", "response": "x"}', "half a character"),
+        ("{", "file.not-json"),
+        ('["a"]', "file.not-an-object"),
+        ('{"dialogue_id": "sample:001_conv:001"}', "responses.missing-text"),
+        ('{"dialogue_id": 1, "response": "x"}', "responses.wrong-type"),
+        ('{"dialogue_id": "nobody", "response": "x"}', "responses.unknown-dialogue"),
+        (good[0], "responses.duplicate-dialogue"),
+        (json.dumps({"dialogue_id": dataset.dialogues[3].id, "response": " \n"}), "responses.empty-text"),
+        ('{"dialogue_id": "\\ud800", "response": "x"}', "file.lone-surrogate"),
     ]
     path.write_text("\n".join([good[0], "", good[1], *(line for line, _ in wrong)]))
-    with pytest.raises(UserError) as caught:
+    with user_error("responses.invalid") as error:
         await resolve_author(f"file:{path}", dataset, store)
-    told = caught.value.faults
-    assert [fault.where for fault in told] == [f"{path}:{4 + at}" for at in range(len(wrong))]
-    for fault, (_, what) in zip(told, wrong, strict=True):
-        assert what in fault.what
+    assert [(fault.where, fault.code) for fault in error.faults] == [
+        (f"{path}:{line}", code) for line, (_, code) in enumerate(wrong, 4)
+    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"\xef\xbb\xbf"])
 def test_a_file_without_responses(tmp_path: Path, dataset: Dataset, content: bytes) -> None:
     (tmp_path / "none.jsonl").write_bytes(content)
-    with pytest.raises(UserError, match="holds no responses"):
+    with user_error("responses.empty"):
         read_file(tmp_path / "none.jsonl", dataset.dialogues)
 
 
 def test_a_file_in_another_encoding(tmp_path: Path, dataset: Dataset) -> None:
     row = {"dialogue_id": dataset.dialogues[0].id, "response": "café"}
     (tmp_path / "latin.jsonl").write_text(json.dumps(row, ensure_ascii=False), "latin-1")
-    with pytest.raises(UserError, match=r"latin\.jsonl:1: is not UTF-8"):
+    with user_error("file.not-utf8", where=f"{tmp_path / 'latin.jsonl'}:1"):
         read_file(tmp_path / "latin.jsonl", dataset.dialogues)
 
 
 @pytest.mark.parametrize("name", ["file:none.jsonl", "file:", "file:.", "file:" + "x" * 5000])
 async def test_a_file_that_cannot_be_read(store: Store, dataset: Dataset, name: str) -> None:
-    with pytest.raises(UserError, match="cannot be read"):
+    with user_error("file.unreadable"):
         await resolve_author(name, dataset, store)
 
 
@@ -173,20 +173,20 @@ async def test_several_sets_of_a_name_are_listed_and_each_can_be_named(
     store: Store, dataset: Dataset
 ) -> None:
     sets = [await keep(store, dataset, made=made) for made in ("at noon", "at night")]
-    with pytest.raises(UserError, match="several sets") as caught:
+    with user_error("author.ambiguous", found=repr(MODEL)) as error:
         await resolve_author(MODEL, dataset, store)
     for of in sets:
-        assert of.id in str(caught.value)
-        assert of.made in str(caught.value)
+        assert of.id in str(error.value)
+        assert of.made in str(error.value)
         assert (await resolve_author(f"{MODEL}@{of.id}", dataset, store)).set == of
         assert (await resolve_author(f"{MODEL}@{of.id[:16]}", dataset, store)).set == of
-    with pytest.raises(UserError, match="no responses"):
+    with user_error("author.no-responses"):
         await resolve_author(f"openai/other@{sets[0].id}", dataset, store)
 
 
 async def test_a_set_that_never_got_a_response_is_none(store: Store, dataset: Dataset) -> None:
     await keep(store, dataset, made="stopped at once", count=0)
-    with pytest.raises(UserError, match="no responses"):
+    with user_error("author.no-responses", found=repr(MODEL)):
         await resolve_author(MODEL, dataset, store)
     of = await keep(store, dataset, made="well")
     assert (await resolve_author(MODEL, dataset, store)).set == of
@@ -197,20 +197,24 @@ async def test_missing_responses_name_the_command_that_makes_them(
     store: Store, dataset: Dataset, name: str
 ) -> None:
     await keep(store, dataset, "openai/gpt-4o-mini")
-    with pytest.raises(UserError, match=f"empathy respond {name.partition('@')[0]} --split test"):
+    with user_error("author.no-responses", found=repr(name)) as error:
         await resolve_author(name, dataset, store)
+    assert f"empathy respond {name.partition('@')[0]} --split test" in error.fault.remedy
 
 
 async def test_rehearsed_responses_are_pointed_to(store: Store, dataset: Dataset) -> None:
     await keep(store, dataset, "openai/emulated-gpt-4o")
-    with pytest.raises(UserError, match="rehearsed ones are there: openai/emulated-gpt-4o"):
+    with user_error("author.no-responses") as error:
         await resolve_author("openai/gpt-4o", dataset, store)
+    assert "openai/emulated-gpt-4o" in error.fault.remedy
 
 
 @pytest.mark.parametrize("name", ["gpt-4", "", "human", "@", "Dataset:human"])
-async def test_a_name_of_no_form_says_which_there_are(store: Store, dataset: Dataset, name: str) -> None:
-    with pytest.raises(UserError, match="dataset:NAME, a file file:PATH"):
+async def test_an_invalid_name_lists_the_valid_forms(store: Store, dataset: Dataset, name: str) -> None:
+    with user_error("author.no-responses", found=repr(name)) as error:
         await resolve_author(name, dataset, store)
+    assert "dataset:NAME" in error.fault.remedy
+    assert "file:PATH" in error.fault.remedy
 
 
 @pytest.mark.parametrize(
@@ -219,28 +223,28 @@ async def test_a_name_of_no_form_says_which_there_are(store: Store, dataset: Dat
         ("openai/gpt-4o", "default", "empathy respond openai/gpt-4o"),
         ("student:mine", "paper", "empathy respond student:mine --preset paper"),
         ("a/emulated-b", "default", "empathy respond a/emulated-b --emulate"),
-        ("a/b", "naive-over-human", "empathy improve --teacher a/b --over human --strategies naive"),
+        ("a/b", "naive-over-human", "empathy improve --teacher a/b --rewrite human --strategies naive"),
         (
             "a/b",
             "sequential-over-llm-released-warm",
-            "empathy improve --teacher a/b --over llm --strategies sequential --fidelity released"
+            "empathy improve --teacher a/b --rewrite llm --strategies sequential --fidelity released"
             " --preset warm",
         ),
         (
             "a/emulated-b",
             "all-dimensions-over-human-ours",
-            "empathy improve --teacher a/emulated-b --over human --strategies all-dimensions --fidelity ours"
+            "empathy improve --teacher a/emulated-b --rewrite human --strategies all-dimensions --fidelity ours"
             " --emulate",
         ),
         (
             "a/b",
             "naive-over-c/d",
-            "empathy improve --teacher a/b --over llm --initial c/d --strategies naive",
+            "empathy improve --teacher a/b --rewrite llm --initial-responses c/d --strategies naive",
         ),
         (
             "a/b",
             "naive-over-human-mine",
-            "empathy improve --teacher a/b --over human --strategies naive --preset mine",
+            "empathy improve --teacher a/b --rewrite human --strategies naive --preset mine",
         ),
         ("a/b", "game-over-human", "empathy respond a/b --preset game-over-human"),
     ],
@@ -254,11 +258,11 @@ async def test_the_command_for_improvements_is_not_the_one_for_direct_responses(
     store: Store, dataset: Dataset
 ) -> None:
     await keep(store, dataset, "openai/emulated-gpt-4o", "naive-over-human")
-    with pytest.raises(UserError) as told:
+    with user_error("author.no-responses") as error:
         await resolve_author("openai/gpt-4o@naive-over-human", dataset, store)
-    assert "empathy improve --teacher openai/gpt-4o --over human --strategies naive --split test" in str(
-        told.value
-    )
-    assert "rehearsed ones are there: openai/emulated-gpt-4o@naive-over-human" in str(told.value)
-    with pytest.raises(UserError, match="A control judge writes no responses"):
+    command_line = "empathy improve --teacher openai/gpt-4o --rewrite human --strategies naive --split test"
+    assert command_line in error.fault.remedy
+    assert "openai/emulated-gpt-4o@naive-over-human" in error.fault.remedy
+    with user_error("author.no-responses") as error:
         await resolve_author("control/first", dataset, store)
+    assert "--judge" in error.fault.remedy

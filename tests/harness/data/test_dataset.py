@@ -32,6 +32,7 @@ from harness.data.dataset import (
     sample,
     without_comma_words,
 )
+from tests.errors import user_error
 
 Row = dict[str, str]
 SOURCE = "some.csv"
@@ -54,18 +55,18 @@ def written(rows: Sequence[Mapping[str, str]], columns: Sequence[str] = COLUMNS,
 
 
 def faults_in(content: bytes | str) -> list[tuple[int, str]]:
-    """(line, what) of every fault; the line 0 where none is told."""
+    """Return the line and the code of each fault; line 0 stands for the whole file."""
     with pytest.raises(UserError) as caught:
         read(content.encode() if isinstance(content, str) else content, SOURCE)
     error = caught.value
     assert error.fault.where == SOURCE
-    told = []
+    faults = []
     for fault in error.faults:
         name, _, line = fault.where.partition(":")
         assert name in (SOURCE, "")
         assert str(fault) in str(error)
-        told.append((int(line or 0), fault.what))
-    return told
+        faults.append((int(line or 0), fault.code))
+    return faults
 
 
 # -- laws ----------------------------------------------------------------------------------------------
@@ -146,8 +147,9 @@ def test_a_responder_is_an_author_known_by_the_files_content() -> None:
         (one.dialogues[0].key, "response_chatgpt_empathy of 0")
     ]
     assert len({of.id, other.responses("gpt-4")[0].id, one.responses("human")[0].id}) == 3
-    with pytest.raises(UserError, match="dataset:human, dataset:gpt-4, dataset:llama-2-70b"):
+    with user_error("dataset.unknown-responder", found="'dataset:gpt-5'") as error:
         one.responses("gpt-5")
+    assert "dataset:human, dataset:gpt-4, dataset:llama-2-70b" in error.fault.remedy
 
 
 def as_the_csv_module_reads(path: Path) -> list[Row]:
@@ -187,52 +189,54 @@ def test_the_real_dataset_is_read(real_dataset: Path) -> None:
 
 
 def test_no_bytes() -> None:
-    with pytest.raises(UserError, match=r"empty\. Found: 0 bytes"):
+    with user_error("dataset.empty", found="0 bytes"):
         read(b"", SOURCE)
 
 
 @pytest.mark.parametrize("content", [b"hello\n", b"a,b\n1,2\n"])
 def test_no_heading_of_ours(content: bytes) -> None:
-    with pytest.raises(UserError, match=r"columns are missing.*part_no, dialog_id, emotion"):
+    with user_error("file.missing-columns") as error:
         read(content, SOURCE)
+    assert "part_no, dialog_id, emotion" in str(error.value)
 
 
 @pytest.mark.parametrize("content", [b"\xef\xbb\xbf", b"\n\n", b",,,\n"])
 def test_a_blank_file_is_empty(content: bytes) -> None:
-    assert faults_in(content) == [(0, "is empty")]
+    assert faults_in(content) == [(0, "file.empty")]
 
 
 def test_only_a_heading() -> None:
-    assert faults_in(written([])) == [(0, "has no dialogues, only a heading")]
+    assert faults_in(written([])) == [(0, "dataset.empty")]
 
 
 def test_missing_columns_are_told_together_with_what_is_wrong_in_the_others() -> None:
     columns = [name for name in COLUMNS if name not in ("emotion", "rating_human")]
     text = written([row_of(0), row_of(1, rating_llama_empathy="0")], columns)
-    assert faults_in(text) == [(1, "columns are missing"), (3, "rating_llama_empathy is not 1, 2 or 3")]
-    with pytest.raises(UserError, match="Missing: emotion, rating_human"):
+    assert faults_in(text) == [(1, "file.missing-columns"), (3, "dataset.invalid-rating")]
+    with user_error("file.missing-columns") as error:
         read(text.encode(), SOURCE)
+    assert "emotion, rating_human" in str(error.value)
 
 
 def test_a_column_that_is_there_twice() -> None:
-    assert faults_in(written([row_of(0)], [*COLUMNS, "situation"])) == [(1, "columns are there twice")]
+    assert faults_in(written([row_of(0)], [*COLUMNS, "situation"])) == [(1, "file.duplicate-columns")]
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_another_delimiter_is_one_fault(delimiter: str) -> None:
     text = written([row_of(at, situation="with, a comma") for at in range(3)], delimiter=delimiter)
-    assert faults_in(text) == [(1, "the cells are not separated by commas")]
-    with pytest.raises(UserError) as caught:
+    assert faults_in(text) == [(1, "file.wrong-delimiter")]
+    with user_error("file.wrong-delimiter") as error:
         read(text.encode(), SOURCE)
-    assert repr(delimiter) in str(caught.value)
+    assert repr(delimiter) in str(error.value)
 
 
 @pytest.mark.parametrize("value", ["0", "4", "", " ", "three", "2.5", "-1", "nan", "²"])
 def test_a_rating_outside_one_to_three(value: str) -> None:
     text = written([row_of(0), row_of(1, rating_human=value, rating_mixtral_empathy=value)])
     assert faults_in(text) == [
-        (3, "rating_human is not 1, 2 or 3"),
-        (3, "rating_mixtral_empathy is not 1, 2 or 3"),
+        (3, "dataset.invalid-rating"),
+        (3, "dataset.invalid-rating"),
     ]
 
 
@@ -244,18 +248,18 @@ def test_ids_that_are_there_already_whatever_else_is_wrong_with_the_first() -> N
         row_of(3, dialog_id="a"),
     ]
     assert faults_in(written(rows)) == [
-        (2, "rating_human is not 1, 2 or 3"),
-        (5, "dialog_id is there already"),
-        (6, "dialog_id is there already"),
+        (2, "dataset.invalid-rating"),
+        (5, "dataset.duplicate-id"),
+        (6, "dataset.duplicate-id"),
     ]
-    with pytest.raises(UserError, match="Found: a, as on line 2"):
+    with user_error("dataset.duplicate-id", found="a, as on line 2"):
         read(written(rows).encode(), SOURCE)
 
 
 @pytest.mark.parametrize("name", ["dialog_id", "situation", "speaker_uttr", "response_gemini_empathy"])
 @pytest.mark.parametrize("empty", ["", "  ", "\n", "\u00a0"])
 def test_empty_text(name: str, empty: str) -> None:
-    assert faults_in(written([row_of(0), row_of(1, **{name: empty})])) == [(3, f"{name} is empty")]
+    assert faults_in(written([row_of(0), row_of(1, **{name: empty})])) == [(3, "dataset.empty-cell")]
 
 
 def test_every_line_of_another_encoding_beside_the_other_faults() -> None:
@@ -267,17 +271,18 @@ def test_every_line_of_another_encoding_beside_the_other_faults() -> None:
     ]
     found = faults_in(written(rows).encode("cp1252"))
     assert found == [
-        (3, "is not UTF-8 text"),
-        (4, "rating_human is not 1, 2 or 3"),
-        (6, "is not UTF-8 text"),
+        (3, "file.not-utf8"),
+        (4, "dataset.invalid-rating"),
+        (6, "file.not-utf8"),
     ]
-    with pytest.raises(UserError, match="byte 0x93"):
+    with user_error("file.not-utf8") as error:
         read(written(rows).encode("cp1252"), SOURCE)
+    assert "0x93" in str(error.value)
 
 
 @pytest.mark.parametrize("content", [written([row_of(0)]).encode("utf-16"), b"PK\3\4\0\0 \xff\n\xff\n"])
 def test_a_file_of_another_kind_is_one_fault(content: bytes) -> None:
-    assert faults_in(content) == [(1, "is not UTF-8 text")]
+    assert faults_in(content) == [(1, "file.not-utf8")]
 
 
 def test_a_file_cut_within_a_quoted_text_is_told_where_its_row_begins() -> None:
@@ -289,16 +294,13 @@ def test_a_file_cut_within_a_quoted_text_is_told_where_its_row_begins() -> None:
     text = written(rows)
     cut = text[: text.index("c, a")]
     found = faults_in(cut)
-    assert found[0] == (4, "rating_human is not 1, 2 or 3")
-    assert [line for line, _ in found] == [4, 5]
-    with pytest.raises(UserError, match="truncated"):
-        read(cut.encode(), SOURCE)
+    assert found == [(4, "dataset.invalid-rating"), (5, "file.unclosed-quote")]
 
 
 def test_a_file_cut_outside_of_quotes() -> None:
     text = written([row_of(at) for at in range(3)])
     cut = text[: text.rindex("response_human of 2")]
-    assert faults_in(cut) == [(4, "the row has another number of cells than the heading")]
+    assert faults_in(cut) == [(4, "file.wrong-cell-count")]
 
 
 def test_a_quote_without_an_end_in_a_long_file() -> None:
@@ -312,13 +314,13 @@ def test_the_real_file_cut_anywhere_within_a_row_is_refused(real_dataset: Path) 
     for at in (1000, len(content) // 3, len(content) - 1000, len(content) - 3):
         if content[:at].endswith(b"\n"):
             continue
-        with pytest.raises(UserError, match="cannot be used"):
+        with user_error("dataset.invalid"):
             read(content[:at], SOURCE)
 
 
 def test_very_many_faults_are_counted() -> None:
     found = faults_in(written([row_of(at, rating_human="8") for at in range(MAX_FAULTS + 7)]))
-    assert found[-2:] == [(MAX_FAULTS + 1, "rating_human is not 1, 2 or 3"), (0, "and 7 more")]
+    assert found[-2:] == [(MAX_FAULTS + 1, "dataset.invalid-rating"), (0, "")]
 
 
 # -- where it is ---------------------------------------------------------------------------------------
@@ -344,13 +346,14 @@ def test_a_dataset_that_is_not_there_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="empathy data fetch"):
+    with user_error("dataset.not-found", where="") as error:
         locate(None, {})
-    with pytest.raises(UserError, match=f"{ENVIRONMENT}: .*Found: none.csv"):
+    assert "empathy data fetch" in error.fault.remedy
+    with user_error("dataset.not-found", where=ENVIRONMENT, found="none.csv"):
         locate(None, {ENVIRONMENT: "none.csv"})
-    for given_ in ("none.csv", str(tmp_path), "x" * 5000):
-        with pytest.raises(UserError, match="--data: the dataset is not there"):
-            locate(given_, {})
+    for path in ("none.csv", str(tmp_path), "x" * 5000):
+        with user_error("dataset.not-found", where="--data", found=path):
+            locate(path, {})
 
 
 def test_llms_are_all_but_the_people() -> None:
@@ -369,7 +372,7 @@ def test_a_pipe_is_as_good_as_a_file(tmp_path: Path) -> None:
 
 def test_commas_that_are_words_are_told_and_can_be_put_right() -> None:
     content = written([row_of(0, situation="I waited_comma_ long_comma_ alone."), row_of(1)]).encode()
-    with pytest.warns(InputWarning, match="1 texts hold _comma_"):
+    with pytest.warns(InputWarning, match="1 texts contain _comma_"):
         read(content, SOURCE)
     text, count = without_comma_words(content, SOURCE)
     assert count == 2

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.errors import UserError
 from harness.data import download
 from harness.data.download import COMMIT, REPOSITORY, URL, fetch
+from tests.errors import user_error
 
 SAMPLE = resources.files("harness.data.sample").joinpath("dialogues.csv").read_bytes()
 Serve = Callable[[bytes], str]
@@ -82,26 +82,27 @@ def test_what_is_there_already_is_not_downloaded_again(tmp_path: Path) -> None:
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 WRONG = {
-    "one byte more": (ok(SAMPLE + b"\n"), "not the published dataset"),
-    "cut": (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + SAMPLE[:5000], "not the published"),
-    "nothing": (ok(b""), "not the published dataset"),
-    "a page": (ok(b"<html>Log in to the network</html>"), "not the published dataset"),
-    "cut within a chunk": (CHUNKED + b"fffff\r\n" + SAMPLE[:100], "cannot be downloaded"),
-    "404": (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "HTTP Error 404"),
-    "503": (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "HTTP Error 503"),
-    "no HTTP": (b"220 mail.example.org ESMTP\r\n\r\n", "cannot be downloaded"),
-    "no answer": (b"", "cannot be downloaded"),
+    "one byte more": (ok(SAMPLE + b"\n"), "dataset.not-published"),
+    "cut": (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + SAMPLE[:5000], "dataset.not-published"),
+    "nothing": (ok(b""), "dataset.not-published"),
+    "a page": (ok(b"<html>Log in to the network</html>"), "dataset.not-published"),
+    "cut within a chunk": (CHUNKED + b"fffff\r\n" + SAMPLE[:100], "file.download-failed"),
+    "404": (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "file.download-failed"),
+    "503": (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "file.download-failed"),
+    "no HTTP": (b"220 mail.example.org ESMTP\r\n\r\n", "file.download-failed"),
+    "no answer": (b"", "file.download-failed"),
 }
 
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_a_wrong_answer_writes_nothing(serve: Serve, tmp_path: Path, kind: str) -> None:
-    answer, what = WRONG[kind]
+    answer, code = WRONG[kind]
     kept = tmp_path / "kept.csv"
     kept.write_text("as it was")
     for to in (tmp_path / "new" / "data.csv", kept):
-        with pytest.raises(UserError, match=what):
+        with user_error(code) as error:
             fetch(to, url=serve(answer))
+        assert kind not in ("404", "503") or kind in error.fault.found
     assert files_below(tmp_path) == ["kept.csv"]
     assert kept.read_text() == "as it was"
     assert not (tmp_path / "new").exists()
@@ -109,18 +110,18 @@ def test_a_wrong_answer_writes_nothing(serve: Serve, tmp_path: Path, kind: str) 
 
 def test_a_wrong_hash_is_told_with_the_right_one(serve: Serve, tmp_path: Path) -> None:
     other = SAMPLE.replace(b"\n", b"\r\n")
-    with pytest.raises(UserError) as caught:
+    with user_error("dataset.not-published") as error:
         fetch(tmp_path / "data.csv", url=serve(ok(other)))
-    assert sha256(other).hexdigest() in str(caught.value)
-    assert sha256(SAMPLE).hexdigest() in str(caught.value)
-    assert "--data FILE" in str(caught.value)
+    assert sha256(other).hexdigest() in error.fault.found
+    assert sha256(SAMPLE).hexdigest() in error.fault.remedy
+    assert "--data FILE" in error.fault.remedy
 
 
 def test_an_endless_answer_is_left(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(download, "MAX_BYTES", 100_000)
     told: list[int] = []
     endless = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 2_000_000
-    with pytest.raises(UserError, match="not the published"):
+    with user_error("dataset.not-published"):
         fetch(tmp_path / "data.csv", url=serve(endless), progress=told.append)
     assert told[-1] < 300_000
 
@@ -128,14 +129,16 @@ def test_an_endless_answer_is_left(serve: Serve, tmp_path: Path, monkeypatch: py
 def test_no_connection_names_the_other_way(tmp_path: Path) -> None:
     with socket.socket() as taken:  # and nobody listens there
         taken.bind(("127.0.0.1", 0))
-        with pytest.raises(UserError, match=r"refused.*empathy data fetch --from FILE"):
+        with user_error("file.download-failed") as error:
             fetch(tmp_path / "data.csv", url=f"http://127.0.0.1:{taken.getsockname()[1]}/dataset.csv")
+    assert "refused" in error.fault.found
+    assert "empathy data fetch --from FILE" in error.fault.remedy
     assert files_below(tmp_path) == []
 
 
 @pytest.mark.parametrize("url", ["nonsense", "http://", "http://127.0.0.1:x/", "http://127.0.0.1/ a b"])
 def test_an_address_that_is_none(tmp_path: Path, url: str) -> None:
-    with pytest.raises(UserError, match="cannot be downloaded"):
+    with user_error("file.download-failed"):
         fetch(tmp_path / "data.csv", url=url)
 
 
@@ -151,14 +154,14 @@ def test_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"a,b\n", SAMPLE[:-1], SAMPLE[: len(SAMPLE) // 2]])
 def test_from_another_file_writes_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mine.csv").write_bytes(content)
-    with pytest.raises(UserError, match="not the published"):
+    with user_error("dataset.not-published"):
         fetch(tmp_path / "data.csv", tmp_path / "mine.csv")
     assert files_below(tmp_path) == ["mine.csv"]
 
 
 @pytest.mark.parametrize("source", ["none.csv", "."])
 def test_from_a_file_that_cannot_be_read(tmp_path: Path, source: str) -> None:
-    with pytest.raises(UserError, match="--from cannot be read"):
+    with user_error("file.unreadable"):
         fetch(tmp_path / "data.csv", tmp_path / source)
 
 
@@ -167,7 +170,7 @@ def test_a_place_that_cannot_be_written_is_left_clean(tmp_path: Path, place: str
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
     (tmp_path / "mine.csv").write_bytes(SAMPLE)
-    with pytest.raises(UserError, match="cannot be written"):
+    with user_error("file.not-writable"):
         fetch(tmp_path / place, tmp_path / "mine.csv")
     assert files_below(tmp_path) == ["file", "mine.csv"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.errors import UserError
 from harness.data.download import ROOT
 from harness.data.released_prompts import fetch
 from prompts import released
+from tests.errors import user_error
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -52,20 +52,21 @@ def test_one_other_file_and_nothing_is_written(
 ) -> None:
     (released_prompts / name).write_text("another")
     for source in (None, released_prompts):
-        with pytest.raises(UserError, match="is not the published file"):
+        with user_error("prompt.not-published-file"):
             fetch(tmp_path / "to", source, root=served)
         assert not (tmp_path / "to").exists()
 
 
 def test_no_connection_names_the_other_way(released_prompts: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="empathy prompts fetch --from DIR"):
+    with user_error("file.download-failed") as error:
         fetch(tmp_path / "to", root="http://127.0.0.1:9/none")
+    assert "empathy prompts fetch --from DIR" in error.fault.remedy
 
 
 def test_every_file_that_is_missing_is_told(released_prompts: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError) as caught:
+    with user_error("prompt.not-published-file") as error:
         fetch(tmp_path / "to", tmp_path / "nowhere")
-    assert len(caught.value.faults) == len(released.FILES)
+    assert len(error.faults) == len(released.FILES)
 
 
 def test_they_come_from_the_commit_of_the_dataset() -> None:

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.errors import Fault, InputWarning, UserError
+from agents.errors import Fault, InputWarning
 from agents.types import Dialogue
 from harness.data.dataset import sample
 from harness.data.response_files import ResponseTexts, read_answers
+from tests.errors import user_error
 
 DIALOGUES = sample().dialogues
 TEXTS = [f"I hear you, {at}." for at in range(len(DIALOGUES))]
@@ -83,9 +84,9 @@ def read(content: bytes, name: str = "answers") -> ResponseTexts:
 
 
 def faults_in(content: bytes, name: str = "answers") -> tuple[Fault, ...]:
-    with pytest.raises(UserError) as caught:
+    with user_error("responses.invalid") as error:
         read(content, name)
-    return caught.value.faults
+    return error.faults
 
 
 @pytest.fixture(autouse=True)
@@ -121,13 +122,13 @@ def test_a_response_that_is_none_is_told_with_its_place(write: Write, wrong: Any
 def test_a_second_answer_to_a_dialogue_is_told(write: Write) -> None:
     again = [*DIALOGUES[:4], DIALOGUES[1]]
     [fault] = faults_in(write(again, TEXTS[:5]))
-    assert fault.what == "answers a dialogue a second time"
+    assert fault.code == "responses.duplicate-dialogue"
 
 
 def test_a_dialogue_that_is_not_there_is_told(write: Write) -> None:
     stranger = Dialogue("elsewhere", "Something else happened to me that day", "And I am glad of it, truly")
     [fault] = faults_in(write([*DIALOGUES[:2], stranger], TEXTS[:3]))
-    assert "of the dataset" in fault.what or "the dataset does not have" in fault.what
+    assert fault.code == "responses.unknown-dialogue"
 
 
 def test_another_encoding_is_one_fault(write: Write) -> None:
@@ -165,8 +166,9 @@ SHIFTED: dict[str, Callable[[Dialogue, Dialogue], dict[str, Any]]] = {
 def test_an_id_of_one_dialogue_and_the_words_of_another_are_a_fault(form: str, shift: int) -> None:
     made = SHIFTED[form]
     rows = [made(DIALOGUES[(at + shift) % len(DIALOGUES)], one) for at, one in enumerate(DIALOGUES)]
-    with pytest.raises(UserError, match=f"and {len(DIALOGUES) - 20} more"):
+    with user_error("responses.contradictory-dialogue") as error:
         read(lines(rows))
+    assert f"{len(DIALOGUES) - 20} more" in error.faults[-1].what
     assert len(read(lines([made(one, one) for one in DIALOGUES])).texts) == len(DIALOGUES)
 
 
@@ -218,10 +220,10 @@ OTHER_FILES = {
 
 @pytest.mark.parametrize("name", OTHER_FILES)
 def test_a_file_of_another_kind_is_one_fault_that_says_what_it_must_be(name: str) -> None:
-    with pytest.raises(UserError) as caught:
+    with user_error("responses.invalid") as error:
         read(OTHER_FILES[name].encode(), name)
-    assert len(caught.value.faults) == 1
-    assert "dialogue_id" in caught.value.fault.remedy
+    assert len(error.faults) == 1
+    assert "dialogue_id" in error.fault.remedy
 
 
 def test_later_turns_and_choices_are_told() -> None:
@@ -239,7 +241,7 @@ def test_later_turns_and_choices_are_told() -> None:
 
 @pytest.mark.parametrize("text", ["nan", "None", "null", "N/A", "<NA>", "...", " NaN ", "-", "…"])
 def test_a_response_that_says_nothing_is_told(write: Write, text: str) -> None:
-    with pytest.warns(InputWarning, match="1 responses say nothing"):
+    with pytest.warns(InputWarning, match="1 responses are placeholders"):
         read_answers(write(DIALOGUES[:2], ["I see.", text]), "f", DIALOGUES)
 
 
@@ -255,5 +257,5 @@ def test_responses_with_their_prompt_still_before_them_are_told(write: Write) ->
     texts = [
         f"Context: {one.situation} \nSpeaker Utterance: {one.utterance} \nOh no." for one in DIALOGUES[:3]
     ]
-    with pytest.warns(InputWarning, match="3 responses hold their dialogue"):
+    with pytest.warns(InputWarning, match="3 responses contain their whole dialogue"):
         read_answers(write(DIALOGUES[:4], [*texts, "Oh no."]), "f", DIALOGUES)

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.errors import UserError
 from agents.seeded_order import seeded_order, seeded_subset
 from agents.types import Dialogue, Rating, Split
 from harness.data.dataset import RESPONDERS, Dataset, load, sample
@@ -23,6 +22,7 @@ from harness.data.splits import (
     is_test,
     overlap,
 )
+from tests.errors import user_error
 
 RATINGS = st.lists(st.tuples(*[st.integers(1, 3)] * 5), max_size=40)
 
@@ -157,11 +157,11 @@ def test_a_planted_leak_is_found_and_named(at: int, kind: str) -> None:
         "all": victim,
     }[kind]
     check_no_leak({"train": train, "test": test})
-    with pytest.raises(UserError, match="leak") as caught:
+    with user_error("split.leak") as error:
         check_no_leak({"train": train, "test": [*test, planted]})
-    assert {fault.where for fault in caught.value.faults} == {planted.id}
-    assert all("in train and in test" in fault.what for fault in caught.value.faults)
-    assert len(caught.value.faults) == (2 if kind == "all" else 1)
+    assert {fault.where for fault in error.faults} == {planted.id}
+    assert all("in train and in test" in fault.what for fault in error.faults)
+    assert len(error.faults) == (2 if kind == "all" else 1)
 
 
 def test_the_same_situation_with_another_utterance_is_no_leak() -> None:
@@ -189,7 +189,7 @@ def test_the_real_test_split_is_the_papers(real_dataset: Path) -> None:
     assert (len(train), len(development)) == (1750, 175)
     assert sum(dataset.rated[dialogue.id]["human"] == 3 for dialogue in train) == 950
     check_no_leak({"train": train, "test": test})
-    with pytest.raises(UserError, match="leak"):
+    with user_error("split.leak"):
         check_no_leak({"train": train, "development": development})
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
+from tests.errors import user_error
 
 
 def test_the_definition_is_of_what_decides_answers_alone() -> None:
@@ -78,31 +79,32 @@ WRONG: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
-def test_what_cannot_be_kept_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UserError) as error:
+def test_invalid_values_are_rejected(wrong: dict[str, Any]) -> None:
+    with user_error("emulator.invalid-options") as error:
         EmulatorConfig(**wrong)
-    assert len(error.value.faults) == 1
-    assert all(name in str(error.value) for name in wrong)
+    (fault,) = error.faults
+    assert fault.code.startswith("option.")
+    assert all(name in fault.what for name in wrong)
 
 
-def test_all_faults_are_told_at_once() -> None:
-    with pytest.raises(UserError) as error:
+def test_all_faults_are_reported_at_once() -> None:
+    with user_error("emulator.invalid-options") as error:
         EmulatorConfig(errors_500=2, latency_ms=-1, bias_on="odds", max_output_tokens=0)
-    assert len(error.value.faults) == 4
-    with pytest.raises(UserError) as error:
+    assert [fault.found for fault in error.faults] == ["2", "-1", "0", "'odds'"]
+    with user_error("emulator.unknown-option") as error:
         EmulatorConfig.from_json('{"rpm": 5, "tpm": 5}')
-    assert [fault.found for fault in error.value.faults] == ["'rpm'", "'tpm'"]
+    assert [fault.found for fault in error.faults] == ["'rpm'", "'tpm'"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null"])
-def test_what_is_no_object_is_refused(text: str) -> None:
+def test_text_that_is_not_a_json_object_is_rejected(text: str) -> None:
     with pytest.raises(UserError):
         EmulatorConfig.from_json(text)
 
 
 def test_the_key_is_never_shown() -> None:
     assert "secret" not in repr(EmulatorConfig(api_key="secret"))
-    with pytest.raises(UserError) as error:
+    with user_error("option.conflict", found="(not shown)") as error:
         EmulatorConfig(api_key="secret", lean=True)
     assert "secret" not in str(error.value)
 

@@ -8,7 +8,6 @@ import aiohttp
 import orjson
 import pytest
 
-from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.protocols import openai_chat
 from harness.emulator.provider_faults import (
@@ -20,6 +19,7 @@ from harness.emulator.provider_faults import (
 )
 from harness.emulator.reply import FaultContext, ReplyDraft
 from harness.emulator.types import RejectedError
+from tests.errors import user_error
 from tests.harness.emulator.conftest import Ask, Start
 
 N = 4000
@@ -117,25 +117,29 @@ def test_deciding_faults_are_named_in_one_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("faults", "near"),
+    ("faults", "code", "remedy"),
     [
-        ({"overload": 0.5}, "overloaded"),
-        ({"filterd": 0.5}, "filtered"),
-        ({"odd_usage": 0.5}, "odd-usage"),
-        ({"qqq": 0.5}, "Choose from"),
-        ({"filtered": 1.5}, "[0, 1]"),
-        ({"filtered": -0.1}, "[0, 1]"),
-        ({"filtered": float("nan")}, "[0, 1]"),
-        ({"filtered": True}, "[0, 1]"),
-        ({"filtered": "half"}, "[0, 1]"),
+        ({"overload": 0.5}, "emulator.unknown-fault", "overloaded"),
+        ({"filterd": 0.5}, "emulator.unknown-fault", "filtered"),
+        ({"odd_usage": 0.5}, "emulator.unknown-fault", "odd-usage"),
+        ({"qqq": 0.5}, "emulator.unknown-fault", "Choose from"),
+        ({"filtered": 1.5}, "option.out-of-range", ""),
+        ({"filtered": -0.1}, "option.out-of-range", ""),
+        ({"filtered": float("nan")}, "option.out-of-range", ""),
+        ({"filtered": True}, "option.out-of-range", ""),
+        ({"filtered": "half"}, "option.out-of-range", ""),
     ],
     ids=str,
 )
-def test_what_is_no_fault_is_refused_with_everything_else(faults: Any, near: str) -> None:
-    with pytest.raises(UserError) as error:
+def test_invalid_faults_are_reported_with_all_other_faults(faults: Any, code: str, remedy: str) -> None:
+    with user_error(code) as error:
         EmulatorConfig(faults=faults, latency_ms=-1, outage_start=-1.0)
-    assert near in str(error.value)
-    assert len(error.value.faults) == 4  # the outage's start, and that it has no length
+    assert remedy in error.faults[0].remedy
+    assert [fault.code for fault in error.faults] == [
+        code,
+        *["option.out-of-range"] * 2,
+        "option.missing",  # an outage's start without its length
+    ]
 
 
 def test_options_with_faults_survive_json() -> None:

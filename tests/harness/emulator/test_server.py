@@ -10,10 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.fault_injection import FaultKind
 from harness.emulator.server import EmulatorServer, serve
+from tests.errors import user_error
 
 Chat = Callable[..., dict[str, Any]]
 Start = Callable[..., Awaitable[EmulatorServer]]
@@ -194,7 +194,7 @@ async def test_other_paths_and_methods_and_sizes(start: Start, ask: Any, chat: C
 async def test_a_port_that_is_taken_is_a_user_s_error(start: Start) -> None:
     running = await start()
     for lean in (False, True):
-        with pytest.raises(UserError, match="cannot listen"):
+        with user_error("emulator.address-unavailable"):
             await serve(EmulatorConfig(lean=lean), port=running.port)
 
 

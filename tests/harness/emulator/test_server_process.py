@@ -20,10 +20,10 @@ from harness.emulator.server_process import emulator_process
 
 PARENT = """
 import sys
-from harness.emulator.config import Options
-from harness.emulator.server_process import spawn
-with spawn(Options(seed=4)) as spawned:
-    print(spawned.port, flush=True)
+from harness.emulator.config import EmulatorConfig
+from harness.emulator.server_process import emulator_process
+with emulator_process(EmulatorConfig(seed=4)) as process:
+    print(process.port, flush=True)
     sys.stdin.read()
 """
 
@@ -83,6 +83,8 @@ def test_a_child_that_cannot_start_is_an_error() -> None:
 
 def test_wrong_options_end_with_2_and_say_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--options-json", '{"hangs": 2, "foo": 1}']) == 2
-    assert "'foo'" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "[emulator.unknown-option]" in error
+    assert "'foo'" in error
     assert main(["--lean", "--options-json", '{"hangs": 0.5}']) == 2
-    assert "hangs cannot be had with lean" in capsys.readouterr().err
+    assert "[option.conflict] emulator: hangs" in capsys.readouterr().err

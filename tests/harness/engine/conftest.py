@@ -20,8 +20,8 @@ from agents.clients.base import ModelRequest
 from agents.errors import CallError
 from agents.messages import Completion, FinishReason, Message, Sampling, Usage
 from agents.models.spec import ApiProtocol, Model
-from results.db.claims import Claimed
-from results.db.store import Used
+from results.db.claims import ClaimResult
+from results.db.store import ModelUsage
 
 
 class _JumpingSelector(selectors.SelectSelector):
@@ -130,10 +130,10 @@ class Memory:
     dead: set[str] = field(default_factory=set)
     broken: Exception | None = None
     batches: list[int] = field(default_factory=list)
-    used: Used = field(default_factory=lambda: Used(0, 0))
+    used: ModelUsage = field(default_factory=lambda: ModelUsage(0, 0))
     looks: int = 0
 
-    async def claim(self, keys: Sequence[str], invocation: str) -> Claimed:
+    async def claim(self, keys: Sequence[str], invocation: str) -> ClaimResult:
         await asyncio.sleep(self.seconds)
         if self.broken is not None:
             raise self.broken
@@ -144,7 +144,7 @@ class Memory:
             if self.claims.get(key, "") in ("", *self.dead):
                 self.claims[key] = invocation
         won = sorted(key for key in wanted if self.claims[key] == invocation)  # as a database gives them
-        return Claimed(won, answered, [key for key in wanted if self.claims[key] != invocation])
+        return ClaimResult(won, answered, [key for key in wanted if self.claims[key] != invocation])
 
     async def release(self, keys: Sequence[str], invocation: str) -> None:
         await asyncio.sleep(self.seconds)
@@ -152,7 +152,7 @@ class Memory:
             if self.claims.get(key) == invocation:
                 del self.claims[key]
 
-    async def used_since(self, model: str, since: float, *, besides: str = "") -> Used:
+    async def usage_since(self, model: str, since: float, *, besides: str = "") -> ModelUsage:
         self.looks += 1
         await asyncio.sleep(self.seconds)
         return self.used
@@ -168,45 +168,47 @@ class Notes:
     costs: dict[str, float | None] = field(default_factory=dict)
     failures: list[tuple[str, CallError, int, float | None]] = field(default_factory=list)
     on_commit: Callable[[float, Sequence[str]], None] = field(default=lambda cost, keys: None)
-    held: int = 0
+    pending: int = 0
 
-    async def put(
+    async def save(
         self, call: ModelRequest, completion: Completion, reading: object, cost: float | None
     ) -> None:
-        self.held += 1
+        self.pending += 1
         await asyncio.sleep(self.seconds)
         self._committed(call, completion, reading, cost)
 
-    def add(self, call: ModelRequest, completion: Completion, reading: object, cost: float | None) -> None:
-        self.held += 1
+    def enqueue(
+        self, call: ModelRequest, completion: Completion, reading: object, cost: float | None
+    ) -> None:
+        self.pending += 1
         loop = asyncio.get_running_loop()
         loop.call_later(self.seconds, self._committed, call, completion, reading, cost)
 
-    async def put_reading(self, reading: object) -> None:
+    async def save_parsed(self, reading: object) -> None:
         await asyncio.sleep(self.seconds)
         self.readings.append(reading)
 
-    def add_reading(self, reading: object) -> None:
-        self.held += 1
+    def enqueue_parsed(self, reading: object) -> None:
+        self.pending += 1
         asyncio.get_running_loop().call_later(self.seconds, self._committed_reading, reading)
 
     async def committed(self) -> None:
         await asyncio.sleep(self.seconds)  # whatever was added before is over by then
 
     def _committed_reading(self, reading: object) -> None:
-        self.held -= 1
+        self.pending -= 1
         self.readings.append(reading)
 
     def _committed(
         self, call: ModelRequest, completion: Completion, reading: object, cost: float | None
     ) -> None:
-        self.held -= 1
+        self.pending -= 1
         self.memory.answered.setdefault(call.key, completion)
         self.memory.claims.pop(call.key, None)
         self.readings.append(reading)
         self.costs[call.key] = cost
         self.on_commit(cost or 0.0, [call.key])
 
-    def put_failure(self, call: ModelRequest, error: CallError, tries: int, cost: float | None) -> None:
+    def save_failure(self, call: ModelRequest, error: CallError, tries: int, cost: float | None) -> None:
         self.failures.append((call.key, error, tries, cost))
         self.on_commit(cost or 0.0, [])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from agents.errors import CallError, Failure, UserError
+from agents.errors import CallError, Failure
 from agents.messages import Usage
 from agents.models.spec import ApiProtocol, Model
 from harness.engine.budget import (
@@ -27,6 +27,7 @@ from harness.engine.budget import (
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
+from tests.errors import user_error
 from tests.harness.engine.conftest import Server, answer, question
 
 Run = Callable[[Any], Any]
@@ -55,7 +56,7 @@ def test_a_price_reads_as_it_is_written(given_usd: float, made_usd: float) -> No
     ],
 )
 def test_what_is_no_price_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="MODEL=INPUT,OUTPUT"):
+    with user_error("price.invalid", where="--price", found=repr(text)):
         parse_prices((text,))
 
 

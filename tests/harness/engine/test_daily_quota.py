@@ -14,7 +14,7 @@ from harness.engine.dispatcher import dispatch
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
-from results.db.store import Used
+from results.db.store import ModelUsage
 from tests.harness.engine.conftest import Memory, Server, answer, question
 from tests.harness.engine.test_dispatcher import House, calls
 
@@ -26,10 +26,10 @@ class Day:
     """A clock, and what everybody else has asked, as the database says."""
 
     now: float = 1e9
-    used: Used = Used(0, 0)  # noqa: RUF009  (a frozen value)
+    used: ModelUsage = ModelUsage(0, 0)  # noqa: RUF009  (a frozen value)
     asked_about: tuple[float, ...] = ()
 
-    async def since(self, moment: float) -> Used:
+    async def since(self, moment: float) -> ModelUsage:
         self.asked_about += (moment,)
         await asyncio.sleep(0.01)
         return self.used
@@ -38,11 +38,12 @@ class Day:
         return DailyQuota(Limits(**limits), self.since, lambda: self.now)
 
 
-def reached(outcome: object, words: str) -> bool:
+def is_quota_error(outcome: object, limit: str) -> bool:
+    """Return whether the outcome is QUOTA_EXHAUSTED and its message names the limit."""
     return (
         isinstance(outcome, CallError)
         and outcome.failure is Failure.QUOTA_EXHAUSTED
-        and words in str(outcome)
+        and limit in str(outcome)
     )
 
 
@@ -52,14 +53,14 @@ async def many(client: DailyQuotaClient, count: int, most: int = 5) -> list[Any]
 
 
 def test_requests_are_counted_to_the_last_and_those_of_others_too(virtual: Run) -> None:
-    day, server = Day(used=Used(30, 0)), Server()
+    day, server = Day(used=ModelUsage(30, 0)), Server()
     client = DailyQuotaClient(server, day.allowance(requests_per_day=100))
     outcomes = virtual(many(client, 200))
     assert len(server.sent) == 70
     assert outcomes.count(answer()) == 70
     refused = [outcome for outcome in outcomes if outcome != answer()]
     assert all(
-        reached(each, "the limit of 100 requests a day is reached; run the same command later")
+        is_quota_error(each, "the limit of 100 requests per day is reached; run the same command later")
         for each in refused
     )
     assert day.asked_about == (day.now - DAY_SECONDS,) * 2  # at the beginning, and before it stops
@@ -69,18 +70,18 @@ def test_every_try_is_a_request(virtual: Run) -> None:
     server = Server(otherwise=lambda call: CallError(Failure.SERVER, "oops", status=500))
     outcomes = virtual(many(DailyQuotaClient(server, Day().allowance(requests_per_day=3)), 5))
     assert len(server.sent) == 3
-    assert sum(reached(outcome, "3 requests a day") for outcome in outcomes) == 2
+    assert sum(is_quota_error(outcome, "3 requests per day") for outcome in outcomes) == 2
 
 
 def test_tokens_never_cross_their_limit_and_what_is_not_used_is_used_by_others(virtual: Run) -> None:
     size = len(question(10).body) + 5  # the most that one call may take
     server = Server(otherwise=lambda call: answer(usage=Usage(10, 2)))
-    client = DailyQuotaClient(server, Day(used=Used(0, 40)).allowance(tokens_per_day=40 + 3 * size))
+    client = DailyQuotaClient(server, Day(used=ModelUsage(0, 40)).allowance(tokens_per_day=40 + 3 * size))
     outcomes = virtual(many(client, 90))
     answered = outcomes.count(answer(usage=Usage(10, 2)))
     assert answered * 12 <= 3 * size < (answered + 1) * 12 + size  # all that is certain to fit
     assert server.most_in_flight == 3
-    assert sum(reached(outcome, "tokens a day is reached") for outcome in outcomes) == 90 - answered
+    assert sum(is_quota_error(outcome, "tokens per day is reached") for outcome in outcomes) == 90 - answered
 
 
 def test_usage_that_is_not_said_counts_in_full(virtual: Run) -> None:
@@ -92,7 +93,7 @@ def test_usage_that_is_not_said_counts_in_full(virtual: Run) -> None:
 
 def test_a_limit_below_one_call_says_so(virtual: Run) -> None:
     (outcome,) = virtual(many(DailyQuotaClient(Server(), Day().allowance(tokens_per_day=50)), 1, most=1000))
-    assert reached(outcome, "the limit of 50 tokens a day is below what a call may take: 1,")
+    assert is_quota_error(outcome, "the limit of 50 tokens per day is below what one request may use: 1,")
 
 
 def test_what_was_never_sent_counts_nothing(virtual: Run) -> None:
@@ -112,7 +113,7 @@ def test_what_was_never_sent_counts_nothing(virtual: Run) -> None:
 
     third, fourth = virtual(scenario())
     assert third == answer()
-    assert reached(fourth, "2 requests a day")
+    assert is_quota_error(fourth, "2 requests per day")
 
 
 def test_a_day_later_there_is_room_again(virtual: Run) -> None:
@@ -137,7 +138,7 @@ def test_what_others_do_meanwhile_is_looked_up_now_and_then(virtual: Run) -> Non
         for _ in range(3):
             await many(client, 5)
         assert len(day.asked_about) == 1
-        day.used = Used(90, 0)  # another process, on another machine
+        day.used = ModelUsage(90, 0)  # another process, on another machine
         day.now += REFRESH_SECONDS + 1.0
         return await many(client, 5)
 
@@ -147,13 +148,13 @@ def test_what_others_do_meanwhile_is_looked_up_now_and_then(virtual: Run) -> Non
 
 
 def test_a_lane_stops_with_one_error_and_the_others_go_on(virtual: Run) -> None:
-    house = House(Memory(used=Used(40, 0)))
+    house = House(Memory(used=ModelUsage(40, 0)))
     server = Server(0.1)
     limited = house.endpoint(server, limits=Limits(max_in_flight=10, requests_per_day=100), name="limited")
     other = house.endpoint(Server(0.1), name="other")
     virtual(dispatch([(limited, calls(500)), (other, calls(200, begin=1000))]))
     assert len(server.sent) == limited.stats.made == 60
-    assert limited.stats.stopped == "the limit of 100 requests a day is reached; run the same command later"
+    assert limited.stats.stopped == "the limit of 100 requests per day is reached; run the same command later"
     assert (other.stats.made, other.stats.stopped) == (200, "")
     told = [error.failure for _, error, _, _ in house.notes.failures]
     assert set(told) == {Failure.QUOTA_EXHAUSTED}

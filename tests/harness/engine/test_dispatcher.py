@@ -18,6 +18,7 @@ from harness.engine.limits import Limits
 from harness.engine.rate_limiter import MAX_UNCOMMITTED
 from harness.engine.request_tracker import BATCH_SIZE, RequestTracker
 from harness.engine.retry import RetryPolicy
+from tests.errors import user_error
 from tests.harness.engine.conftest import Memory, Notes, Server, answer, question
 
 Run = Callable[[Any], Any]
@@ -36,7 +37,7 @@ class House:
     def endpoint(self, server: Any, most: int = 10, name: str = "lane", **more: Any) -> Endpoint:
         limits = more.pop("limits", Limits(max_in_flight=most))
         endpoint = Endpoint(question(0).model, server, self.tracker, name=name, limits=limits, **more)
-        endpoint.rate_limiter.uncommitted = lambda: self.notes.held
+        endpoint.rate_limiter.uncommitted = lambda: self.notes.pending
         self._lanes.append(endpoint)
         return endpoint
 
@@ -112,7 +113,7 @@ def test_what_could_be_lost_at_any_moment_is_bounded(virtual: Run, single: Singl
 
     async def watch() -> None:
         while True:
-            exposed.append(server.in_flight + house.notes.held)
+            exposed.append(server.in_flight + house.notes.pending)
             await asyncio.sleep(0.05)
 
     async def scenario() -> None:
@@ -184,7 +185,7 @@ def test_what_is_known_is_read_again_no_faster_than_it_can_be_committed(virtual:
 
     def source() -> Iterator[WorkItem]:
         for at in range(3000):
-            held.append(house.notes.held)
+            held.append(house.notes.pending)
             yield question(at, read=lambda completion, key: completion.text)
 
     virtual(dispatch([(house.endpoint(Server()), source())]))
@@ -334,10 +335,10 @@ def test_what_nobody_expected_ends_every_lane(virtual: Run, single: Single) -> N
 
     async def fails(client: ModelClient) -> None:
         await asyncio.sleep(0.35)
-        raise UserError("the database cannot be used")
+        raise UserError("the database cannot be used", code="database.unusable")
 
     async def scenario() -> None:
-        with pytest.raises(UserError, match="cannot be used"):
+        with user_error("database.unusable"):
             await dispatch([(endpoints[0], iter([fails])), (endpoints[1], single(5000))])
         sent = len(servers[1].sent)
         assert servers[1].in_flight == 0
@@ -350,9 +351,9 @@ def test_what_nobody_expected_ends_every_lane(virtual: Run, single: Single) -> N
 def test_a_source_that_fails_is_told(virtual: Run, single: Single) -> None:
     def source() -> Iterator[WorkItem]:
         yield from single(3)
-        raise UserError("this prompt cannot be filled")
+        raise UserError("this prompt cannot be filled", code="prompt.unfillable")
 
-    with pytest.raises(UserError, match="cannot be filled"):
+    with user_error("prompt.unfillable"):
         virtual(dispatch([(House().endpoint(Server()), source())], asyncio.Event()))
 
 

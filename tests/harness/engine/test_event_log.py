@@ -10,11 +10,12 @@ from typing import Any
 import orjson
 import pytest
 
-from agents.errors import CallError, Failure, UserError
+from agents.errors import CallError, Failure
 from agents.messages import ServerLimits
 from harness.engine.budget import Price
 from harness.engine.dispatcher import dispatch
 from harness.engine.event_log import EventLog
+from tests.errors import user_error
 from tests.harness.engine.conftest import Server, answer, question
 from tests.harness.engine.test_dispatcher import House, calls
 
@@ -84,10 +85,11 @@ def test_without_a_path_nothing_is_kept() -> None:
         events.write("limit", lane="a")
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(UserError, match="log cannot be written"):
-        EventLog(tmp_path / "runs" / "run.jsonl")
+    path = tmp_path / "runs" / "run.jsonl"
+    with user_error("run.log-not-writable", where=str(path)):
+        EventLog(path)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk to write to")  # noqa: PTH110

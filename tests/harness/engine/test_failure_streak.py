@@ -77,7 +77,7 @@ def test_it_ends_at_so_many_of_one_kind_since_the_last_useful_one(kinds: list[An
     since: list[Any] = []
     for kind in kinds:
         since = [] if kind is None else [*since, kind]
-        error = streak.read(call, readings[kind])
+        error = streak.record_parsed(call, readings[kind])
         expected = kind not in (None, "other") and since.count(kind) >= longest
         assert (error is not None) == expected
         if error is not None:
@@ -89,7 +89,7 @@ def test_it_ends_at_so_many_of_one_kind_since_the_last_useful_one(kinds: list[An
 @pytest.mark.parametrize("reason", COUNTED)
 def test_the_error_names_the_remedy(reason: UnscoredReason) -> None:
     streak, call = FailureStreak(), question(1, most=5)
-    errors = [streak.read(call, unscored(reason)) for _ in range(MAX_STREAK)]
+    errors = [streak.record_parsed(call, unscored(reason)) for _ in range(MAX_STREAK)]
     assert errors[:-1] == [None] * (MAX_STREAK - 1)
     words = str(errors[-1])
     assert str(MAX_STREAK) in words

@@ -15,7 +15,7 @@ from harness.engine import progress
 from harness.engine.budget import Price
 from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
-from harness.engine.progress import live_table, progress_line, remaining_seconds, shown
+from harness.engine.progress import live_progress, live_table, progress_line, remaining_seconds
 from harness.terminal.output import live
 from results.render.format import format_duration
 from tests.harness.engine.conftest import Server
@@ -44,7 +44,7 @@ def endpoint(virtual: Run, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
 
 def test_a_line_says_all_that_one_wants_to_know(endpoint: Endpoint) -> None:
     assert progress_line(endpoint) == (
-        "openai/gpt-test: 1,500/2,000, 1,500/min of 3,000/min, 12 in flight, 300 known, 429s 3, retries 7, "
+        "openai/gpt-test: 1,500/2,000, 1,500/min of 3,000/min, 12 in flight, 300 reused, 429s 3, retries 7, "
         "unscored 3, cost $0.2500, left 0:20"
     )
 
@@ -59,14 +59,14 @@ def test_a_long_wait_is_shown_with_its_reason(virtual: Run) -> None:
         paused = House().endpoint(Server(), limits=Limits(), name="openai/gpt-test", price=Price(1.0, 1.0))
         loop = asyncio.get_running_loop()
         error = CallError(Failure.RATE_LIMITED, "slow down", status=429, retry_after_seconds=90.0)
-        paused.rate_limiter.rate_limited(loop.time(), error.retry_after_seconds)
+        paused.rate_limiter.record_rate_limit(loop.time(), error.retry_after_seconds)
         before = progress_line(paused)
         await asyncio.sleep(86.0)
         return before, progress_line(paused)
 
     before, after = virtual(make())
-    assert "waits 1:30 (rate limited)" in before
-    assert "waits" not in after, "5 s or less"
+    assert "paused for 1:30 (rate limited)" in before
+    assert "paused" not in after, "5 s or less"
 
 
 def test_what_is_not_known_is_not_0(endpoint: Endpoint, virtual: Run) -> None:
@@ -120,7 +120,7 @@ def test_lines_come_every_few_seconds_to_stderr_unless_quiet(
     virtual: Run, endpoint: Endpoint, quiet: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def scenario() -> None:
-        with shown([endpoint], quiet):
+        with live_progress([endpoint], quiet):
             await asyncio.sleep(3.5 * progress.PLAIN_SECONDS)
         await asyncio.sleep(10 * progress.PLAIN_SECONDS)
 
@@ -137,7 +137,7 @@ def test_on_a_terminal_the_table_is_drawn(
     monkeypatch.setenv("COLUMNS", "140")
 
     async def scenario() -> None:
-        with shown([endpoint]):
+        with live_progress([endpoint]):
             await asyncio.sleep(2 * progress.LIVE_SECONDS)
         await asyncio.sleep(0)
 

@@ -184,10 +184,10 @@ def test_room_that_a_429_took_comes_back_with_answers_at_a_known_rate_too(
         rate_limiter = RateLimiter(Limits(max_in_flight=64, requests_per_minute=rpm))
         for _ in range(64):
             await rate_limiter.acquire(1.0)
-        rate_limiter.rate_limited(asyncio.get_running_loop().time(), None)
+        rate_limiter.record_rate_limit(asyncio.get_running_loop().time(), None)
         squeezed = rate_limiter.concurrency
         for _ in range(64 * 20):
-            rate_limiter.answered(0.3)
+            rate_limiter.record_response(0.3)
         await rate_limiter.close()
         return squeezed, rate_limiter.concurrency
 

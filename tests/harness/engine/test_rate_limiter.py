@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from agents.errors import CallError, EndpointDisabled, Failure, UserError
+from agents.errors import CallError, EndpointDisabled, Failure
 from agents.messages import ServerLimits
 from harness.engine.limits import Limits
 from harness.engine.rate_limiter import INITIAL_IN_FLIGHT, MAX_IN_FLIGHT, RateLimiter, throttle_settings
+from tests.errors import user_error
 
 Run = Callable[[Any], Any]
 
@@ -28,7 +29,7 @@ async def _sent(
         await rate_limiter.acquire(tokens)
         moments.append(loop.time())
         await asyncio.sleep(latency_seconds)
-        rate_limiter.answered(latency_seconds)
+        rate_limiter.record_response(latency_seconds)
         rate_limiter.release()
 
     await asyncio.gather(*(one() for _ in range(calls)))
@@ -76,7 +77,7 @@ def test_tokens_used_beyond_the_estimate_are_waited_off(virtual: Run) -> None:
         rate_limiter = RateLimiter(Limits(tokens_per_minute=6000))  # 100 a second
         loop = asyncio.get_running_loop()
         await rate_limiter.acquire(100)
-        rate_limiter.answered(0.0, correction_tokens=900)
+        rate_limiter.record_response(0.0, correction_tokens=900)
         rate_limiter.release()
         before = loop.time()
         await rate_limiter.acquire(100)
@@ -96,7 +97,7 @@ def test_concurrency_given_is_where_it_starts_and_its_ceiling(virtual: Run) -> N
             await rate_limiter.acquire(1)
             most = max(most, rate_limiter.in_flight)
             await asyncio.sleep(1)
-            rate_limiter.answered(1.0)
+            rate_limiter.record_response(1.0)
             rate_limiter.release()
 
         await asyncio.gather(*(one() for _ in range(500)))
@@ -124,10 +125,10 @@ def test_a_429_shrinks_once_per_round_trip_and_growth_is_then_slow(virtual: Run)
         sent_at = asyncio.get_running_loop().time()
         await asyncio.sleep(1)
         for _ in range(10):
-            rate_limiter.rate_limited(sent_at, None)
+            rate_limiter.record_rate_limit(sent_at, None)
         after_first = rate_limiter.concurrency
         for _ in range(after_first):
-            rate_limiter.answered(1.0)
+            rate_limiter.record_response(1.0)
         return after_first, rate_limiter.concurrency, len(changes), changes
 
     first, grown, count, changes = virtual(scenario())
@@ -141,7 +142,7 @@ def test_the_servers_wait_is_honoured_to_the_letter(virtual: Run) -> None:
         rate_limiter = RateLimiter(Limits(max_in_flight=4))
         loop = asyncio.get_running_loop()
         await rate_limiter.acquire(1)
-        rate_limiter.rate_limited(loop.time(), 7.5)
+        rate_limiter.record_rate_limit(loop.time(), 7.5)
         rate_limiter.release()
         before = loop.time()
         await rate_limiter.acquire(1)
@@ -167,11 +168,11 @@ def test_stated_limits_are_adopted_and_never_raise_a_given_one(virtual: Run) -> 
 def test_rates_recover_after_a_429(virtual: Run) -> None:
     async def scenario() -> tuple[float, float]:
         rate_limiter = RateLimiter(Limits(requests_per_minute=600))
-        rate_limiter.rate_limited(asyncio.get_running_loop().time(), None)
+        rate_limiter.record_rate_limit(asyncio.get_running_loop().time(), None)
         squeezed = rate_limiter.requests_per_minute or 0.0
         for _ in range(20):
             await asyncio.sleep(1)
-            rate_limiter.answered(0.3)
+            rate_limiter.record_response(0.3)
         return squeezed, rate_limiter.requests_per_minute or 0.0
 
     assert virtual(scenario()) == (pytest.approx(540), pytest.approx(600))
@@ -182,7 +183,7 @@ def test_a_known_rate_asks_for_the_room_it_needs(virtual: Run) -> None:
         rate_limiter = RateLimiter(Limits(requests_per_minute=6000))
         before = rate_limiter.concurrency
         for _ in range(100):
-            rate_limiter.answered(4.0)
+            rate_limiter.record_response(4.0)
         return before, rate_limiter.concurrency
 
     assert virtual(scenario()) == (200, 800)
@@ -223,10 +224,11 @@ def test_a_waiter_that_is_cancelled_leaves_no_trace(virtual: Run, paced: bool) -
 
 
 def test_limits_that_cannot_be_kept_are_all_named_at_once() -> None:
-    with pytest.raises(UserError) as caught:
+    with user_error("endpoint.invalid-limits") as error:
         Limits(requests_per_minute=-1, tokens_per_minute=0, max_in_flight=0).check()
-    assert len(caught.value.faults) == 3
-    with pytest.raises(UserError, match="above requests_per_day"):
+    assert [fault.code for fault in error.faults] == ["option.out-of-range"] * 3
+    assert [fault.found for fault in error.faults] == ["-1", "0", "0"]
+    with user_error("option.contradiction", found="100 per minute, 50 per day"):
         Limits(requests_per_minute=100, requests_per_day=50).check()
 
 

@@ -279,14 +279,14 @@ def test_calls_claimed_together_are_ours_known_or_elsewhere(virtual: Run) -> Non
         alone = asyncio.ensure_future(process.client.complete(calls[6]))
         await asyncio.sleep(0)
         claim = await process.client.claim([*calls, calls[11]])
-        assert [call.key for call in claim.ours] == [call.key for call in calls[7:]]
-        assert {call.key for call in claim.elsewhere} == {call.key for call in [*calls[3:7], calls[11]]}
-        assert claim.known == process.stats.reused == process.notes.held == 3
+        assert [call.key for call in claim.to_send] == [call.key for call in calls[7:]]
+        assert {call.key for call in claim.in_progress} == {call.key for call in [*calls[3:7], calls[11]]}
+        assert claim.n_completed == process.stats.reused == process.notes.pending == 3
         await alone
         assert sorted(memory.batches) == [1, 11]
-        for call in claim.ours:
-            await process.client.ask(call)
-        await process.tracker.settled()
+        for call in claim.to_send:
+            await process.client.send(call)
+        await process.tracker.drain()
         await process.tracker.close()
 
     virtual(scenario())
@@ -301,13 +301,13 @@ def test_an_answer_on_its_way_to_the_database_is_shared(virtual: Run) -> None:
     call = read_call(1, FIRST)
 
     async def scenario() -> None:
-        (ours,) = (await process.client.claim([call])).ours
+        (ours,) = (await process.client.claim([call])).to_send
         waiting = asyncio.ensure_future(process.client.complete(call))  # while it is in flight
-        await process.client.ask(ours)
+        await process.client.send(ours)
         assert memory.answered == {}
         assert await process.client.complete(call) == answer()  # while it is committed
         assert await waiting == answer()
-        await process.tracker.settled()
+        await process.tracker.drain()
         assert process.tracker.pending == {}
         assert await process.client.complete(call) == answer()  # from the database
         await process.tracker.close()
@@ -322,14 +322,14 @@ def test_what_is_claimed_and_fails_or_is_given_back_may_be_claimed_by_others(vir
     process = Process(memory, Server(otherwise=lambda call: CallError(Failure.BAD_REQUEST, "no", status=400)))
 
     async def scenario() -> None:
-        one, other = (await process.client.claim([question(1), question(2)])).ours
+        one, other = (await process.client.claim([question(1), question(2)])).to_send
         sharing = [asyncio.ensure_future(process.client.complete(call)) for call in (one, other)]
         await asyncio.sleep(0)
         with pytest.raises(CallError, match="no"):
-            await process.client.ask(one)
+            await process.client.send(one)
         with pytest.raises(CallError, match="no"):
             await sharing[0]
-        process.client.give_back(other)
+        process.client.release(other)
         with pytest.raises(CallError, match="no"):  # whoever shared it asks it now
             await sharing[1]
         assert process.tracker.pending == {}
@@ -361,10 +361,10 @@ def test_an_asked_answer_whose_reader_fails_is_stored_all_the_same(virtual: Run)
     process = Process(memory, Server())
 
     async def scenario() -> None:
-        (ours,) = (await process.client.claim([question(1, read=fails)])).ours
+        (ours,) = (await process.client.claim([question(1, read=fails)])).to_send
         with pytest.raises(ZeroDivisionError):
-            await process.client.ask(ours)
-        await process.tracker.settled()
+            await process.client.send(ours)
+        await process.tracker.drain()
 
     virtual(scenario())
     assert memory.answered == {question(1).key: answer()}

@@ -1,4 +1,4 @@
-"""The ledger: keys are looked up and claimed in batches, by whoever is hungry, and given back."""
+"""The ledger: keys are looked up and claimed in batches, by whoever is needs_work, and given back."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def keys(count: int) -> list[str]:
     return [f"call-1:{at:04}" for at in range(count)]
 
 
-async def resolved(tracker: RequestTracker, wanted: list[str], hungry: bool = True) -> list[Any]:
-    return list(await asyncio.gather(*(tracker.resolve(key, hungry) for key in wanted)))
+async def resolved(tracker: RequestTracker, wanted: list[str], needs_work: bool = True) -> list[Any]:
+    return list(await asyncio.gather(*(tracker.resolve(key, needs_work) for key in wanted)))
 
 
 def test_keys_are_claimed_in_batches(virtual: Run) -> None:
@@ -49,12 +49,12 @@ def test_who_is_not_hungry_waits_for_a_full_batch_or_a_while(virtual: Run) -> No
     async def scenario() -> tuple[float, list[int]]:
         tracker, loop = ledger_of(memory), asyncio.get_running_loop()
         began = loop.time()
-        few = asyncio.ensure_future(resolved(tracker, keys(10), hungry=False))
+        few = asyncio.ensure_future(resolved(tracker, keys(10), needs_work=False))
         await asyncio.sleep(MAX_DELAY_SECONDS / 2)
         assert memory.batches == []
         await few
         waited = loop.time() - began
-        await resolved(tracker, [f"{key} more" for key in keys(BATCH_SIZE)], hungry=False)
+        await resolved(tracker, [f"{key} more" for key in keys(BATCH_SIZE)], needs_work=False)
         return waited, memory.batches
 
     waited, batches = virtual(scenario())
@@ -68,7 +68,7 @@ def test_one_that_is_hungry_takes_the_waiting_ones_along(virtual: Run) -> None:
     async def scenario() -> float:
         tracker, loop = ledger_of(memory), asyncio.get_running_loop()
         began = loop.time()
-        patient = asyncio.ensure_future(resolved(tracker, keys(10), hungry=False))
+        patient = asyncio.ensure_future(resolved(tracker, keys(10), needs_work=False))
         await asyncio.sleep(0)
         await asyncio.gather(patient, tracker.resolve("now", True))
         tracker.flush_soon()  # with nothing to hurry
@@ -84,7 +84,7 @@ def test_hurrying_claims_what_waits(virtual: Run) -> None:
     async def scenario() -> float:
         tracker, loop = ledger_of(memory), asyncio.get_running_loop()
         began = loop.time()
-        patient = asyncio.ensure_future(resolved(tracker, keys(3), hungry=False))
+        patient = asyncio.ensure_future(resolved(tracker, keys(3), needs_work=False))
         await asyncio.sleep(0.001)
         tracker.flush_soon()
         await patient
@@ -161,7 +161,7 @@ def test_what_is_recorded_goes_to_the_writer(virtual: Run) -> None:
 
     async def scenario() -> None:
         await tracker.record(call, answer(), "reading", 0.5)
-        await tracker.record_reading("again")
+        await tracker.record_parsed("again")
         tracker.record_failure(call, error, 2, None)
 
     virtual(scenario())

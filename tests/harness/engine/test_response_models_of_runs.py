@@ -13,9 +13,9 @@ from agents.errors import UserError
 from agents.models.lifecycle import Lifecycle, today
 from harness.engine.limits import Limits
 from harness.workflows.judge import JudgingPlan
-from results.analysis.contest_results import Summary
+from results.analysis.contest_results import JudgingResult
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
-from results.render.contest import notes, to_dict
+from results.render.contest import caveats, to_dict
 from results.report import render
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, Bench, count, rows
 
@@ -30,7 +30,7 @@ def elsewhere(house: Bench) -> Bench:
     return replace(house, definition="")
 
 
-def only(summary: Summary) -> Any:
+def only(summary: JudgingResult) -> Any:
     return summary.judges[0]
 
 
@@ -80,7 +80,7 @@ async def test_a_snapshot_of_the_alias_is_the_model(bench: Make, judge: str, suf
     name = judge.partition("/")[2] + suffix
     assert only(summary).contest.answerers == {name: 2 * N}
     assert only(summary).hard.n == N
-    assert any(name in note for note in notes(summary))
+    assert any(name in note for note in caveats(summary))
 
 
 async def test_a_model_that_its_provider_has_shut_down_is_refused_before_it_is_asked(bench: Make) -> None:
@@ -118,7 +118,7 @@ async def test_a_404_of_a_retired_model_stops_with_its_successor(bench: Make) ->
 # -- elsewhere -------------------------------------------------------------------------------------------
 
 
-async def mixed(bench: Make) -> tuple[Bench, JudgingPlan, Summary]:
+async def mixed(bench: Make) -> tuple[Bench, JudgingPlan, JudgingResult]:
     house = elsewhere(await bench(other_model="successor-9", other_model_after=N + 1))
     plan = await house.plan(GPT, limit=N)
     return house, plan, await house.judge(plan, limits=ONE_BY_ONE)
@@ -130,28 +130,30 @@ async def test_behind_a_gateway_both_count_and_every_result_says_so(bench: Make)
     assert (judge.lane.stopped, judge.hard.n) == ("", N)
     assert judge.contest.answerers == {"emulated-gpt-4o": N, "successor-9": N}
     data = to_dict(summary)["judges"][0]
-    assert data["answerers"] == {"emulated-gpt-4o": N, "successor-9": N}
-    assert data["answered_by_several"] is True
-    told = [*notes(summary)]
+    assert data["answering_models"] == {"emulated-gpt-4o": N, "successor-9": N}
+    assert data["several_answering_models"] is True
+    told = [*caveats(summary)]
     told += [await render(house.store, summary.run_id, form=form) for form in ("html", "md", "json")]
-    for text in ("\n".join(notes(summary)), *told[-3:]):
+    for text in ("\n".join(caveats(summary)), *told[-3:]):
         assert "successor-9" in text
         assert "2 models" in text
 
 
 async def test_one_snapshot_is_counted_alone(bench: Make) -> None:
-    from results.analysis.contest_results import summarise
+    from results.analysis.contest_results import summarize_judging
 
     house, _, summary = await mixed(bench)
-    alone = only(await summarise(house.store, summary.run_id, snapshots=["successor-9"]))
+    alone = only(await summarize_judging(house.store, summary.run_id, snapshots=["successor-9"]))
     assert alone.contest.answerers == {"successor-9": N}
     assert alone.contest.left_out == N
     assert len(alone.contest.columns) == N
     assert "left out" in alone.contest.answering_model_note
-    both = only(await summarise(house.store, summary.run_id, snapshots=["successor-9", "emulated-gpt-4o"]))
+    both = only(
+        await summarize_judging(house.store, summary.run_id, snapshots=["successor-9", "emulated-gpt-4o"])
+    )
     assert both.hard == only(summary).hard
     with pytest.raises(UserError, match="successor-9"):
-        await summarise(house.store, summary.run_id, snapshots=["nobody"])
+        await summarize_judging(house.store, summary.run_id, snapshots=["nobody"])
 
 
 async def test_one_model_may_be_required_within_a_run_and_over_its_invocations(
@@ -171,5 +173,5 @@ async def test_a_gateway_that_answers_with_another_name_works_and_says_so(bench:
     house = elsewhere(await bench(other_model="azure-deployment-7", other_model_after=1))
     summary = await house.judge(await house.plan(GPT, limit=N), require_one_model=True)
     assert (only(summary).hard.n, only(summary).lane.stopped) == (N, "")
-    assert any("azure-deployment-7" in note for note in notes(summary))
+    assert any("azure-deployment-7" in note for note in caveats(summary))
     assert await count(house.store, JudgmentRow) == 2 * N

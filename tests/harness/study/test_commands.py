@@ -22,6 +22,8 @@ from tests.harness.cli.conftest import provider
 
 __all__ = ["provider"]  # a fixture of the commands' tests is one here too
 
+from tests.errors import CODE
+
 Run = Callable[..., Any]
 
 
@@ -124,7 +126,7 @@ def test_only_and_from(empathy: Run, study_file: Path) -> None:
     assert {one["state"] for one in stages(out).values()} == {"done"}
     code, _, err = empathy("run", study_file, "--only", "jugde")
     assert code == 2
-    assert "no such stage" in err
+    assert CODE.findall(err) == ["stage.unknown"]
 
 
 def test_where_no_student_can_be_trained_the_other_branches_go_on(
@@ -210,7 +212,7 @@ def test_mistakes(empathy: Run, study_file: Path) -> None:
     study_file.write_text(study_file.read_text() + '[limits."openai/gpt-5"]\nmax_in_flight = 3\n')
     code, _, err = empathy("plan", study_file)
     assert code == 2
-    assert "never asks" in err
+    assert CODE.findall(err) == ["study.unused-limits"]
 
 
 @pytest.mark.parametrize("name", shipped())

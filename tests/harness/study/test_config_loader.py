@@ -14,6 +14,7 @@ from agents.errors import UserError
 from agents.types import Fidelity, Split
 from harness.study.config_loader import load, shipped
 from harness.study.toml_locations import lines_of
+from tests.errors import user_error
 
 BAD = """titel = "x"
 fidelity = "papers"
@@ -60,7 +61,7 @@ def refused(path: Path, text: str) -> UserError:
     return caught.value
 
 
-def test_every_mistake_at_once_with_its_line(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once_with_their_lines(tmp_path: Path) -> None:
     error = refused(tmp_path / "bad.toml", BAD)
     places = [fault.where.removeprefix(f"{tmp_path / 'bad.toml'}:") for fault in error.faults]
     assert places == [f"{line}: {name}" for name, line in LINES.items()]
@@ -68,32 +69,47 @@ def test_every_mistake_at_once_with_its_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "code", "line"),
     [
-        ("a = ", "not TOML"),
+        ("a = ", "file.not-toml", ""),
         (
             '[judging]\njudges=["control/first"]\ncontests=[["dataset:human","dataset:human"]]',
-            "against itself",
+            "contest.same-author",
+            "3: judging.contests",
         ),
-        ('[judging]\njudges=["control/first"]\ncontests=[["human","dataset:human"]]', "names no author"),
-        ('[judging]\njudges=["control/first"]\ncontests=[["base","dataset:human"]]', "no [[student]]"),
+        (
+            '[judging]\njudges=["control/first"]\ncontests=[["human","dataset:human"]]',
+            "author.invalid-name",
+            "3: judging.contests",
+        ),
+        (
+            '[judging]\njudges=["control/first"]\ncontests=[["base","dataset:human"]]',
+            "study.inconsistent",
+            "3: judging.contests",
+        ),
         (
             '[[student]]\nname="a"\nbase="x/y"\n[judging]\njudges=["control/first"]\ncontests=[["best","base"]]',
-            "belong together",
+            "study.inconsistent",
+            "selection",
         ),
         (
             '[[student]]\nname="a"\nbase="x/y"\n[[student]]\nname="a"\nbase="x/z"\n[judging]\n'
             'judges=["control/first"]\ncontests=[["base","dataset:human"]]',
-            "4: student: has a name twice",
+            "study.duplicate-name",
+            "4: student",
         ),
-        ("judging = 3", "must be a table"),
-        ("[training]\nseed = 3", "Write seeds"),
-        ('[generation]\npreset = "loud"', "is not one of those there are"),
-        ("[budget]\nusd = 0", "must be above 0"),
+        ("judging = 3", "study.wrong-type", "1: judging"),
+        ("[training]\nseed = 3", "study.unknown-key", "2: training.seed"),
+        ('[generation]\npreset = "loud"', "study.unknown-value", "2: generation.preset"),
+        ("[budget]\nusd = 0", "study.out-of-range", "2: budget.usd"),
     ],
 )
-def test_mistakes_are_told(tmp_path: Path, text: str, told: str) -> None:
-    assert told in str(refused(tmp_path / "bad.toml", text))
+def test_a_fault_has_a_code_and_a_line(tmp_path: Path, text: str, code: str, line: str) -> None:
+    error = refused(tmp_path / "bad.toml", text)
+    assert code in error.codes
+    places = [fault.where for fault in (error.fault, *error.faults) if fault.code == code]
+    separator = ":" if line[:1].isdigit() else ": "
+    assert not line or places == [f"{tmp_path / 'bad.toml'}{separator}{line}"]
 
 
 def test_choosing_needs_dialogues_that_do_not_train(tmp_path: Path) -> None:
@@ -103,8 +119,9 @@ def test_choosing_needs_dialogues_that_do_not_train(tmp_path: Path) -> None:
 
 
 def test_no_such_study() -> None:
-    with pytest.raises(UserError, match="paper-llama"):
+    with user_error("study.not-found", found="'paper-lama'") as error:
         load("paper-lama")
+    assert "paper-llama" in error.fault.remedy
 
 
 def test_every_shipped_study_is_read() -> None:

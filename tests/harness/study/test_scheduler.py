@@ -19,6 +19,7 @@ from agents.errors import UserError
 from harness.study.interrupt import run_with_shared_signals
 from harness.study.scheduler import StageScheduler, StageState, chosen, stage_statuses
 from harness.study.stage_cache import Stage, StageCache, StageInputs, StageOutput
+from tests.errors import user_error
 
 StudyGraph = dict[int, set[int]]
 
@@ -164,7 +165,7 @@ def test_a_session_is_opened_once_for_all_that_are_ready(kitchen: Any) -> None:
         opened.append([ready.stage.title for ready in group])
         yield "the server"
 
-    more = {"uses": frozenset({"card"}), "together": "base", "session": session}
+    more = {"uses": frozenset({"card"}), "session_key": "base", "session": session}
     stages = [kitchen.stage(name, 1, **more) for name in "abc"] + [kitchen.stage("late", 1, ["a"], **more)]
     ended = kitchen.run(stages)
     assert opened == [["a", "b", "c"], ["late"]]
@@ -193,7 +194,7 @@ def test_only_and_from(kitchen: Any) -> None:
     assert chosen(stages, kinds, "", "") == {"sum a", "sum b", "sum c"}
     assert chosen(stages, kinds, "sum b", "") == {"sum b"}
     assert chosen(stages, kinds, "", "sum b") == {"sum b", "sum c"}
-    with pytest.raises(UserError, match="no such stage"):
+    with user_error("stage.unknown", where="--only", found="'sing'"):
         chosen(stages, kinds, "sing", "")
     ended = kitchen.run(stages, pick={"sum b", "sum c"})
     assert kitchen.ran == []
@@ -258,7 +259,7 @@ def test_a_half_written_record_counts_as_none(kitchen: Any) -> None:
 def test_one_process_at_a_time_in_a_folder(tmp_path: Path) -> None:
     with (
         StageCache(tmp_path).held(),
-        pytest.raises(UserError, match="another process"),
+        user_error("study.locked", where=str(tmp_path)),
         StageCache(tmp_path).held(),
     ):
         pass

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from agents.control_judges import rules
-from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.models.registry import Registry
 from agents.types import Split
@@ -23,6 +22,7 @@ from results.db.store import Store
 from results.queries.judge_audits import AuditData, audited
 from results.statistics import WithinRaters
 from results.statistics.judge_accuracy import agreement_shares
+from tests.errors import user_error
 
 PROMPT = Library()[DEFAULT_PROMPT]
 
@@ -43,7 +43,7 @@ async def done(tmp_path: Path, dataset: Dataset, **options: object) -> AuditSumm
 
 
 def agreement(summary: AuditSummary) -> dict[str, float]:
-    return {one.name: one.audit.agreement.value or 0.0 for one in summary.floors}
+    return {one.name: one.audit.agreement.value or 0.0 for one in summary.baselines}
 
 
 def test_there_are_as_many_pairs_as_the_method_says(real_dataset: Path) -> None:
@@ -60,7 +60,7 @@ async def test_the_floors_on_the_test_dialogues_are_the_methods(real_dataset: Pa
     assert round(found["control/longer"], 3) == 0.471
     assert round(found["control/ratings"], 4) == 0.5424
     assert found["control/first"] == 0.5
-    first = next(one.audit for one in summary.floors if one.name == "control/first")
+    first = next(one.audit for one in summary.baselines if one.name == "control/first")
     assert (first.consistency, first.first_position_rate, first.n) == (0.0, 1.0, 1462)
     async with await Store.open(
         str(tmp_path / "audit.sqlite")
@@ -73,7 +73,7 @@ async def test_within_raters_the_floors_know_nothing_of_single_responses(
     real_dataset: Path, tmp_path: Path
 ) -> None:
     summary = await done(tmp_path, real(real_dataset))
-    found = {one.name: one.audit.within for one in summary.floors}
+    found = {one.name: one.audit.within for one in summary.baselines}
     for name in ("control/author", "control/first", "control/random"):
         within = found[name]
         assert isinstance(within, WithinRaters)
@@ -103,12 +103,12 @@ async def test_on_train_the_fitted_judges_stand_out_of_fold_alone(real_dataset: 
 async def stored(tmp_path: Path, plan: object) -> AuditData:
     """The plan's pairs as read from a database in which nothing has been asked yet."""
     async with await Store.open(str(tmp_path / "audit.sqlite")) as store:
-        run_id, invocation = await store.begin("audit", plan.spec, command="", context={})  # type: ignore[attr-defined]
-        await store.put_dialogues(plan.dialogues)  # type: ignore[attr-defined]
+        run_id, invocation = await store.start_run("audit", plan.spec, command="", context={})  # type: ignore[attr-defined]
+        await store.save_dialogues(plan.dialogues)  # type: ignore[attr-defined]
         for of, responses in zip(plan.sets, plan.responses, strict=True):  # type: ignore[attr-defined]
-            await store.put_responses(of, [responses[one.key] for one in plan.dialogues])  # type: ignore[attr-defined]
-        await store.put_run_dialogues(run_id, [one.key for one in plan.dialogues])  # type: ignore[attr-defined]
-        await store.end(invocation)
+            await store.save_responses(of, [responses[one.key] for one in plan.dialogues])  # type: ignore[attr-defined]
+        await store.save_run_dialogues(run_id, [one.key for one in plan.dialogues])  # type: ignore[attr-defined]
+        await store.finish_run(invocation)
         return await audited(store, run_id)
 
 
@@ -118,16 +118,16 @@ async def test_a_second_run_asks_nothing_and_a_larger_one_only_what_is_new(tmp_p
     assert agreement(small) == agreement(again)
     assert small.found.run_id == again.found.run_id
     larger = await done(tmp_path, sample(), limit=12)
-    lanes = [one.said for one in larger.floors if one.said]
-    assert all(said.judgments == 2 * len(larger.found.pairs) for said in lanes)
+    endpoints = [one.said for one in larger.baselines if one.said]
+    assert all(said.judgments == 2 * len(larger.found.pairs) for said in endpoints)
 
 
 def test_splits_are_audited_apart_and_there_must_be_pairs() -> None:
-    with pytest.raises(UserError, match="apart"):
+    with user_error("audit.invalid-split", found="all"):
         plan_audit(sample(), [], PROMPT, split=Split.ALL)
     alike = sample()
     ratings = tuple(
         type(one)(one.dialogue_id, one.responder, 2, one.rater, one.part) for one in alike.ratings
     )
-    with pytest.raises(UserError, match="rated differently"):
+    with user_error("audit.no-pairs", where="alike"):
         plan_audit(Dataset("alike", "0", alike.dialogues, alike.texts, ratings), [], PROMPT, split=Split.TEST)

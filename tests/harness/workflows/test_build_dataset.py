@@ -29,6 +29,7 @@ from harness.data.training_set_spec import TrainingSetSpec
 from harness.workflows.build_dataset import BuiltDataset, build
 from prompts import Library
 from results.db.store import Store
+from tests.errors import user_error
 
 pytestmark = pytest.mark.usefixtures("released_prompts")
 
@@ -56,7 +57,7 @@ def teacher(dataset: Dataset, over: str, strategy: Strategy, fidelity: Fidelity 
 async def stored(store: Store, agent: Improver | Responder, dialogues: list[Dialogue], word: str) -> None:
     """As if the agent had answered every dialogue."""
     responses = [Response(one.key, agent.name, f"{word} to {one.id}.", agent.set.id) for one in dialogues]
-    await store.put_responses(agent.set, responses)
+    await store.save_responses(agent.set, responses)
 
 
 async def everything(store: Store, dataset: Dataset) -> None:
@@ -185,12 +186,12 @@ async def test_missing_responses_name_their_command_and_partial_leaves_whole_dia
 ) -> None:
     dataset = sample()
     with pytest.raises(
-        UserError, match="empathy improve --teacher openai/teacher --over human --strategies naive"
+        UserError, match="empathy improve --teacher openai/teacher --rewrite human --strategies naive"
     ):
         await build(dataset, store, recipe("over-human"))
     some = dialogues_in_split(dataset, Split.TRAIN)[:10]
     await stored(store, teacher(dataset, HUMAN, Strategy.NAIVE), some, "Improved")
-    with pytest.raises(UserError, match="responses are missing"):
+    with user_error("responses.missing"):
         await build(dataset, store, recipe("over-human"))
     built = await build(dataset, store, recipe("over-human", partial=True))
     assert built.rows.dialogues() == {one.id for one in some}
@@ -203,11 +204,11 @@ async def test_missing_responses_name_their_command_and_partial_leaves_whole_dia
 
 async def keep(store: Store, generation: Generation) -> None:
     """Store what was read from an answer, as a run does."""
-    _, invocation = await store.begin("test", {}, command="", context={})
+    _, invocation = await store.start_run("test", {}, command="", context={})
     writer = store.writer(invocation)
-    await writer.put_reading(generation)
+    await writer.save_parsed(generation)
     await writer.close()
-    await store.end(invocation)
+    await store.finish_run(invocation)
 
 
 async def test_what_may_not_train_is_counted_with_its_reason(store: Store, tmp_path: Path) -> None:
@@ -294,7 +295,7 @@ async def test_fresh_direct_responses_of_any_model(store: Store) -> None:
     ],
 )
 def test_options_that_do_not_go_together(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match="cannot be built so"):
+    with user_error("training-set.invalid"):
         TrainingSetSpec(**wrong)
 
 

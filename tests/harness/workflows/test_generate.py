@@ -21,8 +21,8 @@ from harness.emulator.server import EmulatorServer, serve
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import RequestSettings
-from harness.workflows.generate import GenerationPlan, Summary, generate
-from harness.workflows.generation_cost import forecast
+from harness.workflows.generate import GenerationPlan, GenerationResult, generate
+from harness.workflows.generation_cost import estimate_generation_cost
 from harness.workflows.generation_plan import (
     DialogueSubset,
     direct_responder,
@@ -33,7 +33,8 @@ from harness.workflows.generation_plan import (
 from prompts import Library
 from results.db.schema import CompletionRow, ResponseRow, table
 from results.db.store import Store
-from results.queries.responses import reads_of
+from results.queries.responses import load_generations
+from tests.errors import user_error
 
 pytestmark = pytest.mark.usefixtures("released_prompts")
 
@@ -41,7 +42,7 @@ LIBRARY = Library()
 AT_ONCE = RetryPolicy(max_tries=20, initial_backoff_seconds=0.001, max_backoff_seconds=0.01)
 SETTINGS = RequestSettings(Limits(max_in_flight=16), quiet=True, policy=AT_ONCE)
 Models = Callable[..., Awaitable[list[Model]]]
-Improve = Callable[..., Awaitable[Summary]]
+Improve = Callable[..., Awaitable[GenerationResult]]
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ async def improving(store: Store, model: Model, over: str, strategies: str, **mo
     )
 
 
-async def run(store: Store, plan: GenerationPlan, **more: Any) -> Summary:
+async def run(store: Store, plan: GenerationPlan, **more: Any) -> GenerationResult:
     return await generate(store, Registry(None, {}), plan, SETTINGS, **more)
 
 
@@ -96,11 +97,14 @@ async def count(store: Store, row: Any) -> int:
 async def test_everything_at_once_asks_each_different_question_once(store: Store, models: Models) -> None:
     (model,) = await models()
     plan = await improving(store, model, "human,llm", "all")
-    (foreseen,) = await forecast(store, plan, SETTINGS)
+    (foreseen,) = await estimate_generation_cost(store, plan, SETTINGS)
     summary = await run(store, plan)
     # an initial response; then over each kind six single calls, one of them the chain's first, and two more
     assert (
-        summary.lanes[model.id].made == 6 * (1 + 2 * 8) == foreseen.calls == await count(store, CompletionRow)
+        summary.endpoints[model.id].made
+        == 6 * (1 + 2 * 8)
+        == foreseen.calls
+        == await count(store, CompletionRow)
     )
     assert len(summary.sets) == 15
     assert {(one.responses, one.missing, sum(one.flaws.values())) for one in summary.sets} == {(6, 0, 0)}
@@ -109,8 +113,8 @@ async def test_everything_at_once_asks_each_different_question_once(store: Store
 
     again = await run(store, await improving(store, model, "human,llm", "all"))
     assert again.run_id == summary.run_id
-    assert again.lanes[model.id].made == 0
-    (foreseen,) = await forecast(store, plan, SETTINGS)
+    assert again.endpoints[model.id].made == 0
+    (foreseen,) = await estimate_generation_cost(store, plan, SETTINGS)
     assert (foreseen.calls, foreseen.known) == (0, 6 * 17)
 
 
@@ -119,7 +123,7 @@ async def test_a_larger_run_asks_only_what_is_missing(store: Store, models: Mode
     await run(store, await improving(store, model, "human", "naive,sequential", limit=4))
     summary = await run(store, await improving(store, model, "human", "all", limit=6))
     # of 6 × 8 distinct calls, 4 × (naive + three of the chain, the first of them cognitive's) are known
-    assert summary.lanes[model.id].made == 6 * 8 - 4 * 4
+    assert summary.endpoints[model.id].made == 6 * 8 - 4 * 4
 
 
 async def test_improved_responses_are_an_author(store: Store, models: Models) -> None:
@@ -140,7 +144,7 @@ async def test_every_step_of_a_chain_is_kept(store: Store, models: Models) -> No
     for fidelity in (Fidelity.PAPER, Fidelity.RELEASED):
         plan = await improving(store, model, "human", "sequential", fidelity=fidelity)
         await run(store, plan)
-        reads = await reads_of(store, plan.agents[0].set.id)
+        reads = await load_generations(store, plan.agents[0].set.id)
         assert len(reads) == 6
         for of_dialogue in reads.values():
             assert [read.step for read in of_dialogue] == [1, 2, 3]
@@ -182,9 +186,9 @@ async def test_refusals_are_recorded_left_out_and_asked_again_on_purpose(
     assert set(of.flaws) <= {ExclusionReason.REFUSED, ExclusionReason.FILTERED}
     assert of.responses + sum(of.flaws.values()) == of.dialogues
     same = await run(store, plan)
-    assert same.lanes[model.id].made == 0
+    assert same.endpoints[model.id].made == 0
     retried = await run(store, plan, retry_unusable=True)
-    assert retried.lanes[model.id].made == sum(of.flaws.values())
+    assert retried.endpoints[model.id].made == sum(of.flaws.values())
     (now,) = retried.sets
     assert now.responses > of.responses
     assert now.asked_again == sum(of.flaws.values())
@@ -193,7 +197,7 @@ async def test_refusals_are_recorded_left_out_and_asked_again_on_purpose(
     assert len({one.dialogue for one in responses}) == len(responses) == now.responses
     # and without the flag nothing is undone or asked
     last = await run(store, plan)
-    assert last.lanes[model.id].made == 0
+    assert last.endpoints[model.id].made == 0
     assert last.sets[0].responses == now.responses
 
 
@@ -205,7 +209,7 @@ async def test_a_refused_initial_response_is_not_improved(store: Store, models: 
     flawed = sum(initial.flaws.values())
     assert flawed > 0
     assert improved.missing == flawed
-    assert summary.lanes[model.id].made == 2 * initial.dialogues - flawed
+    assert summary.endpoints[model.id].made == 2 * initial.dialogues - flawed
 
 
 async def test_ours_asks_unusable_answers_once_more_by_itself(store: Store, models: Models) -> None:
@@ -215,7 +219,7 @@ async def test_ours_asks_unusable_answers_once_more_by_itself(store: Store, mode
         store, await improving(store, model, "human", "naive", limit=None, fidelity=Fidelity.OURS)
     )
     flawed = sum(paper.sets[0].flaws.values())
-    assert ours.lanes[model.id].made == flawed  # the first attempts are the paper's
+    assert ours.endpoints[model.id].made == flawed  # the first attempts are the paper's
     assert ours.sets[0].asked_again == flawed
     assert ours.sets[0].responses > paper.sets[0].responses
 
@@ -238,30 +242,30 @@ async def test_another_authors_initial_responses(store: Store, models: Models) -
     with pytest.raises(UserError, match="empathy respond"):
         await improving(store, teacher, "llm", "naive", initial=other.id)
     await run(store, plan_responses(chosen(Split.TEST), [direct_responder(other, LIBRARY)]))
-    with pytest.raises(UserError, match="no response to any"):
+    with user_error("responses.missing", where="--initial-responses"):
         await improving(store, teacher, "llm", "naive", initial=other.id)
     await run(store, plan_responses(chosen(), [direct_responder(other, LIBRARY)]))
     plan = await improving(store, teacher, "llm", "naive", initial=other.id)
     summary = await run(store, plan)
     assert [of.name for of in summary.sets] == [f"{teacher.id}@naive-over-{other.id}"]
     assert summary.sets[0].responses == 6
-    assert set(summary.lanes) == {teacher.id}
+    assert set(summary.endpoints) == {teacher.id}
 
 
 async def test_a_name_never_comes_to_mean_two_sets(store: Store, models: Models) -> None:
     (model,) = await models()
     await run(store, await improving(store, model, "human", "naive", limit=2))
     warm = await improving(store, model, "human", "naive", limit=2, temperature=0.5)
-    with pytest.raises(UserError, match="second set under the same name") as told:
+    with user_error("response-set.exists") as error:
         await run(store, warm)
-    assert "temperature" in str(told.value)
+    assert "temperature" in error.faults[0].what
     named = await improving(store, model, "human", "naive", limit=2, temperature=0.5, tag="warm")
     assert (await run(store, named)).sets[0].name.endswith("@naive-over-human-warm")
 
 
 @pytest.mark.parametrize("text", ["", "naive,kind", "all,naive"])
 def test_strategies_that_are_none(text: str) -> None:
-    with pytest.raises(UserError, match="no such strategy"):
+    with user_error("option.unknown-strategy", where="--strategies"):
         parse_strategies(text)
 
 
@@ -272,9 +276,9 @@ def test_strategies_by_name() -> None:
 
 async def test_a_control_judge_writes_nothing(store: Store) -> None:
     control = Registry(None, {}).model("control/first")
-    with pytest.raises(UserError, match="writes no responses"):
+    with user_error("model.control-judge", found="control/first"):
         direct_responder(control, LIBRARY)
-    with pytest.raises(UserError, match="writes no responses"):
+    with user_error("model.control-judge", found="control/first"):
         await improving(store, control, "human", "naive")
 
 

@@ -33,14 +33,15 @@ from harness.serving.checkpoint_resolver import (
 )
 from harness.serving.hardware import plan_serving
 from harness.workflows import generate_students
-from harness.workflows.generate import Summary
-from harness.workflows.generate_students import respond, responder
+from harness.workflows.generate import GenerationResult
+from harness.workflows.generate_students import build_responder, respond
 from harness.workflows.generation_plan import DialogueSubset
 from harness.workflows.records import last_seen_folders
 from prompts import Library
 from results.db.store import Store
-from results.queries.responses import Endings, endings_of
+from results.queries.responses import EndingCounts, count_endings
 from serve.memory_plan import ServingRequest
+from tests.errors import user_error
 
 LIBRARY, SETTINGS = Library(), RequestSettings(quiet=True)
 CONFIG = {
@@ -146,7 +147,7 @@ class Rooms:
 def rooms(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Rooms]:
     def make(**options: Any) -> Rooms:
         made = Rooms(**options)
-        monkeypatch.setattr(generate_students, "opened", made)
+        monkeypatch.setattr(generate_students, "open_backend", made)
         return made
 
     return make
@@ -158,7 +159,7 @@ def who(place: Path, *names: str) -> ServedModels:
 
 async def asked(
     store: Store, people: ServedModels, how: ServingConfig | None = None, limit: int = 5
-) -> Summary:
+) -> GenerationResult:
     chosen = DialogueSubset(sample(), Split.TEST, limit)
     return await respond(store, Registry(None, {}), chosen, people, how or ServingConfig(), SETTINGS, LIBRARY)
 
@@ -169,11 +170,11 @@ async def test_a_student_that_is_asked_is_known_by_its_name_from_then_on(
     rooms()
     await asked(store, who(place, "student:kind", "base"))
     monkeypatch.chdir(place / "checkpoints" / "curt")
-    with pytest.raises(UserError, match="no student of this name"):
+    with user_error("checkpoint.unknown-student", found="'student:kind'"):
         select_served_models(["student:kind"])
     known = await last_seen_folders(store, ["student:kind", "base"])
     assert known == [place / "checkpoints" / "kind"]
-    (one,) = select_served_models(["student:kind"], registered=known).contestants
+    (one,) = select_served_models(["student:kind"], registered=known).authors
     assert one.checkpoint is not None
     assert one.checkpoint.name == "kind"
     assert parse_student_folder("student:kind", known) == known[0]
@@ -218,14 +219,15 @@ async def test_another_tokenizer_or_template_is_another_set_and_older_sets_keep_
     assert len(room.asked) == 10
     assert await asked_with("asking-1:a") == older
     assert len(room.asked) == 10
-    with pytest.raises(UserError, match="made in another way: run asking"):
+    with user_error("response-set.settings-differ"):
         await asked_with("asking-1:b")
     mended = await asked_with("asking-1:b", "cut-mended")
     assert not set(mended) & set(older)
     assert len(room.asked) == 20
     assert await asked_with("asking-1:a") == older
-    with pytest.raises(UserError, match="made in another way: run asking asking-1:b, here asking-1:c"):
+    with user_error("response-set.settings-differ") as error:
         await asked_with("asking-1:c", "cut-mended")
+    assert "asking-1:b, here asking-1:c" in error.faults[0].what
     assert await asked_with("asking-1:b", "cut-mended") == mended
     assert len(room.asked) == 20
 
@@ -244,13 +246,13 @@ async def test_what_the_template_is_told_goes_into_every_request_of_the_chat_for
     for recorded, told in (({"template_options": dict(options)}, dict(options)), ({}, None)):
         path.write_text(json.dumps({**record, **recorded}))
         people = who(place, "student:kind", "base")
-        student, base = (responder(one, people, ServingConfig(), LIBRARY) for one in people.contestants)
+        student, base = (build_responder(one, people, ServingConfig(), LIBRARY) for one in people.authors)
         assert json.loads(student.model.capabilities.extra).get("chat_template_kwargs") == told
         assert json.loads(base.model.capabilities.extra)["chat_template_kwargs"] == dict(options)
-        before = [replace(one, known_before=True) for one in people.contestants]
-        older = replace(people, contestants=tuple(before))
+        before = [replace(one, known_before=True) for one in people.authors]
+        older = replace(people, authors=tuple(before))
         for one in before:
-            assert "chat_template" not in responder(
+            assert "chat_template" not in build_responder(
                 one, older, ServingConfig(), LIBRARY
             ).model.capabilities.extra or (one.checkpoint is not None and recorded)
 
@@ -266,12 +268,12 @@ async def test_the_database_tells_who_was_truncated_and_who_rambles(
     people = who(place, "student:kind", "base", "base-cut")
     for one in (await asked(store, people)).sets:
         base = one.of.author != "student:kind"
-        expected = Endings(5, truncated=5 * base, rambling=5 * base)
-        assert await endings_of(store, one.of.id) == expected
+        expected = EndingCounts(5, truncated=5 * base, rambling=5 * base)
+        assert await count_endings(store, one.of.id) == expected
         assert one.flaws == ({"truncated": 5} if base else {})
     human = await resolve_author("dataset:human", sample(), store)
-    await store.put_responses(human.set, human.responses.values())
-    assert (await endings_of(store, human.set.id, [*human.responses][:9])) == Endings(9, None, 0)
+    await store.save_responses(human.set, human.responses.values())
+    assert (await count_endings(store, human.set.id, [*human.responses][:9])) == EndingCounts(9, None, 0)
 
 
 async def test_a_server_that_dies_is_started_again_and_nothing_is_lost(
@@ -292,7 +294,7 @@ async def test_a_server_that_will_not_stay_up_is_told_and_what_was_answered_is_k
     summary = await asked(store, who(place, "student:kind", "base"))
     assert len(room.opened) == 3
     assert sum(one.responses for one in summary.sets) == 3
-    assert all(lane.failed or lane.stopped for lane in summary.lanes.values())
+    assert all(endpoint.failed or endpoint.stopped for endpoint in summary.endpoints.values())
     room.for_good, room.dies_after = False, 10**9
     assert [one.responses for one in (await asked(store, who(place, "student:kind", "base"))).sets] == [5, 5]
     assert len({call.key for call in room.asked}) == len(room.asked) == 10
@@ -332,9 +334,9 @@ def test_what_decides_an_answer_is_the_models_identity(place: Path) -> None:
     how = ServingConfig()
 
     def identity(at: int, how: ServingConfig) -> str:
-        return responder(people.contestants[at], people, how, LIBRARY).model.identity
+        return build_responder(people.authors[at], people, how, LIBRARY).model.identity
 
-    assert identity(0, how) == identity(0, replace(how, through="offline", preset="paper"))
+    assert identity(0, how) == identity(0, replace(how, backend="offline", preset="paper"))
     others = [replace(how, **{name: value}) for name, value in OTHERS]
     for at in (0, 1):
         assert identity(at, how) not in {identity(at, other) for other in others}
@@ -346,7 +348,7 @@ def test_what_decides_an_answer_is_the_models_identity(place: Path) -> None:
 OTHERS: list[tuple[str, Any]] = [
     ("dtype", "bf16"),
     ("device", "cuda"),
-    ("through", "transformers"),
+    ("backend", "transformers"),
     ("url", "http://elsewhere"),
 ]
 
@@ -356,16 +358,15 @@ def test_an_adapter_of_another_base(place: Path) -> None:
     with pytest.raises(UserError, match="does not match the adapter"):
         select_served_models(["student:kind"], base=str(other), students=[place / "checkpoints"])
     student_at(place / "checkpoints" / "stranger", other)
-    with pytest.raises(UserError, match="several bases"):
+    with user_error("base-model.ambiguous"):
         who(place, "base")
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
-    [("student:none", "There are: curt, kind"), ("base:another", "another base|several|which base")],
+    ("name", "code"), [("student:none", "checkpoint.unknown-student"), ("base:another", "base-model.unknown")]
 )
-def test_a_name_that_nobody_has(place: Path, name: str, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_unknown_names_are_refused(place: Path, name: str, code: str) -> None:
+    with user_error(code):
         who(place, name)
 
 
@@ -383,18 +384,20 @@ def test_a_missing_base_a_base_without_tokenizer_and_a_quantised_one(place: Path
 def test_an_unfinished_training_is_no_student(place: Path) -> None:
     unfinished = place / "checkpoints" / "new.partial" / "save-1"
     student_at(unfinished, place / "tiny-base")
-    with pytest.raises(UserError, match="There are: curt, kind"):
+    with user_error("checkpoint.unknown-student") as error:
         who(place, "student:save-1")
+    assert "curt, kind" in error.faults[0].remedy
 
 
 def test_a_student_that_was_trained_with_other_words(place: Path) -> None:
     path = place / "checkpoints" / "kind" / "checkpoint.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "rendering": "rendering-1:other"}))
     people = who(place, "student:kind")
-    with pytest.raises(UserError, match="another prompt"):
-        responder(people.contestants[0], people, ServingConfig(), LIBRARY)
+    with user_error("checkpoint.prompt-mismatch", where=str(path.parent)):
+        build_responder(people.authors[0], people, ServingConfig(), LIBRARY)
 
 
 def test_too_little_memory_names_what_would_fit(place: Path) -> None:
-    with pytest.raises(UserError, match=r"What would fit.*GiB of memory"):
+    with user_error("hardware.out-of-memory") as error:
         plan_serving(place / "tiny-base", [], ServingRequest("cuda", "fp32", 1200))
+    assert "GiB of memory" in error.fault.remedy

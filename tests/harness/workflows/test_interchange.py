@@ -12,6 +12,7 @@ from agents.errors import UserError
 from harness.data.dataset import sample
 from harness.workflows.interchange import import_responses, read_import
 from results.db.store import Store
+from tests.errors import user_error
 
 DIALOGUES = sample().dialogues
 
@@ -68,9 +69,9 @@ def test_fastchats_answers_find_theirs_by_id(tmp_path: Path) -> None:
         ([*outputs(1), *outputs(1)], "a second time"),
         ([outputs(2)[0], {**outputs(2)[1], "generator": "another"}], "several generators"),
         ([{**outputs(1)[0], "output": "  "}], "empty response"),
-        ([{**outputs(1)[0], "generator": "dataset:human"}], "cannot have this name"),
-        ([{**outputs(1)[0], "generator": None}], "have no name"),
-        ([{**outputs(1)[0], "generator": 7}], "have no name"),
+        ([{**outputs(1)[0], "generator": "dataset:human"}], "import.reserved-author"),
+        ([{**outputs(1)[0], "generator": None}], "import.no-author"),
+        ([{**outputs(1)[0], "generator": 7}], "import.no-author"),
     ],
 )
 def test_faulty_imports_are_explained(tmp_path: Path, content: Any, told: str) -> None:
@@ -84,5 +85,5 @@ async def test_a_duplicate_author_is_an_error_that_says_what_to_do(tmp_path: Pat
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
         await import_responses(store, one, DIALOGUES)
         await import_responses(store, one, DIALOGUES)
-        with pytest.raises(UserError, match="--as NAME"):
+        with user_error("import.author-exists", found="'theirs'"):
             await import_responses(store, other, DIALOGUES)

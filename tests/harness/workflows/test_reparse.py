@@ -27,12 +27,12 @@ from agents.verdicts.parser import VERDICT_PARSER
 from harness.cli import reparse_output
 from harness.cli.rejudge import rejudge
 from harness.workflows.reparse import reparse
-from results.analysis.contest_results import summarise
+from results.analysis.contest_results import summarize_judging
 from results.db.schema import CompletionRow, JudgmentRow, table
 from results.db.store import Store
 from results.render import contest as judge_result
 from results.report import data_export
-from results.report.loader import gather
+from results.report.loader import build_context
 
 OLD = "verdict-1"
 MODEL = Model("openai", "judge", ApiProtocol.OPENAI_CHAT)
@@ -58,16 +58,16 @@ async def written(
 ) -> str:
     """A database with one run, read by the earlier parser; the run's id."""
     store = await Store.open(path)
-    run, invocation = await store.begin("judging", {"split": "test", "seed": 0}, command="x", context={})
+    run, invocation = await store.start_run("judging", {"split": "test", "seed": 0}, command="x", context={})
     dialogues = [Dialogue(f"d{at}", "It rained.", f"For {at} days.") for at in range(len(stored))]
-    await store.put_dialogues(dialogues)
+    await store.save_dialogues(dialogues)
     responses = {
         of.id: [Response(one.key, of.author, f"{of.id} {one.id}", of.id) for one in dialogues]
         for of in (A, B)
     }
     for of in (A, B):
-        await store.put_responses(of, responses[of.id])
-    await store.put_judge(
+        await store.save_responses(of, responses[of.id])
+    await store.save_judge(
         id="judge-1:j",
         name="openai/judge",
         provider="openai",
@@ -76,16 +76,16 @@ async def written(
         prompt_version="",
         sampling=orjson.dumps({"choices": answers}).decode(),
     )
-    await store.put_contests(run, [("judge-1:j", A.id, B.id, 1)])
-    await store.put_run_dialogues(run, [one.key for one in dialogues])
+    await store.save_contests(run, [("judge-1:j", A.id, B.id, 1)])
+    await store.save_run_dialogues(run, [one.key for one in dialogues])
     writer = store.writer(invocation)
     for at, (text, finish, outcome) in enumerate(stored):
         call = ModelRequest(MODEL, (Message("user", f"question {at}"),), Sampling(5))
         ids = (responses[A.id][at].id, responses[B.id][at].id)
         reading = Judgment(call.key, "judge-1:j", dialogues[at].key, *ids, 0, 0, OLD, outcome)
-        await writer.put(call, Completion(text, finish), reading, 0.01)
+        await writer.save(call, Completion(text, finish), reading, 0.01)
     await writer.close()
-    await store.end(invocation)
+    await store.finish_run(invocation)
     await store.close()
     return run
 
@@ -142,10 +142,10 @@ async def test_results_say_which_parser_read_what(tmp_path: Path, reread: bool) 
     async with await Store.open(path, create=False) as store:
         if reread:
             await reparse(store)
-        summary = await summarise(store, run)
+        summary = await summarize_judging(store, run)
         (told,) = judge_result.to_dict(summary)["judges"]
-        (contest,) = data_export.to_dict(await gather(store, run))["contests"]
-        notes = data_export.to_dict(await gather(store, run))["notes"]
+        (contest,) = data_export.to_dict(await build_context(store, run))["contests"]
+        notes = data_export.to_dict(await build_context(store, run))["notes"]
     readings = told["readings"]
     assert contest["readings"] == readings
     assert readings["read_by"] == {VERDICT_PARSER if reread else OLD: len(STORED)}
@@ -153,7 +153,7 @@ async def test_results_say_which_parser_read_what(tmp_path: Path, reread: bool) 
     assert readings["changed"] + readings["became_scored"] + readings["became_unscored"] == 4 * reread
     note = summary.judges[0].contest.readings.note("openai/judge")
     assert note
-    assert note in judge_result.notes(summary)
+    assert note in judge_result.caveats(summary)
     assert note in notes
 
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.errors import UserError
 from results.analysis.quality_gate import (
     GateDecision,
     Requirement,
@@ -16,6 +15,7 @@ from results.analysis.quality_gate import (
     parse_requirement,
 )
 from results.statistics import JudgmentTable, WinRate, score_interval, win_rate
+from tests.errors import user_error
 
 WON, TIED, LOST, MISSING = 1.0, 0.5, 0.0, float("nan")
 BOUNDS = st.floats(0.01, 0.99)
@@ -153,5 +153,5 @@ def test_as_users_write_it() -> None:
     ],
 )
 def test_what_is_none(written: str) -> None:
-    with pytest.raises(UserError, match="--require"):
+    with user_error("option.invalid-requirement"):
         parse_requirement(written, ("base",))

@@ -66,8 +66,8 @@ async def test_concurrent_claimers_win_every_key_exactly_once(opening: Open, see
         for start in range(0, len(order), 7):
             batch = order[start : start + 7]
             claimed = await store.claim(batch, invocation)
-            assert sorted([*claimed.won, *claimed.held]) == sorted(batch)
-            won += claimed.won
+            assert sorted([*claimed.acquired, *claimed.held_elsewhere]) == sorted(batch)
+            won += claimed.acquired
         return won
 
     orders = [generator.sample(KEYS, len(KEYS)) for _ in claimers]
@@ -90,11 +90,11 @@ async def test_a_whole_run_by_several_asks_every_call_once(opening: Open) -> Non
         while wanted:
             batch, wanted = wanted[:6], wanted[6:]
             claimed = await store.claim(batch, invocation)
-            asked.update(claimed.won)
-            await asyncio.gather(*(writer.put(calls[key], answer(), None, None) for key in claimed.won))
-            wanted += claimed.held
+            asked.update(claimed.acquired)
+            await asyncio.gather(*(writer.save(calls[key], answer(), None, None) for key in claimed.acquired))
+            wanted += claimed.held_elsewhere
         await writer.close()
-        await store.end(invocation)
+        await store.finish_run(invocation)
 
     await asyncio.gather(*(work(seed) for seed in range(4)))
     assert asked == Counter(list(calls))
@@ -107,24 +107,24 @@ async def test_what_is_answered_is_given_and_not_won(store: Store) -> None:
     _, invocation = await begin(store)
     writer = store.writer(invocation)
     known, unknown = question(1), question(2)
-    await writer.put(known, answer("2"), None, None)
+    await writer.save(known, answer("2"), None, None)
     claimed = await store.claim([known.key, unknown.key], invocation)
-    assert (list(claimed.won), list(claimed.held)) == ([unknown.key], [])
-    assert claimed.answered == {known.key: answer("2")}
-    assert await store.known([known.key, unknown.key]) == {known.key}
+    assert (list(claimed.acquired), list(claimed.held_elsewhere)) == ([unknown.key], [])
+    assert claimed.completed == {known.key: answer("2")}
+    assert await store.completed_keys([known.key, unknown.key]) == {known.key}
 
 
 async def test_claims_are_our_own_until_released_and_only_we_release_them(opening: Open) -> None:
     one, other = await opening(), await opening()
     (_, mine), (_, theirs) = await begin(one), await begin(other)
     for _ in range(2):
-        assert list((await one.claim(KEYS[:3], mine)).won) == KEYS[:3]
+        assert list((await one.claim(KEYS[:3], mine)).acquired) == KEYS[:3]
     await other.release(KEYS[:3], theirs)
-    assert list((await other.claim(KEYS[:3], theirs)).held) == KEYS[:3]
+    assert list((await other.claim(KEYS[:3], theirs)).held_elsewhere) == KEYS[:3]
     await one.release(KEYS[:2], mine)
-    assert list((await other.claim(KEYS[:3], theirs)).won) == KEYS[:2]
-    await one.end(mine)
-    assert list((await other.claim(KEYS[:3], theirs)).won) == KEYS[:3]
+    assert list((await other.claim(KEYS[:3], theirs)).acquired) == KEYS[:2]
+    await one.finish_run(mine)
+    assert list((await other.claim(KEYS[:3], theirs)).acquired) == KEYS[:3]
 
 
 # -- of this machine ---------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ async def test_a_living_process_keeps_its_claims_however_long(
     await disguise(one, mine, pid=process.pid, process_started=process_started(process.pid))
     for _ in range(3):
         clock.now += 10 * DEAD_AFTER_SECONDS
-        assert list((await other.claim(KEYS, theirs)).held) == KEYS
+        assert list((await other.claim(KEYS, theirs)).held_elsewhere) == KEYS
 
 
 @pytest.mark.parametrize("reaped", [True, False])
@@ -160,7 +160,7 @@ async def test_a_killed_process_loses_its_claims_at_once_and_to_one_taker(
         store = await opening()
         takers.append((store, (await begin(store))[1]))
     claimed = await asyncio.gather(*(store.claim(KEYS, invocation) for store, invocation in takers))
-    assert Counter(key for each in claimed for key in each.won) == Counter(KEYS)
+    assert Counter(key for each in claimed for key in each.acquired) == Counter(KEYS)
 
 
 async def test_a_later_process_with_the_same_pid_is_another(
@@ -173,7 +173,7 @@ async def test_a_later_process_with_the_same_pid_is_another(
     (_, mine), (_, theirs) = await begin(one), await begin(other)
     await one.claim(KEYS, mine)
     await disguise(one, mine, pid=process.pid, process_started=str(int(started) - 1))
-    assert list((await other.claim(KEYS, theirs)).won) == KEYS
+    assert list((await other.claim(KEYS, theirs)).acquired) == KEYS
 
 
 async def test_claims_of_an_invocation_that_ended_or_is_unknown_are_free(opening: Open) -> None:
@@ -182,7 +182,7 @@ async def test_claims_of_an_invocation_that_ended_or_is_unknown_are_free(opening
     await one.claim(KEYS[:2], mine)
     await disguise(one, mine, ended_at=1.0)
     await one.claim(KEYS[2:4], "nobody")
-    assert list((await other.claim(KEYS[:4], theirs)).won) == KEYS[:4]
+    assert list((await other.claim(KEYS[:4], theirs)).acquired) == KEYS[:4]
 
 
 # -- of another machine ------------------------------------------------------------------------------
@@ -194,10 +194,10 @@ async def test_elsewhere_a_heart_that_stands_still_is_dead_after_a_while(opening
     await one.claim(KEYS, mine)
     await disguise(one, mine, place=ELSEWHERE, heartbeat=7)
     for _ in range(2):  # first seen now, whatever its own clock says; then not yet long enough
-        assert list((await other.claim(KEYS, theirs)).held) == KEYS
+        assert list((await other.claim(KEYS, theirs)).held_elsewhere) == KEYS
         clock.now += DEAD_AFTER_SECONDS
     clock.now += 0.1
-    assert list((await other.claim(KEYS, theirs)).won) == KEYS
+    assert list((await other.claim(KEYS, theirs)).acquired) == KEYS
 
 
 async def test_elsewhere_a_heart_that_beats_is_never_dead(opening: Open, clock: Clock) -> None:
@@ -206,7 +206,7 @@ async def test_elsewhere_a_heart_that_beats_is_never_dead(opening: Open, clock: 
     await one.claim(KEYS, mine)
     for beat in range(8):
         await disguise(one, mine, place=ELSEWHERE, heartbeat=beat)
-        assert list((await other.claim(KEYS, theirs)).held) == KEYS
+        assert list((await other.claim(KEYS, theirs)).held_elsewhere) == KEYS
         clock.now += DEAD_AFTER_SECONDS
 
 
@@ -222,7 +222,7 @@ async def test_hearts_beat_while_a_process_works(store: Store, monkeypatch: pyte
     _, invocation = await begin(store)
     for _ in range(4):
         await beats.acquire()
-    await store.end(invocation)
+    await store.finish_run(invocation)
     row = next(row for row in await rows(store, InvocationRow) if row.id == invocation)
     assert row.heartbeat >= 3
     assert row.ended_at is not None

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from agents.errors import CallError, Failure, UserError
+from agents.errors import CallError, Failure
 from agents.types import Dialogue, Response, ResponseSet, UnscoredReason
 from results.db.schema import AttemptRow, CompletionRow, DialogueRow, InvocationRow, ResponseRow, table
-from results.db.store import CHUNK, Store, Used
+from results.db.store import CHUNK, ModelUsage, Store
+from tests.errors import user_error
 from tests.results.conftest import (
     Open,
     answer,
@@ -41,7 +42,7 @@ async def test_the_same_question_is_the_same_run_begun_by_another_invocation(sto
     assert elsewise[0] not in (first[0], other[0])
     assert len({first[1], second[1], other[1], elsewise[1]}) == 4
     assert await store.spec_of(first[0]) == '{"judges":["a"],"seed":0}'
-    with pytest.raises(UserError, match="no such run"):
+    with user_error("run.not-found"):
         await store.spec_of("run-1:none")
 
 
@@ -50,9 +51,9 @@ async def test_what_is_kept_twice_is_kept_once_and_as_it_was(store: Store) -> No
     of = ResponseSet("set-1:x", "openai/gpt-test", "default", "made by hand")
     texts = [Response(dialogue.key, of.author, "Oh, no.", of.id, " raw ") for dialogue in dialogues]
     for _ in range(2):
-        await store.put_dialogues(dialogues)
-        await store.put_responses(of, texts)
-        await store.put_responses(of, [])
+        await store.save_dialogues(dialogues)
+        await store.save_responses(of, texts)
+        await store.save_responses(of, [])
     assert await count(store, DialogueRow) == await count(store, ResponseRow) == 3
     assert await store.response_sets(of.author, "default") == [of]
     assert await store.response_sets(of.author, "other") == []
@@ -64,7 +65,7 @@ async def test_what_is_kept_twice_is_kept_once_and_as_it_was(store: Store) -> No
 async def test_two_that_put_the_same_in_opposite_orders_both_finish(opening: Open) -> None:
     one, other = await opening(), await opening()
     dialogues = [Dialogue(f"d{at}", "It rained.", f"For {at} days.") for at in range(300)]
-    await asyncio.gather(one.put_dialogues(dialogues), other.put_dialogues(dialogues[::-1]))
+    await asyncio.gather(one.save_dialogues(dialogues), other.save_dialogues(dialogues[::-1]))
     assert await count(one, DialogueRow) == 300
 
 
@@ -72,9 +73,9 @@ async def test_known_calls_are_found_however_many_are_asked_about(store: Store) 
     _, invocation = await begin(store)
     writer = store.writer(invocation)
     calls = [question(at) for at in range(2 * CHUNK + 3)]
-    await asyncio.gather(*(writer.put(call, answer(), None, None) for call in calls[::2]))
-    assert await store.known([call.key for call in calls]) == {call.key for call in calls[::2]}
-    assert await store.known([]) == set()
+    await asyncio.gather(*(writer.save(call, answer(), None, None) for call in calls[::2]))
+    assert await store.completed_keys([call.key for call in calls]) == {call.key for call in calls[::2]}
+    assert await store.completed_keys([]) == set()
 
 
 async def test_closing_stops_the_heart_of_what_was_not_ended(store: Store) -> None:
@@ -95,7 +96,7 @@ async def test_the_last_attempts_tell_where_to_ask_again(store: Store) -> None:
     async def put(at: int, attempt: int, outcome: object, parser: str = "verdict-1") -> None:
         call = question(at, attempt=attempt)
         reading = judgment(call, outcome, first=f"r{at}", parser=parser)  # type: ignore[arg-type]
-        await writer.put(call, answer(), reading, None)
+        await writer.save(call, answer(), reading, None)
 
     await put(1, 0, None)  # scored at once
     await put(2, 0, unscored())
@@ -124,9 +125,9 @@ async def test_the_last_attempts_tell_where_to_ask_again(store: Store) -> None:
 async def test_use_is_counted_by_model_and_time_tries_without_an_answer_too(store: Store) -> None:
     _, invocation = await begin(store)
     writer = store.writer(invocation)
-    assert await store.used_since(MODEL, 0.0) == Used(0, 0)
-    await writer.put(question(1), answer(tokens=10), None, None)
-    await writer.put(question(2), answer(tokens=None), None, None)
+    assert await store.usage_since(MODEL, 0.0) == ModelUsage(0, 0)
+    await writer.save(question(1), answer(tokens=10), None, None)
+    await writer.save(question(2), answer(tokens=None), None, None)
     for failure, status in (
         (Failure.SERVER, 500),
         (Failure.RATE_LIMITED, 429),
@@ -135,17 +136,17 @@ async def test_use_is_counted_by_model_and_time_tries_without_an_answer_too(stor
         (Failure.QUOTA_EXHAUSTED, None),
         (Failure.QUOTA_EXHAUSTED, 429),  # and this one is the provider's
     ):
-        writer.put_failure(question(3), CallError(failure, "no", status=status), 1, None)
+        writer.save_failure(question(3), CallError(failure, "no", status=status), 1, None)
     await writer.close()
-    assert await store.used_since(MODEL, 0.0) == Used(6, 12)
-    assert await store.used_since(MODEL, 0.0, besides=invocation) == Used(0, 0)
-    assert await store.used_since(MODEL, 0.0, besides="another") == Used(6, 12)
-    assert await store.used_since("openai/other", 0.0) == Used(0, 0)
+    assert await store.usage_since(MODEL, 0.0) == ModelUsage(6, 12)
+    assert await store.usage_since(MODEL, 0.0, besides=invocation) == ModelUsage(0, 0)
+    assert await store.usage_since(MODEL, 0.0, besides="another") == ModelUsage(6, 12)
+    assert await store.usage_since("openai/other", 0.0) == ModelUsage(0, 0)
     newest = max(
         [row.answered_at for row in await rows(store, CompletionRow)]
         + [row.failed_at for row in await rows(store, AttemptRow)]
     )
-    assert await store.used_since(MODEL, newest + 1.0) == Used(0, 0)
+    assert await store.usage_since(MODEL, newest + 1.0) == ModelUsage(0, 0)
 
 
 # -- money -------------------------------------------------------------------------------------------
@@ -171,14 +172,14 @@ async def test_concurrent_invocations_never_cross_the_ceiling(opening: Open, see
         run, invocation = await begin(store)
         writer, total = store.writer(invocation), 0.0
         for at in range(12):
-            granted = await store.hold(run, invocation, generator.choice([0.5, 1.0, 3.0]), BUDGET)
+            granted = await store.reserve_budget(run, invocation, generator.choice([0.5, 1.0, 3.0]), BUDGET)
             assert granted >= 0.0
             cost = granted * generator.choice([0.0, 0.5, 1.0])
-            await writer.put(question(generator.randrange(10**9), attempt=at), answer(), None, cost)
+            await writer.save(question(generator.randrange(10**9), attempt=at), answer(), None, cost)
             total += cost
             looks.append(await taken(watching))
         await writer.close()
-        await store.end(invocation)
+        await store.finish_run(invocation)
         return total
 
     totals = await asyncio.gather(*[spend(await opening()) for _ in range(4)])
@@ -193,27 +194,31 @@ async def test_what_the_dead_had_reserved_counts_and_what_the_ended_had_does_not
     dead, ended, living = [await opening() for _ in range(3)]
     invocations = [await begin(store) for store in (dead, ended, living)]
     run = invocations[0][0]
-    assert await dead.hold(run, invocations[0][1], 4.0, BUDGET) == 4.0
+    assert await dead.reserve_budget(run, invocations[0][1], 4.0, BUDGET) == 4.0
     await disguise(dead, invocations[0][1], pid=2**22 + 7)  # no process has that number
-    assert await ended.hold(run, invocations[1][1], 5.0, BUDGET) == 5.0
-    assert await living.hold(run, invocations[2][1], 8.0, BUDGET) == 1.0
-    await ended.end(invocations[1][1])
-    assert await living.hold(run, invocations[2][1], 8.0, BUDGET) == 6.0
-    assert await living.hold(run, invocations[2][1], 2.0, BUDGET) == 2.0  # and gives back what it needs not
-    assert await living.hold(run, invocations[2][1], 1.0, 0.5) == 0.0  # a lowered ceiling: nothing more
+    assert await ended.reserve_budget(run, invocations[1][1], 5.0, BUDGET) == 5.0
+    assert await living.reserve_budget(run, invocations[2][1], 8.0, BUDGET) == 1.0
+    await ended.finish_run(invocations[1][1])
+    assert await living.reserve_budget(run, invocations[2][1], 8.0, BUDGET) == 6.0
+    assert (
+        await living.reserve_budget(run, invocations[2][1], 2.0, BUDGET) == 2.0
+    )  # and gives back what it needs not
+    assert (
+        await living.reserve_budget(run, invocations[2][1], 1.0, 0.5) == 0.0
+    )  # a lowered ceiling: nothing more
 
 
 async def test_runs_have_their_own_budgets(store: Store) -> None:
     (one, its), (other, another) = await begin(store, of=1), await begin(store, of=2)
-    assert await store.hold(one, its, 10.0, BUDGET) == 10.0
-    assert await store.hold(other, another, 10.0, BUDGET) == 10.0
+    assert await store.reserve_budget(one, its, 10.0, BUDGET) == 10.0
+    assert await store.reserve_budget(other, another, 10.0, BUDGET) == 10.0
     assert await store.spent_usd(one) == 0.0
 
 
 async def test_costs_of_failed_tries_count(store: Store) -> None:
     run, invocation = await begin(store)
     writer = store.writer(invocation)
-    writer.put_failure(question(1), CallError(Failure.TIMEOUT, "late", charged=True), 1, 3.0)
+    writer.save_failure(question(1), CallError(Failure.TIMEOUT, "late", charged=True), 1, 3.0)
     await writer.close()
     assert await store.spent_usd(run) == 3.0
-    assert await store.hold(run, invocation, BUDGET, BUDGET) == 7.0
+    assert await store.reserve_budget(run, invocation, BUDGET, BUDGET) == 7.0

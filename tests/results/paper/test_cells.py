@@ -8,10 +8,10 @@ import pytest
 
 from agents.models.registry import Registry
 from agents.types import ResponseSet
-from results.paper.cells import Cell, cell_of, described, described_by, judge_of, published, succeeds
-from results.paper.deviations import of_judging, of_responses, of_training
-from results.paper.latex import as_latex
-from results.paper.table1 import CellResult, as_markdown, table1
+from results.paper.cells import Cell, describe_student, described, find_cell, judge_of, published, succeeds
+from results.paper.deviations import judging_deviations, response_deviations, training_deviations
+from results.paper.latex import to_latex
+from results.paper.table1 import CellResult, table1, to_markdown
 
 BASE = "base:meta-llama/Llama-3.1-8B"
 LLAMA = "meta-llama/Llama-3.1-8B"
@@ -27,13 +27,15 @@ def test_there_are_112_cells_and_each_is_a_multiple_of_a_250th() -> None:
 
 
 def test_a_record_tells_a_cell_of_its_own_base_alone() -> None:
-    told, base = described_by(LLAMA, "dpo", student()), described(BASE)
-    assert cell_of(told, base, "GPT-4o") == Cell("LLaMA-3.1-8B", "GPT-4o", "SFT-DPO", "over-llm", "cognitive")
-    assert cell_of(described_by("/models/Llama-3.1-8B", "sft", student()), base, "GPT-4o") is not None
-    assert cell_of(told, described("base:mistralai/Mistral-7B-v0.3"), "GPT-4o") is None
-    assert cell_of(told, described("base-cut:meta-llama/Llama-3.1-8B"), "GPT-4o") is None
-    assert cell_of(told, described("dataset:human"), "GPT-4o") is None
-    assert cell_of(told, base, "") is None
+    told, base = describe_student(LLAMA, "dpo", student()), described(BASE)
+    assert find_cell(told, base, "GPT-4o") == Cell(
+        "LLaMA-3.1-8B", "GPT-4o", "SFT-DPO", "over-llm", "cognitive"
+    )
+    assert find_cell(describe_student("/models/Llama-3.1-8B", "sft", student()), base, "GPT-4o") is not None
+    assert find_cell(told, described("base:mistralai/Mistral-7B-v0.3"), "GPT-4o") is None
+    assert find_cell(told, described("base-cut:meta-llama/Llama-3.1-8B"), "GPT-4o") is None
+    assert find_cell(told, described("dataset:human"), "GPT-4o") is None
+    assert find_cell(told, base, "") is None
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def test_a_record_tells_a_cell_of_its_own_base_alone() -> None:
     ],
 )
 def test_table_1_is_of_students_that_gpt_4o_taught(teacher: str, is_cell: bool) -> None:
-    found = cell_of(described_by(LLAMA, "sft", student(teacher)), described(BASE), "GPT-4o")
+    found = find_cell(describe_student(LLAMA, "sft", student(teacher)), described(BASE), "GPT-4o")
     assert (found is not None) == is_cell
 
 
@@ -65,37 +67,37 @@ def test_names_tell_where_no_record_does() -> None:
 
 def test_direct_distillation_says_whom_it_imitates() -> None:
     every = ["gpt-4", "llama-2-70b", "gemini-1.0-pro", "mixtral-8x7b"]
-    named = [described_by(LLAMA, "sft", {"method": "direct", "taught_by": [one]}).llm for one in every]
+    named = [describe_student(LLAMA, "sft", {"method": "direct", "taught_by": [one]}).llm for one in every]
     assert named == ["GPT-4", "LLaMA", "Gemini", "Mixtral"]
-    assert described_by(LLAMA, "sft", {"method": "direct", "taught_by": every}).llm == "Combined"
+    assert describe_student(LLAMA, "sft", {"method": "direct", "taught_by": every}).llm == "Combined"
 
 
 def test_every_known_difference_is_told() -> None:
-    judging = of_judging(40, "emulated-gpt-4o", {"temperature": 0.0}, 3)
+    judging = judging_deviations(40, "emulated-gpt-4o", {"temperature": 0.0}, 3)
     assert judging[0].startswith("EMULATED")
     said = " ".join(judging)
     assert all(word in said for word in ("40 dialogues", "temperature 0", "3 verdicts"))
-    assert len(of_judging(250, "gpt-4o", {}, 1)) == 2  # the prompt and the orders: always
+    assert len(judging_deviations(250, "gpt-4o", {}, 1)) == 2  # the prompt and the orders: always
     made = {"kind": "direct", "cut": "first-turn-97-words", "sampling": {"max_output_tokens": 192}}
-    assert len(of_responses(ResponseSet("s", BASE, "default", json.dumps(made)))) == 2
+    assert len(response_deviations(ResponseSet("s", BASE, "default", json.dumps(made)))) == 2
     whole = {"kind": "direct", "sampling": {"max_output_tokens": 4096}}
-    assert of_responses(ResponseSet("s", BASE, "paper", json.dumps(whole))) == []
-    assert len(of_responses(ResponseSet("s", "theirs", "default", "imported from x.json"))) == 1
+    assert response_deviations(ResponseSet("s", BASE, "paper", json.dumps(whole))) == []
+    assert len(response_deviations(ResponseSet("s", "theirs", "default", "imported from x.json"))) == 1
     settings = {"rank": 8, "learning_rate": 5e-5, "epochs": 1.0, "reference": "base", "max_steps": 5}
     record = {
         "stage": "dpo",
         "data": {"fidelity": "ours", "taught_by": ["x/emulated-y"]},
         "settings": settings,
     }
-    assert len(of_training(record)) == 5
-    assert of_training({"stage": "sft", "data": {"fidelity": "paper"}, "settings": {"rank": 8}}) == []
+    assert len(training_deviations(record)) == 5
+    assert training_deviations({"stage": "sft", "data": {"fidelity": "paper"}, "settings": {"rank": 8}}) == []
 
 
 def test_a_cell_that_was_not_run_is_empty_and_one_by_kin_is_marked() -> None:
     cell = next(iter(published()))
     ours = CellResult(0.6, 0.55, 0.65, 0.2, 250, "run-1:x", "openai/gpt-4o", ("EMULATED: so",), kin=True)
     table = table1({cell: ours})
-    markdown, latex = as_markdown(table), as_latex(table)
+    markdown, latex = to_markdown(table), to_latex(table)
     assert markdown.count("60.0†") == 1
     assert markdown.index("**EMULATED") < markdown.index("| study")
     assert r"60.0\dag{}" in latex
@@ -120,9 +122,9 @@ def test_a_cell_that_was_not_run_is_empty_and_one_by_kin_is_marked() -> None:
 def test_a_successor_stands_in_the_cell_of_whom_it_follows_and_is_named(model: str, paper: str) -> None:
     assert succeeds(model) == paper
     assert judge_of(model) == (paper or judge_of(model))
-    told = of_judging(250, model.removeprefix("emulated-"), {}, 1)
+    told = judging_deviations(250, model.removeprefix("emulated-"), {}, 1)
     assert any("in the place of" in one for one in told) == bool(paper)
-    taught = of_training({"data": {"taught_by": [f"openai/{model}"]}})
+    taught = training_deviations({"data": {"taught_by": [f"openai/{model}"]}})
     assert any("in the place of" in one for one in taught) == bool(paper)
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import norm
 
 from results.paper.cells import GEMINI, GPT_4O, LLAMA, MISTRAL, NUMBERS, SFT, SFT_DPO, Cell, published
-from results.paper.contrast_tables import TEXT_AGAINST_TABLE, as_markdown, as_rows
+from results.paper.contrast_tables import TEXT_AGAINST_TABLE, to_markdown, to_rows
 from results.paper.contrasts import (
     CONTRADICTED,
     HOLDS,
@@ -17,11 +17,11 @@ from results.paper.contrasts import (
     NOT_RUN,
     OPEN,
     Contrast,
-    Others,
+    OtherScores,
     contrasts,
 )
 
-NOTHING = Others({}, {})
+NOTHING = OtherScores({}, {})
 STEP = "SFT then DPO"
 Scores = dict[str, float]
 
@@ -110,7 +110,7 @@ def test_verdicts(rate: float, teacher: float, verdict: str) -> None:
     cells = {
         Cell(LLAMA, GPT_4O, SFT_DPO, "over-llm", name): drawn(rate, at) for at, name in enumerate(NUMBERS)
     }
-    found = contrasts(cells, Others({}, {LLAMA: drawn(teacher, 99)}))
+    found = contrasts(cells, OtherScores({}, {LLAMA: drawn(teacher, 99)}))
     assert one(found, "the best win rate").verdicts[0] == verdict
     against = one(found, "the best student", f"{LLAMA}, judged by {GEMINI}")
     assert against.verdicts[0] == verdict
@@ -122,7 +122,7 @@ def test_targeted_against_direct_is_held_against_ten_points(direct: float, verdi
     cells = {
         Cell(LLAMA, GPT_4O, SFT_DPO, "over-llm", name): drawn(0.8, at) for at, name in enumerate(NUMBERS)
     }
-    found = contrasts(cells, Others({SFT_DPO: [drawn(direct, 50), drawn(direct, 51)]}, {}))
+    found = contrasts(cells, OtherScores({SFT_DPO: [drawn(direct, 50), drawn(direct, 51)]}, {}))
     contrast = one(found, "targeted")
     assert contrast.verdicts == (verdict, NOT_PRINTED)
     assert contrast.ours is not None
@@ -160,7 +160,7 @@ def test_all_intervals_hold_at_once_as_often_as_they_say() -> None:
 
 def test_rows_and_markdown_say_the_same() -> None:
     found = contrasts(run_as_published(), NOTHING)
-    rows, markdown = as_rows(found), as_markdown(found)
+    rows, markdown = to_rows(found), to_markdown(found)
     assert len(rows) == len(found)
     assert all(not isinstance(value, dict | list) for row in rows for value in row.values())
     for each in found:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from results.paper.cells import GEMINI, GPT_4O, Cell, published
-from results.paper.latex import as_latex
-from results.paper.single_order import BASE_FIRST, STUDENT_FIRST, alike_of
-from results.paper.table1 import CellResult, as_csv, as_markdown, rows, table1
+from results.paper.latex import to_latex
+from results.paper.single_order import BASE_FIRST, STUDENT_FIRST, single_order_test
+from results.paper.table1 import CellResult, rows, table1, to_csv, to_markdown
 from results.statistics import SingleOrder
 from results.statistics.replication import compare_with_published
 
@@ -19,7 +19,7 @@ def order(rate: float) -> SingleOrder:
     return SingleOrder(rate, rate - 0.06, rate + 0.06, 250, "", rate * (1 - rate))
 
 
-def cell_of(cell: Cell, base_first: float, student_first: float) -> CellResult:
+def find_cell(cell: Cell, base_first: float, student_first: float) -> CellResult:
     balanced = (base_first + student_first) / 2
     return CellResult(
         balanced,
@@ -54,32 +54,32 @@ def test_by_gpt_4o_a_cell_is_outside_whichever_order_it_was_and_by_gemini_with_t
         if cell is BY_GEMINI and value != published()[cell]:  # near 1: there is room below alone
             rates = [published()[cell] - abs(shift) for shift in shifts]
         orders = ((BASE_FIRST, order(rates[0])), (STUDENT_FIRST, order(rates[1])))
-        found = alike_of({cell: orders})[cell]
+        found = single_order_test({cell: orders})[cell]
         assert found.is_outside is outside
         singles = [compare_with_published(rate, 250, published()[cell]).p for rate in rates]
         assert found.p == pytest.approx(max(singles) if cell is BY_GPT else singles[0])
 
 
 def test_an_order_that_was_not_judged_leaves_the_cell_untested() -> None:
-    found = alike_of({BY_GPT: ((BASE_FIRST, order(0.9)), (STUDENT_FIRST, None))})[BY_GPT]
+    found = single_order_test({BY_GPT: ((BASE_FIRST, order(0.9)), (STUDENT_FIRST, None))})[BY_GPT]
     assert (found.p, found.p_adjusted, found.is_outside) == (None, None, False)
 
 
 def test_holm_counts_the_cells_that_were_run() -> None:
     cells = [cell for cell in published() if cell.judge == GPT_4O][:3]
     orders = {cell: ((BASE_FIRST, order(0.9)), (STUDENT_FIRST, order(0.9))) for cell in cells}
-    found = alike_of(orders)
+    found = single_order_test(orders)
     smallest = min(one.p or 1.0 for one in found.values())
     assert min(one.p_adjusted or 1.0 for one in found.values()) == pytest.approx(min(1.0, 3 * smallest))
 
 
 def test_single_orders_and_bounds_stand_in_every_form_of_the_table() -> None:
-    table = table1({BY_GPT: cell_of(BY_GPT, 0.61, 0.47)})
+    table = table1({BY_GPT: find_cell(BY_GPT, 0.61, 0.47)})
     row = next(row for row in rows(table) if row["ours"] is not None)
     assert (row["base_first"], row["student_first"]) == (0.61, 0.47)
     assert row["order_robust_low"] == pytest.approx(0.34)
     assert isinstance(row["outside_whichever_order"], bool)
-    for text in (as_markdown(table), as_latex(table), as_csv(table)):
+    for text in (to_markdown(table), to_latex(table), to_csv(table)):
         for number in (
             ("61.0", "47.0", "34.0") if "|" in text[:200] or "toprule" in text else ("0.61", "0.47")
         ):
@@ -87,8 +87,8 @@ def test_single_orders_and_bounds_stand_in_every_form_of_the_table() -> None:
 
 
 def test_how_many_a_replication_puts_outside_is_of_the_cells_that_were_run() -> None:
-    table = table1({BY_GPT: cell_of(BY_GPT, 0.6, 0.6), BY_GEMINI: cell_of(BY_GEMINI, 0.9, 0.9)})
+    table = table1({BY_GPT: find_cell(BY_GPT, 0.6, 0.6), BY_GEMINI: find_cell(BY_GEMINI, 0.9, 0.9)})
     few, many = table.expected_outside
     assert 0 <= few <= many <= 2
-    assert "Of the 2 cells that were run" in as_markdown(table)
-    assert "19 of the published" not in as_markdown(table1({}))
+    assert "Of the 2 cells that were run" in to_markdown(table)
+    assert "19 of the published" not in to_markdown(table1({}))

@@ -6,7 +6,7 @@ from typing import Any
 
 from results.db.schema import CheckpointRow
 from results.db.store import Store
-from results.queries.checkpoints import Registered, checkpoints_of, lineage, put_checkpoint
+from results.queries.checkpoints import CheckpointRecord, lineage, load_checkpoints, save_checkpoint
 from tests.results.conftest import count
 
 STEPS = [
@@ -22,15 +22,15 @@ def record(name: str, parent: str = "", **more: Any) -> dict[str, Any]:
     return {**told, "parent": {"name": "x", "id": parent} if parent else None, **more}
 
 
-async def found(store: Store, *names: str) -> list[Registered]:
-    return await store.read(lambda connection: checkpoints_of(connection, names or None))
+async def found(store: Store, *names: str) -> list[CheckpointRecord]:
+    return await store.read(lambda connection: load_checkpoints(connection, names or None))
 
 
 async def test_a_student_is_found_by_name_and_tells_all_it_was_trained_with(store: Store) -> None:
     health = {"distinct": 0.25, "warnings": ["collapse"]}
     told = record("fish", settings={"rank": 8}, health=health, note="a zero \x00 and a “quote”")
-    await put_checkpoint(store, "checkpoint-1:f", told, STEPS, "/there")
-    await put_checkpoint(store, "checkpoint-1:g", record("goat"), [], "/there")
+    await save_checkpoint(store, "checkpoint-1:f", told, STEPS, "/there")
+    await save_checkpoint(store, "checkpoint-1:g", record("goat"), [], "/there")
     for name in ("fish", "student:fish", "student:fish@paper-merged"):
         (one,) = await found(store, name)
         assert (one.author, one.stage, one.base, one.parent) == ("student:fish", "sft", "owner/base", "")
@@ -47,16 +47,16 @@ async def test_a_student_is_found_by_name_and_tells_all_it_was_trained_with(stor
 async def test_registered_again_it_is_the_same_and_where_it_lies_is_known(store: Store) -> None:
     for folder in ("/old", "/new"):
         told = record("fish", seconds=len(folder))
-        await put_checkpoint(store, "checkpoint-1:f", told, STEPS, folder)
+        await save_checkpoint(store, "checkpoint-1:f", told, STEPS, folder)
     assert await count(store, CheckpointRow) == 1
     (one,) = await found(store, "fish")
     assert (one.folder, one.record["seconds"]) == ("/new", 4)
 
 
 async def test_a_line_goes_back_to_the_first_that_is_known(store: Store) -> None:
-    await put_checkpoint(store, "checkpoint-1:b", record("fish", "checkpoint-1:a"), [], "")
+    await save_checkpoint(store, "checkpoint-1:b", record("fish", "checkpoint-1:a"), [], "")
     (fish,) = await found(store, "fish")
     assert await store.read(lambda connection: lineage(connection, fish)) == [fish]
-    await put_checkpoint(store, "checkpoint-1:a", record("fish-sft"), [], "")
+    await save_checkpoint(store, "checkpoint-1:a", record("fish-sft"), [], "")
     line = await store.read(lambda connection: lineage(connection, fish))
     assert [one.stage for one in line] == ["sft", "dpo"]

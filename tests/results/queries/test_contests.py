@@ -10,7 +10,7 @@ import pytest
 from agents.types import Dialogue, Preference, Response, ResponseSet, Unscored, UnscoredReason, Verdict
 from results.db.store import Store
 from results.db.writer import Writer
-from results.queries.contests import Contest, contests_of
+from results.queries.contests import Contest, load_contests
 from results.statistics import win_rate
 from tests.results.conftest import answer, begin, judgment, question, unscored
 
@@ -31,10 +31,10 @@ Asked = Mapping[tuple[int, bool, int, int, str], Outcome]  # dialogue, A first, 
 async def told(store: Store, asked: Asked, *, samples: int = 1, mirrored: bool = False) -> Contest:
     """The contest of a run in which these were the judgments, in the order in which they came."""
     run, invocation = await begin(store, mirrored=mirrored, samples=samples)
-    await store.put_dialogues(DIALOGUES)
+    await store.save_dialogues(DIALOGUES)
     for of in (A, B):
-        await store.put_responses(of, [RESPONSES[of.id, dialogue.key] for dialogue in DIALOGUES])
-    await store.put_judge(
+        await store.save_responses(of, [RESPONSES[of.id, dialogue.key] for dialogue in DIALOGUES])
+    await store.save_judge(
         id=JUDGE,
         name="openai/judge",
         provider="openai",
@@ -44,14 +44,14 @@ async def told(store: Store, asked: Asked, *, samples: int = 1, mirrored: bool =
         sampling="{}",
     )
     sides = (B.id, A.id) if mirrored else (A.id, B.id)
-    await store.put_contests(run, [(JUDGE, *sides, samples)])
-    await store.put_run_dialogues(run, [dialogue.key for dialogue in DIALOGUES])
+    await store.save_contests(run, [(JUDGE, *sides, samples)])
+    await store.save_run_dialogues(run, [dialogue.key for dialogue in DIALOGUES])
     writer = store.writer(invocation)
     for (at, a_first, sample, attempt, parser), outcome in asked.items():
         await _put(writer, at, a_first, sample, attempt, parser, outcome)
     await writer.close()
-    await store.end(invocation)
-    (contest,) = await contests_of(store, run)
+    await store.finish_run(invocation)
+    (contest,) = await load_contests(store, run)
     return contest
 
 
@@ -63,7 +63,7 @@ async def _put(
     first, second = (a, b) if a_first else (b, a)
     call = question(2 * at + a_first, sample=sample, attempt=attempt)
     reading = judgment(call, outcome, first=first.id, second=second.id, dialogue=key, parser=parser)
-    await writer.put(call, answer(), reading, 0.5)
+    await writer.save(call, answer(), reading, 0.5)
 
 
 def scores(contest: Contest) -> dict[tuple[int, bool, int], float | str]:
@@ -205,5 +205,5 @@ async def test_one_unknown_price_makes_the_whole_cost_unknown(store: Store) -> N
     call = question(1, attempt=1)
     a, b = RESPONSES[A.id, DIALOGUES[0].key], RESPONSES[B.id, DIALOGUES[0].key]
     reading = judgment(call, FIRST, first=a.id, second=b.id, dialogue=DIALOGUES[0].key)
-    await writer.put(call, answer(), reading, None)
+    await writer.save(call, answer(), reading, None)
     assert (await told(store, asked)).cost_usd is None

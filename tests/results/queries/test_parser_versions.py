@@ -11,7 +11,7 @@ import pytest
 from agents.messages import Completion, FinishReason
 from agents.verdicts.parser import VERDICT_PARSER, parse_verdict
 from results.db.mappers import completion_of, completion_row
-from results.queries.parser_versions import movement, newest_readings, readings_of
+from results.queries.parser_versions import count_changes, count_parser_versions, newest_judgments
 
 
 def row(judged: str, parser: str, preference: str | None) -> Any:
@@ -37,7 +37,7 @@ ROWS = [
 
 def test_the_newest_reading_counts_whatever_the_order() -> None:
     for rows in list(permutations(ROWS, len(ROWS)))[::40_000]:
-        newest = {by(one): (one.parser, one.preference) for one in newest_readings(rows, by)}
+        newest = {by(one): (one.parser, one.preference) for one in newest_judgments(rows, by)}
         assert newest == {
             "a": ("verdict-2", "second"),
             "b": ("verdict-1", "first"),
@@ -48,7 +48,7 @@ def test_the_newest_reading_counts_whatever_the_order() -> None:
 
 
 def test_what_changed_is_counted_by_kind() -> None:
-    readings = readings_of(ROWS, by)
+    readings = count_parser_versions(ROWS, by)
     assert dict(readings.by_parser) == {"verdict-1": 1, "verdict-2": 3, "verdict-10": 1}
     assert dict(readings.reread) == {"verdict-1": 3, "verdict-9": 1}
     assert (readings.changed, readings.became_scored, readings.became_unscored) == (1, 1, 1)
@@ -58,7 +58,7 @@ def test_what_changed_is_counted_by_kind() -> None:
 
 
 def test_readings_of_one_parser_of_today_need_no_note() -> None:
-    assert readings_of([row("a", VERDICT_PARSER, "first")], by).note("judge") == ""
+    assert count_parser_versions([row("a", VERDICT_PARSER, "first")], by).note("judge") == ""
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_readings_of_one_parser_of_today_need_no_note() -> None:
     ],
 )
 def test_movements(before: str | None, after: str | None, kind: str) -> None:
-    assert movement(before, after) == kind
+    assert count_changes(before, after) == kind
 
 
 @pytest.mark.parametrize("text", ["1\ud83d", "2 \udc00\n", "Response 1.\x00", "\ud83d", "1 \ufffd"])

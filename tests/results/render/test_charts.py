@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.render.charts import OKABE_ITO, Estimate, interval_plot, symbol
+from results.render.charts import OKABE_ITO, IntervalEstimate, interval_plot, symbol
 
 SVG = "{http://www.w3.org/2000/svg}"
 shares = st.floats(0.0, 1.0)
 
 
-def drawn(*estimates: Estimate) -> ElementTree.Element:
+def drawn(*estimates: IntervalEstimate) -> ElementTree.Element:
     text = interval_plot(estimates, name="p", title="Title <1>", described='"quoted" & more')
     return ElementTree.fromstring(str(text))
 
 
 def test_it_names_and_describes_itself() -> None:
-    plot = drawn(Estimate("judge", 0.6, 0.5, 0.7, "60 %"))
+    plot = drawn(IntervalEstimate("judge", 0.6, 0.5, 0.7, "60 %"))
     assert plot.get("role") == "img"
     texts = {one.get("id"): one.text for one in plot.iter() if one.get("id")}
     assert texts == {"p-title": "Title <1>", "p-description": '"quoted" & more'}
@@ -31,7 +31,7 @@ def test_it_names_and_describes_itself() -> None:
 def test_every_mark_stands_where_its_number_is(
     rate: float, low: float, high: float, a: float, b: float
 ) -> None:
-    plot = drawn(Estimate("judge", rate, low, high, "", a_first=a, b_first=b))
+    plot = drawn(IntervalEstimate("judge", rate, low, high, "", a_first=a, b_first=b))
     (dot,) = plot.iter(SVG + "circle")
     assert dot.get("cx") == f"{100 * rate:.2f}%"
     lines = [one for one in plot.iter(SVG + "line") if one.get("class") == "plot-interval"]
@@ -41,13 +41,15 @@ def test_every_mark_stands_where_its_number_is(
 
 
 def test_half_is_marked() -> None:
-    plot = drawn(Estimate("judge", 0.6, 0.5, 0.7, ""))
+    plot = drawn(IntervalEstimate("judge", 0.6, 0.5, 0.7, ""))
     (half,) = [one for one in plot.iter(SVG + "line") if one.get("class") == "plot-half"]
     assert half.get("x1") == half.get("x2") == "50.00%"
 
 
 def test_without_a_rate_there_is_a_note_and_no_dot() -> None:
-    plot = drawn(Estimate("judge", None, None, None, "", bound_low=0.1, bound_high=0.9, note="no rate yet"))
+    plot = drawn(
+        IntervalEstimate("judge", None, None, None, "", bound_low=0.1, bound_high=0.9, note="no rate yet")
+    )
     assert not list(plot.iter(SVG + "circle"))
     assert "no rate yet" in [one.text for one in plot.iter(SVG + "text")]
     (bounds,) = [one for one in plot.iter(SVG + "line") if one.get("class") == "plot-bounds"]
@@ -56,7 +58,7 @@ def test_without_a_rate_there_is_a_note_and_no_dot() -> None:
 
 def test_a_name_of_any_length_and_content_fits() -> None:
     name = "provider/a-very-long-model-name-that-goes-on-and-on (judge/<pairwise> & more)"
-    plot = drawn(Estimate(name, 0.6, 0.5, 0.7, "60 %"))
+    plot = drawn(IntervalEstimate(name, 0.6, 0.5, 0.7, "60 %"))
     lines = [one.text or "" for one in plot.iter(SVG + "text") if one.get("class") == "plot-name"]
     assert len(lines) > 1
     assert "".join(lines).replace(" ", "") == name.replace(" ", "")

@@ -11,7 +11,7 @@ import pytest
 
 from agents.types import ResponseSet
 from results.analysis.leaderboard import ContestScore, JudgeRanking, Leaderboard
-from results.render.leaderboard import as_csv, as_markdown, rows_of, to_alpaca_csv, to_dict, to_tables
+from results.render.leaderboard import rows_of, to_alpaca_csv, to_csv, to_dict, to_markdown, to_tables
 from results.statistics import strengths
 from results.statistics.intervals import standard_error
 
@@ -30,7 +30,7 @@ def ranking(scores: list[float]) -> JudgeRanking:
         strengths=strengths(zeros, zeros + 1, found, np.arange(n), 2, seed=0),
         rates=np.array([found.mean(), 1 - found.mean()]),
         order_robust=np.array([[found.mean()] * 2, [1 - found.mean()] * 2]),
-        meetings=(
+        scores=(
             ContestScore(authors[0].id, authors[1].id, wins, n - wins, 0, float(found.mean()), error),
             ContestScore(authors[1].id, authors[0].id, n - wins, wins, 0, 1 - float(found.mean()), error),
         ),
@@ -51,11 +51,11 @@ def test_an_end_that_the_data_do_not_bound_is_null_and_is_said_so() -> None:
     assert -other["gap_high"] == pytest.approx(731.1, abs=0.1)
     assert best["reference"] == "best"
     assert 0.98 < best["preferred_low"] < best["preferred_high"] == 1.0
-    markdown = as_markdown(won)
+    markdown = to_markdown(won)
     assert "1366 and up" in markdown
     assert "634 and down" in markdown
     assert "no bound" in markdown
-    first = next(csv.DictReader(io.StringIO(as_csv(won))))
+    first = next(csv.DictReader(io.StringIO(to_csv(won))))
     assert (first["high"], first["rank_low"], first["rank_high"]) == ("", "1", "1")
     assert to_tables(won)
 

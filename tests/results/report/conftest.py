@@ -12,7 +12,7 @@ import pytest
 
 from agents.hashing import content_id
 from agents.types import Dialogue, Response, ResponseSet
-from results.db.bulk import insert_new
+from results.db.bulk import insert_if_absent
 from results.db.schema import CompletionRow, JudgmentRow, table
 from results.db.store import Store
 
@@ -74,29 +74,29 @@ async def put(store: Store, told: Told) -> str:
         "samples": told.samples,
     }
     context = {"python": "3.11", "git": {"commit": "c0ffee", "dirty": True}, "packages": {"numpy": "2"}}
-    run_id, invocation = await store.begin(told.kind, spec, command=told.command, context=context)
+    run_id, invocation = await store.start_run(told.kind, spec, command=told.command, context=context)
     if told.described:
         responses = [
             [Response(d.key, of.author, text, of.id) for d in dialogues]
             for of, text in zip(sets, (told.a_text, told.b_text), strict=True)
         ]
-        await store.put_dialogues(dialogues)
+        await store.save_dialogues(dialogues)
         for of, texts in zip(sets, responses, strict=True):
-            await store.put_responses(of, texts)
-        await store.put_prompt("prompt-1:abc", "judge/pairwise", told.prompt)
-        await store.put_run_dialogues(run_id, [d.key for d in dialogues])
+            await store.save_responses(of, texts)
+        await store.save_prompt("prompt-1:abc", "judge/pairwise", told.prompt)
+        await store.save_run_dialogues(run_id, [d.key for d in dialogues])
         for name, verdicts in told.judges.items():
             judge_id = await _put_judge(store, name)
-            await store.put_contests(run_id, [(judge_id, sets[0].id, sets[1].id, told.samples)])
+            await store.save_contests(run_id, [(judge_id, sets[0].id, sets[1].id, told.samples)])
             await _put_verdicts(store, told, name, judge_id, verdicts, responses, invocation)
-    await store.end(invocation)
+    await store.finish_run(invocation)
     return run_id
 
 
 async def _put_judge(store: Store, name: str) -> str:
     provider, _, model = name.partition("/")
     judge_id = content_id("judge-1", name)
-    await store.put_judge(
+    await store.save_judge(
         id=judge_id,
         name=name,
         provider=provider,
@@ -143,8 +143,8 @@ async def _put_verdicts(
             )
     await store.database.write(
         lambda connection: (
-            insert_new(connection, table(CompletionRow), completions),
-            insert_new(connection, table(JudgmentRow), judgments),
+            insert_if_absent(connection, table(CompletionRow), completions),
+            insert_if_absent(connection, table(JudgmentRow), judgments),
         )
     )
 

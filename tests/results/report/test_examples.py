@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from results.db.store import Store
-from results.queries.contests import contests_of
-from results.report.examples import SHARES, Kind, choose, examples_of
-from results.report.verdict_texts import Opinion, Outcome, Said, opinions_of
+from results.queries.contests import load_contests
+from results.report.examples import SHARES, ExampleKind, choose, select_examples
+from results.report.verdict_texts import DialogueVerdicts, Outcome, Said, dialogue_verdicts
 
-kinds_of_many = st.lists(st.sampled_from(list(Kind)), max_size=120).map(
+kinds_of_many = st.lists(st.sampled_from(list(ExampleKind)), max_size=120).map(
     lambda kinds: {f"dialogue-{at}": kind for at, kind in enumerate(kinds)}
 )
 
 
 @given(kinds=kinds_of_many, seed=st.integers(0, 5), limit=st.integers(0, 80))
 def test_as_many_as_there_is_room_for_and_every_kind_has_its_share(
-    kinds: dict[str, Kind], seed: int, limit: int
+    kinds: dict[str, ExampleKind], seed: int, limit: int
 ) -> None:
     chosen = choose(kinds, seed=seed, limit=limit)
     assert len(chosen) == len(set(chosen)) == min(limit, len(kinds))
@@ -32,7 +32,7 @@ def test_as_many_as_there_is_room_for_and_every_kind_has_its_share(
 
 @given(kinds=kinds_of_many, seed=st.integers(0, 5), shuffle=st.randoms())
 def test_the_choice_does_not_depend_on_the_order_in_which_answers_came(
-    kinds: dict[str, Kind], seed: int, shuffle: random.Random
+    kinds: dict[str, ExampleKind], seed: int, shuffle: random.Random
 ) -> None:
     keys = list(kinds)
     shuffle.shuffle(keys)
@@ -42,7 +42,7 @@ def test_the_choice_does_not_depend_on_the_order_in_which_answers_came(
 
 
 def test_another_seed_chooses_others() -> None:
-    kinds = {f"dialogue-{at}": Kind.CONSISTENT for at in range(200)}
+    kinds = {f"dialogue-{at}": ExampleKind.CONSISTENT for at in range(200)}
     assert choose(kinds, seed=0, limit=20) != choose(kinds, seed=1, limit=20)
 
 
@@ -68,17 +68,17 @@ def said(*words: str) -> tuple[Said, ...]:
     ],
 )
 def test_both_orders_in_one_word(a_first: str, b_first: str, outcome: Outcome) -> None:
-    assert Opinion("judge", said(a_first), said(b_first), None).outcome is outcome
+    assert DialogueVerdicts("judge", said(a_first), said(b_first), None).outcome is outcome
 
 
 def test_samples_that_differ_make_the_verdicts_differ() -> None:
-    assert Opinion("judge", said("A", "B"), said("A", "A"), 0.75).outcome is Outcome.DIFFER
+    assert DialogueVerdicts("judge", said("A", "B"), said("A", "A"), 0.75).outcome is Outcome.DIFFER
 
 
 async def test_opinions_are_what_was_judged(store: Store, put_run: Any) -> None:
     run_id = await put_run({"openai/one": [("A:0.9", "B:0.25"), ("tie", "?refused"), ("B", "")]})
-    (contest,) = await contests_of(store, run_id)
-    opinions = opinions_of(contest)
+    (contest,) = await load_contests(store, run_id)
+    opinions = dialogue_verdicts(contest)
     assert [one.a_first[0].author for one in opinions] == ["A", "tie", "B"]
     assert [one.b_first[0].author for one in opinions] == ["B", "", ""]
     assert [one.b_first[0].reason for one in opinions] == ["", "refused", "no answer"]
@@ -93,9 +93,14 @@ async def test_kinds_and_disagreement_of_models_not_of_the_floor(store: Store, p
         "google/two": [("A", "A"), ("B", "B"), ("A", "A"), ("B", "B"), ("", "")],
         "control/first": [("A", "B")] * 4 + [("", "")],
     }
-    found = await examples_of(store, await contests_of(store, await put_run(judges)), seed=0, limit=60)
+    found = await select_examples(store, await load_contests(store, await put_run(judges)), seed=0, limit=60)
     by_id = {one.dialogue.id: one.kind for one in found.shown}
-    assert by_id == {"d0": Kind.CONSISTENT, "d1": Kind.DISAGREE, "d2": Kind.DIFFER, "d3": Kind.UNSCORED}
+    assert by_id == {
+        "d0": ExampleKind.CONSISTENT,
+        "d1": ExampleKind.DISAGREE,
+        "d2": ExampleKind.DIFFER,
+        "d3": ExampleKind.UNSCORED,
+    }
     assert set(found.compared) == {"openai/one", "google/two"}
     assert {one.dialogue.id: one.disagree for one in found.shown}["d1"]
     assert all(one.a == "That must be hard." and one.b == "Oh well." for one in found.shown)
@@ -103,12 +108,12 @@ async def test_kinds_and_disagreement_of_models_not_of_the_floor(store: Store, p
 
 async def test_the_floor_is_compared_where_there_is_but_one_model(store: Store, put_run: Any) -> None:
     judges = {"openai/one": [("A", "A")], "control/longer": [("B", "B")]}
-    found = await examples_of(store, await contests_of(store, await put_run(judges)), seed=0, limit=60)
-    assert [one.kind for one in found.shown] == [Kind.DISAGREE]
+    found = await select_examples(store, await load_contests(store, await put_run(judges)), seed=0, limit=60)
+    assert [one.kind for one in found.shown] == [ExampleKind.DISAGREE]
 
 
 async def test_no_more_than_the_limit(store: Store, put_run: Any) -> None:
     run_id = await put_run({"openai/one": [("A", "A")] * 30})
-    found = await examples_of(store, await contests_of(store, run_id), seed=0, limit=7)
+    found = await select_examples(store, await load_contests(store, run_id), seed=0, limit=7)
     assert len(found.shown) == 7
-    assert found.found[Kind.CONSISTENT] == 30
+    assert found.found[ExampleKind.CONSISTENT] == 30

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from agents.errors import UserError
 from agents.hashing import content_id
 from results.db.store import Store
 from results.paper.cells import published
-from results.queries.checkpoints import put_checkpoint
-from results.queries.contests import contests_of
-from results.report import find_run, gather, render
-from results.report.author_roles import Role
+from results.queries.checkpoints import save_checkpoint
+from results.queries.contests import load_contests
+from results.report import build_context, find_run, render
+from results.report.author_roles import AuthorRole
 from results.statistics import win_rate
+from tests.errors import user_error
 
 SFT, DPO = (f"student:llama-3.1-8b-over-human-naive-{step}" for step in ("sft", "sft-dpo"))
 LOW, BASE = "student:llama-3.1-8b-low-rated-sft", "base:Llama-3.1-8B"
@@ -66,7 +66,7 @@ async def study(store: Store, put_run: Any) -> str:
     """A study of three contests under two models and a control; one student is known by its record."""
     for (a, b), judges in PAIRS.items():
         run_id = await put_run(judges, a=a, b=b, a_text="I hear you. That must be hard.", b_text="Oh.")
-    dialogues = [dialogue.key for dialogue in (await contests_of(store, run_id))[0].dialogues]
+    dialogues = [dialogue.key for dialogue in (await load_contests(store, run_id))[0].dialogues]
     ids = {author: content_id("set-1", [author, "default"]) for pair in PAIRS for author in pair}
     contests = sorted(
         (content_id("judge-1", judge), ids[a], ids[b], 1)
@@ -74,13 +74,13 @@ async def study(store: Store, put_run: Any) -> str:
         for judge in judges
     )
     spec = {"study": "What a study found", "name": "mine", "fidelity": "ours", "split": "test", "seed": 0}
-    made, invocation = await store.begin("judging", spec, command="empathy run mine", context={})
-    await store.put_run_dialogues(made, dialogues)
-    await store.put_contests(made, contests)
-    await store.end(invocation)
+    made, invocation = await store.start_run("judging", spec, command="empathy run mine", context={})
+    await store.save_run_dialogues(made, dialogues)
+    await store.save_contests(made, contests)
+    await store.finish_run(invocation)
     first = {**RECORD, "name": SFT.removeprefix("student:"), "stage": "sft", "parent": None, "health": {}}
-    await put_checkpoint(store, "checkpoint-1:first", first, STEPS, "first")
-    await put_checkpoint(store, "checkpoint-1:second", RECORD, STEPS, "second")
+    await save_checkpoint(store, "checkpoint-1:first", first, STEPS, "first")
+    await save_checkpoint(store, "checkpoint-1:second", RECORD, STEPS, "second")
     return made
 
 
@@ -92,14 +92,19 @@ async def test_a_study_is_found_by_its_name_its_title_or_its_file(
 
 
 async def test_a_study_that_was_not_run_is_a_mistake(store: Store, study: str) -> None:
-    with pytest.raises(UserError, match="no such run"):
+    with user_error("run.not-found"):
         await find_run(store, "another.toml")
 
 
 async def test_roles_are_told(store: Store, study: str) -> None:
-    material = await gather(store, study)
+    material = await build_context(store, study)
     roles = {author.of.author: author.role for author in material.authors.values()}
-    assert roles == {SFT: Role.STUDENT, DPO: Role.STUDENT, LOW: Role.LOW_RATED, BASE: Role.BASE}
+    assert roles == {
+        SFT: AuthorRole.STUDENT,
+        DPO: AuthorRole.STUDENT,
+        LOW: AuthorRole.LOW_RATED,
+        BASE: AuthorRole.BASE,
+    }
 
 
 async def test_the_answer_names_every_judge_and_holds_students_against_the_controls(
@@ -131,9 +136,9 @@ async def test_table_1_has_ours_beside_the_published_value_and_leaves_the_rest_e
     store: Store, study: str, read_page: Any
 ) -> None:
     page = read_page(await render(store, study))
-    material = await gather(store, study)
+    material = await build_context(store, study)
     assert material.grid is not None
-    assert material.grid.filled == 4  # two students, two judges
+    assert material.grid.filled_cells == 4  # two students, two judges
     shown = {one.text for one in page.all("span", class_="ours")}
     assert {text.rstrip("†") for text in shown} == {"76.0", "50.0"}
     assert any(text.endswith("†") for text in shown)  # GPT-4o judges what GPT-4o taught
@@ -159,7 +164,7 @@ async def test_every_form_has_the_statistics_own_numbers(store: Store, study: st
     markdown = await render(store, study, form="md")
     contests = {
         (one.a.name, one.b.name, one.judge): win_rate(one.columns, seed=0)
-        for one in await contests_of(store, study)
+        for one in await load_contests(store, study)
     }
     assert len(told["contests"]) == len(rows) == len(contests) == 9
     for data, row in zip(told["contests"], rows, strict=True):
@@ -188,7 +193,7 @@ async def test_judges_that_say_the_same_agree_and_length_goes_with_the_longer(
 ) -> None:
     judges = {"openai/one": EVEN, "google/two": EVEN}
     run_id = await put_run(judges, a_text="a long response indeed", b_text="short")
-    material = await gather(store, run_id)
+    material = await build_context(store, run_id)
     (pair,) = material.agreements.pairs
     assert pair.found.agreement == 1.0
     assert material.agreements.alpha == 1.0
@@ -201,11 +206,11 @@ async def test_judges_that_say_the_same_agree_and_length_goes_with_the_longer(
 async def test_students_alike_but_for_their_seed_are_taken_together(
     store: Store, study: str, read_page: Any
 ) -> None:
-    assert (await gather(store, study)).seeds == ()
+    assert (await build_context(store, study)).seeds == ()
     for seed, author in ((1, SFT), (2, DPO)):
         twin = {**RECORD, "name": author.removeprefix("student:"), "settings": {"seed": seed, "rank": 8}}
-        await put_checkpoint(store, f"checkpoint-1:{seed}", twin, STEPS, "twin")
-    material = await gather(store, study)
+        await save_checkpoint(store, f"checkpoint-1:{seed}", twin, STEPS, "twin")
+    material = await build_context(store, study)
     assert [(one.opponent, one.judge) for one in material.seeds] == [
         (BASE, judge) for judge in ("control/longer", "google/gemini-2.0-flash", "openai/gpt-4o")
     ]

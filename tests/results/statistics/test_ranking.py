@@ -209,5 +209,5 @@ def test_scores_of_two_orders_count_for_what_they_vary() -> None:
     assert effective_n(0.6, 0.24, 250) == 250
     assert effective_n(0.6, 0.12, 250) == 500
     assert effective_n(1.0, 0.0, 250) == 250
-    with pytest.raises(ValueError, match="1.2 of 250"):
+    with pytest.raises(ValueError, match=r"1\.2 of 250"):
         compare_with_published(1.2, 250, 0.5)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from results.db.store import Store
-from results.queries.checkpoints import put_checkpoint
-from results.queries.contests import contests_of
+from results.queries.checkpoints import save_checkpoint
+from results.queries.contests import load_contests
 from results.report import render
 
 pytestmark = pytest.mark.slow
@@ -72,12 +72,12 @@ async def page(store: Store, put_run: Any, tmp_path: Path) -> Path:
 async def study_page(store: Store, put_run: Any, tmp_path: Path) -> Path:
     """The same against two opponents, as a study, with the student's training."""
     runs = [await put_run(JUDGES, **TOLD), await put_run(JUDGES, **{**TOLD, "b": "student:low-rated-sft"})]
-    found = [contest for run_id in runs for contest in await contests_of(store, run_id)]
+    found = [contest for run_id in runs for contest in await load_contests(store, run_id)]
     spec = {"study": "A study with a title that goes on", "name": "mine", "split": "test", "seed": 0}
-    made, invocation = await store.begin("judging", spec, command="empathy run mine", context={})
-    await store.put_run_dialogues(made, [dialogue.key for dialogue in found[0].dialogues])
-    await store.put_contests(made, [(one.judge_id, one.a.id, one.b.id, 1) for one in found])
-    await store.end(invocation)
+    made, invocation = await store.start_run("judging", spec, command="empathy run mine", context={})
+    await store.save_run_dialogues(made, [dialogue.key for dialogue in found[0].dialogues])
+    await store.save_contests(made, [(one.judge_id, one.a.id, one.b.id, 1) for one in found])
+    await store.finish_run(invocation)
     record = {
         "name": LONG.removeprefix("student:"),
         "stage": "sft",
@@ -86,7 +86,7 @@ async def study_page(store: Store, put_run: Any, tmp_path: Path) -> Path:
     }
     record["data"] = {"method": "over-human", "strategy": "all-dimensions"}
     steps = [{"step": at, "loss": 3.0 / at} for at in range(1, 40)]
-    await put_checkpoint(store, "checkpoint-1:only", record, steps, "folder")
+    await save_checkpoint(store, "checkpoint-1:only", record, steps, "folder")
     place = tmp_path / "study.html"
     place.write_text(await render(store, made), encoding="utf-8")
     return place
