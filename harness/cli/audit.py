@@ -146,7 +146,7 @@ def audit(
                             plan,
                             settings,
                             retry_unscored=retry_unscored,
-                            without_kin=exclude_same_family,
+                            exclude_same_family=exclude_same_family,
                         )
                     )
                     if done[-1].interrupted:
@@ -184,12 +184,12 @@ async def _tell_size(
     store: Store, plans: list[AuditPlan], settings: RequestSettings, as_json: bool, retry_unscored: bool
 ) -> None:
     """What the judges that are models would take; nothing is asked."""
-    from harness.workflows.judge_cost import estimate, told
+    from harness.workflows.judge_cost import estimate_judging_cost, told
 
     found = [
         (plan, each)
         for plan in plans
-        for each in await estimate(
+        for each in await estimate_judging_cost(
             store, plan.without_control_judges, settings, retry_unscored=retry_unscored
         )
     ]

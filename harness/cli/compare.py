@@ -133,7 +133,7 @@ def compare(
                 opponent,
                 judges,
                 split=Split(split),
-                without_kin=exclude_same_family,
+                exclude_same_family=exclude_same_family,
                 snapshots=snapshots,
             )
             return selection, groups

@@ -116,7 +116,7 @@ def leaderboard(
             if [*wanted] == ["battles"]:
                 return made
             board = await load_leaderboard(
-                store, judges, split=split, seed=seed, without_kin=exclude_same_family
+                store, judges, split=split, seed=seed, exclude_same_family=exclude_same_family
             )
             if not wanted:
                 _show(board, as_json)
@@ -157,7 +157,7 @@ async def _show_controlled(
     from results.render.controlled_ranking import rankings_data, rankings_notes, rankings_tables
 
     rankings = await controlled_rankings(
-        store, judges, split=split, seed=seed, without_kin=exclude_same_family
+        store, judges, split=split, seed=seed, exclude_same_family=exclude_same_family
     )
     if as_json:
         print_json(rankings_data(rankings, split))

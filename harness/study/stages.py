@@ -34,9 +34,9 @@ from harness.study.stage_cache import StageInputs, StageOutput
 from harness.study.train_worker import run_in_subprocess
 from harness.workflows.build_dataset import build
 from harness.workflows.generate import GenerationPlan, GenerationResult, generate
-from harness.workflows.generation_cost import forecast
+from harness.workflows.generation_cost import estimate_generation_cost
 from harness.workflows.judge import judge_contest, plan_judging
-from harness.workflows.judge_cost import estimate
+from harness.workflows.judge_cost import estimate_judging_cost
 from harness.workflows.records import save_checkpoints
 from harness.workflows.response_sets import ResponseSetSummary
 from results.analysis.endpoint_report import EndpointReport
@@ -191,11 +191,15 @@ async def judge(
             samples=study.judging.samples,
             seed=study.data.seed,
         )
-        cost = _most([each.maximum_usd for each in await estimate(store, plan, context.settings)])
+        cost = _most(
+            [each.maximum_usd for each in await estimate_judging_cost(store, plan, context.settings)]
+        )
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with context.purse.reserve(run_id, cost) as budget:
             settings = replace(context.settings, budget_usd=budget, adapt=False)
-            async with report_progress(store, run_id, ready.stage.name, context.tell, plan.calls_per_judge):
+            async with report_progress(
+                store, run_id, ready.stage.name, context.tell, plan.requests_per_judge
+            ):
                 summary = await judge_contest(store, context.registry, plan, settings)
         (one,) = summary.judges
         if summary.interrupted:
@@ -311,7 +315,11 @@ def _ids(responses: Iterable[Response], keys: set[str]) -> list[str]:
 
 
 async def _costs(store: Store, context: StudyContext, plan: GenerationPlan) -> list[Any]:
-    return await forecast(store, plan, context.settings) if context.purse.ceiling_usd is not None else []
+    return (
+        await estimate_generation_cost(store, plan, context.settings)
+        if context.purse.ceiling_usd is not None
+        else []
+    )
 
 
 def _most(costs: list[float | None]) -> float | None:

@@ -87,7 +87,7 @@ class AuditPlan:
         return replace(self, judges=tuple(judge for judge in self.judges if not judge.is_control))
 
     @property
-    def calls_per_judge(self) -> int:
+    def requests_per_judge(self) -> int:
         """Both orders, every sample."""
         return 2 * len(self.pairs) * self.samples
 
@@ -194,7 +194,7 @@ async def run_audit(
     settings: RequestSettings,
     *,
     retry_unscored: bool = False,
-    without_kin: bool = False,
+    exclude_same_family: bool = False,
 ) -> AuditSummary:
     """Ask what is not answered yet, store, and summarise.
 
@@ -214,10 +214,14 @@ async def run_audit(
         await store.save_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
 
     sources = [
-        RequestSource(judge.model, partial(plan.work, judge, retries), plan.calls_per_judge)
+        RequestSource(judge.model, partial(plan.work, judge, retries), plan.requests_per_judge)
         for judge in plan.judges
     ]
     report = await run_requests(store, registry, settings, AUDIT, plan.spec, describe, sources)
     return await summarize_audit(
-        store, report.run_id, report.endpoints, interrupted=report.interrupted, without_kin=without_kin
+        store,
+        report.run_id,
+        report.endpoints,
+        interrupted=report.interrupted,
+        exclude_same_family=exclude_same_family,
     )

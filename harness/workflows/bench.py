@@ -120,7 +120,7 @@ async def _opponents(store: Store, what: BenchPlan) -> list[tuple[str, Author]]:
     """The base first; by the name they were given."""
     dataset = what.chosen.dataset
     base = await resolve_author(_named(what.who.base_name, what.how), dataset, store)
-    beside = {one.author.partition(":")[0] if one.cut else one.author: one for one in what.who.contestants}
+    beside = {one.author.partition(":")[0] if one.cut else one.author: one for one in what.who.authors}
     named = []
     for name in what.stored:
         one = beside.get(name)

@@ -48,12 +48,12 @@ class InitialResponses:
     responder: Responder | None = None
 
     @classmethod
-    def of_author(cls, author: Author) -> InitialResponses:
+    def from_author(cls, author: Author) -> InitialResponses:
         """Responses that are there."""
         return cls(author.set, author.responses)
 
     @classmethod
-    def asked(cls, responder: Responder) -> InitialResponses:
+    def from_responder(cls, responder: Responder) -> InitialResponses:
         """Responses that are asked for when they are needed."""
         return cls(responder.set, {}, responder)
 

@@ -27,10 +27,10 @@ from finetune.checkpoint import extra_adapter_config_id
 from finetune.tokenizer_identity import PromptEncoding, find_prompt_problems, load_prompt_encoding
 from harness.engine.limits import Limits
 from harness.engine.run import RequestSettings
-from harness.serving.backends import InferenceBackend, ServingConfig, opened
+from harness.serving.backends import InferenceBackend, ServingConfig, open_backend
 from harness.serving.checkpoint_resolver import BASE, ServedAuthor, ServedModels
 from harness.workflows.generate import GenerationPlan, GenerationResult, generate
-from harness.workflows.generation_cost import forecast
+from harness.workflows.generation_cost import estimate_generation_cost
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
 from harness.workflows.records import save_checkpoints
 from prompts import Library
@@ -51,7 +51,7 @@ def preset_dtype(cast: ServedModels, how: ServingConfig) -> Dtype:
     return how.dtype or sampling_presets.preset_dtype(how.preset, cast.config) or cast.dtype
 
 
-def served(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> ServedModelId:
+def served_model_id(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> ServedModelId:
     """Who answers, by content."""
     made = one.checkpoint
     # what a server of somebody else's does with a question is taken on trust, as its weights are
@@ -72,7 +72,7 @@ def served(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> ServedM
     )
 
 
-def responder(one: ServedAuthor, cast: ServedModels, how: ServingConfig, library: Library) -> Responder:
+def build_responder(one: ServedAuthor, cast: ServedModels, how: ServingConfig, library: Library) -> Responder:
     """One contestant as an author of direct responses, every value resolved; its address comes later.
 
     Raises:
@@ -106,7 +106,7 @@ def responder(one: ServedAuthor, cast: ServedModels, how: ServingConfig, library
         seed=preset.seed,
         stop=preset.stop,
         cut=FIRST_TURN_97_WORDS if one.cut else preset.cut,
-        run=served(one, cast, how).to_dict(),
+        run=served_model_id(one, cast, how).to_dict(),
     )
 
 
@@ -114,7 +114,7 @@ def _form(one: ServedAuthor, cast: ServedModels) -> PromptStyle:
     """As a student was trained; a base as its students are asked, where they are, else in plain form."""
     if one.checkpoint is not None:
         return one.checkpoint.form
-    forms = {one.checkpoint.form for one in cast.contestants if one.checkpoint is not None}
+    forms = {one.checkpoint.form for one in cast.authors if one.checkpoint is not None}
     return forms.pop() if len(forms) == 1 else PromptStyle.PLAIN
 
 
@@ -127,7 +127,7 @@ def _model(
         seed=True, max_top_logprobs=20, verdict="choice", verdict_tokens=5, extra=extra
     )
     name = one.author if one.checkpoint is not None else cast.base_name
-    identity = served(one, cast, how).id
+    identity = served_model_id(one, cast, how).id
     return Model(PROVIDER, name, protocol, capabilities, base_url="http://served/v1", identity=identity)
 
 
@@ -142,32 +142,34 @@ def _options(one: ServedAuthor, cast: ServedModels, form: PromptStyle) -> dict[s
     return load_prompt_encoding(cast.base.folder, form).template_kwargs()
 
 
-async def settled(store: Store, who: ServedModels, how: ServingConfig, library: Library) -> ServedModels:
+async def resolve_identities(
+    store: Store, who: ServedModels, how: ServingConfig, library: Library
+) -> ServedModels:
     """The same cast, where those keep their identity who answered before it held how they are asked.
 
     Their first answers are taken for ones that were asked as they would be now; from then on another
     tokenizer or template is another set for them too.
 
     Raises:
-        UserError: as `responder`.
+        UserError: as `build_responder`.
     """
     by_model: dict[str, list[ServedAuthor]] = {}
-    for one in (replace(each, known_before=False) for each in who.contestants):
+    for one in (replace(each, known_before=False) for each in who.authors):
         by_model.setdefault(one.author if one.checkpoint is not None else BASE, []).append(one)
-    contestants: dict[str, ServedAuthor] = {}
+    authors: dict[str, ServedAuthor] = {}
     for group in by_model.values():
         before = [replace(one, known_before=True) for one in group]
         askings = {
-            responder(old, who, how, library).set.id: _asked_now(new, who, how)
+            build_responder(old, who, how, library).set.id: _asked_now(new, who, how)
             for old, new in zip(before, group, strict=True)
         }
         kept = await kept_sets(store, askings)
-        contestants |= {one.author: one for one in (before if kept else group)}
-    return replace(who, contestants=tuple(contestants[one.author] for one in who.contestants))
+        authors |= {one.author: one for one in (before if kept else group)}
+    return replace(who, authors=tuple(authors[one.author] for one in who.authors))
 
 
 def _asked_now(one: ServedAuthor, cast: ServedModels, how: ServingConfig) -> str:
-    now = served(one, cast, how)
+    now = served_model_id(one, cast, how)
     return " ".join([now.asking, now.ends, now.adapter_config]).strip()
 
 
@@ -188,9 +190,9 @@ async def respond(
     Raises:
         UserError: as `generate`, and whatever keeps a server from coming up.
     """
-    who = await settled(store, who, how, library)
-    responders = [responder(one, who, how, library) for one in who.contestants]
-    await save_checkpoints(store, [one.checkpoint for one in who.contestants if one.checkpoint is not None])
+    who = await resolve_identities(store, who, how, library)
+    responders = [build_responder(one, who, how, library) for one in who.authors]
+    await save_checkpoints(store, [one.checkpoint for one in who.authors if one.checkpoint is not None])
     whole = plan_responses(chosen, (*responders, *others))
     endpoints: list[dict[str, EndpointReport]] = []
     settings = _wide(settings, responders)
@@ -234,7 +236,9 @@ def check_questions(
             )
         if found.control_tokens:
             told = ", ".join(f"{mark} in {count}" for mark, count in sorted(found.control_tokens.items()))
-            how.tell(f"dialogues hold marks of this base's own, and are not asked as they are meant: {told}")
+            how.on_progress(
+                f"dialogues hold marks of this base's own, and are not asked as they are meant: {told}"
+            )
 
 
 async def _served_run(
@@ -252,29 +256,29 @@ async def _served_run(
     plan = plan_responses(chosen, responders)
     done: list[dict[str, EndpointReport]] = []
     for tries in range(1, MAX_SERVER_STARTS + 1):
-        async with opened(who, part, how, plan.models, preset_dtype(who, how)) as room:
-            clients = {model: _client(room, model) for model in plan.models}
+        async with open_backend(who, part, how, plan.models, preset_dtype(who, how)) as backend:
+            clients = {model: _client(backend, model) for model in plan.models}
             own = replace(settings, own=clients)
             again = retry_unusable and tries == 1
             summary = await generate(store, registry, plan, own, retry_unusable=again)
             done.append(dict(summary.endpoints))
-            dead = room.died()
+            dead = backend.exit_log()
         if not dead or summary.interrupted:
             break
         if tries < MAX_SERVER_STARTS:
-            how.tell(f"the server died; what was answered is stored. Starting it again.\n{dead}")
+            how.on_progress(f"the server died; what was answered is stored. Starting it again.\n{dead}")
     return replace(summary, endpoints=_added(done))
 
 
-def _client(room: InferenceBackend, model: Model) -> ModelClient:
-    return _Guarded(room.client(model), room)
+def _client(backend: InferenceBackend, model: Model) -> ModelClient:
+    return _Guarded(backend.client(model), backend)
 
 
 class _Guarded:
     """A client whose server, once dead, is not knocked at again and again."""
 
-    def __init__(self, inner: ModelClient, room: InferenceBackend) -> None:
-        self._inner, self._room = inner, room
+    def __init__(self, inner: ModelClient, backend: InferenceBackend) -> None:
+        self._inner, self._room = inner, backend
 
     async def complete(self, call: ModelRequest) -> Completion:
         """Ask once.
@@ -287,7 +291,7 @@ class _Guarded:
         except CallError as error:
             if (
                 error.failure in (Failure.CONNECTION, Failure.SERVER, Failure.UNAVAILABLE)
-                and self._room.died()
+                and self._room.exit_log()
             ):
                 raise CallError(Failure.GONE, "the server that was started has died") from error
             raise
@@ -299,8 +303,8 @@ class _Guarded:
 def _parts(who: ServedModels, how: ServingConfig) -> list[list[ServedAuthor]]:
     """Who is served together: all, or where students are merged, the base and then each of them."""
     if not how.merged:
-        return [list(who.contestants)]
-    bases = [one for one in who.contestants if one.checkpoint is None]
+        return [list(who.authors)]
+    bases = [one for one in who.authors if one.checkpoint is None]
     return [*([bases] if bases else []), *([one] for one in who.students)]
 
 
@@ -314,7 +318,7 @@ def _wide(settings: RequestSettings, responders: Sequence[Responder]) -> Request
 
 async def _missing(store: Store, plan: GenerationPlan, settings: RequestSettings, *, again: bool) -> bool:
     """Whether there is anything left to ask."""
-    return again or any(one.calls for one in await forecast(store, plan, settings))
+    return again or any(one.calls for one in await estimate_generation_cost(store, plan, settings))
 
 
 def _without(

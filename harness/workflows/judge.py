@@ -95,7 +95,7 @@ class JudgingPlan:
         return replace(self, judges=judges)
 
     @property
-    def calls_per_judge(self) -> int:
+    def requests_per_judge(self) -> int:
         """Both orders, every sample."""
         return 2 * len(self.dialogues) * self.samples
 
@@ -293,7 +293,7 @@ async def run_judging(
         RequestSource(
             judge.model,
             partial(plan.work, judge, retries, watched.get(judge.id)),
-            plan.calls_per_judge,
+            plan.requests_per_judge,
             names.get(judge.id),
         )
         for judge in plan.judges

@@ -79,7 +79,7 @@ def _group_lines(one: JudgeComparison, by: str) -> list[str]:
 
 
 def _sentence(one: JudgeComparison, first: str, second: str, level: float) -> str:
-    test = one.answer.answer
+    test = one.answer.primary_difference
     found = verdict(test, level)
     if not found:
         return f"nothing to say: {test.note}."
@@ -107,7 +107,7 @@ def _more(one: JudgeComparison) -> str:
         return ""
     size = f"{100 * found.difference:g} points"
     if not found.more_dialogues:
-        return f" {one.answer.answer.n} dialogues are enough to find a true difference of {size}."
+        return f" {one.answer.primary_difference.n} dialogues are enough to find a true difference of {size}."
     told = f" To find a true difference of {size} takes {found.dialogues:,} dialogues, "
     told += f"{found.more_dialogues:,} more"
     if found.samples is not None:

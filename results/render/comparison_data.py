@@ -76,7 +76,7 @@ def _answer_data(one: JudgeComparison, level: float) -> dict[str, Any]:
     answer = one.answer
     return {
         **_judge(one.judge_contests),
-        "verdict": verdict(answer.answer, level),
+        "verdict": verdict(answer.primary_difference, level),
         "primary": answer.primary,
         "saturated": answer.saturated,
         "rates": [answer.rate_first, answer.rate_second],

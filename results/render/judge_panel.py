@@ -6,7 +6,7 @@ from typing import Any
 
 from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
-from results.analysis.human_preferences import Corrected
+from results.analysis.human_preferences import CorrectedPanel
 from results.analysis.judge_panel import JudgePanel, PanelJudge
 from results.queries.contest_index import name_of
 from results.render.bias_correction import corrections_data, people_data
@@ -18,9 +18,9 @@ from results.statistics.not_estimable import NotEstimable
 ROBUST = "order-robust"
 
 
-def to_dict(panel: JudgePanel, corrected: Corrected | None = None) -> dict[str, Any]:
+def to_dict(panel: JudgePanel, corrected: CorrectedPanel | None = None) -> dict[str, Any]:
     """A jury as plain data; rates in [0, 1]."""
-    more = corrected or Corrected()
+    more = corrected or CorrectedPanel()
     return {
         "a": name_of(panel.a),
         "b": name_of(panel.b),
@@ -65,7 +65,7 @@ def to_dict(panel: JudgePanel, corrected: Corrected | None = None) -> dict[str, 
     }
 
 
-def _juror_data(at: int, judge: PanelJudge, corrected: Corrected) -> dict[str, Any]:
+def _juror_data(at: int, judge: PanelJudge, corrected: CorrectedPanel) -> dict[str, Any]:
     rate = judge.rate
     told: dict[str, Any] = {
         "judge": judge.name,

@@ -87,7 +87,7 @@ def to_dict(board: Leaderboard) -> dict[str, Any]:
     """The whole leaderboard as plain data."""
     return {
         "split": board.split,
-        "skipped_contests": board.passed_over,
+        "skipped_contests": board.skipped,
         "rankings": [
             {
                 "judge": ranking.judge,
@@ -190,7 +190,7 @@ def to_alpaca_csv(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, fl
         )
     base = ranking.authors[known[0]].id
     names = {of.id: name for of, name in zip(ranking.authors, ranking.names, strict=True)}
-    found = [one for one in ranking.meetings if one.opponent == base]
+    found = [one for one in ranking.scores if one.opponent == base]
     rows = []
     for one in sorted(found, key=lambda one: (-one.rate, names[one.author])):
         n = one.wins + one.losses + one.draws
@@ -232,8 +232,8 @@ def caveats(board: Leaderboard) -> list[str]:
         told.append("Authors that never met, even through others, are ranked in groups of their own.")
     if any(ranking.same_family for ranking in board.rankings):
         told.append("Same family: of the judge's own family, or taught by it; it may favour its own.")
-    if board.passed_over:
-        told.append(f"Passed over: {board.passed_over} contests that stopped on their own answers.")
+    if board.skipped:
+        told.append(f"Passed over: {board.skipped} contests that stopped on their own answers.")
     if len(board.rankings) == 1:
         told.append("One judge only: another may order the authors otherwise.")
     return told
@@ -244,7 +244,7 @@ def commonest_opponent(rankings: Sequence[JudgeRanking]) -> str:
     counts: dict[str, set[str]] = {}
     names: dict[str, str] = {}
     for ranking in rankings:
-        for one in ranking.meetings:
+        for one in ranking.scores:
             counts.setdefault(one.opponent, set()).add(one.author)
         names |= {of.id: name for of, name in zip(ranking.authors, ranking.names, strict=True)}
     return names[max(sorted(counts), key=lambda one: len(counts[one]))]

@@ -25,6 +25,7 @@ from harness.terminal.output import (
     print_table,
     print_text,
 )
+from results.render.format import SCHEMA_VERSION
 from results.render.table import Table, table_of
 from tests.hostile import HOSTILE
 
@@ -98,8 +99,13 @@ def test_a_table_fits_the_terminal_and_is_unpadded_elsewhere(
 def test_json_is_the_value(text: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     print_json({text: text})
     out = capsysbinary.readouterr().out
-    assert json.loads(out) == {text: text}
+    assert json.loads(out) == {"schema_version": SCHEMA_VERSION, text: text}
     assert harmless(out.decode())
+
+
+def test_a_list_is_printed_as_items(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    print_json([1, 2], indented=False)
+    assert json.loads(capsysbinary.readouterr().out) == {"schema_version": SCHEMA_VERSION, "items": [1, 2]}
 
 
 def test_a_document_is_written_byte_by_byte(capsysbinary: pytest.CaptureFixture[bytes]) -> None:

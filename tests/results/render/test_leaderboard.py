@@ -30,7 +30,7 @@ def ranking(scores: list[float]) -> JudgeRanking:
         strengths=strengths(zeros, zeros + 1, found, np.arange(n), 2, seed=0),
         rates=np.array([found.mean(), 1 - found.mean()]),
         order_robust=np.array([[found.mean()] * 2, [1 - found.mean()] * 2]),
-        meetings=(
+        scores=(
             ContestScore(authors[0].id, authors[1].id, wins, n - wins, 0, float(found.mean()), error),
             ContestScore(authors[1].id, authors[0].id, n - wins, wins, 0, 1 - float(found.mean()), error),
         ),
