@@ -26,7 +26,7 @@ from harness.study.config import (
     PRESETS,
     STEPS,
     STUDENT,
-    THROUGH,
+    BACKENDS,
     TRUNCATED_BASE,
     Data,
     Generation,
@@ -203,7 +203,7 @@ def _settings(
 def _generation(table: TomlTable) -> Generation:
     got = Generation(
         preset=table.value("preset", "cut", of=PRESETS),
-        through=table.value("through", "server", of=THROUGH),
+        through=table.value("through", "server", of=BACKENDS),
     )
     table.done()
     return got
