@@ -173,9 +173,9 @@ def _prompts(folder: Path | None, names: tuple[str, ...]) -> list[Prompt]:
 
 def _tell_left_out(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:
     """On training dialogues the fitted control judges stand out of fold, whoever named them."""
-    from harness.workflows.audit import NOT_ASKED_ON_TRAIN
+    from harness.workflows.audit import FITTED_CONTROL_JUDGES
 
-    named = [name for name in judges if name in NOT_ASKED_ON_TRAIN]
+    named = [name for name in judges if name in FITTED_CONTROL_JUDGES]
     if named and any(plan.split == Split.TRAIN for plan in plans):
         print_message(f"{', '.join(named)}: fitted on the training ratings, so on train only out of fold.")
 

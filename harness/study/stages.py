@@ -76,11 +76,11 @@ async def response_set_output(
         sets: those that count, the one that the stage is about last.
     """
     keys = {dialogue.key for dialogue in dialogues}
-    told = {one.of.id: _ids(await store.responses(one.of.id), keys) for one in sets}
+    told = {one.response_set.id: _ids(await store.responses(one.response_set.id), keys) for one in sets}
     last = sets[-1]
     result = {
         "run": summary.run_id,
-        "set": last.of.id,
+        "set": last.response_set.id,
         "author": last.name,
         "responses": last.responses,
         "dialogues": last.dialogues,
