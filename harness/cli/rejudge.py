@@ -203,8 +203,8 @@ def print_result(
         return
     for table in presenting_jury.to_tables(panel):
         print_table(table)
-    corrections = presenting_corrected.corrections_table(panel, corrected)
+    corrections = presenting_corrected.bias_correction_table(panel, corrected)
     if corrections is not None:
         print_table(corrections)
-    print_notes(presenting_corrected.corrections(panel, corrected))
+    print_notes(presenting_corrected.bias_correction_caveats(panel, corrected))
     print_notes(presenting_jury.caveats(panel))

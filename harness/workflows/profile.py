@@ -14,7 +14,7 @@ from harness.data.splits import dialogues_in_split
 from results.analysis.response_profile import FLAGS, WORD_LISTS, ProfiledResponse, ResponseProfile, profile
 from results.db.store import Store
 from results.render.format import format_percent
-from results.render.table import Table, table_of
+from results.render.table import Table, make_table
 
 SHOWN_IDS = 8
 
@@ -84,7 +84,7 @@ def to_dict(found: ResponseProfiles) -> dict[str, Any]:
 def to_table(found: ResponseProfiles) -> Table:
     """One column an author."""
     title = f"Response profiles: {found.dialogues:,} dialogues of the {found.split} split"
-    table = table_of(title, ("", *found.of))
+    table = make_table(title, ("", *found.of))
     columns = [_rows(one) for one in found.of.values()]
     for row in columns[0]:
         table.add_row(row, *(column[row] for column in columns))
