@@ -36,8 +36,8 @@ from harness.data.splits import dialogues_in_split
 from harness.serving.hardware import available_memory_mib, default_device
 from serve.lora_adapter import LoraAdapter, read_adapter
 from serve.memory_plan import (
-    CARD_MIB,
     MEMORY_FRACTION,
+    RTX_4090_MIB,
     ServingRequest,
     lora_module_arguments,
     plan_memory,
@@ -151,7 +151,7 @@ def _measure_one_by_one(base: Path, adapter: LoraAdapter, dialogues: Sequence[Di
 def _server(folder: Path, adapters: Sequence[LoraAdapter], dtype: Dtype, log: Path) -> Any:
     device = default_device()
     name, adapters = with_null_adapter(folder, "base", adapters, device, log.parent / "shelf")
-    memory = CARD_MIB if device == "cuda" else available_memory_mib()
+    memory = RTX_4090_MIB if device == "cuda" else available_memory_mib()
     memory_plan = plan_memory(
         read_json(folder / "config.json"), adapters, ServingRequest(device, dtype, memory, MEMORY_FRACTION)
     )

@@ -182,7 +182,7 @@ def tokenizer_warnings(tokenizer: Any, form: PromptStyle) -> list[str]:
         return [
             f"the tokenizer defines a beginning-of-sequence token ({tokenizer.bos_token}) but does not put "
             "it before a text; some base models (Gemma) give useless responses without it. If this one "
-            "was trained with it, add a TemplateProcessing post-processor to its tokenizer.json and train again."
+            "was trained with it, add a TemplateProcessing post-processor to tokenizer.json and train again."
         ]
     if form is PromptStyle.CHAT and (end := find_unregistered_end(tokenizer)):
         return [

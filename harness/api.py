@@ -25,7 +25,7 @@ from harness.cli.options.study import FOLDER, StudySession, default_call_options
 from harness.data.author_resolver import resolve_author
 from harness.data.dataset import load
 from harness.workflows.judge import judge_contest, plan_judging
-from results.analysis.contest_results import Summary, summarise
+from results.analysis.contest_results import JudgingResult, summarize_judging
 from results.db.store import Store
 from results.queries import dataframes
 from results.render.contest import to_dict
@@ -96,7 +96,7 @@ class Results:
         Raises:
             UserError: there is no such run.
         """
-        return _rates(await summarise(self.store, await find_run(self.store, run)))
+        return _rates(await summarize_judging(self.store, await find_run(self.store, run)))
 
     async def report(self, run: str = LAST) -> str:
         """A run's report: the text of one self-contained HTML page.
@@ -253,7 +253,7 @@ def _given(
     return StudySession(str(study), tuple(judges), data, db, None, Path(folder), calls)
 
 
-def _rates(summary: Summary) -> DataFrame:
+def _rates(summary: JudgingResult) -> DataFrame:
     import pandas
 
     return pandas.DataFrame([_row(one) for one in to_dict(summary)["judges"]], columns=list(RATES))

@@ -1,1 +1,1 @@
-"""Base and students served to the harness."""
+"""Inference engines for base models and students: vLLM server, in-process vLLM and transformers."""

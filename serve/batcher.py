@@ -1,8 +1,8 @@
-"""Calls that come one by one are answered in batches: for engines in this process.
+"""Batching of single requests for engines in this process.
 
-Every client of one engine puts its calls into one queue; whatever has come while the engine was busy is the
-next batch, all models together. The engine is a plain function of a list of calls, run in a thread of its
-own. Knows no engine.
+Every client of an engine puts its requests into one queue. The requests that arrive while the engine is busy
+form the next batch, across all models. The engine is any function from a list of requests to a list of
+results. It runs in a thread of its own.
 """
 
 from __future__ import annotations
@@ -23,104 +23,108 @@ MAX_BATCH_SIZE = 256
 
 
 class Batcher:
-    """One engine's queue.
+    """Request queue of one engine.
 
     Args:
-        engine: answers a batch, one answer for each call, in their order.
-        most: calls in a batch, ≥ 1.
+        engine: processes a batch and returns one result for each request, in the same order.
+        max_batch_size: maximum requests in a batch, ≥ 1.
+
+    Attributes:
+        batches: sizes of the batches processed so far.
     """
 
-    def __init__(self, engine: BatchEngine, most: int = MAX_BATCH_SIZE) -> None:
+    def __init__(self, engine: BatchEngine, max_batch_size: int = MAX_BATCH_SIZE) -> None:
         self._engine = engine
-        self._most = most
-        self._waiting: list[tuple[ModelRequest, asyncio.Future[Completion]]] = []
+        self._max_batch_size = max_batch_size
+        self._queue: list[tuple[ModelRequest, asyncio.Future[Completion]]] = []
         self._worker: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self.batches: list[int] = []
 
     def client(self) -> BatchClient:
-        """A client for one model of this engine."""
+        """Return a client for one model of this engine."""
         return BatchClient(self)
 
-    async def complete(self, call: ModelRequest) -> Completion:
-        """Answered with whatever else is waiting.
+    async def complete(self, request: ModelRequest) -> Completion:
+        """Return the completion of a request, processed in a batch with other queued requests.
 
         Raises:
-            CallError: the engine could not.
+            CallError: the engine failed.
         """
-        answered: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        self._waiting.append((call, answered))
+        future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
+        self._queue.append((request, future))
         if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._work())
-        return await answered
+            self._worker = asyncio.create_task(self._process_queue())
+        return await future
 
     async def close(self) -> None:
-        """Wait for the batch at work; whoever still waits is told. Idempotent."""
+        """Wait for the current batch and fail the requests that are still queued; idempotent."""
         if self._worker is not None and not self._worker.done():
             self._worker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._worker
-        for _, answered in self._waiting:
-            if not answered.done():
-                answered.set_exception(CallError(Failure.INTERRUPTED, "the engine was closed"))
-        self._waiting.clear()
+        for _, future in self._queue:
+            if not future.done():
+                future.set_exception(CallError(Failure.INTERRUPTED, "the engine was closed"))
+        self._queue.clear()
         self._thread.shutdown(wait=True)
 
-    async def _work(self) -> None:
-        await _settled(lambda: len(self._waiting), self._most)
-        while self._waiting:
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            batch = [(call, answered) for call, answered in batch if not answered.done()]
+    async def _process_queue(self) -> None:
+        await _wait_for_arrivals(lambda: len(self._queue), self._max_batch_size)
+        while self._queue:
+            size = self._max_batch_size
+            batch, self._queue = self._queue[:size], self._queue[size:]
+            batch = [(request, future) for request, future in batch if not future.done()]
             if not batch:
                 continue
-            began = time.perf_counter()
-            answers = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._answers, [call for call, _ in batch]
+            started_at = time.perf_counter()
+            results = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._run_engine, [request for request, _ in batch]
             )
             self.batches.append(len(batch))
-            took = time.perf_counter() - began
-            for (_, answered), answer in zip(batch, answers, strict=True):
-                if answered.done():
+            seconds = time.perf_counter() - started_at
+            for (_, future), result in zip(batch, results, strict=True):
+                if future.done():
                     continue
-                if isinstance(answer, CallError):
-                    answered.set_exception(answer)
+                if isinstance(result, CallError):
+                    future.set_exception(result)
                 else:
-                    answered.set_result(answer.with_measurements(took, None))
-            await _settled(lambda: len(self._waiting), self._most)
+                    future.set_result(result.with_measurements(seconds, None))
+            await _wait_for_arrivals(lambda: len(self._queue), self._max_batch_size)
 
-    def _answers(self, calls: Sequence[ModelRequest]) -> Sequence[BatchResult]:
+    def _run_engine(self, requests: Sequence[ModelRequest]) -> Sequence[BatchResult]:
         try:
-            return self._engine(calls)
+            return self._engine(requests)
         except CallError as error:
-            return [error] * len(calls)
-        except Exception as error:  # of an engine that is not ours: a fault of these calls, told as such
-            what = f"the engine failed on a batch of {len(calls)}: {type(error).__name__}: {error}"
-            return [CallError(Failure.SERVER, what[:2000])] * len(calls)
+            return [error] * len(requests)
+        except Exception as error:  # any error of the engine fails the requests of this batch
+            message = f"the engine failed on a batch of {len(requests)}: {type(error).__name__}: {error}"
+            return [CallError(Failure.SERVER, message[:2000])] * len(requests)
 
 
 class BatchClient:
-    """A `ModelClient` of a batcher; many may share one, which is closed by whoever made it."""
+    """`ModelClient` of a batcher; several clients may share a batcher, which its creator closes."""
 
     def __init__(self, batcher: Batcher) -> None:
         self._batcher = batcher
 
-    async def complete(self, call: ModelRequest) -> Completion:
-        """Ask once, in a batch.
+    async def complete(self, request: ModelRequest) -> Completion:
+        """Return the completion of a request, processed in a batch.
 
         Raises:
-            CallError: there was no answer, and why.
+            CallError: the engine failed.
         """
-        return await self._batcher.complete(call)
+        return await self._batcher.complete(request)
 
     async def close(self) -> None:
-        """The batcher is not this client's to close."""
+        """Do nothing; the creator of the batcher closes it."""
 
 
-async def _settled(count: Callable[[], int], most: int) -> None:
-    """Let those that are about to ask do so: until a turn of the loop brings no more."""
-    before, quiet = -1, 0
-    while quiet < 3 and count() < most:
-        now = count()
-        quiet = quiet + 1 if now == before else 0
-        before = now
+async def _wait_for_arrivals(count: Callable[[], int], limit: int) -> None:
+    """Wait until no more requests arrive within a few turns of the event loop, or `limit` is reached."""
+    previous, quiet_turns = -1, 0
+    while quiet_turns < 3 and count() < limit:
+        current = count()
+        quiet_turns = quiet_turns + 1 if current == previous else 0
+        previous = current
         await asyncio.sleep(0.002)

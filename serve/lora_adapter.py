@@ -1,7 +1,4 @@
-"""What an adapter's folder says of itself, read without torch: rank, layers, size, and whether it holds NaN.
-
-Knows nothing of how an adapter was trained.
-"""
+"""Inspection of LoRA adapter folders without torch: rank, size, invalid weights, and support by an engine."""
 
 from __future__ import annotations
 
@@ -18,20 +15,20 @@ from agents.model_files.lora import CONFIG, WEIGHTS, adapter_faults
 from agents.model_files.safetensors_format import nonfinite_tensors
 from serve.sampling_presets import read_json
 
-# Starts of an adapter that leave the base as it is (vLLM 0.32, lora/peft_helper.py); the others do not.
+# Initializations that leave the base weights unchanged (vLLM 0.32, lora/peft_helper.py); others change them.
 BASE_PRESERVING_INITS = ("gaussian", "eva", "orthogonal", "mica", "lora_ga", "true")
-RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM's --max-lora-rank takes
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # values that vLLM's --max-lora-rank accepts
 
 
 @dataclass(frozen=True, slots=True)
 class LoraAdapter:
-    """One LoRA adapter.
+    """LoRA adapter in a local folder.
 
     Attributes:
-        name: the author it is, `student:NAME`.
-        folder: where it lies.
-        rank: the highest of its layers', ≥ 1.
-        bytes: of its weights.
+        name: name of the author, `student:NAME`.
+        folder: folder with config and weights.
+        rank: highest rank of its layers, ≥ 1.
+        bytes: size of its weights file.
     """
 
     name: str
@@ -46,66 +43,93 @@ EngineName = Literal["vllm", "peft"]
 def read_adapter(
     name: str, folder: Path, base: Path | None = None, *, shared: bool = True, engine: EngineName = "vllm"
 ) -> LoraAdapter:
-    """The adapter in `folder`, its weights read through.
+    """Return the adapter in `folder` after checking its config and weights.
 
     Args:
-        base: the folder of the base that it must stand on whole; None where that is not at hand.
-        shared: whether it is to stand beside its base and others; not where it is merged, or alone.
-        engine: what it would stand there in.
+        name: name of the author, `student:NAME`.
+        base: folder of the base model, to check that the adapter fits; None if it is not available.
+        shared: whether one engine serves the adapter together with its base model and other adapters; False
+            if it is merged or served alone.
+        engine: engine that serves it.
 
     Raises:
-        UserError: it is none, it does not land on its base, vLLM cannot serve it, or a weight is not a
-            number; every fault at once.
+        UserError: the folder holds no adapter, the adapter does not fit its base model, the engine does not
+            support it, or a weight is not finite; lists every fault.
     """
     weights, config = folder / WEIGHTS, read_json(folder / CONFIG)
     if not config or not weights.is_file():
         missing = CONFIG if not config else WEIGHTS
-        raise UserError("this is no adapter's folder", where=str(folder), found=f"no {missing}")
+        raise UserError(
+            "folder holds no LoRA adapter",
+            code="adapter.not-found",
+            where=str(folder),
+            found=f"no {missing}",
+        )
     faults = [
-        Fault("holds weights that are not numbers", f"{weights}: {tensor}", remedy="Train it again.")
+        Fault(
+            "weights are not finite",
+            f"{weights}: {tensor}",
+            remedy="Train the adapter again.",
+            code="adapter.non-finite-weights",
+        )
         for tensor in nonfinite_tensors(weights)[:3]
     ]
     faults += adapter_faults(folder, base)
     if shared:
         faults += shared_serving_faults(config, str(folder / CONFIG), engine)
     if faults:
-        raise UserError(f"{name} cannot be served", where=str(folder), faults=faults)
-    return LoraAdapter(name, folder, max(_ranks(config)), weights.stat().st_size)
+        raise UserError(f"cannot serve {name}", code="adapter.not-servable", where=str(folder), faults=faults)
+    return LoraAdapter(name, folder, max(_layer_ranks(config)), weights.stat().st_size)
 
 
 def shared_serving_faults(config: Mapping[str, Any], where: str, engine: EngineName = "vllm") -> list[Fault]:
-    """What of an adapter cannot stand beside its base and other students.
+    """Return faults of an adapter that cannot be served together with its base model and other adapters.
 
-    vLLM 0.32 refuses it, or would not do it as peft does; in peft a start that changes the base's weights
-    changes what the base and the others say.
+    vLLM 0.32 rejects some adapters and handles others differently from peft. In peft, an initialization that
+    changes the base weights changes the responses of the base model and of the other adapters.
     """
     init = config.get("init_lora_weights", True)
-    changes = isinstance(init, str) and init.lower() not in BASE_PRESERVING_INITS
-    parts = {"a start that changes the base's weights": f"init_lora_weights {init!r}" if changes else ""}
+    changes_base = isinstance(init, str) and init.lower() not in BASE_PRESERVING_INITS
+    features = {
+        "an initialization that changes the base weights": f"init_lora_weights {init!r}"
+        if changes_base
+        else ""
+    }
     if engine == "vllm":
-        parts |= _not_in_vllm(config)
-    what = "this cannot be served beside a base"
-    remedy = "Merge it into its base: --merged; or ask it alone: --with transformers."
-    return [Fault(f"{what}: {part}", where, found, remedy) for part, found in parts.items() if found]
+        features |= _unsupported_by_vllm(config)
+    return [
+        Fault(
+            f"{engine} cannot serve this adapter together with its base model: {feature}",
+            where,
+            value,
+            "Merge it into its base model with --merged, or serve it alone with --backend transformers.",
+            code="adapter.unsupported-feature",
+        )
+        for feature, value in features.items()
+        if value
+    ]
 
 
-def _not_in_vllm(config: Mapping[str, Any]) -> dict[str, str]:
-    """What vLLM 0.32 does not do → what of this config asks for it; "" for nothing."""
-    targets, rank = config.get("target_modules"), max(_ranks(config), default=1)
-    ends = [str(name) for name in targets if _is_end(str(name))] if isinstance(targets, list) else []
+def _unsupported_by_vllm(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return each feature that vLLM 0.32 lacks with the value in this config that needs it, or ""."""
+    targets, rank = config.get("target_modules"), max(_layer_ranks(config), default=1)
+    names = [str(name) for name in targets] if isinstance(targets, list) else []
+    embeddings = [name for name in names if _is_embedding_or_head(name)]
     return {
         f"a rank over {RANKS[-1]}": str(rank) if rank > RANKS[-1] else "",
         "DoRA": "use_dora" if config.get("use_dora") else "",
-        "a bias of the adapter's own": "lora_bias" if config.get("lora_bias") else "",
-        "biases of the base": "" if config.get("bias", "none") == "none" else f"bias {config['bias']!r}",
-        "whole layers": ", ".join(map(str, config.get("modules_to_save") or ())),
+        "a bias in the adapter": "lora_bias" if config.get("lora_bias") else "",
+        "a trained bias of the base model": ""
+        if config.get("bias", "none") == "none"
+        else f"bias {config['bias']!r}",
+        "fully trained layers": ", ".join(map(str, config.get("modules_to_save") or ())),
         "trained tokens": "trainable_token_indices" if config.get("trainable_token_indices") else "",
-        "embeddings or head": ", ".join(ends),
+        "adapted embeddings or head": ", ".join(embeddings),
     }
 
 
 def cache_adapter(adapter: LoraAdapter, cache_dir: Path) -> LoraAdapter:
-    """The same adapter at a path that says its content: hard links where that can be, else a copy."""
+    """Return the same adapter at a path named by its content; use hard links if possible, else copy."""
     digest = sha256()
     for name in (CONFIG, WEIGHTS):
         with (adapter.folder / name).open("rb") as file:
@@ -121,20 +145,20 @@ def cache_adapter(adapter: LoraAdapter, cache_dir: Path) -> LoraAdapter:
                 shutil.copyfile(adapter.folder / name, unfinished / name)
         try:
             unfinished.rename(folder)
-        except OSError:  # somebody else was quicker
+        except OSError:  # another process created it first
             shutil.rmtree(unfinished)
     return replace(adapter, folder=folder)
 
 
 def vllm_rank(rank: int) -> int:
-    """The least rank that vLLM can be told and that holds this one (1 ≤ rank ≤ 512)."""
-    return next(each for each in RANKS if each >= rank)
+    """Return the lowest rank accepted by vLLM that is at least `rank` (1 ≤ rank ≤ 512)."""
+    return next(accepted for accepted in RANKS if accepted >= rank)
 
 
-def _ranks(config: Mapping[str, Any]) -> list[int]:
+def _layer_ranks(config: Mapping[str, Any]) -> list[int]:
     ranks = (config.get("r"), *(config.get("rank_pattern") or {}).values())
     return [rank for rank in ranks if isinstance(rank, int) and not isinstance(rank, bool)]
 
 
-def _is_end(name: str) -> bool:
+def _is_embedding_or_head(name: str) -> bool:
     return name.rpartition(".")[2] in ("lm_head", "embed_tokens", "wte", "embed_in", "embed_out")

@@ -1,14 +1,14 @@
-"""What fits on a card, before anything is started: arithmetic on the base's config and the adapters, in GiB.
+"""Memory plan of a vLLM server, computed from the base model's config and the adapters.
 
     weights      parameters × bytes of the dtype
-    KV cache     2 × layers × key-value heads × head size × 2 bytes for every token that is held
+    KV cache     2 × layers × key-value heads × head size × 2 bytes for every cached token
     adapters     max_loras slots, each as large as an adapter of max_lora_rank on every linear layer
     activations  one pass of max_num_batched_tokens: 6 h + 3 i of every token, in the dtype
-    logits       max_num_seqs × vocabulary × 16 bytes: 32 bits, and what sampling sorts beside them
-    reserve      context, kernels' workspace, captured graphs
+    logits       max_num_seqs × vocabulary × 16 bytes: 32 bits, and what sampling sorts besides them
+    reserve      context, kernel workspace, captured graphs
 
-LLaMA-3.1-8B: 14.96 GiB of weights and 128 KiB of KV cache a token, exact from the config alone. What has not
-been measured on a card: reserve, activations and logits are assumptions. Starts nothing, knows no author.
+LLaMA-3.1-8B: 14.96 GiB of weights and 128 KiB of KV cache per token, exact from the config. Reserve,
+activations and logits are assumptions that have not been measured on a GPU. Nothing is started here.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from serve.served_model import VLLM_DTYPES, Device, Dtype
 
 GIB = 2**30
 MIB = 2**20
-CARD_MIB = 24_564  # an RTX 4090
+RTX_4090_MIB = 24_564
 MEMORY_FRACTION = 0.92
 BYTES: dict[str, int] = {"bf16": 2, "fp16": 2, "fp32": 4}
 BATCHED_TOKENS = 2048
 MAX_SEQUENCES = 256
-TYPICAL_TOKENS = 768  # of a prompt and its answer
-DEFAULT_MODEL_LENGTH = 5120  # a prompt's 1,024 and the longest answer's 4,096
+TYPICAL_TOKENS = 768  # of a prompt with its response
+DEFAULT_MODEL_LENGTH = 5120  # 1,024 for a prompt and 4,096 for the longest response
 MAX_LORAS = 8
 BLOCK = 16
-FORMATS = {"load_format": "safetensors", "config_format": "hf", "tokenizer_mode": "hf"}  # what vLLM reads
+FORMATS = {"load_format": "safetensors", "config_format": "hf", "tokenizer_mode": "hf"}  # files vLLM reads
 RESERVE = {"cuda": round(1.1 * GIB), "cpu": round(1.0 * GIB)}
 CPU_CACHE_GIB = 4
 SHORT_LENGTH = 1280  # enough for the preset `cut`
@@ -46,21 +46,23 @@ SHORT_LENGTH = 1280  # enough for the preset `cut`
 
 @dataclass(frozen=True, slots=True)
 class ServingRequest:
-    """What is to be served, and on what.
+    """Requirements of a server.
 
     Attributes:
-        memory_mib: the card's whole memory, or the machine's where there is no card.
-        fraction: the share of it that the server may take, (0, 1].
-        model_length: the longest prompt with its answer, in tokens; None for what fits the presets.
-        sequences: how many at once; None for what the cache holds, 256 at most.
-        loras: adapters in one batch; None for as many as there are, 8 at most.
-        spare_loras: more adapters that may be loaded while it runs.
-        least_rank: room for adapters of this rank, that are loaded later.
+        device: device of the server.
+        dtype: dtype of the computation.
+        memory_mib: memory of the GPU in MiB, or of the machine on a CPU.
+        fraction: share of this memory that the server may use, in (0, 1].
+        model_length: maximum tokens of a prompt with its response; None for a length that suits the presets.
+        sequences: maximum sequences at once; None for as many as the cache holds, at most 256.
+        loras: maximum adapters in one batch; None for as many as there are, at most 8.
+        spare_loras: further adapters that may be loaded while the server runs.
+        min_rank: rank to reserve for adapters that are loaded later.
     """
 
     device: Device = "cuda"
     dtype: Dtype = "bf16"
-    memory_mib: int = CARD_MIB
+    memory_mib: int = RTX_4090_MIB
     fraction: float = MEMORY_FRACTION
     model_length: int | None = None
     sequences: int | None = None
@@ -71,15 +73,24 @@ class ServingRequest:
 
 @dataclass(frozen=True, slots=True)
 class ServePlan:
-    """What a server is started with, and what it takes (bytes).
+    """Settings of a server and its memory in bytes.
 
     Attributes:
-        cache_tokens: that the KV cache holds, all sequences together.
-        max_cpu_loras: adapters kept in the machine's memory, whatever is on the card.
-        suggestions: what would fit, each by itself: the fewest settings, then the card; () where it fits already.
+        request: the requirements.
+        weights, adapters, activations, logits, reserve, cache: memory by purpose, in bytes.
+        cache_tokens: tokens that the KV cache holds, for all sequences together.
+        cache_per_token: bytes of KV cache per token.
+        max_loras: adapters in one batch.
+        max_lora_rank: highest rank of an adapter.
+        max_cpu_loras: adapters kept in the machine's memory, whether or not they are on the GPU.
+        max_num_seqs: sequences at once.
+        max_model_len: tokens of a prompt with its response.
+        fits: whether the cache holds at least one sequence of maximum length.
+        suggestions: alternatives that would fit, each sufficient alone: the fewest changed settings first,
+            then more memory; () if the plan fits.
     """
 
-    wanted: ServingRequest
+    request: ServingRequest
     weights: int
     adapters: int
     activations: int
@@ -98,29 +109,29 @@ class ServePlan:
 
     @property
     def budget(self) -> int:
-        """What the server may take in all."""
-        return round(self.wanted.memory_mib * MIB * self.wanted.fraction)
+        """Memory that the server may use, in bytes."""
+        return round(self.request.memory_mib * MIB * self.request.fraction)
 
     @property
     def needed(self) -> int:
-        """What it would need to hold one sequence of the longest kind."""
+        """Memory needed to hold one sequence of maximum length, in bytes."""
         parts = self.weights + self.adapters + self.activations + self.logits + self.reserve
         cache = self.cache_per_token * -(-self.max_model_len // BLOCK) * BLOCK
-        return parts + (-(-cache // GIB) * GIB if self.wanted.device == "cpu" else cache)
+        return parts + (-(-cache // GIB) * GIB if self.request.device == "cpu" else cache)
 
     @property
     def batched_tokens(self) -> int:
-        """Of one pass: on a CPU a prompt is read whole."""
-        return max(BATCHED_TOKENS, self.max_model_len) if self.wanted.device == "cpu" else BATCHED_TOKENS
+        """Tokens of one pass; on a CPU, at least a whole prompt."""
+        return max(BATCHED_TOKENS, self.max_model_len) if self.request.device == "cpu" else BATCHED_TOKENS
 
     def to_dict(self) -> dict[str, Any]:
-        """As numbers for people and programs, GiB to two decimals."""
+        """Return the plan for JSON output, memory in GiB with two decimals."""
         parts = ("weights", "adapters", "activations", "logits", "reserve", "cache")
         return {
-            "device": self.wanted.device,
-            "dtype": self.wanted.dtype,
-            "memory_gib": round(self.wanted.memory_mib * MIB / GIB, 2),
-            "memory_fraction": self.wanted.fraction,
+            "device": self.request.device,
+            "dtype": self.request.dtype,
+            "memory_gib": round(self.request.memory_mib * MIB / GIB, 2),
+            "memory_fraction": self.request.fraction,
             **{f"{name}_gib": round(getattr(self, name) / GIB, 2) for name in parts},
             "cache_kib_per_token": self.cache_per_token / 1024,
             "cache_tokens": self.cache_tokens,
@@ -129,111 +140,130 @@ class ServePlan:
             "max_num_seqs": self.max_num_seqs,
             "max_model_len": self.max_model_len,
             "fits": self.fits,
-            "ways": [way.label for way in self.suggestions],
+            "ways": [suggestion.label for suggestion in self.suggestions],
         }
 
     def arguments(self) -> list[str]:
-        """What vLLM is told of it, on its command line."""
-        told = ["--dtype", VLLM_DTYPES[self.wanted.dtype], "--max-model-len", str(self.max_model_len)]
-        told += ["--max-num-seqs", str(self.max_num_seqs)]
-        told += ["--max-num-batched-tokens", str(self.batched_tokens)]
-        # on a CPU the cache's size is told in the environment, and a small share keeps vLLM from more
-        fraction = self.wanted.fraction if self.wanted.device == "cuda" else 0.1
-        told += ["--gpu-memory-utilization", f"{fraction:g}"]
-        if self.wanted.device == "cpu":
-            # vLLM 0.32's CPU engine dies of a seeded request whose prompt is read in two parts
-            told += ["--enforce-eager", "--no-enable-chunked-prefill"]
+        """Return the plan's arguments on vLLM's command line."""
+        arguments = ["--dtype", VLLM_DTYPES[self.request.dtype], "--max-model-len", str(self.max_model_len)]
+        arguments += ["--max-num-seqs", str(self.max_num_seqs)]
+        arguments += ["--max-num-batched-tokens", str(self.batched_tokens)]
+        # On a CPU the environment sets the cache size; a small share keeps vLLM from taking more.
+        fraction = self.request.fraction if self.request.device == "cuda" else 0.1
+        arguments += ["--gpu-memory-utilization", f"{fraction:g}"]
+        if self.request.device == "cpu":
+            # vLLM 0.32's CPU engine crashes on a seeded request whose prompt is read in two parts.
+            arguments += ["--enforce-eager", "--no-enable-chunked-prefill"]
         if self.max_loras:
-            told += ["--enable-lora", "--max-loras", str(self.max_loras)]
-            told += ["--max-lora-rank", str(self.max_lora_rank)]
-            told += ["--max-cpu-loras", str(self.max_cpu_loras)]
-        return told
+            arguments += ["--enable-lora", "--max-loras", str(self.max_loras)]
+            arguments += ["--max-lora-rank", str(self.max_lora_rank)]
+            arguments += ["--max-cpu-loras", str(self.max_cpu_loras)]
+        return arguments
 
     def environment(self) -> dict[str, str]:
-        """What vLLM is told of it in its environment."""
-        if self.wanted.device == "cuda":
+        """Return the plan's environment variables for vLLM."""
+        if self.request.device == "cuda":
             return {}
         return {"VLLM_CPU_KVCACHE_SPACE": str(max(1, self.cache // GIB))}
 
 
 @dataclass(frozen=True, slots=True)
 class FittingPlan:
-    """Something that would fit: what to say or to have, and the plan that it gives."""
+    """Alternative that fits: a label with the flags to pass or the memory needed, and the resulting plan."""
 
     label: str
     plan: ServePlan
 
 
 def plan_memory(
-    config: Mapping[str, Any], adapters: Sequence[LoraAdapter], wanted: ServingRequest | None = None
+    config: Mapping[str, Any], adapters: Sequence[LoraAdapter], request: ServingRequest | None = None
 ) -> ServePlan:
-    """What serving this base with these adapters takes, and what would make it fit where it does not.
+    """Return the plan for serving a base model with these adapters, with suggestions if it does not fit.
+
+    Args:
+        config: config.json of the base model.
 
     Raises:
-        UserError: the base is quantised or of an unknown type; the length is longer than its context.
+        UserError: the base model is quantized or of an unknown type, or the length exceeds its context.
     """
-    asked = wanted or ServingRequest()
+    request = request or ServingRequest()
     for fault in quantization_faults(config, "config.json"):
-        raise UserError(fault.what, where=fault.where, found=fault.found, remedy=fault.remedy)
-    shape = parse_decoder_config(config, "Start vLLM yourself and name it with --url.")
-    if asked.model_length is not None and asked.model_length > (shape.context or DEFAULT_MODEL_LENGTH):
         raise UserError(
-            "that is longer than the base's context",
-            where="--max-model-len",
-            found=f"{asked.model_length} tokens",
-            remedy=f"It is {shape.context or DEFAULT_MODEL_LENGTH}.",
+            fault.what,
+            code="base-model.quantized",
+            where=fault.where,
+            found=fault.found,
+            remedy=fault.remedy,
         )
-    made = _plan(shape, adapters, asked)
-    return made if made.fits else replace(made, suggestions=_ways(shape, adapters, asked))
+    shape = parse_decoder_config(config, "Start vLLM yourself and pass its address with --url.")
+    context = shape.context or DEFAULT_MODEL_LENGTH
+    if request.model_length is not None and request.model_length > context:
+        raise UserError(
+            "length exceeds the base model's context",
+            code="server.length-over-context",
+            where="--max-model-len",
+            found=f"{request.model_length} tokens",
+            remedy=f"Pass at most {context}.",
+        )
+    plan = _plan(shape, adapters, request)
+    return plan if plan.fits else replace(plan, suggestions=_suggest_plans(shape, adapters, request))
 
 
 def vllm_command(plan: ServePlan, model: Path | str, name: str, host: str, port: int) -> list[str]:
-    """The whole command; keys are in the environment, never here. The `vllm` script is not relied upon."""
+    """Return the command that starts vLLM's server.
+
+    Keys go into the environment, never onto the command line. The command does not need the `vllm` script.
+
+    Args:
+        model: folder of the model.
+        name: name of the model in requests.
+    """
     return [
         sys.executable,
         "-m",
         "vllm.entrypoints.openai.api_server",
         *("--model", str(model), "--served-model-name", name, "--host", host, "--port", str(port)),
-        # what is not asked for is not added: every value comes with the request
+        # Every sampling value comes with the request; the model's own generation config is ignored.
         *("--generation-config", "vllm"),
-        # a repository may hold the weights, config and tokenizer a second time in Mistral's own format
+        # A repository may hold weights, config and tokenizer a second time in Mistral's own format.
         *(word for name, value in FORMATS.items() for word in (f"--{name.replace('_', '-')}", value)),
         *plan.arguments(),
     ]
 
 
 def lora_module_arguments(adapters: Sequence[LoraAdapter]) -> list[str]:
-    """The adapters on the server's command line."""
+    """Return the arguments that load adapters, on the server's command line."""
     if not adapters:
         return []
-    return ["--lora-modules", *(f"{one.name}={one.folder.resolve()}" for one in adapters)]
+    return ["--lora-modules", *(f"{adapter.name}={adapter.folder.resolve()}" for adapter in adapters)]
 
 
-def _plan(shape: DecoderConfig, adapters: Sequence[LoraAdapter], asked: ServingRequest) -> ServePlan:
-    width = BYTES[asked.dtype]
-    rank = max([asked.min_rank, *(adapter.rank for adapter in adapters)])
-    count = len(adapters) + asked.spare_loras
-    loras = min(count, MAX_LORAS) if asked.loras is None else asked.loras
+def _plan(shape: DecoderConfig, adapters: Sequence[LoraAdapter], request: ServingRequest) -> ServePlan:
+    width = BYTES[request.dtype]
+    rank = max([request.min_rank, *(adapter.rank for adapter in adapters)])
+    count = len(adapters) + request.spare_loras
+    loras = min(count, MAX_LORAS) if request.loras is None else request.loras
     rank = vllm_rank(max(rank, 1)) if loras else 0
-    length = min(asked.model_length or DEFAULT_MODEL_LENGTH, shape.context or DEFAULT_MODEL_LENGTH)
+    length = min(request.model_length or DEFAULT_MODEL_LENGTH, shape.context or DEFAULT_MODEL_LENGTH)
     per_token = shape.kv_cache_bytes(width)
-    held = shape.parameters * width
+    weights = shape.parameters * width
     slots = loras * shape.lora_parameters(rank) * width
-    passing = BATCHED_TOKENS * (6 * shape.hidden + 3 * shape.intermediate) * width
-    most = asked.sequences or MAX_SEQUENCES
-    logits = most * shape.vocabulary * 16
-    reserve = RESERVE[asked.device]
-    budget = round(asked.memory_mib * MIB * asked.fraction)
-    cache = max(0, budget - held - slots - passing - logits - reserve)
-    if asked.device == "cpu":
+    activations = BATCHED_TOKENS * (6 * shape.hidden + 3 * shape.intermediate) * width
+    logits = (request.sequences or MAX_SEQUENCES) * shape.vocabulary * 16
+    reserve = RESERVE[request.device]
+    budget = round(request.memory_mib * MIB * request.fraction)
+    cache = max(0, budget - weights - slots - activations - logits - reserve)
+    if request.device == "cpu":
         cache = min(cache // GIB, CPU_CACHE_GIB) * GIB
     tokens = cache // (per_token * BLOCK) * BLOCK
-    at_once = asked.sequences or max(1, min(MAX_SEQUENCES, tokens // min(length, TYPICAL_TOKENS) // 8 * 8))
+    sequences = request.sequences or max(
+        1, min(MAX_SEQUENCES, tokens // min(length, TYPICAL_TOKENS) // 8 * 8)
+    )
     return ServePlan(
-        asked,
-        held,
+        request,
+        weights,
         slots,
-        passing,
+        activations,
         logits,
         reserve,
         cache,
@@ -242,35 +272,41 @@ def _plan(shape: DecoderConfig, adapters: Sequence[LoraAdapter], asked: ServingR
         loras,
         rank,
         max(count, loras) + MAX_LORAS,
-        at_once,
+        sequences,
         length,
         tokens >= length,
     )
 
 
-def _ways(
-    shape: DecoderConfig, adapters: Sequence[LoraAdapter], asked: ServingRequest
+def _suggest_plans(
+    shape: DecoderConfig, adapters: Sequence[LoraAdapter], request: ServingRequest
 ) -> tuple[FittingPlan, ...]:
-    """What would fit: the fewest settings that suffice, least felt first; then the card that would do."""
+    """Return the smallest set of changed settings that fits, if any, and the memory that would suffice.
+
+    Settings with the least effect on the user are tried first.
+    """
     short = min(SHORT_LENGTH, shape.context or SHORT_LENGTH)
-    tries: list[tuple[str, dict[str, Any]]] = [
+    candidates: list[tuple[str, dict[str, Any]]] = [
         ("--max-num-seqs 64", {"sequences": 64}),
         (f"--max-model-len {short}", {"model_length": short}),
-        ("--max-loras 1", {"loras": 1} if adapters or asked.spare_loras else {}),
-        ("--dtype bf16", {"dtype": "bf16"} if asked.dtype == "fp32" else {}),
+        ("--max-loras 1", {"loras": 1} if adapters or request.spare_loras else {}),
+        ("--dtype bf16", {"dtype": "bf16"} if request.dtype == "fp32" else {}),
     ]
-    tries = [(told, change) for told, change in tries if change and replace(asked, **change) != asked]
+    candidates = [
+        (flags, change) for flags, change in candidates if change and replace(request, **change) != request
+    ]
 
-    def made(settings: Sequence[tuple[str, dict[str, Any]]]) -> ServePlan:
+    def plan_with(settings: Sequence[tuple[str, dict[str, Any]]]) -> ServePlan:
         changes = {name: value for _, change in settings for name, value in change.items()}
-        return _plan(shape, adapters, replace(asked, **changes))
+        return _plan(shape, adapters, replace(request, **changes))
 
-    ways = []
-    for count in range(1, len(tries) + 1):
-        fitting = [chosen for chosen in combinations(tries, count) if made(chosen).fits]
+    suggestions = []
+    for count in range(1, len(candidates) + 1):
+        fitting = [settings for settings in combinations(candidates, count) if plan_with(settings).fits]
         if fitting:
-            ways = [FittingPlan(" ".join(told for told, _ in fitting[0]), made(fitting[0]))]
+            label = " ".join(flags for flags, _ in fitting[0])
+            suggestions = [FittingPlan(label, plan_with(fitting[0]))]
             break
-    mib = -(-ceil(_plan(shape, adapters, asked).needed / asked.fraction) // MIB) + 1
-    larger = _plan(shape, adapters, replace(asked, memory_mib=mib))
-    return (*ways, FittingPlan(f"{mib / 1024:.1f} GiB of memory", larger))
+    mib = -(-ceil(_plan(shape, adapters, request).needed / request.fraction) // MIB) + 1
+    larger = _plan(shape, adapters, replace(request, memory_mib=mib))
+    return (*suggestions, FittingPlan(f"{mib / 1024:.1f} GiB of memory", larger))

@@ -1,8 +1,8 @@
-"""An adapter of zeros, by which a base stands beside its students on a CPU.
+"""Adapter of zeros that stands in for the base model when it is served with students on a CPU.
 
-vLLM 0.32's CPU kernels give a request without an adapter, in a batch with students, the adapter of the last
-slot (vLLM's pull request 48421): a base would answer as one of its students, and nobody would be told. Asked
-through an adapter that adds nothing it answers as it does alone. A card's kernels need none.
+vLLM 0.32's CPU kernels apply the adapter of the last slot to a request without an adapter if it is batched
+with students (vLLM's pull request 48421). The base model would silently answer as one of its students. With
+an adapter that adds nothing it answers as it does alone. The GPU kernels do not need this.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from serve.lora_adapter import LoraAdapter, cache_adapter
 from serve.sampling_presets import read_json
 from serve.served_model import Device
 
-LAYER = "q_proj"  # one is enough: what an adapter does not name stays as it is
+LAYER = "q_proj"  # one layer suffices: layers that an adapter does not name are unchanged
 NULL_ADAPTER_SUFFIX = "/itself"
 
 
@@ -32,13 +32,17 @@ def with_null_adapter(
     *,
     loads_later: bool = False,
 ) -> tuple[str, list[LoraAdapter]]:
-    """What an engine serves the base as, and with which adapters, so that `name` is the base on any device.
+    """Return the name to serve the base model under, and the adapters, so that `name` gives base responses.
+
+    On a GPU, or without adapters, the arguments are returned unchanged.
 
     Args:
-        base: the base's folder.
-        name: what it is asked as.
-        shelf: where such an adapter is kept.
-        loads_later: whether students may be loaded later.
+        base: folder of the base model.
+        name: name that requests use for the base model.
+        adapters: adapters of the students.
+        device: device of the engine.
+        cache_dir: folder in which the null adapter is kept.
+        loads_later: whether adapters may be loaded while the engine runs.
     """
     if device != "cpu" or not (adapters or loads_later):
         return name, list(adapters)
@@ -46,9 +50,9 @@ def with_null_adapter(
 
 
 def null_adapter(base: Path, name: str, cache_dir: Path) -> LoraAdapter:
-    """An adapter of this base that changes nothing, called `name`."""
+    """Create an adapter of this base model that changes nothing, under the given name."""
     shape = parse_decoder_config(read_json(base / "config.json"))
-    into, out = shape.linear()[LAYER]
+    inputs, outputs = shape.linear()[LAYER]
     config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -57,24 +61,24 @@ def null_adapter(base: Path, name: str, cache_dir: Path) -> LoraAdapter:
         "target_modules": [LAYER],
         "bias": "none",
     }
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         (folder / CONFIG).write_text(json.dumps(config))
         layer = f"base_model.model.model.layers.0.self_attn.{LAYER}"
         write_zeros(
-            folder / WEIGHTS, {f"{layer}.lora_A.weight": (1, into), f"{layer}.lora_B.weight": (out, 1)}
+            folder / WEIGHTS, {f"{layer}.lora_A.weight": (1, inputs), f"{layer}.lora_B.weight": (outputs, 1)}
         )
         size = (folder / WEIGHTS).stat().st_size
         return cache_adapter(LoraAdapter(name, folder, 1, size), cache_dir)
 
 
 def write_zeros(path: Path, shapes: dict[str, tuple[int, int]]) -> None:
-    """A safetensors file of 32-bit zeros."""
-    header, at = {}, 0
+    """Write a safetensors file of 32-bit zeros with these shapes."""
+    header, begin = {}, 0
     for name, shape in shapes.items():
-        end = at + 4 * shape[0] * shape[1]
-        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [at, end]}
-        at = end
-    told = json.dumps(header).encode()
-    told += b" " * (-len(told) % 8)
-    path.write_bytes(struct.pack("<Q", len(told)) + told + bytes(at))
+        end = begin + 4 * shape[0] * shape[1]
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, end]}
+        begin = end
+    header_bytes = json.dumps(header).encode()
+    header_bytes += b" " * (-len(header_bytes) % 8)
+    path.write_bytes(struct.pack("<Q", len(header_bytes)) + header_bytes + bytes(begin))

@@ -1,6 +1,6 @@
-"""What a call asks of an engine in this process: read from its own body, so that nothing is said twice.
+"""Parameters of a request for an engine in this process, parsed from the request's own body.
 
-The text or the ids that go in, and the sampling, as the server would read them. Loads nothing heavy.
+The body is the same one that a server would receive, so both give the same prompt ids and sampling.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ from agents.model_files.chat_template import Tokenizer
 
 @dataclass(frozen=True)
 class RequestParams:
-    """One call as an engine is asked it.
+    """Prompt and sampling parameters of one request.
 
     Attributes:
-        model: which of the engine's models.
-        ids: the prompt, special tokens in it.
-        max_tokens, temperature, top_p, top_k, repetition_penalty, seed, stop: of the sampling.
-        keeps_stop, keeps_special: whether the answer keeps the string, and the special tokens, that ended it.
+        model: name of the engine's model.
+        ids: token ids of the prompt, including special tokens.
+        max_tokens: maximum new tokens.
+        temperature, top_p, top_k, min_p, repetition_penalty: sampling parameters, as in vLLM.
+        seed: seed of the sampling; None for a random one.
+        stop: strings that end a response.
+        include_stop: whether the response keeps the stop string that ended it.
+        keep_special_tokens: whether the response keeps special tokens as text.
     """
 
     model: str
@@ -42,24 +46,24 @@ class RequestParams:
 
     @property
     def sampling(self) -> tuple[Any, ...]:
-        """What calls must share to be made in one pass."""
-        told = (self.max_tokens, self.temperature, self.top_p, self.top_k, self.min_p)
-        return (*told, self.repetition_penalty, self.seed, self.stop)
+        """Parameters that requests must share to be processed in one pass."""
+        limits = (self.max_tokens, self.temperature, self.top_p, self.top_k, self.min_p)
+        return (*limits, self.repetition_penalty, self.seed, self.stop)
 
 
-def parse_request_params(call: ModelRequest, tokenizer: Tokenizer) -> RequestParams:
-    """What this call asks.
+def parse_request_params(request: ModelRequest, tokenizer: Tokenizer) -> RequestParams:
+    """Parse the body of a request.
 
     Raises:
-        CallError: it asks for something that an engine in this process is not made to do here.
+        CallError: the request uses a parameter that only a server supports.
     """
-    body = orjson.loads(call.body)
-    wrong = [name for name in ("structured_outputs", "logprobs", "response_format") if body.get(name)]
-    if wrong:
-        raise CallError(Failure.BAD_REQUEST, f"{', '.join(wrong)}: only through a server")
+    body = orjson.loads(request.body)
+    unsupported = [name for name in ("structured_outputs", "logprobs", "response_format") if body.get(name)]
+    if unsupported:
+        raise CallError(Failure.BAD_REQUEST, f"{', '.join(unsupported)}: only supported by a server")
     return RequestParams(
         model=body["model"],
-        ids=tuple(_ids(body, tokenizer)),
+        ids=tuple(_prompt_ids(body, tokenizer)),
         max_tokens=body["max_tokens"],
         temperature=body.get("temperature", 1.0),
         top_p=body.get("top_p", 1.0),
@@ -74,17 +78,21 @@ def parse_request_params(call: ModelRequest, tokenizer: Tokenizer) -> RequestPar
 
 
 def truncate_at_stop(text: str, stop: Sequence[str], *, keep: bool) -> tuple[str, bool]:
-    """The text up to the stop string that is complete first, and whether there was one."""
-    found = [(at + len(each), at) for each in stop if (at := text.find(each)) >= 0]
-    if not found:
+    """Return the text up to the first completed stop string, and whether there was one.
+
+    Args:
+        keep: whether to include the stop string.
+    """
+    matches = [(start + len(string), start) for string in stop if (start := text.find(string)) >= 0]
+    if not matches:
         return text, False
-    end, begin = min(found)
-    return text[: end if keep else begin], True
+    end, start = min(matches)
+    return text[: end if keep else start], True
 
 
-def _ids(body: dict[str, Any], tokenizer: Tokenizer) -> list[int]:
+def _prompt_ids(body: dict[str, Any], tokenizer: Tokenizer) -> list[int]:
     if "prompt" in body:
         return tokenizer.encode(body["prompt"], add_special_tokens=body.get("add_special_tokens", True))
     options = {"tokenize": False, "add_generation_prompt": True, **body.get("chat_template_kwargs", {})}
-    written = tokenizer.apply_chat_template(body["messages"], **options)
-    return tokenizer.encode(written, add_special_tokens=False)
+    text = tokenizer.apply_chat_template(body["messages"], **options)
+    return tokenizer.encode(text, add_special_tokens=False)

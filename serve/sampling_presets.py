@@ -1,14 +1,16 @@
-"""How base and students are asked: three named presets, every value explicit and resolved beforehand.
+"""Sampling presets of base models and students: three presets with every value resolved in advance.
 
-    cut        ours, the default: one setting for every author, a 97-word budget, stopped on a new turn
-    paper      up to 4,096 new tokens, each base's own sampling (its generation_config.json), nothing cut
-    released   as the published scripts, per author: LLaMA's base 4,096 tokens and two more sentences in its
-               prompt and fp16, Mistral's base 130 tokens, sampled, in the weights' own dtype, and its answers
-               keep a literal `</s>`; students 4,096
+    cut        default, defined by this project: the same settings for every author, a limit of 97 words,
+               truncated at a new turn
+    paper      up to 4,096 new tokens, each base model's own sampling (its generation_config.json), no
+    truncation released   as the published scripts do, per author: LLaMA's base with 4,096 tokens, two more
+    sentences in its
+               prompt and fp16; Mistral's base with 130 tokens, sampled, in the dtype of its weights, and with
+               a literal `</s>` kept in its responses; students with 4,096 tokens
 
-Student, base and format controls share one preset. What a file leaves out is what `transformers` takes for it
-(greedy, or temperature 1, top-p 1, top-k 50 where it samples): "default" is never a recorded value. Knows
-files of settings; no server and no author's name.
+Student, base model and format controls share one preset. Values that a file omits are those that
+`transformers` would use (greedy, or temperature 1, top-p 1, top-k 50 if it samples), so a recorded value is
+never "default".
 """
 
 from __future__ import annotations
@@ -31,27 +33,29 @@ NAMES: tuple[PresetName, ...] = ("cut", "paper", "released")
 DEFAULT: PresetName = "cut"
 DIRECT_PROMPT = "respond"
 LLAMA_BASE, OTHER_BASE = "released/respond/llama-base", "released/respond/mistral-base"
-PROMPT_TOKENS = 1024  # tokens: what a prompt may take of a short context; no prompt of the dataset reaches it
+PROMPT_TOKENS = 1024  # reserved for the prompt in a short context; no prompt of the dataset is longer
 MAX_NEW_TOKENS = 4096
-BUDGET_TOKENS = 192  # 97 words are some 130 tokens; the rest is room for rare words
+BUDGET_TOKENS = 192  # 97 words are about 130 tokens; the rest allows for rare words
 MISTRAL_BASE_TOKENS = 130
 SEED = 42
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One author's way of being asked, resolved.
+    """Resolved preset of one author.
 
     Attributes:
         name: "cut", "paper" or "released".
-        prompt: which prompt; in `released` a base's is its script's, byte for byte.
-        max_output_tokens: new tokens, ≥ 1.
-        temperature: ≥ 0; 0 is greedy.  top_p: (0, 1].  top_k: ≥ 0; 0 for all.
+        prompt: name of the prompt; in `released`, that of the published script for a base model.
+        max_output_tokens: maximum new tokens, ≥ 1.
+        temperature: ≥ 0; 0 is greedy.
+        top_p: in (0, 1].
+        top_k: ≥ 0; 0 for all tokens.
         repetition_penalty: 1 for none.
-        seed: of the sampling.
-        stop: strings that end an answer.
-        cut: how the response is cut out of it.
-        keeps_special: whether special tokens, the end of sequence among them, stay in the answer as text.
+        seed: seed of the sampling.
+        stop: strings that end a response.
+        cut: truncation of the completion to the response.
+        keep_special_tokens: whether special tokens, including end of sequence, stay in the response as text.
     """
 
     name: PresetName
@@ -68,18 +72,18 @@ class Preset:
 
     @property
     def extra(self) -> str:
-        """`extra_parameters` no chat template, or one that is told nothing."""
+        """`extra_parameters` without chat-template options."""
         return self.extra_parameters({})
 
     def extra_parameters(self, template_options: Mapping[str, Any]) -> str:
-        """What goes into every request beside the usual parameters, as canonical JSON.
+        """Return the request parameters beyond the usual ones, as canonical JSON.
 
-        The stop string is kept in the answer, so that it can be told who went on and who ended.
+        The stop string is kept in the response, which shows whether the model went on or ended.
 
         Args:
-            template_options: what the chat template is told; {} for nothing.
+            template_options: arguments for the chat template; {} for none.
         """
-        told: dict[str, Any] = {
+        parameters: dict[str, Any] = {
             "top_k": self.top_k,
             "min_p": 0.0,
             "repetition_penalty": self.repetition_penalty,
@@ -88,15 +92,15 @@ class Preset:
             "include_stop_str_in_output": True,
         }
         if self.keep_special_tokens:
-            told["skip_special_tokens"] = False
+            parameters["skip_special_tokens"] = False
         if template_options:
-            told["chat_template_kwargs"] = dict(template_options)
-        return canonical(told).decode()
+            parameters["chat_template_kwargs"] = dict(template_options)
+        return canonical(parameters).decode()
 
 
 @dataclass(frozen=True, slots=True)
 class BaseSampling:
-    """How a base is sampled by its own account."""
+    """Sampling parameters from a base model's own generation config."""
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -104,15 +108,19 @@ class BaseSampling:
     repetition_penalty: float = 1.0
 
 
-def base_sampling(told: Mapping[str, Any], *, sampled: bool = False) -> BaseSampling:
-    """What a generation_config.json says; `sampled`: whether it is sampled even where that says greedy."""
-    penalty = float(told.get("repetition_penalty") or 1.0)
-    if not (told.get("do_sample") or sampled):
+def base_sampling(generation: Mapping[str, Any], *, sampled: bool = False) -> BaseSampling:
+    """Return the sampling parameters of a generation_config.json.
+
+    Args:
+        sampled: sample even if the file requests greedy decoding.
+    """
+    penalty = float(generation.get("repetition_penalty") or 1.0)
+    if not (generation.get("do_sample") or sampled):
         return BaseSampling(repetition_penalty=penalty)
-    top_k = told.get("top_k", 50)
+    top_k = generation.get("top_k", 50)
     return BaseSampling(
-        temperature=_number(told.get("temperature"), 1.0),
-        top_p=_number(told.get("top_p"), 1.0),
+        temperature=_to_float(generation.get("temperature"), 1.0),
+        top_p=_to_float(generation.get("top_p"), 1.0),
         top_k=0 if top_k is None else int(top_k),
         repetition_penalty=penalty,
     )
@@ -126,52 +134,58 @@ def resolve_preset(
     *,
     seed: int = SEED,
 ) -> Preset:
-    """The preset for one author.
+    """Return the preset of one author.
 
     Args:
-        config: the base's config.json.
-        generation: the base's generation_config.json, `{}` where there is none.
+        role: "base" or "student".
+        config: the base model's config.json.
+        generation: the base model's generation_config.json; {} if there is none.
+        seed: seed of the sampling.
 
     Raises:
-        UserError: the base's context has no room for a prompt and an answer.
+        UserError: the base model's context is too short for a prompt and a response.
     """
-    room = _room(config)
+    available = _available_tokens(config)
     if name == "cut":
-        budget = min(BUDGET_TOKENS, room)
+        budget = min(BUDGET_TOKENS, available)
         return Preset(name, DIRECT_PROMPT, budget, 0.6, 0.9, 0, 1.0, seed, STOP_STRINGS, FIRST_TURN_97_WORDS)
-    base_of = str(config.get("model_type")) if name == "released" and role == "base" else ""
-    own = base_sampling(generation, sampled=base_of == "mistral")
-    most = min(MISTRAL_BASE_TOKENS if base_of == "mistral" else MAX_NEW_TOKENS, room)
+    released_base = str(config.get("model_type")) if name == "released" and role == "base" else ""
+    sampling = base_sampling(generation, sampled=released_base == "mistral")
+    limit = MISTRAL_BASE_TOKENS if released_base == "mistral" else MAX_NEW_TOKENS
     return Preset(
         name,
-        {"": DIRECT_PROMPT, "llama": LLAMA_BASE}.get(base_of, OTHER_BASE),
-        most,
-        own.temperature,
-        own.top_p,
-        own.top_k,
-        own.repetition_penalty,
+        {"": DIRECT_PROMPT, "llama": LLAMA_BASE}.get(released_base, OTHER_BASE),
+        min(limit, available),
+        sampling.temperature,
+        sampling.top_p,
+        sampling.top_k,
+        sampling.repetition_penalty,
         seed,
-        keep_special_tokens=base_of == "mistral",
+        keep_special_tokens=released_base == "mistral",
     )
 
 
 def preset_dtype(written: str, config: Mapping[str, Any]) -> Dtype | Literal[""]:
-    """What a preset as users write it wants a base's model to compute in; "" for the weights' own.
+    """Return the dtype that a preset prescribes for a base model; "" for the dtype of its weights.
 
     The published scripts set fp16 for LLaMA and nothing for Mistral.
 
     Args:
-        config: the base's config.json.
+        written: name of the preset as the user wrote it.
+        config: the base model's config.json.
     """
-    is_set = parse_preset_name(written)[0] == "released" and config.get("model_type") != "mistral"
-    return "fp16" if is_set else ""
+    prescribed = parse_preset_name(written)[0] == "released" and config.get("model_type") != "mistral"
+    return "fp16" if prescribed else ""
 
 
 def parse_preset_name(written: str) -> tuple[PresetName, str]:
-    """A preset as users write it → (whose values, the set's name): "", "paper", or "paper-second".
+    """Return the preset and the name of the response set for a name as the user wrote it.
+
+    A name may extend a preset's name with a hyphen: `paper-second` uses the values of `paper` under a name of
+    its own. The name of the set is "" for the default preset.
 
     Raises:
-        UserError: it begins with none of the three names.
+        UserError: the name begins with none of the three presets.
     """
     if not written:
         return DEFAULT, ""
@@ -179,40 +193,44 @@ def parse_preset_name(written: str) -> tuple[PresetName, str]:
         if written == name or written.startswith(f"{name}-"):
             return name, "" if written == DEFAULT else written
     raise UserError(
-        "base and students have no such preset",
+        "unknown preset for base models and students",
+        code="option.unknown-preset",
         where="--preset",
         found=repr(written),
-        remedy=f"Choose: {', '.join(NAMES)}; or a name of your own that begins with one: paper-second.",
+        remedy=f"Choose one of: {', '.join(NAMES)}; or a name that begins with one of them: paper-second.",
     )
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of settings; `{}` where there is none.
+    """Return the object in a JSON file; {} if there is no file.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: the file cannot be read.
     """
     if not path.is_file():
         return {}
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise UserError("this file cannot be read", where=str(path), found=str(error)) from error
+        raise UserError(
+            "cannot read the JSON file", code="file.unreadable", where=str(path), found=str(error)
+        ) from error
 
 
-def _room(config: Mapping[str, Any]) -> int:
-    """New tokens that a prompt leaves room for."""
+def _available_tokens(config: Mapping[str, Any]) -> int:
+    """Return the new tokens that fit into the context after a prompt."""
     context = max_context_tokens(config)
     if not context:
         return MAX_NEW_TOKENS
     if context <= PROMPT_TOKENS:
         raise UserError(
-            "the base's context is too short",
+            "the base model's context is too short",
+            code="base-model.context-too-short",
             found=f"{context} tokens",
-            remedy=f"{PROMPT_TOKENS} is a prompt's.",
+            remedy=f"Use a base model with a context of more than {PROMPT_TOKENS} tokens.",
         )
     return context - PROMPT_TOKENS
 
 
-def _number(value: Any, otherwise: float) -> float:
-    return otherwise if value is None else float(value)
+def _to_float(value: Any, default: float) -> float:
+    return default if value is None else float(value)

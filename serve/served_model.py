@@ -1,8 +1,7 @@
-"""Who answers, by content: weights, adapter and how they are run, whatever it is called or where it is.
+"""Identity of a served model by content: weights, adapter and everything that affects its responses.
 
-Two servers with the same identity answer the same question alike (as far as an engine of floating-point
-numbers does); what decides an answer and is no part of the question is in here. A quantised model, another
-dtype or another engine is another author's answer.
+Two servers with the same identity answer the same request alike, within floating-point accuracy. A quantized
+model, another dtype or another engine has another identity. Names, paths and ports do not count.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ VLLM_DTYPES: dict[str, str] = {"bf16": "bfloat16", "fp16": "float16", "fp32": "f
 
 @dataclass(frozen=True, slots=True)
 class ServedModelId:
-    """One model as it is run.
+    """Identity of one served model.
 
     Attributes:
-        weights: content id of the base's weights.
-        adapter: SHA-256 of the adapter; "" for the base.
-        how: the base itself, the adapter beside it, or both merged into one.
-        rendering: content id of how it is asked, as it was trained; "" for the base.
-        dtype: of the computation.
-        device: what it runs on.
+        weights: content id of the base model's weights.
+        adapter: SHA-256 of the adapter; "" for the base model.
+        how: "base" for the base model, "adapter" for an adapter served beside it, "merged" for both merged.
+        rendering: content id of the prompt format it was trained with; "" for the base model.
+        dtype: dtype of the computation.
+        device: device it runs on.
         backend: "vllm" (server and in-process alike) or "transformers".
-        quantisation: its name; "" for none.
-        address: of a server that we did not start, whose weights we take on trust; "" else.
-        asking: content id of tokenizer and template; "" where it is not known, or was not when the first
-            answers were made. So are the next two.
-        ends: the ids that end an answer.
-        adapter_config: content id of what the adapter's config says beyond its record's settings.
+        quantisation: name of the quantization; "" for none.
+        address: address of a server this program did not start, whose weights are not verified; "" otherwise.
+        asking: content id of tokenizer and template; "" if unknown, also in old records. The same holds for
+            the next two.
+        ends: token ids that end a response.
+        adapter_config: content id of adapter settings that the checkpoint's record does not hold.
     """
 
     weights: str
@@ -53,15 +52,15 @@ class ServedModelId:
 
     def __post_init__(self) -> None:
         if (self.how == "base") != (self.adapter == ""):
-            raise ValueError("a base has no adapter, and everything else has one")
+            raise ValueError("adapter must be empty for a base model and set otherwise")
 
     def to_dict(self) -> dict[str, str]:
-        """What of it there is to say, for people."""
+        """Return the fields that are not empty, as strings."""
         return {name: str(value) for name, value in asdict(self).items() if value}
 
     @property
     def id(self) -> str:
-        """Content id of all of it; what was added later counts where it says something."""
-        later = ("asking", "ends", "adapter_config")
-        told = {name: value for name, value in asdict(self).items() if value or name not in later}
-        return content_id("served-1", told)
+        """Content id of all fields; fields added later count only if they are set."""
+        added_later = ("asking", "ends", "adapter_config")
+        fields = {name: value for name, value in asdict(self).items() if value or name not in added_later}
+        return content_id("served-1", fields)

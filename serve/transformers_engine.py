@@ -1,12 +1,13 @@
-"""Plain transformers as an engine in this process: base and adapters, on a CPU or a card, without vLLM.
+"""Inference engine with plain transformers: base model and adapters in this process, without vLLM.
 
-One base with peft adapters beside it; calls to one model with one sampling are one padded batch. Slower than
-vLLM, and the same words where it is greedy. A sampled answer depends on the batch it came in: the seed is set
-for every pass, not for every answer.
+It holds one base model with peft adapters, on a CPU or a GPU. Requests to one model with the same sampling
+parameters are processed as one padded batch. It is slower than vLLM. Greedy responses are the same as vLLM's.
+Sampled responses depend on the batch, because the seed is set per pass and not per request.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -21,19 +22,22 @@ from serve.batcher import BatchResult
 from serve.request_params import RequestParams, parse_request_params, truncate_at_stop
 from serve.served_model import VLLM_DTYPES, Device, Dtype
 
-ROWS = 32  # of one pass
+ROWS = 32  # maximum requests in one pass
 
 
 class TransformersEngine:
-    """A base and its adapters, loaded when this is made.
+    """Base model with its adapters, loaded on construction.
 
     Args:
-        base_name: the base's name as calls write it.
-        adapters: name → folder.
-        rows: of one pass, ≥ 1.
+        base: folder of the base model.
+        base_name: name of the base model in requests.
+        adapters: folder of each adapter by its name in requests.
+        dtype: dtype of the computation.
+        device: device to run on.
+        rows: maximum requests in one pass, ≥ 1.
 
     Raises:
-        UserError: a library is missing, or the base or an adapter cannot be loaded.
+        UserError: a library is missing, or the base model or an adapter cannot be loaded.
     """
 
     def __init__(
@@ -49,9 +53,10 @@ class TransformersEngine:
         missing = [name for name in ("torch", "transformers", "peft") if find_spec(name) is None]
         if missing:
             raise UserError(
-                "plain transformers needs its libraries",
-                found=f"no {', '.join(missing)}",
-                remedy="Install them with: pip install -e '.[train]'.",
+                "libraries of the backend transformers are not installed",
+                code="backend.missing-libraries",
+                found=", ".join(missing),
+                remedy="Install them with: pip install -e '.[train]'",
             )
         import torch
         from peft import PeftModel
@@ -61,13 +66,14 @@ class TransformersEngine:
         try:
             weight_files(base)
             self.tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
-            of_dtype = getattr(torch, VLLM_DTYPES[dtype])
-            model, info = AutoModelForCausalLM.from_pretrained(base, dtype=of_dtype, **LOADING_OPTIONS)
+            torch_dtype = getattr(torch, VLLM_DTYPES[dtype])
+            model, info = AutoModelForCausalLM.from_pretrained(base, dtype=torch_dtype, **LOADING_OPTIONS)
             check_loaded(base, info, model)
-            # what the base's own file would add to a request is no part of any preset: its marks alone stay
-            marks = ("bos_token_id", "eos_token_id", "pad_token_id")
-            own = {name: getattr(model.generation_config, name, None) for name in marks}
-            model.generation_config = GenerationConfig(**own)
+            # Only the special token ids are kept: other values of the base model's file are not in any
+            # preset.
+            names = ("bos_token_id", "eos_token_id", "pad_token_id")
+            token_ids = {name: getattr(model.generation_config, name, None) for name in names}
+            model.generation_config = GenerationConfig(**token_ids)
             self._labels = {name: f"a{number}" for number, name in enumerate(adapters)}
             for name, folder in adapters.items():
                 label = self._labels[name]
@@ -76,93 +82,99 @@ class TransformersEngine:
                 else:
                     model = PeftModel.from_pretrained(model, folder, adapter_name=label)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, RuntimeError) as error:
-            raise UserError("the model cannot be loaded", where=str(base), found=str(error)[:300]) from error
-        self._words = int(model.get_input_embeddings().weight.shape[0])
+            raise UserError(
+                "cannot load the model",
+                code="base-model.load-failed",
+                where=str(base),
+                found=str(error)[:300],
+            ) from error
+        self._vocabulary_size = int(model.get_input_embeddings().weight.shape[0])
         self._model: Any = model.to(device).eval()
         self._base_name = base_name
         self._rows = rows
         self._device = device
 
-    def __call__(self, calls: Sequence[ModelRequest]) -> list[BatchResult]:
-        """Answer a batch, grouped by model and sampling."""
-        answers: list[BatchResult | None] = [None] * len(calls)
+    def __call__(self, requests: Sequence[ModelRequest]) -> list[BatchResult]:
+        """Process a batch, grouped by model and sampling parameters."""
+        results: list[BatchResult | None] = [None] * len(requests)
         groups: dict[tuple[Any, ...], list[tuple[int, RequestParams]]] = defaultdict(list)
-        for number, call in enumerate(calls):
+        for index, request in enumerate(requests):
             try:
-                told = parse_request_params(call, self.tokenizer)
-                self._check_ids(told)
-                groups[told.model, told.sampling].append((number, told))
+                params = parse_request_params(request, self.tokenizer)
+                self._check_ids(params)
+                groups[params.model, params.sampling].append((index, params))
             except CallError as error:
-                answers[number] = error
+                results[index] = error
         for group in groups.values():
-            group.sort(key=lambda one: len(one[1].ids))  # alike in length: little padding
+            group.sort(key=lambda entry: len(entry[1].ids))  # similar lengths need little padding
             for begin in range(0, len(group), self._rows):
                 part = group[begin : begin + self._rows]
-                for (number, _), answer in zip(part, self._pass([one for _, one in part]), strict=True):
-                    answers[number] = answer
-        return [answer for answer in answers if answer is not None]
+                outputs = self._generate([params for _, params in part])
+                for (index, _), result in zip(part, outputs, strict=True):
+                    results[index] = result
+        return [result for result in results if result is not None]
 
-    def _check_ids(self, one: RequestParams) -> None:
-        beyond = sorted({each for each in one.ids if each >= self._words})
+    def _check_ids(self, params: RequestParams) -> None:
+        beyond = sorted({token_id for token_id in params.ids if token_id >= self._vocabulary_size})
         if beyond:
-            what = f"tokens {beyond[:8]} have no embedding: the model has {self._words} rows"
-            raise CallError(Failure.BAD_REQUEST, what)
+            message = (
+                f"tokens {beyond[:8]} have no embedding: the model has {self._vocabulary_size} embeddings"
+            )
+            raise CallError(Failure.BAD_REQUEST, message)
 
-    def _pass(self, rows: Sequence[RequestParams]) -> list[BatchResult]:
-        import contextlib
-
+    def _generate(self, rows: Sequence[RequestParams]) -> list[BatchResult]:
         import torch
 
         first = rows[0]
-        plain = first.model == self._base_name
-        if not plain:
+        is_base = first.model == self._base_name
+        if not is_base:
             self._model.set_adapter(self._labels[first.model])
-        without = self._model.disable_adapter() if plain and self._labels else contextlib.nullcontext()
+        adapters_off = self._model.disable_adapter() if is_base and self._labels else contextlib.nullcontext()
         longest = max(len(row.ids) for row in rows)
         pad = self.tokenizer.pad_token_id
-        if pad is None or pad >= self._words:  # masked everywhere: any token that the model has a row for
-            pad = self.tokenizer.eos_token_id
+        if pad is None or pad >= self._vocabulary_size:
+            pad = self.tokenizer.eos_token_id  # padding is masked, so any token with an embedding will do
         ids = [[pad] * (longest - len(row.ids)) + list(row.ids) for row in rows]
         mask = [[0] * (longest - len(row.ids)) + [1] * len(row.ids) for row in rows]
         if first.seed is not None:
             torch.manual_seed(first.seed)
-        with torch.inference_mode(), without:
-            out = self._model.generate(
+        with torch.inference_mode(), adapters_off:
+            output = self._model.generate(
                 input_ids=torch.tensor(ids, device=self._device),
                 attention_mask=torch.tensor(mask, device=self._device),
                 pad_token_id=pad,
-                **_options(first, self.tokenizer),
+                **_generate_options(first, self.tokenizer),
             )
-        return [self._read(row, out[at, longest:].tolist()) for at, row in enumerate(rows)]
+        return [self._to_completion(row, output[index, longest:].tolist()) for index, row in enumerate(rows)]
 
-    def _read(self, row: RequestParams, said: list[int]) -> Completion:
+    def _to_completion(self, row: RequestParams, new_ids: list[int]) -> Completion:
         eos = self._model.generation_config.eos_token_id
-        ends = set(eos if isinstance(eos, list) else [eos]) | {self.tokenizer.eos_token_id}
-        count = next((at for at, each in enumerate(said) if each in ends), None)
-        kept = said if count is None else said[: count + row.keep_special_tokens]
+        eos_ids = set(eos if isinstance(eos, list) else [eos]) | {self.tokenizer.eos_token_id}
+        eos_index = next((index for index, token_id in enumerate(new_ids) if token_id in eos_ids), None)
+        kept = new_ids if eos_index is None else new_ids[: eos_index + row.keep_special_tokens]
         text, stopped = truncate_at_stop(
             self.tokenizer.decode(kept, skip_special_tokens=not row.keep_special_tokens),
             row.stop,
             keep=row.include_stop,
         )
-        finish = FinishReason.STOP if stopped or count is not None else FinishReason.LENGTH
+        finish = FinishReason.STOP if stopped or eos_index is not None else FinishReason.LENGTH
         return Completion(text, finish, Usage(len(row.ids), len(kept)), model=row.model)
 
 
-def _options(of: RequestParams, tokenizer: Any) -> dict[str, Any]:
-    """`generate`'s own words for it."""
-    told: dict[str, Any] = {
-        "max_new_tokens": of.max_tokens,
-        "repetition_penalty": of.repetition_penalty,
-        "do_sample": of.temperature > 0,
+def _generate_options(params: RequestParams, tokenizer: Any) -> dict[str, Any]:
+    """Return the parameters as keyword arguments of transformers' `generate`."""
+    options: dict[str, Any] = {
+        "max_new_tokens": params.max_tokens,
+        "repetition_penalty": params.repetition_penalty,
+        "do_sample": params.temperature > 0,
     }
-    if of.temperature > 0:
-        told |= {
-            "temperature": of.temperature,
-            "top_p": of.top_p,
-            "top_k": of.top_k,
-            "min_p": of.min_p or None,
+    if params.temperature > 0:
+        options |= {
+            "temperature": params.temperature,
+            "top_p": params.top_p,
+            "top_k": params.top_k,
+            "min_p": params.min_p or None,
         }
-    if of.stop:
-        told |= {"stop_strings": list(of.stop), "tokenizer": tokenizer}
-    return told
+    if params.stop:
+        options |= {"stop_strings": list(params.stop), "tokenizer": tokenizer}
+    return options

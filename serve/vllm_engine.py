@@ -1,4 +1,4 @@
-"""`vllm.LLM` as an engine in this process (`--offline`): no server, no port, the same engine and adapters."""
+"""Inference engine with `vllm.LLM` in this process (`--offline`): the server's engine without a port."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from serve.request_params import RequestParams, parse_request_params
 from serve.served_model import VLLM_DTYPES
 from serve.vllm_server import require_vllm
 
-# The engine runs in this very process: in one of its own it would outlive a `kill -9` of ours, card and all.
+# The engine must run in this process: in a process of its own it would survive a `kill -9` and keep the GPU.
 ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-_FINISHES = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
+_FINISH_REASONS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 
 
 class VllmEngine:
-    """A base and its adapters in one `vllm.LLM`, loaded when this is made.
+    """Base model with its adapters in one `vllm.LLM`, loaded on construction.
 
     Args:
-        base_name: the base's name as calls write it.
-        adapters: name → folder.
+        plan: memory plan with the engine's settings.
+        base: folder of the base model.
+        base_name: name of the base model in requests.
+        adapters: folder of each adapter by its name in requests.
 
     Raises:
         UserError: vLLM is missing, or cannot load the model.
@@ -39,30 +41,35 @@ class VllmEngine:
         import vllm
         from vllm.lora.request import LoRARequest
 
-        told: dict[str, Any] = {}
+        lora_options: dict[str, Any] = {}
         if plan.max_loras:
-            told = {"enable_lora": True, "max_loras": plan.max_loras, "max_lora_rank": plan.max_lora_rank}
-        on_card = plan.wanted.device == "cuda"
+            lora_options = {
+                "enable_lora": True,
+                "max_loras": plan.max_loras,
+                "max_lora_rank": plan.max_lora_rank,
+            }
+        on_gpu = plan.request.device == "cuda"
         try:
             self._llm: Any = vllm.LLM(
                 model=str(base),
-                dtype=VLLM_DTYPES[plan.wanted.dtype],
+                dtype=VLLM_DTYPES[plan.request.dtype],
                 max_model_len=plan.max_model_len,
                 max_num_seqs=plan.max_num_seqs,
-                gpu_memory_utilization=plan.wanted.fraction if on_card else 0.1,
-                enforce_eager=not on_card,
-                enable_chunked_prefill=on_card,
+                gpu_memory_utilization=plan.request.fraction if on_gpu else 0.1,
+                enforce_eager=not on_gpu,
+                enable_chunked_prefill=on_gpu,
                 max_num_batched_tokens=plan.batched_tokens,
                 generation_config="vllm",
                 **FORMATS,
-                **told,
+                **lora_options,
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise UserError(
                 "vLLM cannot load the model",
+                code="base-model.load-failed",
                 where=str(base),
                 found=str(error)[:500],
-                remedy="See: empathy serve plan.",
+                remedy="See which settings fit with: empathy serve plan.",
             ) from error
         self.tokenizer = self._llm.get_tokenizer()
         self._base_name = base_name
@@ -71,46 +78,48 @@ class VllmEngine:
             for number, (name, folder) in enumerate(adapters.items(), 1)
         }
 
-    def __call__(self, calls: Sequence[ModelRequest]) -> list[BatchResult]:
-        """Answer a batch: base and adapters in the same passes."""
-        answers: dict[int, BatchResult] = {}
-        told: list[tuple[int, RequestParams]] = []
-        for number, call in enumerate(calls):
+    def __call__(self, requests: Sequence[ModelRequest]) -> list[BatchResult]:
+        """Process a batch; base model and adapters share its passes."""
+        results: dict[int, BatchResult] = {}
+        valid: list[tuple[int, RequestParams]] = []
+        for index, request in enumerate(requests):
             try:
-                told.append((number, parse_request_params(call, self.tokenizer)))
+                valid.append((index, parse_request_params(request, self.tokenizer)))
             except CallError as error:
-                answers[number] = error
-        if told:
-            out = self._llm.generate(
-                [{"prompt_token_ids": list(one.ids)} for _, one in told],
-                [_sampling(one) for _, one in told],
-                lora_request=[self._adapters.get(one.model) for _, one in told] if self._adapters else None,
+                results[index] = error
+        if valid:
+            outputs = self._llm.generate(
+                [{"prompt_token_ids": list(params.ids)} for _, params in valid],
+                [_sampling_params(params) for _, params in valid],
+                lora_request=[self._adapters.get(params.model) for _, params in valid]
+                if self._adapters
+                else None,
                 use_tqdm=False,
             )
-            for (number, one), made in zip(told, out, strict=True):
-                said = made.outputs[0]
-                usage = Usage(len(one.ids), len(said.token_ids))
-                finish = _FINISHES.get(said.finish_reason or "", FinishReason.OTHER)
-                answers[number] = Completion(said.text, finish, usage, model=one.model)
-        return [answers[number] for number in range(len(calls))]
+            for (index, params), output in zip(valid, outputs, strict=True):
+                generated = output.outputs[0]
+                usage = Usage(len(params.ids), len(generated.token_ids))
+                finish = _FINISH_REASONS.get(generated.finish_reason or "", FinishReason.OTHER)
+                results[index] = Completion(generated.text, finish, usage, model=params.model)
+        return [results[index] for index in range(len(requests))]
 
     def close(self) -> None:
-        """Free what it holds."""
+        """Release the model's memory."""
         self._llm.llm_engine.engine_core.shutdown()
 
 
-def _sampling(of: RequestParams) -> Any:
+def _sampling_params(params: RequestParams) -> Any:
     from vllm import SamplingParams
 
     return SamplingParams(
-        max_tokens=of.max_tokens,
-        temperature=of.temperature,
-        top_p=of.top_p,
-        top_k=of.top_k,
-        min_p=of.min_p,
-        repetition_penalty=of.repetition_penalty,
-        seed=of.seed,
-        stop=list(of.stop),
-        include_stop_str_in_output=of.include_stop,
-        skip_special_tokens=not of.keep_special_tokens,
+        max_tokens=params.max_tokens,
+        temperature=params.temperature,
+        top_p=params.top_p,
+        top_k=params.top_k,
+        min_p=params.min_p,
+        repetition_penalty=params.repetition_penalty,
+        seed=params.seed,
+        stop=list(params.stop),
+        include_stop_str_in_output=params.include_stop,
+        skip_special_tokens=not params.keep_special_tokens,
     )

@@ -1,11 +1,12 @@
-"""A small process between us and the server: when we are gone, however, it takes the server down.
+"""Watchdog process between this program and a server; it stops the server when this program ends.
 
     python -m serve.watchdog COMMAND…
 
-It holds the reading end of a pipe (its stdin) of which we hold the other; a killed process closes its pipes.
-At the pipe's end it stops the server's whole process group (SIGTERM, then SIGKILL) and, as the adopter of
-orphans, whatever the server started elsewhere. Where the keeper itself is killed, the kernel kills the server
-(`PR_SET_PDEATHSIG`), whose own children end with it. Uses the standard library alone.
+The watchdog holds the reading end of a pipe (its stdin), and the parent holds the other end, which closes
+when the parent is killed. When the pipe closes, the watchdog stops the server's process group (SIGTERM, then
+SIGKILL) and, as subreaper, every process that the server started in another group. If the watchdog itself is
+killed, the kernel kills the server (`PR_SET_PDEATHSIG`), and the server's own children end with it. Uses only
+the standard library.
 """
 
 from __future__ import annotations
@@ -26,33 +27,33 @@ POLL_SECONDS = 0.1
 
 
 def main(command: list[str]) -> int:
-    """Run the command until it ends or our stdin does; its exit code, or 0 where it was stopped."""
+    """Run the command until it ends or stdin closes; return its exit code, or 0 if it was stopped."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # a terminal's Ctrl-C is our parent's to decide on
-    stopped: list[int] = []
-    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+        signal.signal(number, signal.SIG_IGN)  # the parent decides how to react to a terminal's Ctrl-C
+    received: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
     child = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=lambda: _prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509  (there is one thread)
+        preexec_fn=lambda: _prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509  (single-threaded)
     )
-    while child.poll() is None and not stopped:
+    while child.poll() is None and not received:
         with contextlib.suppress(InterruptedError):
             readable, _, _ = select.select([0], [], [], POLL_SECONDS)
             if readable and not os.read(0, 1):
                 break
-    ended_itself = child.poll() is not None
+    exited = child.poll() is not None
     _stop(child)
-    return child.returncode if ended_itself else 0
+    return child.returncode if exited else 0
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
-    """The group, then every descendant that is left: first asked, then made to."""
+    """Stop the process group and all remaining descendants: SIGTERM, then SIGKILL after a grace period."""
     _signal_all(child.pid, signal.SIGTERM)
-    until = time.monotonic() + GRACE_SECONDS
-    while time.monotonic() < until and (child.poll() is None or _descendants()):
+    deadline = time.monotonic() + GRACE_SECONDS
+    while time.monotonic() < deadline and (child.poll() is None or _descendants()):
         _reap(child)
         time.sleep(POLL_SECONDS)
     _signal_all(child.pid, signal.SIGKILL)
@@ -71,7 +72,7 @@ def _signal_all(group: int, number: signal.Signals) -> None:
 
 
 def _descendants() -> list[int]:
-    """Every process below this one; zombies are none."""
+    """Return the ids of all processes below this one, without zombies."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -79,15 +80,15 @@ def _descendants() -> list[int]:
                 state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
                 if state != "Z":
                     parents[int(entry.name)] = int(parent)
-    found: list[int] = []
-    layer = {os.getpid()}
-    while layer := {pid for pid, parent in parents.items() if parent in layer}:
-        found += layer
-    return found
+    descendants: list[int] = []
+    generation = {os.getpid()}
+    while generation := {pid for pid, parent in parents.items() if parent in generation}:
+        descendants += generation
+    return descendants
 
 
 def _reap(child: subprocess.Popen[bytes]) -> None:
-    """Bury the orphans that were adopted; the child itself is its handle's to wait for."""
+    """Reap adopted processes that have ended; the child itself is reaped by its `Popen` object."""
     if child.poll() is None:
         return
     with contextlib.suppress(ChildProcessError):
@@ -96,7 +97,7 @@ def _reap(child: subprocess.Popen[bytes]) -> None:
 
 
 def _prctl(option: int, value: int) -> None:
-    """Linux's prctl; elsewhere nothing (the pipe alone must do there)."""
+    """Call Linux's prctl; do nothing on other systems, where only the pipe is used."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 

@@ -146,7 +146,7 @@ def audit(
                             plan,
                             settings,
                             retry_unscored=retry_unscored,
-                            without_kin=exclude_same_family,
+                            exclude_same_family=exclude_same_family,
                         )
                     )
                     if done[-1].interrupted:
@@ -173,9 +173,9 @@ def _prompts(folder: Path | None, names: tuple[str, ...]) -> list[Prompt]:
 
 def _tell_left_out(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:
     """On training dialogues the fitted control judges stand out of fold, whoever named them."""
-    from harness.workflows.audit import NOT_ASKED_ON_TRAIN
+    from harness.workflows.audit import FITTED_CONTROL_JUDGES
 
-    named = [name for name in judges if name in NOT_ASKED_ON_TRAIN]
+    named = [name for name in judges if name in FITTED_CONTROL_JUDGES]
     if named and any(plan.split == Split.TRAIN for plan in plans):
         print_message(f"{', '.join(named)}: fitted on the training ratings, so on train only out of fold.")
 
@@ -184,12 +184,12 @@ async def _tell_size(
     store: Store, plans: list[AuditPlan], settings: RequestSettings, as_json: bool, retry_unscored: bool
 ) -> None:
     """What the judges that are models would take; nothing is asked."""
-    from harness.workflows.judge_cost import estimate, told
+    from harness.workflows.judge_cost import estimate_judging_cost, told
 
     found = [
         (plan, each)
         for plan in plans
-        for each in await estimate(
+        for each in await estimate_judging_cost(
             store, plan.without_control_judges, settings, retry_unscored=retry_unscored
         )
     ]
@@ -219,5 +219,5 @@ def show(summaries: list[AuditSummary], as_json: bool) -> None:
 
 def _leave(summaries: list[AuditSummary]) -> None:
     """Exit as the runs ended: interrupted, calls without an answer, or well."""
-    lanes = ((one.name, one.lane) for summary in summaries for one in summary.judges if one.lane)
-    end(lanes, any(summary.interrupted for summary in summaries))
+    endpoints = ((one.name, one.endpoint) for summary in summaries for one in summary.judges if one.endpoint)
+    end(endpoints, any(summary.interrupted for summary in summaries))

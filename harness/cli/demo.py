@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agents.models.spec import Model
     from agents.types import Split
     from harness.data.dataset import Dataset
-    from results.analysis.contest_results import Summary
+    from results.analysis.contest_results import JudgingResult
 
 A, B = "dataset:gpt-4", "dataset:human"
 CONTROLS = ("control/ratings", "control/longer", "control/first")
@@ -105,7 +105,7 @@ def run_full_demo(out: Path, *, opens: bool = False) -> None:
         click.launch(str(place.resolve()))
 
 
-async def _demo(out: Path) -> tuple[Summary, str]:
+async def _demo(out: Path) -> tuple[JudgingResult, str]:
     from agents.models.registry import Registry
     from harness.data.author_resolver import resolve_author
     from harness.emulator.config import EmulatorConfig

@@ -12,14 +12,14 @@ from agents.generation import ExclusionReason
 from agents.models.response_model import answering_model_note
 from agents.models.spec import is_emulated
 from agents.text_extraction import WORD_LIMIT
-from harness.workflows.generate import Summary
+from harness.workflows.generate import GenerationResult
 from harness.workflows.response_sets import ResponseSetSummary
 from results.analysis.endpoint_report import EndpointReport
 from results.render.format import EMULATED_NOTE, format_usd
 from results.render.table import Table
 
 
-def to_dict(summary: Summary) -> dict[str, Any]:
+def to_dict(summary: GenerationResult) -> dict[str, Any]:
     """The summary as plain data."""
     return {
         "run": summary.run_id,
@@ -29,15 +29,15 @@ def to_dict(summary: Summary) -> dict[str, Any]:
         "emulated": _emulated(summary),
         "cost_usd": summary.cost_usd,
         "response_sets": [_set_data(one) for one in summary.sets],
-        "models": {name: _lane_data(lane) for name, lane in summary.lanes.items()},
+        "models": {name: _lane_data(endpoint) for name, endpoint in summary.endpoints.items()},
     }
 
 
 def _set_data(one: ResponseSetSummary) -> dict[str, Any]:
     return {
         "author": one.name,
-        "response_set": one.of.id,
-        "provenance": one.of.made,
+        "response_set": one.response_set.id,
+        "provenance": one.response_set.made,
         "dialogues": one.dialogues,
         "responses": one.responses,
         "flaws": dict(one.flaws),
@@ -53,18 +53,18 @@ def _set_data(one: ResponseSetSummary) -> dict[str, Any]:
     }
 
 
-def _lane_data(lane: EndpointReport) -> dict[str, Any]:
+def _lane_data(endpoint: EndpointReport) -> dict[str, Any]:
     names = ("made", "reused", "retried", "rate_limited", "failed", "spent_usd", "stopped")
-    return {name: getattr(lane, name) for name in names}
+    return {name: getattr(endpoint, name) for name in names}
 
 
-def to_table(summary: Summary) -> Table:
+def to_table(summary: GenerationResult) -> Table:
     """The summary as a table: one row a set; columns with nothing in them are named below it instead."""
     first = summary.sets[0]
-    authors = {one.of.author for one in summary.sets}
+    authors = {one.response_set.author for one in summary.sets}
     title = f"{summary.kind}: {first.dialogues:,} dialogues of the {summary.spec['split']} split"
     if len(authors) == 1:
-        title = f"{first.of.author} {title}"
+        title = f"{first.response_set.author} {title}"
     counted = [_counted(one) for one in summary.sets]
     shown = [name for name in counted[0] if any(of[name] for of in counted)]
     none = [name for name in counted[0] if name not in shown]
@@ -77,7 +77,11 @@ def to_table(summary: Summary) -> Table:
         table.add_column(name, justify="right")
     table.add_column("cost", justify="right")
     for one, of in zip(summary.sets, counted, strict=True):
-        named = (one.of.preset,) if len(authors) == 1 else (one.of.author, one.of.preset)
+        named = (
+            (one.response_set.preset,)
+            if len(authors) == 1
+            else (one.response_set.author, one.response_set.preset)
+        )
         table.add_row(
             *named,
             f"{one.responses:,}",
@@ -100,7 +104,7 @@ def _counted(one: ResponseSetSummary) -> dict[str, int]:
     }
 
 
-def caveats(summary: Summary) -> list[str]:
+def caveats(summary: GenerationResult) -> list[str]:
     """What is to be said beside the table."""
     told = [EMULATED_NOTE] if _emulated(summary) else []
     for one in summary.sets:
@@ -108,11 +112,13 @@ def caveats(summary: Summary) -> list[str]:
             told.append(f"{one.name}: flawed: {counts(one.flaws)}")
         if one.dimensions:
             told.append(f"{one.name}: named as lacking: {counts(one.dimensions)}")
-    for name, lane in summary.lanes.items():
+    for name, endpoint in summary.endpoints.items():
         told += filter(
-            None, [answering_model_note(name, name.partition("/")[2], lane.answers, judging=False)]
+            None, [answering_model_note(name, name.partition("/")[2], endpoint.answers, judging=False)]
         )
-        told.append(f"{name}: {lane.made:,} calls made, {lane.reused:,} known, {lane.retried:,} retried")
+        told.append(
+            f"{name}: {endpoint.made:,} calls made, {endpoint.reused:,} known, {endpoint.retried:,} retried"
+        )
     if len(summary.sets) > 1:
         told.append(
             f"all together {format_usd(summary.cost_usd)}: an answer that several sets share counts once"
@@ -125,5 +131,5 @@ def counts(of: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in of.items())
 
 
-def _emulated(summary: Summary) -> bool:
-    return any(is_emulated(one.of.author.partition("/")[2]) for one in summary.sets)
+def _emulated(summary: GenerationResult) -> bool:
+    return any(is_emulated(one.response_set.author.partition("/")[2]) for one in summary.sets)

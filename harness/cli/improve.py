@@ -22,7 +22,7 @@ from harness.cli.options.renamed import renamed_option
 from harness.cli.respond import SPLITS, carry_out, finish
 
 if TYPE_CHECKING:
-    from harness.workflows.generate import Summary
+    from harness.workflows.generate import GenerationResult
 
 
 @click.command()
@@ -113,7 +113,7 @@ def improve(
     kinds = _parse_kinds(rewrite, initial_responses)
     chosen_strategies = parse_strategies(strategies)
 
-    async def main() -> Summary | None:
+    async def main() -> GenerationResult | None:
         from harness.data.dataset import load
         from harness.workflows.generation_plan import DialogueSubset, plan_improvements
         from results.db.store import Store

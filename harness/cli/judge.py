@@ -40,7 +40,7 @@ from harness.terminal.output import print_message
 if TYPE_CHECKING:
     from harness.workflows.judge import JudgingPlan
     from results.analysis.breakdowns import Breakdowns
-    from results.analysis.contest_results import Summary
+    from results.analysis.contest_results import JudgingResult
     from results.analysis.early_stopping import StoppingRule
     from results.db.store import Store
 
@@ -201,11 +201,11 @@ def judge(
         )
         return
 
-    async def main() -> tuple[Summary, str, Breakdowns] | None:
+    async def main() -> tuple[JudgingResult, str, Breakdowns] | None:
         from harness.data.author_resolver import resolve_author
         from harness.data.dataset import load
         from harness.workflows.judge import judge_contest, plan_judging
-        from results.analysis.breakdowns import beside
+        from results.analysis.breakdowns import compute_breakdowns
         from results.db.store import Store
 
         dataset = load(data)
@@ -229,13 +229,13 @@ def judge(
                 )
                 _print_feasibility(plan)
                 if dry_run:
-                    from harness.workflows.judge_cost import estimate, print_cost_estimate
+                    from harness.workflows.judge_cost import estimate_judging_cost, print_cost_estimate
 
                     design = foresee_design(
                         assumptions, min_effect, len(plan.dialogues), samples=plan.samples
                     )
                     print_cost_estimate(
-                        await estimate(store, plan, settings, retry_unscored=retry_unscored),
+                        await estimate_judging_cost(store, plan, settings, retry_unscored=retry_unscored),
                         as_json,
                         data=design.data,
                         lines=design.lines,
@@ -249,7 +249,9 @@ def judge(
                     store, registry, plan, settings, retry_unscored=retry_unscored, snapshots=snapshots
                 )
                 page = await _render_report(store, summary, snapshots) if report_to is not None else ""
-                breakdowns = await beside(store, summary, seed=seed, by=group_by, length=length_control)
+                breakdowns = await compute_breakdowns(
+                    store, summary, seed=seed, by=group_by, length=length_control
+                )
                 return summary, page, breakdowns
 
     result = run(main())
@@ -317,7 +319,7 @@ def _print_feasibility(plan: JudgingPlan) -> None:
         print_message(f"Stopping when {plan.until} ({plan.until.estimand}): {feasibility.note}.")
 
 
-async def _render_report(store: Store, summary: Summary, snapshots: tuple[str, ...]) -> str:
+async def _render_report(store: Store, summary: JudgingResult, snapshots: tuple[str, ...]) -> str:
     from results.report import render
 
     return await render(store, summary.run_id, snapshots=snapshots)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.engine.run import RequestSettings
     from harness.workflows.judge_cost import ComparisonPlan
     from results.analysis.breakdowns import Breakdowns
-    from results.analysis.contest_results import Summary
+    from results.analysis.contest_results import JudgingResult
     from results.analysis.endpoint_report import EndpointReport
     from results.db.store import Store
 
@@ -34,11 +34,11 @@ async def select_judges(
     """
     if not wanted:
         return judges
-    from results.analysis.judge_panel import without_kin
+    from results.analysis.judge_panel import split_by_family
 
-    kept, kin = await without_kin(store, judges, sets)
-    if kin:
-        print_message(f"Left out, of a contestant's family: {', '.join(kin)}")
+    kept, same_family = await split_by_family(store, judges, sets)
+    if same_family:
+        print_message(f"Left out, of a contestant's family: {', '.join(same_family)}")
     return kept
 
 
@@ -48,12 +48,12 @@ async def confirm_cost(
     """Before money is spent, on a terminal: what it would take, and a yes."""
     if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
         return
-    from harness.workflows.judge_cost import estimate
+    from harness.workflows.judge_cost import estimate_judging_cost
     from results.render.format import format_usd
 
     estimates = [
         each
-        for each in await estimate(store, plan, settings, retry_unscored=retry_unscored)
+        for each in await estimate_judging_cost(store, plan, settings, retry_unscored=retry_unscored)
         if each.calls and each.maximum_usd != 0
     ]
     for each in estimates:
@@ -65,12 +65,12 @@ async def confirm_cost(
         raise click.Abort
 
 
-def print_result(summary: Summary, as_json: bool, more: Breakdowns | None = None) -> None:
+def print_result(summary: JudgingResult, as_json: bool, more: Breakdowns | None = None) -> None:
     """The result, and what stands beside it: to stdout."""
     from results.analysis.breakdowns import Breakdowns
     from results.render import contest as presenting
     from results.render import early_stopping as presenting_stopped
-    from results.render.breakdowns import add_breakdowns, told
+    from results.render.breakdowns import add_breakdowns, breakdown_lines
 
     more = more or Breakdowns()
     shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
@@ -79,11 +79,11 @@ def print_result(summary: Summary, as_json: bool, more: Breakdowns | None = None
         print_json(data)
         return
     print_table(shown.to_table(summary))
-    print_notes(told(summary, more), dim=False)
+    print_notes(breakdown_lines(summary, more), dim=False)
     print_notes(shown.caveats(summary))
 
 
-def exit_with_status(summary: Summary, require_one_model: bool = False) -> None:
+def exit_with_status(summary: JudgingResult, require_one_model: bool = False) -> None:
     """Exit as the run ended: interrupted, with requests that got no answer, without a verdict, or well.
 
     Args:
@@ -94,21 +94,21 @@ def exit_with_status(summary: Summary, require_one_model: bool = False) -> None:
         for contest in several:
             print_message(f"--require-one-model: {contest.answering_model_note}")
         sys.exit(1)
-    exit_if_problems({judge.contest.judge: judge.trouble for judge in summary.judges}, summary.interrupted)
+    exit_if_problems({judge.contest.judge: judge.problem for judge in summary.judges}, summary.interrupted)
 
 
-def end(lanes: Iterable[tuple[str, EndpointReport]], interrupted: bool) -> None:
+def end(endpoints: Iterable[tuple[str, EndpointReport]], interrupted: bool) -> None:
     """Exit with 130 where a run was interrupted, with 1 where requests got no answer; say so by endpoint."""
-    exit_if_problems({name: lane.trouble for name, lane in lanes}, interrupted)
+    exit_if_problems({name: endpoint.problem for name, endpoint in endpoints}, interrupted)
 
 
-def exit_if_problems(trouble: Mapping[str, str], interrupted: bool) -> None:
+def exit_if_problems(problem: Mapping[str, str], interrupted: bool) -> None:
     """Exit with 130 where a run was interrupted, with 1 where something went wrong; say what, by name."""
     if interrupted:
         print_message("Interrupted; everything answered is stored. Go on with the same command.")
         sys.exit(INTERRUPTED)
-    for name, words in trouble.items():
+    for name, words in problem.items():
         if words:
             print_message(f"{name}: {words}")
-    if any(trouble.values()):
+    if any(problem.values()):
         sys.exit(1)

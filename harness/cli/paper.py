@@ -86,7 +86,7 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
 def figures(out: Path, cells: Path | None, exclude_same_family: bool, data: str | None, db: str) -> None:
     """Figures 1, 3, 4 and 6 to 10 as SVG and PNG. What has not been run is left out and said."""
     from harness.data.dataset import load
-    from harness.workflows.paper_figures import charts
+    from harness.workflows.paper_figures import paper_charts
     from results.paper.figures import drawn
 
     try:
@@ -97,7 +97,7 @@ def figures(out: Path, cells: Path | None, exclude_same_family: bool, data: str 
         print_text(f"Figures 3 and 4 need the dataset: {error}", is_message=True)
         dataset = None
     out.mkdir(parents=True, exist_ok=True)
-    for chart in charts(run(_contests(db, cells, exclude_same_family)), dataset):
+    for chart in paper_charts(run(_contests(db, cells, exclude_same_family)), dataset):
         for form, content in drawn(chart).items():
             path = out / f"figure{chart.number}.{form}"
             path.write_bytes(content)
@@ -114,7 +114,7 @@ async def _contests(db: str, cells: Path | None, exclude_same_family: bool) -> l
         print_message(f"There is no database at {db}: nothing of ours is shown.")
         return []
     async with await Store.open(db, create=False) as store:
-        return await select_paper_contests(store, named, without_kin=exclude_same_family)
+        return await select_paper_contests(store, named, exclude_same_family=exclude_same_family)
 
 
 def _there(db: str) -> bool:

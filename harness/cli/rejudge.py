@@ -24,8 +24,8 @@ from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
     from prompts import Prompt
-    from results.analysis.contest_results import Summary
-    from results.analysis.human_preferences import Corrected
+    from results.analysis.contest_results import JudgingResult
+    from results.analysis.human_preferences import CorrectedPanel
     from results.analysis.judge_panel import JudgePanel
     from results.db.store import Store
 
@@ -105,7 +105,7 @@ def rejudge(
     settings = calls.settings()
     asked_with = _prompts(prompts_folder, judge_prompts, dimensions)
 
-    async def main() -> tuple[JudgePanel, Corrected, Summary | None]:
+    async def main() -> tuple[JudgePanel, CorrectedPanel, JudgingResult | None]:
         from harness.cli.output import confirm_cost, select_judges
         from harness.workflows.judge import judge_contest
         from harness.workflows.rejudge import judged
@@ -128,11 +128,13 @@ def rejudge(
                         store, registry, plan, settings, retry_unscored=retry_unscored
                     )
             ids, own_seed = (found.a.set.id, found.b.set.id), int(found.spec.get("seed", 0))
-            jury = await load_panel(store, *ids, found.split, seed=own_seed, without_kin=exclude_same_family)
+            jury = await load_panel(
+                store, *ids, found.split, seed=own_seed, exclude_same_family=exclude_same_family
+            )
             return jury, await _corrected(store, jury, people, sensitivity), summary
 
-    jury, corrected, summary = run(main())
-    print_result(jury, corrected, summary, as_json)
+    panel, corrected, summary = run(main())
+    print_result(panel, corrected, summary, as_json)
     if summary is not None:
         from harness.cli.output import exit_with_status
 
@@ -163,9 +165,11 @@ def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> l
     return [get_prompt(ours, name, "--judge-prompt") for name in wanted]
 
 
-async def _corrected(store: Store, jury: JudgePanel, people: Path | None, sensitivity: bool) -> Corrected:
+async def _corrected(
+    store: Store, panel: JudgePanel, people: Path | None, sensitivity: bool
+) -> CorrectedPanel:
     from results.analysis.human_preferences import (
-        Corrected,
+        CorrectedPanel,
         adjusted_by_audit,
         adjusted_by_people,
         read_preferences,
@@ -174,15 +178,17 @@ async def _corrected(store: Store, jury: JudgePanel, people: Path | None, sensit
 
     told, by_people, by_audit = None, {}, {}
     if people is not None:
-        codes = {dialogue.id: at for at, dialogue in enumerate(jury.dialogues)}
-        told = read_preferences(people, codes, name_of(jury.a), name_of(jury.b))
-        by_people = {at: adjusted_by_people(juror, told.for_a) for at, juror in enumerate(jury.jurors)}
+        codes = {dialogue.id: at for at, dialogue in enumerate(panel.dialogues)}
+        told = read_preferences(people, codes, name_of(panel.a), name_of(panel.b))
+        by_people = {at: adjusted_by_people(judge, told.for_a) for at, judge in enumerate(panel.judges)}
     if sensitivity:
-        by_audit = dict(enumerate(await adjusted_by_audit(store, jury.jurors)))
-    return Corrected(by_people, by_audit, told)
+        by_audit = dict(enumerate(await adjusted_by_audit(store, panel.judges)))
+    return CorrectedPanel(by_people, by_audit, told)
 
 
-def print_result(jury: JudgePanel, corrected: Corrected, summary: Summary | None, as_json: bool) -> None:
+def print_result(
+    panel: JudgePanel, corrected: CorrectedPanel, summary: JudgingResult | None, as_json: bool
+) -> None:
     """The jury, and what was asked for it: to stdout."""
     from results.render import bias_correction as presenting_corrected
     from results.render import contest as presenting
@@ -191,14 +197,14 @@ def print_result(jury: JudgePanel, corrected: Corrected, summary: Summary | None
     if as_json:
         told = {
             "run": None if summary is None else presenting.to_dict(summary),
-            "jury": presenting_jury.to_dict(jury, corrected),
+            "jury": presenting_jury.to_dict(panel, corrected),
         }
         print_json(told)
         return
-    for table in presenting_jury.to_tables(jury):
+    for table in presenting_jury.to_tables(panel):
         print_table(table)
-    corrections = presenting_corrected.corrections_table(jury, corrected)
+    corrections = presenting_corrected.bias_correction_table(panel, corrected)
     if corrections is not None:
         print_table(corrections)
-    print_notes(presenting_corrected.corrections(jury, corrected))
-    print_notes(presenting_jury.caveats(jury))
+    print_notes(presenting_corrected.bias_correction_caveats(panel, corrected))
+    print_notes(presenting_jury.caveats(panel))

@@ -28,7 +28,7 @@ from harness.cli.output import end
 from harness.terminal.output import print_json, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
-    from harness.workflows.generate import GenerationPlan, Summary
+    from harness.workflows.generate import GenerationPlan, GenerationResult
     from results.db.store import Store
 
 SPLITS = click.Choice([split.value for split in Split])
@@ -114,7 +114,7 @@ def respond(
             remedy="Choose --preset truncated, paper or released instead.",
         )
 
-    async def main() -> Summary | None:
+    async def main() -> GenerationResult | None:
         from harness.data.dataset import load
         from harness.workflows.generation_plan import DialogueSubset, direct_responder, plan_responses
         from results.db.store import Store
@@ -145,8 +145,8 @@ def respond(
                 who = serving.select_served_models(local, await last_seen_folders(store, local))
                 how = serving.serving(who, preset, quiet=calls.quiet)
                 settings = calls.settings()
-                who = await kitchen.settled(store, who, how, prompts)
-                made = [kitchen.responder(one, who, how, prompts) for one in who.contestants]
+                who = await kitchen.resolve_identities(store, who, how, prompts)
+                made = [kitchen.build_responder(one, who, how, prompts) for one in who.authors]
                 plan = plan_responses(chosen, [*made, *others])
                 if not await agreed(store, plan, calls, dry_run=dry_run, as_json=as_json):
                     return None
@@ -181,18 +181,22 @@ async def agreed(
     store: Store, plan: GenerationPlan, calls: CallOptions, *, dry_run: bool, as_json: bool
 ) -> bool:
     """Whether to go on: not for a dry run, which is shown; after a yes where money is spent on a terminal."""
-    from harness.workflows.generation_cost import forecast, lines, print_generation_cost
+    from harness.workflows.generation_cost import estimate_generation_cost, lines, print_generation_cost
 
     settings = calls.settings()
     for name in plan.ignored_parameters:
         print_message(f"{name} takes no temperature and no top-p: its own are used, and recorded so.")
     if any(map(is_retired, plan.models)):
-        await forecast(store, plan, settings)  # refuses what would be asked
+        await estimate_generation_cost(store, plan, settings)  # refuses what would be asked
     if dry_run:
-        print_generation_cost(await forecast(store, plan, settings), as_json)
+        print_generation_cost(await estimate_generation_cost(store, plan, settings), as_json)
         return False
     if not calls.yes and not calls.emulate and sys.stdin.isatty():
-        costly = [one for one in await forecast(store, plan, settings) if one.calls and one.maximum_usd != 0]
+        costly = [
+            one
+            for one in await estimate_generation_cost(store, plan, settings)
+            if one.calls and one.maximum_usd != 0
+        ]
         for line in lines(costly):
             print_message(line)
         if costly and not click.confirm("Ask them?", default=True, err=True):
@@ -209,7 +213,7 @@ async def carry_out(
     dry_run: bool,
     as_json: bool,
     again: bool,
-) -> Summary | None:
+) -> GenerationResult | None:
     """Do what is planned, after a yes where money is spent on a terminal; None for a dry run."""
     from harness.workflows.generate import generate
 
@@ -219,7 +223,7 @@ async def carry_out(
     return await generate(store, registry, plan, settings, retry_unusable=again)
 
 
-def finish(main: Callable[[], Coroutine[Any, Any, Summary | None]], as_json: bool) -> None:
+def finish(main: Callable[[], Coroutine[Any, Any, GenerationResult | None]], as_json: bool) -> None:
     """Run the command's coroutine, show its summary on stdout, and exit as the run ended."""
     summary = run(main())
     if summary is None:
@@ -231,4 +235,4 @@ def finish(main: Callable[[], Coroutine[Any, Any, Summary | None]], as_json: boo
     else:
         print_table(to_table(summary))
         print_notes(caveats(summary))
-    end(summary.lanes.items(), summary.interrupted)
+    end(summary.endpoints.items(), summary.interrupted)

@@ -148,7 +148,7 @@ def _laid_out(
     from finetune.model_loader import check_weights
     from harness.serving import backends, live_server
     from harness.serving.checkpoint_resolver import checkpoint_folders, select_served_models
-    from harness.serving.hardware import default_device, plan_serving, wanted
+    from harness.serving.hardware import default_device, plan_serving, serving_request
     from serve.null_adapter import with_null_adapter
 
     places = [*rest["first"], *rest["more"]]
@@ -179,11 +179,11 @@ def _laid_out(
     else:
         check_weights(folder)
         more = bool(rest["spare_loras"])
-        adapters = backends.adapters_of(who.contestants, folder)
+        adapters = backends.adapters_of(who.authors, folder)
         name, adapters = with_null_adapter(
             folder, name, adapters, device, live_server.ADAPTER_CACHE, loads_later=more
         )
-    asked = wanted(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
+    asked = serving_request(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
     return who, dtype, folder, name, adapters, plan_serving(folder, adapters, asked)
 
 
@@ -212,7 +212,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     from finetune.memory_plan import load_base_config
     from harness.serving.checkpoint_resolver import check_names, checkpoint_folders
     from serve.lora_adapter import LoraAdapter, read_adapter
-    from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServingRequest, plan_memory, vllm_command
+    from serve.memory_plan import MEMORY_FRACTION, RTX_4090_MIB, ServingRequest, plan_memory, vllm_command
     from serve.vllm_server import LOOPBACK
 
     places = [*rest.pop("first"), *rest.pop("more")]
@@ -244,7 +244,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     asked = ServingRequest(
         "cpu" if device == "cpu" else "cuda",
         rest["dtype"] or "bf16",
-        rest["memory_mib"] or CARD_MIB,
+        rest["memory_mib"] or RTX_4090_MIB,
         rest["memory_fraction"] or MEMORY_FRACTION,
         **_sizes(rest),
     )

@@ -14,14 +14,14 @@ from typing import Any
 
 from agents.errors import UserError
 from serve.lora_adapter import LoraAdapter
-from serve.memory_plan import CARD_MIB, MEMORY_FRACTION, ServePlan, ServingRequest, plan_memory
+from serve.memory_plan import MEMORY_FRACTION, RTX_4090_MIB, ServePlan, ServingRequest, plan_memory
 from serve.sampling_presets import read_json
 from serve.served_model import Device, Dtype
 
 CPU_FRACTION = 0.6
 
 
-def wanted(
+def serving_request(
     device: Device, dtype: Dtype, memory_mib: int | None, fraction: float | None, **more: Any
 ) -> ServingRequest:
     """What a server may take here.
@@ -34,7 +34,7 @@ def wanted(
         memory_mib = memory_mib or available_memory_mib()
         fraction = fraction or CPU_FRACTION
     return ServingRequest(
-        device, dtype, memory_mib or gpu_memory_mib() or CARD_MIB, fraction or MEMORY_FRACTION, **more
+        device, dtype, memory_mib or gpu_memory_mib() or RTX_4090_MIB, fraction or MEMORY_FRACTION, **more
     )
 
 

@@ -33,10 +33,10 @@ from harness.study.report_run import create_study_run, write_report
 from harness.study.stage_cache import StageInputs, StageOutput
 from harness.study.train_worker import run_in_subprocess
 from harness.workflows.build_dataset import build
-from harness.workflows.generate import GenerationPlan, Summary, generate
-from harness.workflows.generation_cost import forecast
+from harness.workflows.generate import GenerationPlan, GenerationResult, generate
+from harness.workflows.generation_cost import estimate_generation_cost
 from harness.workflows.judge import judge_contest, plan_judging
-from harness.workflows.judge_cost import estimate
+from harness.workflows.judge_cost import estimate_judging_cost
 from harness.workflows.records import save_checkpoints
 from harness.workflows.response_sets import ResponseSetSummary
 from results.analysis.endpoint_report import EndpointReport
@@ -68,7 +68,7 @@ async def ask(context: StudyContext, plan: GenerationPlan, ready: StageInputs) -
 
 
 async def response_set_output(
-    store: Store, summary: Summary, sets: Sequence[ResponseSetSummary], dialogues: Iterable[Dialogue]
+    store: Store, summary: GenerationResult, sets: Sequence[ResponseSetSummary], dialogues: Iterable[Dialogue]
 ) -> StageOutput:
     """The output of a run that made responses: of every set, which response each dialogue has.
 
@@ -76,11 +76,11 @@ async def response_set_output(
         sets: those that count, the one that the stage is about last.
     """
     keys = {dialogue.key for dialogue in dialogues}
-    told = {one.of.id: _ids(await store.responses(one.of.id), keys) for one in sets}
+    told = {one.response_set.id: _ids(await store.responses(one.response_set.id), keys) for one in sets}
     last = sets[-1]
     result = {
         "run": summary.run_id,
-        "set": last.of.id,
+        "set": last.response_set.id,
         "author": last.name,
         "responses": last.responses,
         "dialogues": last.dialogues,
@@ -191,19 +191,23 @@ async def judge(
             samples=study.judging.samples,
             seed=study.data.seed,
         )
-        cost = _most([each.maximum_usd for each in await estimate(store, plan, context.settings)])
+        cost = _most(
+            [each.maximum_usd for each in await estimate_judging_cost(store, plan, context.settings)]
+        )
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with context.purse.reserve(run_id, cost) as budget:
             settings = replace(context.settings, budget_usd=budget, adapt=False)
-            async with report_progress(store, run_id, ready.stage.name, context.tell, plan.calls_per_judge):
+            async with report_progress(
+                store, run_id, ready.stage.name, context.tell, plan.requests_per_judge
+            ):
                 summary = await judge_contest(store, context.registry, plan, settings)
         (one,) = summary.judges
         if summary.interrupted:
             raise StudyInterrupted("interrupted; every answer is stored")
-        if one.lane is not None and (one.lane.stopped or one.lane.failed):
-            raise StageNotFinished(_unanswered(context, by.name, one.lane))
+        if one.endpoint is not None and (one.endpoint.stopped or one.endpoint.failed):
+            raise StageNotFinished(_unanswered(context, by.name, one.endpoint))
         if not one.has_verdicts:
-            raise StageNotFinished(f"{by.name}: {one.trouble}")
+            raise StageNotFinished(f"{by.name}: {one.problem}")
         rate = one.hard
         result = {
             "run": summary.run_id,
@@ -221,7 +225,7 @@ async def judge(
             "n": rate.n,
             "incomplete": rate.incomplete,
             "unscored": one.unscored,
-            "kin": [kin.told() for kin in one.contest.kin],
+            "kin": [same_family.told() for same_family in one.contest.same_family],
             "answerers": dict(one.contest.answerers),
             "answered_by_several": len(one.contest.answerers) > 1,
             "answered": one.contest.answering_model_note,
@@ -275,7 +279,7 @@ async def report(context: StudyContext, dialogues: Iterable[str], ready: StageIn
         return await write_report(context, store, run_id, ready)
 
 
-def _check_whole(context: StudyContext, summary: Summary) -> None:
+def _check_whole(context: StudyContext, summary: GenerationResult) -> None:
     """Every call was answered; what may not train is an answer too.
 
     Raises:
@@ -283,18 +287,18 @@ def _check_whole(context: StudyContext, summary: Summary) -> None:
     """
     if summary.interrupted:
         raise StudyInterrupted("interrupted; every answer is stored")
-    for name, lane in summary.lanes.items():
-        if lane.stopped or lane.failed:
-            raise StageNotFinished(_unanswered(context, name, lane))
+    for name, endpoint in summary.endpoints.items():
+        if endpoint.stopped or endpoint.failed:
+            raise StageNotFinished(_unanswered(context, name, endpoint))
 
 
-def _unanswered(context: StudyContext, name: str, lane: EndpointReport) -> str:
+def _unanswered(context: StudyContext, name: str, endpoint: EndpointReport) -> str:
     """Why a lane did not come to its end, and what to do."""
-    if not lane.stopped:
-        return f"{name}: {lane.failed} calls got no answer; the same command asks them again"
+    if not endpoint.stopped:
+        return f"{name}: {endpoint.failed} calls got no answer; the same command asks them again"
     ceiling = context.purse.ceiling_usd
     whole = "" if ceiling is None else f" (What the whole study may cost: ${ceiling:g}.)"
-    return f"{name}: {lane.stopped}{whole}"
+    return f"{name}: {endpoint.stopped}{whole}"
 
 
 def _verdicts(columns: JudgmentTable) -> list[list[Any]]:
@@ -311,7 +315,11 @@ def _ids(responses: Iterable[Response], keys: set[str]) -> list[str]:
 
 
 async def _costs(store: Store, context: StudyContext, plan: GenerationPlan) -> list[Any]:
-    return await forecast(store, plan, context.settings) if context.purse.ceiling_usd is not None else []
+    return (
+        await estimate_generation_cost(store, plan, context.settings)
+        if context.purse.ceiling_usd is not None
+        else []
+    )
 
 
 def _most(costs: list[float | None]) -> float | None:

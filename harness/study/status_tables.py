@@ -18,7 +18,7 @@ from results.render.format import (
     format_range,
     format_reasons,
 )
-from results.render.table import Cell, Table, table_of
+from results.render.table import Cell, Table, make_table
 from results.statistics.win_rate import SCOPE
 
 NOT_YET = "…"
@@ -36,7 +36,7 @@ def to_table(study: Study, stage_statuses: Sequence[StageStatus]) -> Table | Non
         return None
     contests = list(dict.fromkeys(contest for contest, _ in found))
     judges = list(dict.fromkeys(judge for _, judge in found))
-    table = table_of(study.title, ("A against B: how often A wins", *judges))
+    table = make_table(study.title, ("A against B: how often A wins", *judges))
     several = len({one["n"] for one in found.values()}) > 1
     for contest in contests:
         cells = (found.get((contest, judge)) for judge in judges)
@@ -66,10 +66,12 @@ def caveats(study: Study, stage_statuses: Sequence[StageStatus]) -> list[str]:
     if study.emulate:
         told.append(EMULATED_NOTE)
     told += list(dict.fromkeys(note for each in found if (note := each.get("answered", ""))))
-    kin: dict[str, list[FamilyMatch]] = {}
+    same_family: dict[str, list[FamilyMatch]] = {}
     for each in found:
-        kin.setdefault(str(each["judge"]), []).extend(FamilyMatch.of(one) for one in each.get("kin", ()))
-    told += [f"{self_preference_warning(judge, of)}." for judge, of in kin.items() if of]
+        same_family.setdefault(str(each["judge"]), []).extend(
+            FamilyMatch.of(one) for one in each.get("kin", ())
+        )
+    told += [f"{self_preference_warning(judge, of)}." for judge, of in same_family.items() if of]
     if any(one.base.startswith(TINY) for one in study.student_specs):
         told.append(TINY_NOTE)
     return told

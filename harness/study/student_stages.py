@@ -39,8 +39,8 @@ from harness.study.stages import (
     response_set_output,
     thread_environment,
 )
-from harness.workflows.generate import Summary
-from harness.workflows.generate_students import respond, responder, settled
+from harness.workflows.generate import GenerationResult
+from harness.workflows.generate_students import build_responder, resolve_identities, respond
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
 from results.db.store import Store
 
@@ -48,7 +48,7 @@ from results.db.store import Store
 @asynccontextmanager
 async def served(
     context: StudyContext, student_spec: StudentSpec, chosen: DialogueSubset, group: Sequence[StageInputs]
-) -> AsyncIterator[Summary]:
+) -> AsyncIterator[GenerationResult]:
     """What the authors of these stages, served together, responded to the chosen dialogues.
 
     Raises:
@@ -65,14 +65,18 @@ async def served(
     study = context.study
     name = f"serve {student_spec.name}, {len(by_author)} authors together"
     how = ServingConfig(
-        through=study.generation.through,
+        backend=study.generation.through,
         preset=study.generation.preset,
         device="cpu" if study.training.device == "cpu" else default_device(),
-        tell=partial(context.tell, name),
+        on_progress=partial(context.tell, name),
     )
     async with await Store.open(context.db) as store:
-        who = await settled(store, ServedModels(base, tuple(by_author.values())), how, context.library)
-        plan = plan_responses(chosen, [responder(one, who, how, context.library) for one in who.contestants])
+        who = await resolve_identities(
+            store, ServedModels(base, tuple(by_author.values())), how, context.library
+        )
+        plan = plan_responses(
+            chosen, [build_responder(one, who, how, context.library) for one in who.authors]
+        )
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with report_progress(store, run_id, name, context.tell, len(plan.agents) * len(plan.dialogues)):
             summary = await respond(
@@ -83,14 +87,14 @@ async def served(
 
 async def generate_students(context: StudyContext, chosen: DialogueSubset, ready: StageInputs) -> StageOutput:
     """One author's responses, out of what was made together."""
-    summary: Summary = ready.opened
+    summary: GenerationResult = ready.opened
     if summary.interrupted:
         raise StudyInterrupted("interrupted; every answer is stored")
     base = _located(context, _learner(context, ready), ready)
     author = stage_author(context, ready, base).author
-    (mine,) = (one for one in summary.sets if one.of.author == author)
+    (mine,) = (one for one in summary.sets if one.response_set.author == author)
     if mine.missing:
-        why = next((lane.stopped for lane in summary.lanes.values() if lane.stopped), "")
+        why = next((endpoint.stopped for endpoint in summary.endpoints.values() if endpoint.stopped), "")
         raise StageNotFinished(
             f"{mine.missing} dialogues got no answer; the same command asks again. {why}".strip()
         )

@@ -55,7 +55,9 @@ class GenerationCost:
     maximum_usd: float | None
 
 
-async def forecast(store: Store, plan: GenerationPlan, settings: RequestSettings) -> list[GenerationCost]:
+async def estimate_generation_cost(
+    store: Store, plan: GenerationPlan, settings: RequestSettings
+) -> list[GenerationCost]:
     """A forecast for each model of a plan; asks nothing.
 
     Raises:

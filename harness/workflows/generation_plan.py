@@ -185,9 +185,11 @@ async def _base(
 ) -> tuple[InitialResponses, str]:
     """What is improved, and its name within a preset's."""
     if kind == HUMAN:
-        return InitialResponses.of_author(await resolve_author("dataset:human", chosen.dataset, store)), HUMAN
+        return InitialResponses.from_author(
+            await resolve_author("dataset:human", chosen.dataset, store)
+        ), HUMAN
     if not initial:
-        return InitialResponses.asked(direct_responder(teacher, library, fidelity=fidelity)), LLM
+        return InitialResponses.from_responder(direct_responder(teacher, library, fidelity=fidelity)), LLM
     author = await resolve_author(initial, chosen.dataset, store)
     reads = await load_generations(store, author.set.id)
     flawed = {key for key, of_dialogue in reads.items() if final_outcome(of_dialogue).flaw}

@@ -18,14 +18,14 @@ from agents.judge import Judge
 from agents.models.registry import Registry
 from agents.seeded_order import seeded_order
 from agents.types import Comparison, Dialogue, Split
-from harness.data.author_resolver import Author, missing
+from harness.data.author_resolver import Author, missing_responses_remedy
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_in_split
 from harness.engine.dispatcher import WorkItem
 from harness.engine.run import RequestSettings, RequestSource, run_requests
 from harness.workflows.records import save_judges
 from harness.workflows.stopping_monitor import StoppingMonitor
-from results.analysis.contest_results import SEED, Summary, summarise
+from results.analysis.contest_results import SEED, JudgingResult, summarize_judging
 from results.analysis.early_stopping import JudgmentIndex, StoppingRule
 from results.analysis.endpoint_report import RunReport
 from results.db.store import Store
@@ -95,7 +95,7 @@ class JudgingPlan:
         return replace(self, judges=judges)
 
     @property
-    def calls_per_judge(self) -> int:
+    def requests_per_judge(self) -> int:
         """Both orders, every sample."""
         return 2 * len(self.dialogues) * self.samples
 
@@ -178,7 +178,7 @@ def plan_judging(
             f"{a.name} and {b.name} have no dialogue in common in the {split} split",
             code="responses.no-common-dialogues",
             found=f"{len(a.responses)} and {len(b.responses)} responses, {len(of_split)} dialogues",
-            remedy=missing((a, b), of_split, str(split)),
+            remedy=missing_responses_remedy((a, b), of_split, str(split)),
         )
     ordered = seeded_order(both, seed)[:limit]
     different = tuple({judge.id: judge for judge in judges}.values())  # one named twice is one judge
@@ -193,7 +193,7 @@ async def judge_contest(
     *,
     retry_unscored: bool = False,
     snapshots: Collection[str] = (),
-) -> Summary:
+) -> JudgingResult:
     """Judge, store and summarise; `snapshots` as `load_contests` takes them.
 
     Raises:
@@ -216,7 +216,7 @@ async def judge_contest(
                 settings.warn(adapted[-1])
         plan = plan.adapted(adaptations)
     given_up = {judge_id: watch.given_up for judge_id, watch in watches.items()}
-    summary = await summarise(store, report.run_id, plan.seed, report, given_up, snapshots)
+    summary = await summarize_judging(store, report.run_id, plan.seed, report, given_up, snapshots)
     return _as_named(replace(summary, adapted=tuple(adapted)), plan)
 
 
@@ -237,7 +237,7 @@ def _adapted_words(model: str, adaptation: Adaptation) -> str:
     )
 
 
-def _as_named(summary: Summary, plan: JudgingPlan) -> Summary:
+def _as_named(summary: JudgingResult, plan: JudgingPlan) -> JudgingResult:
     """The summary with the authors as they were named now: a copied file is known by its content, and may
     have been stored under another name."""
     sets = {author.set.id: author.set for author in (plan.a, plan.b)}
@@ -293,7 +293,7 @@ async def run_judging(
         RequestSource(
             judge.model,
             partial(plan.work, judge, retries, watched.get(judge.id)),
-            plan.calls_per_judge,
+            plan.requests_per_judge,
             names.get(judge.id),
         )
         for judge in plan.judges

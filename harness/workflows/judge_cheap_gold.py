@@ -19,7 +19,7 @@ from agents.models.registry import Registry
 from agents.seeded_order import seeded_order
 from harness.engine.run import RequestSettings
 from harness.workflows.judge import JudgingPlan, judge_contest
-from results.analysis.cheap_gold import CheapGoldResult, _estimated
+from results.analysis.cheap_gold import CheapGoldResult, estimate_win_rate
 from results.analysis.contest_results import JudgeResult
 from results.db.store import Store
 from results.statistics.not_estimable import NotEstimable
@@ -111,7 +111,7 @@ async def judge_cheap_gold(
     if stratified:
         gold = stratified_gold_subset(plan, gold, cheap.judges[0])
     gold_summary = await judge_contest(store, registry, gold, settings, retry_unscored=retry_unscored)
-    found, strata = _estimated(cheap.judges[0], gold_summary.judges[0], stratified=stratified)
+    found, strata = estimate_win_rate(cheap.judges[0], gold_summary.judges[0], stratified=stratified)
     saved = CostSaving(None, None, None)
     if isinstance(found, CheapAndGold):
         saved = cost_saving(found, cheap.judges[0].contest.cost_usd, gold_summary.judges[0].contest.cost_usd)

@@ -71,7 +71,7 @@ class CostEstimate:
     maximum_usd: float | None
 
 
-async def estimate(
+async def estimate_judging_cost(
     store: Store, plan: ComparisonPlan, settings: RequestSettings, *, retry_unscored: bool = False
 ) -> list[CostEstimate]:
     """An estimate for each judge of a plan (asked as `judge_contest` would be); asks nothing.

@@ -39,7 +39,7 @@ OVER_BASE = "win rate over the base, %"
 EMULATED = "EMULATED: answers of this machine's emulator, not of any real model"
 
 
-def charts(contests: list[PaperContest], dataset: Dataset | None) -> list[Chart]:
+def paper_charts(contests: list[PaperContest], dataset: Dataset | None) -> list[Chart]:
     """Figures 1, 3, 4 and 6 to 10; 3 and 4 only with the dataset."""
     ours = table1_cells(contests)
     made = [_against_bases(contests)]
@@ -97,7 +97,7 @@ def _chart(
     if there:
         prompt = "our prompt" if any(OUR_PROMPT in ours.differences for ours in there) else "released prompt"
         told.append(f"Ours: both orders, {prompt}; 95 % over dialogues; no replication")
-    if any(ours.kin for ours in there):
+    if any(ours.same_family for ours in there):
         told.append("The judge is of the family of the student or its teacher")
     return Chart(
         number,

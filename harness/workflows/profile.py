@@ -8,13 +8,13 @@ from typing import Any
 
 from agents.errors import UserError
 from agents.types import Split
-from harness.data.author_resolver import Author, missing, resolve_author
+from harness.data.author_resolver import Author, missing_responses_remedy, resolve_author
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_in_split
-from results.analysis.response_profile import FLAGS, WORD_LISTS, ResponseProfile, Said, profile
+from results.analysis.response_profile import FLAGS, WORD_LISTS, ProfiledResponse, ResponseProfile, profile
 from results.db.store import Store
 from results.render.format import format_percent
-from results.render.table import Table, table_of
+from results.render.table import Table, make_table
 
 SHOWN_IDS = 8
 
@@ -53,12 +53,12 @@ async def profile_responses(
             f"no dialogue of the {split} split was answered by every author",
             code="responses.no-common-dialogues",
             found=f"{told} of {len(of_split)}",
-            remedy=missing(authors, of_split, str(split)),
+            remedy=missing_responses_remedy(authors, of_split, str(split)),
         )
     of = {
         author.name: profile(
             [
-                Said(one.id, f"{one.situation}\n{one.utterance}", author.responses[one.key].text)
+                ProfiledResponse(one.id, f"{one.situation}\n{one.utterance}", author.responses[one.key].text)
                 for one in common
             ]
         )
@@ -84,7 +84,7 @@ def to_dict(found: ResponseProfiles) -> dict[str, Any]:
 def to_table(found: ResponseProfiles) -> Table:
     """One column an author."""
     title = f"Response profiles: {found.dialogues:,} dialogues of the {found.split} split"
-    table = table_of(title, ("", *found.of))
+    table = make_table(title, ("", *found.of))
     columns = [_rows(one) for one in found.of.values()]
     for row in columns[0]:
         table.add_row(row, *(column[row] for column in columns))

@@ -1,4 +1,4 @@
-"""The best of everyone that was judged against one opponent, corrected for having been chosen so."""
+"""Best author against a common opponent, corrected for selection bias (the winner's curse)."""
 
 from __future__ import annotations
 
@@ -9,35 +9,39 @@ import numpy as np
 
 from results.analysis.contest_selection import ContestSelection, JudgeContests
 from results.analysis.multi_comparison import MultiComparison
-from results.queries.contest_index import name_of
 from results.statistics import NotEstimable, WinnerEstimate, dialogue_scores, estimate_winner
 
 
 @dataclass(frozen=True)
 class BestAuthor:
-    """One judge's best author, or why nothing can be said of it; `author` is "" then."""
+    """One judge's best author with its corrected win rate.
+
+    `author` is "" when the estimate is not identifiable.
+    """
 
     author: str
     best: WinnerEstimate | NotEstimable
 
 
-def best_authors(everyone: MultiComparison) -> Mapping[str, BestAuthor]:
-    """By the judge's name, from two authors on; empty for pairs of authors."""
-    if everyone.pairwise or len(everyone.gathered.authors) < 2:
+def best_authors(comparison: MultiComparison) -> Mapping[str, BestAuthor]:
+    """Estimate each judge's best author, by judge name; empty for fewer than two authors or pairwise rows."""
+    if comparison.pairwise or len(comparison.selection.authors) < 2:
         return {}
     return {
-        under.judge: _winner(everyone.gathered, under, everyone.seed, everyone.level, soft=everyone.soft)
-        for under in everyone.gathered.judges
-        if len(under.standings) > 1
+        judge_contests.judge: _estimate_best(
+            comparison.selection, judge_contests, comparison.seed, comparison.level, soft=comparison.soft
+        )
+        for judge_contests in comparison.selection.judges
+        if len(judge_contests.author_contests) > 1
     }
 
 
-def _winner(
-    gathered: ContestSelection, under: JudgeContests, seed: int, level: float, *, soft: bool
+def _estimate_best(
+    selection: ContestSelection, judge_contests: JudgeContests, seed: int, level: float, *, soft: bool
 ) -> BestAuthor:
-    authors = [author for author in gathered.authors if author.id in under.standings]
-    standings = [under.standings[author.id] for author in authors]
-    asked = np.all([standing.asked for standing in standings], axis=0)
-    scores = [dialogue_scores(standing.columns, soft=soft).score[asked] for standing in standings]
+    authors = [author for author in selection.authors if author.id in judge_contests.author_contests]
+    author_contests = [judge_contests.author_contests[author.id] for author in authors]
+    included = np.all([contest.included for contest in author_contests], axis=0)
+    scores = [dialogue_scores(contest.columns, soft=soft).score[included] for contest in author_contests]
     best = estimate_winner(np.stack(scores, axis=1), seed=seed, level=level)
-    return BestAuthor("" if isinstance(best, NotEstimable) else name_of(authors[best.winner]), best)
+    return BestAuthor("" if isinstance(best, NotEstimable) else authors[best.winner].name, best)

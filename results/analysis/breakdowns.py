@@ -1,6 +1,6 @@
-"""What may stand beside the judges' win rates: by sentiment or emotion, pooled over judges, at equal length.
+"""Breakdowns of a judging run: by sentiment or emotion, pooled over judges, at equal response length.
 
-Reads the store; the statistics compute. Says nothing of contests that stopped on their own answers.
+Contests judged with early stopping have no breakdown: their confidence sequence is the only valid result.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from agents.errors import UserError
-from results.analysis.contest_results import Summary
+from results.analysis.contest_results import JudgingResult
 from results.db.store import Store
-from results.queries.contest_index import name_of
 from results.queries.contests import Contest
 from results.queries.test_set_uses import USES_TEST, load_test_set_uses
 from results.statistics import (
@@ -29,30 +28,30 @@ CONTROL = "control"
 
 @dataclass(frozen=True)
 class Breakdowns:
-    """What stands beside the win rates of a run.
+    """Results that accompany the win rates of a run.
 
     Attributes:
-        pooled: over the judges that are models, where there are two or more.
-        by: the property of dialogues that `groups` is by; "" for none.
-        groups: by judge id, the win rate of each group.
-        lengths: by judge id, the win rate at equal length, or why there is none.
-        looks: by author, its test-set uses so far, this one counted; empty for another split.
+        pooled: win rate pooled over the judges that are models; None with fewer than two.
+        by: dialogue property that defines `groups`; "" for none.
+        groups: judge id → group → win rate.
+        lengths: judge id → win rate at equal response length.
+        test_set_uses: author → test-set uses so far, including this run; empty for other splits.
     """
 
     pooled: PooledRate | None = None
     by: str = ""
     groups: Mapping[str, Mapping[str, WinRate]] = field(default_factory=dict)
     lengths: Mapping[str, LengthControl | NotEstimable] = field(default_factory=dict)
-    looks: Mapping[str, int] = field(default_factory=dict)
+    test_set_uses: Mapping[str, int] = field(default_factory=dict)
 
 
-async def beside(
-    store: Store, summary: Summary, *, seed: int, by: str | None = None, length: bool = False
+async def compute_breakdowns(
+    store: Store, summary: JudgingResult, *, seed: int, by: str | None = None, length: bool = False
 ) -> Breakdowns:
-    """All of it that was asked for; pooling wherever several models judged to the end.
+    """Compute the requested breakdowns, and the pooled win rate when several models judged.
 
     Raises:
-        UserError: it was asked for beside contests that stopped on their own answers.
+        UserError: a breakdown was requested for contests judged with early stopping.
     """
     if any(judge.stopped for judge in summary.judges):
         if by or length:
@@ -62,7 +61,7 @@ async def beside(
                 where="--group-by" if by else "--length-control",
                 remedy="Omit --stop-when to judge every dialogue.",
             )
-        return Breakdowns(looks=await _looks(store, summary))
+        return Breakdowns(test_set_uses=await _count_test_set_uses(store, summary))
     groups, lengths = {}, {}
     for judge in summary.judges:
         contest = judge.contest
@@ -70,28 +69,28 @@ async def beside(
             properties = [getattr(dialogue, by) for dialogue in contest.dialogues]
             groups[contest.judge_id] = breakdown(contest.columns, properties, seed=seed)
         if length:
-            words = [await _words(store, of.id, contest) for of in (contest.a, contest.b)]
+            words = [await _word_counts(store, author.id, contest) for author in (contest.a, contest.b)]
             lengths[contest.judge_id] = length_controlled(contest.columns, *words)
-    looks = await _looks(store, summary)
-    return Breakdowns(_pooled(summary, seed), by or "", groups, lengths, looks)
+    test_set_uses = await _count_test_set_uses(store, summary)
+    return Breakdowns(_pool_judges(summary, seed), by or "", groups, lengths, test_set_uses)
 
 
-async def _looks(store: Store, summary: Summary) -> dict[str, int]:
+async def _count_test_set_uses(store: Store, summary: JudgingResult) -> dict[str, int]:
     if summary.spec.get("split") not in USES_TEST or not summary.judges:
         return {}
     contest = summary.judges[0].contest
     uses = await load_test_set_uses(store, (contest.a.id, contest.b.id))
-    return {name_of(of): uses[of.id] for of in (contest.a, contest.b)}
+    return {author.name: uses[author.id] for author in (contest.a, contest.b)}
 
 
-def _pooled(summary: Summary, seed: int) -> PooledRate | None:
-    """Control judges are floors, not opinions: they are left out."""
+def _pool_judges(summary: JudgingResult, seed: int) -> PooledRate | None:
+    """Return the win rate pooled over models; control judges are baselines and do not count."""
     judges = [judge.contest for judge in summary.judges if judge.contest.judge_provider != CONTROL]
     if len(judges) < 2:
         return None
     return pooled_over_judges({contest.judge: contest.columns for contest in judges}, seed=seed)
 
 
-async def _words(store: Store, set_id: str, contest: Contest) -> list[float]:
+async def _word_counts(store: Store, set_id: str, contest: Contest) -> list[float]:
     counts = {response.dialogue: len(response.text.split()) for response in await store.responses(set_id)}
     return [float(counts[dialogue.key]) for dialogue in contest.dialogues]

@@ -1,6 +1,6 @@
-"""Two authors compared: the statistics of the gathered contests, with all printed tests as one family.
+"""Comparison of two authors by every judge, directly or through a common opponent.
 
-From `ContestSelection` to frozen results; the database and the table's looks are others' business.
+All reported tests form one family for Holm's adjustment and the simultaneous intervals.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from agents.errors import UserError
 from agents.types import ResponseSet
 from results.analysis.contest_selection import ContestSelection, JudgeContests
-from results.queries.contest_index import name_of
 from results.statistics import (
     McNemarTest,
     NotEstimable,
@@ -32,12 +31,12 @@ from results.statistics import (
 
 LEVEL = 0.95
 
-Marks = NDArray[np.bool_]  # one per dialogue
+DialogueMask = NDArray[np.bool_]  # one per dialogue
 
 
 @dataclass(frozen=True)
 class SingleOrderTest:
-    """Exact McNemar on the verdicts of one order alone; `p_adjusted` after Holm over the family."""
+    """Exact McNemar test on the verdicts of one order; `p_adjusted` is Holm-adjusted over the family."""
 
     order: str
     test: McNemarTest | NotEstimable
@@ -46,17 +45,17 @@ class SingleOrderTest:
 
 @dataclass(frozen=True)
 class JudgeComparison:
-    """One judge's answer to "is the first better than the second?".
+    """One judge's comparison of the first author with the second.
 
     Attributes:
-        under: the judge and its contests.
-        answer: both ways of comparing, adjusted for the family.
-        single_orders: exact McNemar tests, where asked for.
-        groups: the primary comparison by a property of the dialogues: descriptive, without p-values.
-        unshared: dialogues that were to be judged for only one of the two.
+        judge_contests: the judge and its contests.
+        answer: indirect and direct comparison, adjusted for the family.
+        single_orders: exact McNemar tests, if requested.
+        groups: primary comparison by a property of the dialogues; descriptive, without p-values.
+        unshared: number of dialogues judged for only one of the two authors.
     """
 
-    under: JudgeContests
+    judge_contests: JudgeContests
     answer: PairedComparison
     single_orders: tuple[SingleOrderTest, ...]
     groups: Mapping[str, PairedDifference]
@@ -65,159 +64,195 @@ class JudgeComparison:
 
 @dataclass(frozen=True)
 class PairComparison:
-    """Two authors by way of a common opponent, by every judge.
+    """Comparison of two authors by every judge.
 
     Attributes:
-        gathered: what it is made of.
-        judges: by the judges' names.
-        family_size: tests that Holm and the simultaneous intervals count.
-        seed, level, soft, worth: as asked for.
-        by: the property of dialogues that `groups` are by; "" for none.
-        disagree: in words, where judges that are models disagree; "" where they do not.
+        selection: contests that the comparison uses.
+        judges: one comparison per judge, by name.
+        family_size: number of tests in the family.
+        seed, level, soft, min_effect: settings of the comparison.
+        by: dialogue property that defines `groups`; "" for none.
+        disagree: sentence on disagreement between models; "" when they agree.
     """
 
-    gathered: ContestSelection
+    selection: ContestSelection
     judges: tuple[JudgeComparison, ...]
     family_size: int
     seed: int
     level: float
     soft: bool
-    worth: float
+    min_effect: float
     by: str
     disagree: str
 
 
 def compare_pair(
-    gathered: ContestSelection,
+    selection: ContestSelection,
     *,
     seed: int,
     soft: bool = False,
-    worth: float = 0.05,
+    min_effect: float = 0.05,
     single_orders: bool = False,
     by: str = "",
 ) -> PairComparison:
-    """Is the first author better than the second? All tests over all judges are one family.
+    """Test whether the first author is better than the second, by every judge.
 
     Args:
-        by: "sentiment" or "emotion": the difference by it too.
+        soft: use soft verdicts instead of hard ones.
+        min_effect: difference in win rate that the required sample size is computed for, in (0, 1].
+        single_orders: add exact McNemar tests on each order alone.
+        by: "sentiment" or "emotion" to break the difference down by it; "" for none.
 
     Raises:
-        UserError: soft verdicts of a judge that gave none.
+        UserError: soft verdicts of a judge that returned none.
     """
-    first, second = gathered.authors
+    first, second = selection.authors
     if soft:
-        check_has_soft_verdicts(gathered)
-    name = f"{name_of(first)} – {name_of(second)}"
+        check_has_soft_verdicts(selection)
+    name = f"{first.name} – {second.name}"
     answers: list[PairedComparison] = []
-    ways: list[list[tuple[PairedScores, Marks]]] = []
-    for under in gathered.judges:
-        one, other = under.standings[first.id], under.standings[second.id]
-        direct = under.direct.get((first.id, second.id))
+    tests_of_judges: list[list[tuple[PairedScores, DialogueMask]]] = []
+    for judge_contests in selection.judges:
+        first_contest, second_contest = (
+            judge_contests.author_contests[first.id],
+            judge_contests.author_contests[second.id],
+        )
+        direct = judge_contests.direct.get((first.id, second.id))
         answers.append(
             compare(
-                one.columns,
-                other.columns,
+                first_contest.columns,
+                second_contest.columns,
                 seed=seed,
                 direct=direct.columns if direct else None,
                 level=LEVEL,
                 soft=soft,
-                worth=worth,
+                min_effect=min_effect,
                 name=name,
             )
         )
-        by_way = against_common_opponent(one.columns, other.columns, name=name, soft=soft)
-        ways.append([(by_way, one.asked & other.asked)])
+        indirect = against_common_opponent(
+            first_contest.columns, second_contest.columns, name=name, soft=soft
+        )
+        tests_of_judges.append([(indirect, first_contest.included & second_contest.included)])
         if direct is not None:
-            ways[-1].append((head_to_head(direct.columns, name=name, soft=soft), direct.asked))
-    mcnemars = [_mcnemars(under, first, second) if single_orders else [] for under in gathered.judges]
-    pairs = [pair for of_judge in ways for pair, _ in of_judge]
-    others = [test.p for of_judge in mcnemars for _, test in of_judge if isinstance(test, McNemarTest)]
-    family = adjust_family(pairs, seed=seed, level=LEVEL, others=others)
+            tests_of_judges[-1].append((head_to_head(direct.columns, name=name, soft=soft), direct.included))
+    mcnemars = [
+        _mcnemar_tests(judge_contests, first, second) if single_orders else []
+        for judge_contests in selection.judges
+    ]
+    pairs = [pair for judge_tests in tests_of_judges for pair, _ in judge_tests]
+    mcnemar_p = [
+        test.p for judge_tests in mcnemars for _, test in judge_tests if isinstance(test, McNemarTest)
+    ]
+    family = adjust_family(pairs, seed=seed, level=LEVEL, others=mcnemar_p)
     tests, adjusted = iter(family.tests), iter(family.others)
     judges = []
-    for under, answer, of_judge, orders in zip(gathered.judges, answers, ways, mcnemars, strict=True):
-        through, *straight = [select_judged(next(tests), *way) for way in of_judge]
-        one, other = under.standings[first.id], under.standings[second.id]
+    for judge_contests, answer, judge_tests, orders in zip(
+        selection.judges, answers, tests_of_judges, mcnemars, strict=True
+    ):
+        indirect_test, *head_to_heads = [select_judged(next(tests), *test) for test in judge_tests]
+        first_contest, second_contest = (
+            judge_contests.author_contests[first.id],
+            judge_contests.author_contests[second.id],
+        )
         judges.append(
             JudgeComparison(
-                under,
-                replace(answer, against_opponent=through, head_to_head=straight[0] if straight else None),
+                judge_contests,
+                replace(
+                    answer,
+                    against_opponent=indirect_test,
+                    head_to_head=head_to_heads[0] if head_to_heads else None,
+                ),
                 tuple(
                     SingleOrderTest(order, test, next(adjusted) if isinstance(test, McNemarTest) else None)
                     for order, test in orders
                 ),
-                _by_group(gathered, of_judge, answer, by, seed) if by else {},
-                int((one.asked ^ other.asked).sum()),
+                _compare_by_group(selection, judge_tests, answer, by, seed) if by else {},
+                int((first_contest.included ^ second_contest.included).sum()),
             )
         )
-    disagree = _disagreement(judges, gathered.authors)
-    return PairComparison(gathered, tuple(judges), family.size, seed, LEVEL, soft, worth, by, disagree)
+    disagree = _describe_disagreement(judges, selection.authors)
+    return PairComparison(selection, tuple(judges), family.size, seed, LEVEL, soft, min_effect, by, disagree)
 
 
-def _by_group(
-    gathered: ContestSelection,
-    ways: Sequence[tuple[PairedScores, Marks]],
+def _compare_by_group(
+    selection: ContestSelection,
+    tests: Sequence[tuple[PairedScores, DialogueMask]],
     answer: PairedComparison,
     by: str,
     seed: int,
 ) -> dict[str, PairedDifference]:
-    """The primary comparison, by a property of the dialogues that were to be judged in it."""
-    pairs, asked = next(way for way in ways if way[0].kind == answer.primary)
+    """Return the primary comparison by a property of the judged dialogues."""
+    pairs, included = next(test for test in tests if test[0].kind == answer.primary)
     properties = [
-        getattr(dialogue, by) if there else ""
-        for dialogue, there in zip(gathered.dialogues, asked, strict=True)
+        getattr(dialogue, by) if is_included else ""
+        for dialogue, is_included in zip(selection.dialogues, included, strict=True)
     ]
     return difference_breakdown(pairs, properties, seed=seed, level=LEVEL)
 
 
-def check_has_soft_verdicts(gathered: ContestSelection) -> None:
-    """Raise UserError where a judge gave no probabilities."""
-    silent = sorted(
-        under.judge
-        for under in gathered.judges
-        for standing in under.standings.values()
-        if len(standing.columns) and np.isnan(standing.columns.soft).all()
+def check_has_soft_verdicts(selection: ContestSelection) -> None:
+    """Check that every judge returned soft verdicts.
+
+    Raises:
+        UserError: a judge returned no probabilities.
+    """
+    without_soft = sorted(
+        judge_contests.judge
+        for judge_contests in selection.judges
+        for contest in judge_contests.author_contests.values()
+        if len(contest.columns) and np.isnan(contest.columns.soft).all()
     )
-    if silent:
+    if without_soft:
         raise UserError(
             "these judges return no probabilities",
             code="comparison.no-soft-verdicts",
             where="--soft",
-            found=", ".join(dict.fromkeys(silent)),
+            found=", ".join(dict.fromkeys(without_soft)),
         )
 
 
-def select_judged(test: PairedDifference, pair: PairedScores, asked: Marks) -> PairedDifference:
-    """The bounds and what is left out are over the dialogues that were to be judged in this very test."""
-    n = int(asked.sum())
+def select_judged(test: PairedDifference, pair: PairedScores, included: DialogueMask) -> PairedDifference:
+    """Restrict the bounds and the count of excluded dialogues to those judged for this test."""
+    n = int(included.sum())
     return replace(
         test,
-        bound_low=float(pair.low[asked].mean()) if n else None,
-        bound_high=float(pair.high[asked].mean()) if n else None,
+        bound_low=float(pair.low[included].mean()) if n else None,
+        bound_high=float(pair.high[included].mean()) if n else None,
         left_out=n - test.n,
     )
 
 
-def _mcnemars(
-    under: JudgeContests, first: ResponseSet, second: ResponseSet
+def _mcnemar_tests(
+    judge_contests: JudgeContests, first: ResponseSet, second: ResponseSet
 ) -> list[tuple[str, McNemarTest | NotEstimable]]:
-    one, other = under.standings[first.id].columns, under.standings[second.id].columns
+    first_table, second_table = (
+        judge_contests.author_contests[first.id].columns,
+        judge_contests.author_contests[second.id].columns,
+    )
     orders = (("theirs first", True), ("opponent first", False))
-    return [(name, single_order_mcnemar(one, other, a_first=a_first)) for name, a_first in orders]
+    return [
+        (name, single_order_mcnemar(first_table, second_table, a_first=a_first)) for name, a_first in orders
+    ]
 
 
-def _disagreement(judges: Sequence[JudgeComparison], authors: Sequence[ResponseSet]) -> str:
-    """What must be said where models disagree on the sign, or by more than 10 points."""
-    found = {
-        one.under.judge: one.answer.answer.difference
-        for one in judges
-        if not one.under.is_control and one.answer.answer.difference is not None
+def _describe_disagreement(judges: Sequence[JudgeComparison], authors: Sequence[ResponseSet]) -> str:
+    """Describe a disagreement of models on the sign, or by more than 10 points."""
+    differences = {
+        judge.judge_contests.judge: judge.answer.primary_difference.difference
+        for judge in judges
+        if not judge.judge_contests.is_control and judge.answer.primary_difference.difference is not None
     }
-    on_sign, by_points = disagreement(list(found.values()), even=0.0)
+    on_sign, by_points = disagreement(list(differences.values()), even=0.0)
     if not on_sign and not by_points:
         return ""
-    lowest, highest = (min(found, key=found.__getitem__), max(found, key=found.__getitem__))
-    span = f"{lowest} says {100 * found[lowest]:+.1f} points, {highest} {100 * found[highest]:+.1f}"
+    lowest, highest = (
+        min(differences, key=differences.__getitem__),
+        max(differences, key=differences.__getitem__),
+    )
+    span = (
+        f"{100 * differences[lowest]:+.1f} points by {lowest}, {100 * differences[highest]:+.1f} by {highest}"
+    )
     if on_sign:
-        return f"the judges disagree on who of {' and '.join(map(name_of, authors))} is better: {span}"
+        return f"the judges disagree on which of {' and '.join(author.name for author in authors)} is better: {span}"
     return f"the judges differ by more than 10 points: {span}"

@@ -1,4 +1,4 @@
-"""Results of a judging run, computed from the database alone."""
+"""Results of a judging run, computed from the database."""
 
 from __future__ import annotations
 
@@ -20,36 +20,40 @@ SEED = 0
 
 @dataclass(frozen=True)
 class JudgeResult:
-    """One judge's result: the contest, its win rate, what its lane did in this invocation.
+    """One judge's result in a judging run.
 
-    Where `stopped` is there, it alone is the result: the win rates' intervals do not hold beside it.
-    `unanswered_usd` is the most that attempts without an answer may have cost, in all of the run.
+    Attributes:
+        contest: the contest with its judgments.
+        hard, soft: win rates from hard and from soft verdicts; `soft` is None without probabilities.
+        endpoint: what the judge's endpoint did in this invocation; None when nothing was sent.
+        stopped: result of early stopping. If set, it replaces the win rates, whose intervals do not hold.
+        unanswered_usd: upper bound on the cost of attempts without a completion, over the whole run.
     """
 
     contest: Contest
     hard: WinRate
     soft: WinRate | None
-    lane: EndpointReport | None
+    endpoint: EndpointReport | None
     stopped: StoppingResult | None = None
     unanswered_usd: float = 0.0
 
     @property
-    def trouble(self) -> str:
-        """What went wrong, for people; "" where every request has its answer and some state a verdict."""
-        lane = self.lane.trouble if self.lane is not None else ""
-        if lane or not self.contest.expected or self.has_verdicts:
-            return lane
+    def problem(self) -> str:
+        """Description of a problem; "" if every request has a completion and some state a verdict."""
+        problem = self.endpoint.problem if self.endpoint is not None else ""
+        if problem or not self.contest.expected or self.has_verdicts:
+            return problem
         counts = ", ".join(f"{reason} {count}" for reason, count in sorted(self.unscored.items()))
-        return f"not one verdict was read ({counts or 'nothing was judged'})."
+        return f"no verdict could be parsed ({counts or 'nothing was judged'})."
 
     @property
     def has_verdicts(self) -> bool:
-        """Whether the judge stated any verdict."""
+        """Whether any judgment has a verdict."""
         return not bool(np.isnan(self.contest.columns.outcome).all())
 
     @property
     def unscored(self) -> dict[str, int]:
-        """Judgments without a verdict, by reason; calls that never got an answer among them."""
+        """Number of judgments without a verdict, by reason, including requests without a completion."""
         reasons = dict(self.hard.unscored)
         if self.hard.not_judged:
             reasons["no answer"] = reasons.get("no answer", 0) + self.hard.not_judged
@@ -57,8 +61,8 @@ class JudgeResult:
 
 
 @dataclass(frozen=True)
-class Summary:
-    """A judging run's result; `adapted` says which parameters judges refused, and how they were asked."""
+class JudgingResult:
+    """Result of a judging run; `adapted` lists the parameters that judges refused and their replacements."""
 
     run_id: str
     spec: Mapping[str, Any]
@@ -67,19 +71,21 @@ class Summary:
     adapted: tuple[str, ...] = ()
 
 
-async def summarise(
+async def summarize_judging(
     store: Store,
     run_id: str,
     seed: int = SEED,
     report: RunReport | None = None,
     given_up: Mapping[str, Collection[JudgmentIndex]] | None = None,
     snapshots: Collection[str] = (),
-) -> Summary:
-    """A run's result, from the database alone (and what this invocation did, where there was one).
+) -> JudgingResult:
+    """Return the result of a judging run from the database.
 
     Args:
-        given_up: by judge, what this invocation asked for and got no answer to.
-        snapshots: as `load_contests` takes them.
+        seed: seed of the resampling.
+        report: what this invocation did; None outside a run.
+        given_up: judge id → judgments that this invocation requested without getting a completion.
+        snapshots: answering models to restrict to, as for `load_contests`.
     """
     spec = orjson.loads(await store.spec_of(run_id))
     until = StoppingRule.of_spec(spec)
@@ -88,7 +94,7 @@ async def summarise(
     judges = []
     for contest in contests:
         hard = win_rate(contest.columns, seed=seed)
-        lane = report.endpoints.get(f"{contest.judge_provider}/{contest.judge_model}") if report else None
+        endpoint = report.endpoints.get(f"{contest.judge_provider}/{contest.judge_model}") if report else None
         stopped = None
         if until is not None:
             stopped = stopping_result(
@@ -100,12 +106,12 @@ async def summarise(
                 given_up=(given_up or {}).get(contest.judge_id, ()),
             )
         usd = unanswered.get(f"{contest.judge_provider}/{contest.judge_model}", 0.0)
-        judges.append(JudgeResult(contest, hard, _soft(contest, seed), lane, stopped, usd))
-    return Summary(run_id, spec, tuple(judges), bool(report and report.interrupted))
+        judges.append(JudgeResult(contest, hard, _soft_win_rate(contest, seed), endpoint, stopped, usd))
+    return JudgingResult(run_id, spec, tuple(judges), bool(report and report.interrupted))
 
 
-def _soft(contest: Contest, seed: int) -> WinRate | None:
-    """The soft win rate, for a judge that gave probabilities with every verdict."""
+def _soft_win_rate(contest: Contest, seed: int) -> WinRate | None:
+    """Return the soft win rate, or None unless every verdict has probabilities."""
     columns = contest.columns
     scored = columns.outcome == columns.outcome
     if not scored.any() or not (columns.soft[scored] == columns.soft[scored]).all():

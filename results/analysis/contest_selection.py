@@ -1,9 +1,8 @@
-"""Is B better than A? The contests that answer it, gathered from the database across runs.
+"""Selection of the contests for a comparison of authors, from all runs in the database.
 
-Every author against one opponent under one judge, and the two head to head where that was judged. Dialogues
-get one common code over all contests, so that they can be paired. Reads the database alone; asks nothing,
-and what a number means is the statistics' business. Contests that stopped on their own answers are passed
-over: their sequence stands alone.
+For each judge it collects every author's contest against a common opponent and the head-to-head contests.
+Dialogues get one common code across contests, so that they can be paired. Contests judged with early stopping
+are skipped: only their confidence sequence is valid.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from agents.models.response_model import answering_model_note
 from agents.seeded_order import seeded_order
 from agents.types import Dialogue, ResponseSet, Split
 from results.db.store import Store
-from results.queries.contest_index import ContestEntry, ContestIndex, load_contest_index, name_of
+from results.queries.contest_index import ContestEntry, ContestIndex, load_contest_index
 from results.queries.contests import Contest, load_contests
 from results.statistics import JudgmentTable
 
@@ -30,78 +29,78 @@ CONTROL = "control"
 
 @dataclass(frozen=True, eq=False)
 class AuthorContest:
-    """One author against the opponent (or against another), with codes common to a whole gathering.
+    """One author's contest, with the dialogue codes of the selection.
 
     Attributes:
-        entry: the contest it is from.
-        columns: the author as A.
-        asked: per code, whether the contest was about that dialogue.
-        answerers: answering name → number of answers.
+        entry: index entry of the contest.
+        columns: judgments with the author as A.
+        included: per dialogue code, whether the contest includes that dialogue; shape (dialogues,).
+        answerers: answering model → number of completions.
     """
 
     entry: ContestEntry
     columns: JudgmentTable
-    asked: NDArray[np.bool_]
+    included: NDArray[np.bool_]
     answerers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class JudgeContests:
-    """What one judge said of the authors.
+    """One judge's contests of the compared authors.
 
     Attributes:
-        judge_id, judge, provider, model: who.
-        standings: by set id, each author against the opponent; those that were judged so.
-        direct: by (first, second) set ids, the first against the second.
+        judge_id, judge, provider, model: identity of the judge.
+        author_contests: set id → the author's contest against the opponent.
+        direct: (first, second) set ids → head-to-head contest.
     """
 
     judge_id: str
     judge: str
     provider: str
     model: str
-    standings: dict[str, AuthorContest] = field(default_factory=dict)
+    author_contests: dict[str, AuthorContest] = field(default_factory=dict)
     direct: dict[tuple[str, str], AuthorContest] = field(default_factory=dict)
 
     @property
     def is_control(self) -> bool:
-        """Whether it is a floor and no opinion."""
+        """Whether the judge is a control judge, that is a baseline."""
         return self.provider == CONTROL
 
     @property
     def answerers(self) -> dict[str, int]:
-        """Answering name → number of answers, over all its contests here."""
+        """Answering model → number of completions, over all contests of the judge in the selection."""
         counts: Counter[str] = Counter()
-        for standing in (*self.standings.values(), *self.direct.values()):
-            counts.update(standing.answerers)
+        for contest in (*self.author_contests.values(), *self.direct.values()):
+            counts.update(contest.answerers)
         return dict(counts)
 
     @property
     def answering_model_note(self) -> str:
-        """A sentence on who answered under the judge's name; "" where it was that model alone."""
+        """Note on the models that answered under the judge's name; "" if it was that model alone."""
         return "" if self.is_control else answering_model_note(self.judge, self.model, self.answerers)
 
     @property
-    def kin(self) -> tuple[FamilyMatch, ...]:
-        """Those whom it judged here that are of its own family."""
-        standings = [*self.standings.values(), *self.direct.values()]
-        return tuple(dict.fromkeys(one for standing in standings for one in standing.entry.kin))
+    def same_family(self) -> tuple[FamilyMatch, ...]:
+        """Judged authors of the judge's own model family."""
+        author_contests = [*self.author_contests.values(), *self.direct.values()]
+        return tuple(dict.fromkeys(one for standing in author_contests for one in standing.entry.same_family))
 
 
 @dataclass(frozen=True, eq=False)
 class ContestSelection:
-    """The contests that a comparison is made of.
+    """Contests that a comparison uses.
 
     Attributes:
-        catalogue: all there is.
-        opponent: the common one.
-        authors: who is compared, in the order given.
-        dialogues: by their common code.
-        judges: by name.
-        split: of the contests.
-        left_out: judges left out as kin.
+        contest_index: index of all contests in the database.
+        opponent: common opponent.
+        authors: compared authors, in the given order.
+        dialogues: dialogues, indexed by their common code.
+        judges: contests by judge, sorted by name.
+        split: split of the contests.
+        left_out: names of judges excluded as same-family.
     """
 
-    catalogue: ContestIndex
+    contest_index: ContestIndex
     opponent: ResponseSet
     authors: tuple[ResponseSet, ...]
     dialogues: tuple[Dialogue, ...]
@@ -117,74 +116,92 @@ async def select_contests(
     judges: Sequence[str] = (),
     *,
     split: Split = Split.TEST,
-    without_kin: bool = False,
+    exclude_same_family: bool = False,
     snapshots: Collection[str] = (),
 ) -> ContestSelection:
-    """The contests of these authors against one opponent; with no authors, of all that any judge judged so.
+    """Select the contests of these authors against one opponent.
 
     Args:
-        judges: names, or beginnings of ids; none means every model that judged all of the authors, or
-            every control judge where no model did.
-        without_kin: leave out what was judged by one of a contestant's family.
-        snapshots: as `results.queries.contests.load_contests` takes them.
+        authors: author names; empty for every author judged against the opponent.
+        opponent: name of the common opponent.
+        judges: names, or prefixes of ids. Empty selects every model that judged all of the authors, or every
+            control judge when no model did.
+        split: split of the contests.
+        without_kin: exclude judges of a compared author's model family.
+        snapshots: answering models to restrict to, as for `results.queries.contests.load_contests`.
 
     Raises:
-        UserError: an author, the opponent or a judge is not known, or a contest that is needed was never
-            judged to the end, or only by kin that are left out.
+        UserError: an unknown author, opponent or judge; a needed contest that was never completed, or only
+            by excluded judges.
     """
-    catalogue = await load_contest_index(store)
-    there = [entry for entry in catalogue.entries if entry.split == split]
-    full = [entry for entry in there if not entry.stopped and not (without_kin and entry.kin)]
-    chosen = _chosen_judges(catalogue, judges)
-    named = set().union(*chosen)
-    of_judges = [entry for entry in full if not chosen or entry.judge_id in named]
-    against = catalogue.author(opponent, _mentioning(catalogue, opponent, of_judges))
-    with_opponent = [entry for entry in of_judges if against.id in entry.sets]
+    contest_index = await load_contest_index(store)
+    entries_of_split = [entry for entry in contest_index.entries if entry.split == split]
+    complete = [
+        entry
+        for entry in entries_of_split
+        if not entry.stopped and not (exclude_same_family and entry.same_family)
+    ]
+    judge_ids = _match_judges(contest_index, judges)
+    named_ids = set().union(*judge_ids)
+    of_judges = [entry for entry in complete if not judge_ids or entry.judge_id in named_ids]
+    opponent_set = contest_index.author(opponent, _entries_with_author(contest_index, opponent, of_judges))
+    with_opponent = [entry for entry in of_judges if opponent_set.id in entry.sets]
     if authors:
-        sets = tuple(catalogue.author(name, _mentioning(catalogue, name, with_opponent)) for name in authors)
+        sets = tuple(
+            contest_index.author(name, _entries_with_author(contest_index, name, with_opponent))
+            for name in authors
+        )
     else:
-        sets = _all_against(with_opponent, against)
-    _check_different(sets, against)
-    ids = _judges_of(with_opponent, sets if authors else (), against, chosen)
-    kin = {entry.judge for entry in there if entry.kin and against.id in entry.sets} if without_kin else set()
-    if (not ids or not sets) and kin:
+        sets = _authors_against(with_opponent, opponent_set)
+    _check_different(sets, opponent_set)
+    common_ids = _common_judges(with_opponent, sets if authors else (), opponent_set, judge_ids)
+    same_family = (
+        {entry.judge for entry in entries_of_split if entry.same_family and opponent_set.id in entry.sets}
+        if exclude_same_family
+        else set()
+    )
+    if (not common_ids or not sets) and same_family:
         raise UserError(
             "no judge remains once the judges of a compared author's family are excluded",
             code="comparison.judges-excluded",
             where="--exclude-same-family",
-            found=f"excluded: {', '.join(sorted(kin))}",
+            found=f"excluded: {', '.join(sorted(same_family))}",
             remedy="Use a judge of another model family, or omit --exclude-same-family.",
         )
-    if not ids or not sets:
-        raise _not_judged(catalogue, there, sets, against, judges, split, named)
-    found = await _load(store, catalogue, sets, against, ids, full, split, snapshots)
-    return replace(found, left_out=tuple(sorted(kin)))
+    if not common_ids or not sets:
+        raise _missing_contests_error(
+            contest_index, entries_of_split, sets, opponent_set, judges, split, named_ids
+        )
+    selection = await _load_contests(
+        store, contest_index, sets, opponent_set, common_ids, complete, split, snapshots
+    )
+    return replace(selection, left_out=tuple(sorted(same_family)))
 
 
-def _mentioning(
-    catalogue: ContestIndex, name: str, entries: Sequence[ContestEntry]
+def _entries_with_author(
+    contest_index: ContestIndex, name: str, entries: Sequence[ContestEntry]
 ) -> list[ContestEntry] | None:
-    """Those of the contests that have the author; None (all contests) where none has."""
-    ids = {of.id for of in catalogue.response_sets_named(name)}
+    """Return the contests with this author; None (meaning all contests) when there is none."""
+    ids = {response_set.id for response_set in contest_index.response_sets_named(name)}
     return [entry for entry in entries if entry.sets & ids] or None
 
 
-def _chosen_judges(catalogue: ContestIndex, names: Sequence[str]) -> list[set[str]]:
-    """For each name, the ids of the ways of judging that have it.
+def _match_judges(contest_index: ContestIndex, names: Sequence[str]) -> list[set[str]]:
+    """Return the matching judge ids for each name.
 
     Raises:
-        UserError: one is not known.
+        UserError: unknown judge.
     """
-    found = []
+    matches = []
     for name in names:
         by_id = name.startswith("judge-1:")
         ids = {
             entry.judge_id
-            for entry in catalogue.entries
+            for entry in contest_index.entries
             if entry.judge == name or (by_id and entry.judge_id.startswith(name))
         }
         if not ids:
-            known = sorted({entry.judge for entry in catalogue.entries})
+            known = sorted({entry.judge for entry in contest_index.entries})
             raise UserError(
                 "no judgments by this judge in the database",
                 code="judge.no-judgments",
@@ -194,85 +211,98 @@ def _chosen_judges(catalogue: ContestIndex, names: Sequence[str]) -> list[set[st
                 if known
                 else "Judge two authors with: empathy judge",
             )
-        found.append(ids)
-    return found
+        matches.append(ids)
+    return matches
 
 
-def _all_against(entries: Sequence[ContestEntry], opponent: ResponseSet) -> tuple[ResponseSet, ...]:
-    found = {of.id: of for entry in entries for of in (entry.a, entry.b) if of.id != opponent.id}
-    return tuple(sorted(found.values(), key=lambda of: (name_of(of), of.id)))
+def _authors_against(entries: Sequence[ContestEntry], opponent: ResponseSet) -> tuple[ResponseSet, ...]:
+    authors = {
+        response_set.id: response_set
+        for entry in entries
+        for response_set in (entry.a, entry.b)
+        if response_set.id != opponent.id
+    }
+    return tuple(sorted(authors.values(), key=lambda response_set: (response_set.name, response_set.id)))
 
 
 def _check_different(sets: Sequence[ResponseSet], opponent: ResponseSet) -> None:
-    ids = [of.id for of in sets]
+    ids = [response_set.id for response_set in sets]
     if len(set(ids)) < len(ids) or opponent.id in ids:
         raise UserError(
             "an author cannot be compared with itself",
             code="comparison.same-author",
-            found=", ".join(name_of(of) for of in (*sets, opponent)),
+            found=", ".join(response_set.name for response_set in (*sets, opponent)),
             remedy="Name different authors and an opponent that is not among them.",
         )
 
 
-def _judges_of(
+def _common_judges(
     entries: Sequence[ContestEntry],
     sets: Sequence[ResponseSet],
     opponent: ResponseSet,
     chosen: Sequence[set[str]],
 ) -> list[str]:
-    """The judges that judged every author against the opponent; none where a named one did not.
+    """Return the judges that judged every author against the opponent; empty if a named judge did not.
 
     Raises:
-        UserError: several ways of judging have one name and could both be meant.
+        UserError: several judge configurations share a name.
     """
     judged = {(entry.judge_id, entry.sets) for entry in entries}
-    wanted = [frozenset((of.id, opponent.id)) for of in sets]
-    names = {entry.judge_id: entry for entry in entries}
-    everyone = sorted(names, key=lambda judge_id: (names[judge_id].judge, judge_id))
-    ids = [one for one in everyone if all((one, pair) in judged for pair in wanted)]
-    if not chosen:  # control judges are floors: they are told only where they are named, or alone
-        ids = [one for one in ids if names[one].provider != CONTROL] or ids
-    same = [one for one in ids if sum(names[other].judge == names[one].judge for other in ids) > 1]
-    if same:
+    pairs = [frozenset((response_set.id, opponent.id)) for response_set in sets]
+    entry_of = {entry.judge_id: entry for entry in entries}
+    judge_ids = sorted(entry_of, key=lambda judge_id: (entry_of[judge_id].judge, judge_id))
+    ids = [judge_id for judge_id in judge_ids if all((judge_id, pair) in judged for pair in pairs)]
+    if not chosen:  # control judges count only when named, or when no model judged
+        ids = [judge_id for judge_id in ids if entry_of[judge_id].provider != CONTROL] or ids
+    ambiguous = [
+        judge_id
+        for judge_id in ids
+        if sum(entry_of[other].judge == entry_of[judge_id].judge for other in ids) > 1
+    ]
+    if ambiguous:
         raise UserError(
             "several judge configurations have this name",
             code="judge.ambiguous",
             where="--judge",
-            found=", ".join(sorted({repr(names[one].judge) for one in same})),
-            remedy=f"Select one by the start of its id: --judge {same[0][:20]}",
+            found=", ".join(sorted({repr(entry_of[judge_id].judge) for judge_id in ambiguous})),
+            remedy=f"Select one by the start of its id: --judge {ambiguous[0][:20]}",
             faults=[
-                Fault(f"{one}: prompt {names[one].prompt_version or 'none'}, sampling {names[one].sampling}")
-                for one in same
+                Fault(
+                    f"{judge_id}: prompt {entry_of[judge_id].prompt_version or 'none'}, sampling {entry_of[judge_id].sampling}"
+                )
+                for judge_id in ambiguous
             ],
         )
     return ids if all(group & set(ids) for group in chosen) else []
 
 
-def _not_judged(
-    catalogue: ContestIndex,
-    there: Sequence[ContestEntry],
+def _missing_contests_error(
+    contest_index: ContestIndex,
+    entries: Sequence[ContestEntry],
     sets: Sequence[ResponseSet],
     opponent: ResponseSet,
     judges: Sequence[str],
     split: Split,
     named: set[str],
 ) -> UserError:
-    """Which contests are lacking, and how to make them."""
-    asked = [entry for entry in there if not judges or entry.judge_id in named]
+    """Return the error that lists the missing contests and the commands that judge them."""
+    entries_of_judges = [entry for entry in entries if not judges or entry.judge_id in named]
     faults = []
     judge = judges[0] if judges else "MODEL"
-    for of in sets:
-        pair = frozenset((of.id, opponent.id))
-        command = f"empathy judge {name_of(of)} {name_of(opponent)} --judge {judge} --split {split}"
-        found = [entry for entry in asked if entry.sets == pair]
-        by = sorted({entry.judge for entry in found if not entry.stopped})
-        if by:
-            faults.append(Fault(f"{name_of(of)} against {name_of(opponent)}: judged by {', '.join(by)}"))
-        elif found:
-            what = "judged with early stopping only; such a contest cannot be compared"
+    for response_set in sets:
+        pair = frozenset((response_set.id, opponent.id))
+        command = f"empathy judge {response_set.name} {opponent.name} --judge {judge} --split {split}"
+        entries_of_pair = [entry for entry in entries_of_judges if entry.sets == pair]
+        judge_names = sorted({entry.judge for entry in entries_of_pair if not entry.stopped})
+        if judge_names:
+            faults.append(
+                Fault(f"{response_set.name} against {opponent.name}: judged by {', '.join(judge_names)}")
+            )
+        elif entries_of_pair:
+            problem = "judged with early stopping only; such a contest cannot be compared"
             faults.append(
                 Fault(
-                    f"{name_of(of)} against {name_of(opponent)}: {what}",
+                    f"{response_set.name} against {opponent.name}: {problem}",
                     remedy=command,
                     code="comparison.early-stopped",
                 )
@@ -280,15 +310,15 @@ def _not_judged(
         else:
             faults.append(
                 Fault(
-                    f"{name_of(of)} against {name_of(opponent)}: not judged",
+                    f"{response_set.name} against {opponent.name}: not judged",
                     remedy=command,
                     code="comparison.not-judged",
                 )
             )
-    elsewhere = {entry.split for entry in catalogue.entries if opponent.id in entry.sets} - {str(split)}
+    elsewhere = {entry.split for entry in contest_index.entries if opponent.id in entry.sets} - {str(split)}
     hint = f" This opponent has contests on: --split {', '.join(sorted(elsewhere))}." if elsewhere else ""
     return UserError(
-        f"no judge has judged every author against {name_of(opponent)} on the {split} split",
+        f"no judge has judged every author against {opponent.name} on the {split} split",
         code="comparison.incomplete",
         where="--judge" if judges else "",
         found=", ".join(judges),
@@ -297,9 +327,9 @@ def _not_judged(
     )
 
 
-async def _load(
+async def _load_contests(
     store: Store,
-    catalogue: ContestIndex,
+    contest_index: ContestIndex,
     sets: tuple[ResponseSet, ...],
     opponent: ResponseSet,
     judge_ids: Sequence[str],
@@ -307,41 +337,51 @@ async def _load(
     split: Split,
     snapshots: Collection[str],
 ) -> ContestSelection:
-    wanted: dict[tuple[str, str, str], ContestEntry] = {}
+    entry_of: dict[tuple[str, str, str], ContestEntry] = {}
     for judge_id in judge_ids:
-        pairs = [(of.id, opponent.id) for of in sets]
-        pairs += [(one.id, other.id) for at, one in enumerate(sets) for other in sets[at + 1 :]]
+        pairs = [(response_set.id, opponent.id) for response_set in sets]
+        pairs += [
+            (first_set.id, second_set.id)
+            for position, first_set in enumerate(sets)
+            for second_set in sets[position + 1 :]
+        ]
         for first, second in pairs:
-            entry = _fullest(entries, judge_id, first, second)
+            entry = _largest_entry(entries, judge_id, first, second)
             if entry is not None:
-                wanted[judge_id, first, second] = entry
+                entry_of[judge_id, first, second] = entry
     loaded: dict[str, list[Contest]] = {}
-    for run_id in dict.fromkeys(entry.run_id for entry in wanted.values()):
+    for run_id in dict.fromkeys(entry.run_id for entry in entry_of.values()):
         loaded[run_id] = await load_contests(store, run_id, snapshots)
-    found = {key: _contest(loaded[entry.run_id], key[0], entry) for key, entry in wanted.items()}
-    everything = {dialogue.key: dialogue for contest in found.values() for dialogue in contest.dialogues}
-    dialogues = tuple(seeded_order(everything.values(), 0))
-    codes = {dialogue.key: at for at, dialogue in enumerate(dialogues)}
+    contest_of = {key: _find_contest(loaded[entry.run_id], key[0], entry) for key, entry in entry_of.items()}
+    dialogue_of_key = {
+        dialogue.key: dialogue for contest in contest_of.values() for dialogue in contest.dialogues
+    }
+    dialogues = tuple(seeded_order(dialogue_of_key.values(), 0))
+    codes = {dialogue.key: position for position, dialogue in enumerate(dialogues)}
     judges: dict[str, JudgeContests] = {}
-    for (judge_id, first, second), contest in found.items():
-        entry = wanted[judge_id, first, second]
-        under = judges.setdefault(judge_id, JudgeContests(judge_id, entry.judge, entry.provider, entry.model))
-        standing = _standing(entry, contest, first, codes)
+    for (judge_id, first, second), contest in contest_of.items():
+        entry = entry_of[judge_id, first, second]
+        judge_contests = judges.setdefault(
+            judge_id, JudgeContests(judge_id, entry.judge, entry.provider, entry.model)
+        )
+        author_contest = _align_contest(entry, contest, first, codes)
         if second == opponent.id:
-            under.standings[first] = standing
+            judge_contests.author_contests[first] = author_contest
         else:
-            under.direct[first, second] = standing
-    return ContestSelection(catalogue, opponent, sets, dialogues, tuple(judges.values()), str(split))
+            judge_contests.direct[first, second] = author_contest
+    return ContestSelection(contest_index, opponent, sets, dialogues, tuple(judges.values()), str(split))
 
 
-def _fullest(entries: Sequence[ContestEntry], judge_id: str, first: str, second: str) -> ContestEntry | None:
-    """Of the runs that have a contest, the one that counts."""
+def _largest_entry(
+    entries: Sequence[ContestEntry], judge_id: str, first: str, second: str
+) -> ContestEntry | None:
+    """Return the largest run of a contest (ties: the newest), or None."""
     pair = frozenset((first, second))
-    found = [entry for entry in entries if entry.judge_id == judge_id and entry.sets == pair]
-    return max(found, key=lambda one: one.size, default=None)
+    candidates = [entry for entry in entries if entry.judge_id == judge_id and entry.sets == pair]
+    return max(candidates, key=lambda entry: entry.size, default=None)
 
 
-def _contest(contests: Sequence[Contest], judge_id: str, entry: ContestEntry) -> Contest:
+def _find_contest(contests: Sequence[Contest], judge_id: str, entry: ContestEntry) -> Contest:
     return next(
         contest
         for contest in contests
@@ -349,10 +389,10 @@ def _contest(contests: Sequence[Contest], judge_id: str, entry: ContestEntry) ->
     )
 
 
-def _standing(entry: ContestEntry, contest: Contest, first: str, codes: dict[str, int]) -> AuthorContest:
-    """The contest with the first author as A and dialogues by their common code."""
+def _align_contest(entry: ContestEntry, contest: Contest, first: str, codes: dict[str, int]) -> AuthorContest:
+    """Return the contest with the first author as A and dialogues by their common code."""
     columns = contest.columns if contest.a.id == first else contest.columns.swap_authors()
-    mine = [codes[dialogue.key] for dialogue in contest.dialogues]
-    asked = np.zeros(len(codes), dtype=np.bool_)
-    asked[mine] = True
-    return AuthorContest(entry, columns.reindex(mine, len(codes)), asked, contest.answerers)
+    dialogue_codes = [codes[dialogue.key] for dialogue in contest.dialogues]
+    included = np.zeros(len(codes), dtype=np.bool_)
+    included[dialogue_codes] = True
+    return AuthorContest(entry, columns.reindex(dialogue_codes, len(codes)), included, contest.answerers)

@@ -1,9 +1,9 @@
-"""Stopping when it is known: when a contest's question is answered.
+"""Early stopping of a contest with a confidence sequence.
 
-Dialogues are judged in the run's seeded order and looked at after fixed numbers of them. At a look only the
-first so many dialogues count, and only once all their judgments are in: never what arrived by chance. So the
-answer is the same however the answers arrived, and however often the run was killed and gone on with. What
-the interval is, `results.statistics.confidence_sequences` knows; how calls are made, the engine.
+Dialogues are judged in the run's seeded order, with interim looks after fixed numbers of dialogues. A look uses
+exactly the first n dialogues, and only once all their judgments are complete. The result therefore does not
+depend on the order in which completions arrive or on restarts. `results.statistics.confidence_sequences`
+defines the interval.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from results.statistics import (
     confidence_sequence,
     stopping_feasibility,
 )
-from results.statistics.confidence_sequences import ANSWER
+from results.statistics.confidence_sequences import ANSWERS
 
 DECIDED = "decided"
 LEVEL = 0.95
-DIALOGUES_PER_LOOK = 10  # dialogues, and from a hundred on a tenth of those judged
-EXACT = 1e-6  # half-width of an interval that is one number
+DIALOGUES_PER_LOOK = 10  # from 100 dialogues on: a tenth of those judged
+EXACT = 1e-6  # half-width below which an interval counts as a single number
 
-JudgmentIndex = tuple[int, bool, int]  # dialogue's position, whether A stood first, sample
+JudgmentIndex = tuple[int, bool, int]  # (position of the dialogue, whether A stands first, sample)
 
 
 @dataclass(frozen=True, slots=True)
 class StoppingRule:
-    """What a contest is judged until.
+    """Stopping rule of a contest.
 
     Attributes:
-        half_width: of the interval, in (0, ½); None until the interval excludes ½.
-        estimand: what the interval is about; the population where a contest is to be decided.
+        half_width: target half-width of the interval, in (0, ½); None to stop once the interval excludes ½.
+        estimand: quantity that the interval covers: the population or these dialogues.
     """
 
     half_width: float | None = None
@@ -49,30 +49,34 @@ class StoppingRule:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """As it is recorded in a run's spec."""
+        """Entries of the rule in a run's spec."""
         return {"until": self.half_width or DECIDED, "estimand": str(self.estimand)}
 
     @classmethod
     def of_spec(cls, spec: Mapping[str, Any]) -> StoppingRule | None:
-        """What a run of this spec is judged until; None where to the end."""
+        """Return the stopping rule in a run's spec; None without one."""
         if "until" not in spec:
             return None
-        asked = spec["until"]
-        return cls(None if asked == DECIDED else float(asked), Estimand(spec["estimand"]))
+        rule = spec["until"]
+        return cls(None if rule == DECIDED else float(rule), Estimand(spec["estimand"]))
 
     def answered(self, sequence: ConfidenceSequence) -> bool:
-        """Whether the question is answered."""
+        """Return whether the rule stops at this confidence sequence."""
         return bool(sequence.better) if self.half_width is None else sequence.narrow
 
     def __str__(self) -> str:
-        return ANSWER[self.estimand] if self.half_width is None else f"half-width {self.half_width:g}"
+        return ANSWERS[self.estimand] if self.half_width is None else f"half-width {self.half_width:g}"
 
 
 def parse_stopping_rule(text: str, estimand: str = Estimand.POPULATION) -> StoppingRule:
-    """`decided`, or a half-width such as `0.10`. Of these dialogues a contest is not decided, but known.
+    """Parse a stopping rule: `decided`, or a half-width such as `0.10`.
+
+    Args:
+        text: the rule.
+        estimand: "population" or "these-dialogues".
 
     Raises:
-        UserError: it is neither.
+        UserError: invalid rule.
     """
     about = Estimand(estimand.replace("-", " "))
     if text == DECIDED:
@@ -93,34 +97,40 @@ def parse_stopping_rule(text: str, estimand: str = Estimand.POPULATION) -> Stopp
 
 
 def interim_looks(dialogues: int) -> tuple[int, ...]:
-    """After how many dialogues is looked: every ten, from a hundred on after a tenth more; last, the end."""
-    found: list[int] = []
-    at = 0
-    while at < dialogues:
-        at = min(dialogues, max(at + DIALOGUES_PER_LOOK, at + at // 10))
-        found.append(at)
-    return tuple(found)
+    """Return the numbers of dialogues with an interim look: every 10, from 100 on a tenth more, and the end."""
+    looks: list[int] = []
+    n_judged = 0
+    while n_judged < dialogues:
+        n_judged = min(dialogues, max(n_judged + DIALOGUES_PER_LOOK, n_judged + n_judged // 10))
+        looks.append(n_judged)
+    return tuple(looks)
 
 
 def check_feasible(dialogues: int, until: StoppingRule, n_contests: int) -> Feasibility:
-    """What can be reached, before anything is asked.
+    """Check before judging that a stopping rule can be met.
+
+    Args:
+        dialogues: number of dialogues.
+        until: the rule.
+        n_contests: number of contests stopped at the same time.
 
     Raises:
-        UserError: no contest over so many dialogues could answer the question.
+        UserError: the rule cannot be met with this number of dialogues.
     """
-    reach = stopping_feasibility(
+    feasibility = stopping_feasibility(
         dialogues, half_width=until.half_width, level=LEVEL, n_contests=n_contests, estimand=until.estimand
     )
     remedy = f"Judge more dialogues, use fewer judges at once (now {n_contests}), or "
-    if not reach.possible:
+    if not feasibility.possible:
         raise UserError(
-            reach.note,
+            feasibility.note,
             code="early-stopping.half-width-unreachable",
             where="--stop-when",
             found=f"{until.half_width:g}",
-            remedy=remedy + f"set a half-width of at least {_up(reach.narrowest)}. No request was sent.",
+            remedy=remedy
+            + f"set a half-width of at least {_round_up(feasibility.narrowest)}. No request was sent.",
         )
-    if until.half_width is None and not until.answered(_one_sided(dialogues, until, n_contests)):
+    if until.half_width is None and not until.answered(_unanimous_sequence(dialogues, until, n_contests)):
         raise UserError(
             f"--stop-when decided is unreachable with {dialogues} dialogues",
             code="early-stopping.decision-unreachable",
@@ -128,37 +138,37 @@ def check_feasible(dialogues: int, until: StoppingRule, n_contests: int) -> Feas
             found=f"{DECIDED} ({until.estimand})",
             remedy=remedy + "omit --stop-when. No request was sent.",
         )
-    return reach
+    return feasibility
 
 
-def _up(half_width: float) -> str:
+def _round_up(half_width: float) -> str:
     return f"{np.ceil(half_width * 1000) / 1000:.3f}"
 
 
-def _one_sided(dialogues: int, until: StoppingRule, n_contests: int) -> ConfidenceSequence:
+def _unanimous_sequence(dialogues: int, until: StoppingRule, n_contests: int) -> ConfidenceSequence:
     codes = np.repeat(np.arange(dialogues), 2)
-    won = JudgmentTable.of(codes, np.tile([True, False], dialogues), np.ones(codes.size))
+    unanimous = JudgmentTable.of(codes, np.tile([True, False], dialogues), np.ones(codes.size))
     return confidence_sequence(
-        won, np.arange(dialogues), level=LEVEL, n_contests=n_contests, estimand=until.estimand
+        unanimous, np.arange(dialogues), level=LEVEL, n_contests=n_contests, estimand=until.estimand
     )
 
 
 @dataclass(frozen=True, eq=False)
 class StoppingResult:
-    """Where a contest that is judged until its question is answered stands.
+    """Result of a contest with early stopping.
 
-    It stands alone: no interval or test for a fixed number of dialogues holds beside it.
+    No interval or test for a fixed number of dialogues is valid beside it.
 
     Attributes:
-        until: the question.
-        sequence: at the first look that answered it; else at the last look that could be taken.
-        answered: whether it is.
-        finished: whether it is, or all dialogues are judged.
-        path: the looks taken, in order: after how many dialogues, low end, high end.
-        expected: judgments of the whole contest.
-        asked: judgments that have been made, or were tried and got no answer.
-        beyond: of these, those of dialogues after the look that counts.
-        cost_usd: of what was asked; None where a price is not known.
+        until: the stopping rule.
+        sequence: confidence sequence at the look that met the rule, else at the last look.
+        answered: whether the rule is met.
+        finished: whether the rule is met or all dialogues are judged.
+        path: interim looks in order: number of dialogues, lower bound, upper bound.
+        expected: number of judgments of the complete contest.
+        asked: number of judgments requested, including those without a completion.
+        beyond: number of these that belong to dialogues after the final look.
+        cost_usd: cost of the requests; None when a price is unknown.
     """
 
     until: StoppingRule
@@ -173,47 +183,48 @@ class StoppingResult:
 
     @property
     def looked(self) -> int:
-        """Looks taken, ≥ 0."""
+        """Number of interim looks, ≥ 0."""
         return len(self.path)
 
     @property
     def saved(self) -> int:
-        """Judgments that need not be made; 0 while the question is open."""
+        """Number of judgments saved; 0 until the rule is met."""
         return self.expected - self.asked if self.answered else 0
 
     @property
     def saved_usd(self) -> float | None:
-        """What these would have cost, at the mean price of those made; None where that is not known."""
+        """Cost saved in US dollars, at the mean cost per judgment; None if unknown."""
         if self.cost_usd is None or not self.asked:
             return None
         return self.cost_usd / self.asked * self.saved
 
     @property
     def is_exact(self) -> bool:
-        """Whether all of these dialogues are judged and scored: their mean is then known.
+        """Whether all dialogues are judged and scored, so that their mean is known exactly.
 
-        Never with the population as the estimand.
+        Always False if the estimand is the population.
         """
         finite = self.sequence.estimand is Estimand.THESE_DIALOGUES
         return finite and self.sequence.exhausted and self.sequence.half_width < EXACT
 
     def note(self, a: str = "A", b: str = "B") -> str:
-        """What it says, in words, of the two authors of these names."""
-        sequence, of = self.sequence, f"{self.sequence.prefix} of {self.sequence.total} dialogues"
+        """Return the result as a sentence about the authors with these names."""
+        sequence = self.sequence
+        progress = f"{sequence.prefix} of {sequence.total} dialogues"
         better = {"A": a, "B": b}.get(sequence.better, "")
         if self.answered and self.is_exact:
-            told = f"{better} is preferred" if better else "the two are even"
-            whole = f"{ANSWER[sequence.estimand]}, judged to the end ({sequence.total})"
-            return f"{whole}: {told} on these, which says nothing of others"
+            verdict = f"{better} is preferred" if better else "the two are even"
+            prefix = f"{ANSWERS[sequence.estimand]}, all {sequence.total} dialogues judged"
+            return f"{prefix}: {verdict} on these dialogues, without a conclusion for others"
         if self.answered and self.until.half_width is None:
-            return f"{ANSWER[sequence.estimand]} after {of}: {better} is preferred"
+            return f"{ANSWERS[sequence.estimand]} after {progress}: {better} is preferred"
         if self.answered:
-            aside = f"; {better} is preferred" if better else "; which is better stays open"
-            return f"as narrow as asked for after {of}{aside}"
+            suffix = f"; {better} is preferred" if better else "; the better author is undecided"
+            return f"target half-width reached after {progress}{suffix}"
         if self.finished:
-            missed = "undecided" if self.until.half_width is None else "not as narrow as asked for"
-            return f"judged to the end ({sequence.total} dialogues), {missed}"
-        return f"not answered yet after {of}; go on with the same command"
+            outcome = "undecided" if self.until.half_width is None else "target half-width not reached"
+            return f"all {sequence.total} dialogues judged, {outcome}"
+        return f"undecided after {progress}; repeat the command to continue"
 
 
 def stopping_result(
@@ -225,23 +236,26 @@ def stopping_result(
     cost_usd: float | None = None,
     given_up: Collection[JudgmentIndex] = (),
 ) -> StoppingResult:
-    """Where a contest stands, from its judgments alone: the looks are taken anew, from the first on.
+    """Compute the result of early stopping from the judgments, repeating all interim looks.
 
     Args:
-        columns: the contest's judgments; the codes are the order of judging.
-        lanes: contests that are stopped at the same time; they share 1 − level.
-        given_up: judgments that were asked for and got no answer; they enter by their bounds.
+        columns: judgments of the contest; dialogue codes are in the order of judging.
+        until: the stopping rule.
+        n_contests: number of contests stopped at the same time; they share 1 − level.
+        samples: samples per comparison.
+        cost_usd: cost of the requests; None if unknown.
+        given_up: judgments requested without a completion; they enter with their bounds.
     """
-    columns = _with_unanswered(columns, given_up)
+    columns = _add_unanswered(columns, given_up)
     n = columns.n_dialogues
-    complete = complete_prefix(np.bincount(columns.dialogue, minlength=n), samples)
+    n_complete = complete_prefix(np.bincount(columns.dialogue, minlength=n), samples)
     sequence = interim_look(columns, 0, until, n_contests, samples)
     path = []
-    for at in interim_looks(n):
-        if at > complete:
+    for n_judged in interim_looks(n):
+        if n_judged > n_complete:
             break
-        sequence = interim_look(columns, at, until, n_contests, samples)
-        path.append((at, sequence.low, sequence.high))
+        sequence = interim_look(columns, n_judged, until, n_contests, samples)
+        path.append((n_judged, sequence.low, sequence.high))
         if until.answered(sequence):
             break
     answered = until.answered(sequence)
@@ -259,17 +273,17 @@ def stopping_result(
 
 
 def complete_prefix(judgments: NDArray[np.int64], samples: int) -> int:
-    """How many dialogues, from the first on, have all their judgments; `judgments` counts them for each."""
+    """Return how many dialogues from the first on are complete, given the judgments per dialogue."""
     lacking = judgments < 2 * samples
     return int(np.argmax(lacking)) if lacking.any() else int(lacking.size)
 
 
 def interim_look(
-    columns: JudgmentTable, at: int, until: StoppingRule, n_contests: int, samples: int
+    columns: JudgmentTable, n_judged: int, until: StoppingRule, n_contests: int, samples: int
 ) -> ConfidenceSequence:
-    """The sequence after the first `at` dialogues, whatever else has come in."""
+    """Return the confidence sequence of the first `n_judged` dialogues, ignoring all others."""
     return confidence_sequence(
-        columns.rows(columns.dialogue < at),
+        columns.rows(columns.dialogue < n_judged),
         np.arange(columns.n_dialogues, dtype=np.int64),
         level=LEVEL,
         n_contests=n_contests,
@@ -279,24 +293,24 @@ def interim_look(
     )
 
 
-def _with_unanswered(columns: JudgmentTable, given_up: Collection[JudgmentIndex]) -> JudgmentTable:
-    """The columns with a row, unscored, for every judgment that was tried and got no answer."""
-    there = set(
+def _add_unanswered(columns: JudgmentTable, given_up: Collection[JudgmentIndex]) -> JudgmentTable:
+    """Return the judgments with an unscored row for each one requested without a completion."""
+    present = set(
         zip(columns.dialogue.tolist(), columns.a_first.tolist(), columns.sample.tolist(), strict=True)
     )
-    more = sorted(set(given_up) - there)
-    if not more:
+    missing = sorted(set(given_up) - present)
+    if not missing:
         return columns
-    unknown = np.full(len(more), np.nan)
+    nans = np.full(len(missing), np.nan)
     return JudgmentTable(
-        dialogue=np.concatenate([columns.dialogue, [place[0] for place in more]]),
+        dialogue=np.concatenate([columns.dialogue, [index[0] for index in missing]]),
         n_dialogues=columns.n_dialogues,
-        a_first=np.concatenate([columns.a_first, [place[1] for place in more]]),
-        sample=np.concatenate([columns.sample, [place[2] for place in more]]),
-        outcome=np.concatenate([columns.outcome, unknown]),
-        soft=np.concatenate([columns.soft, unknown]),
-        outside=np.concatenate([columns.outside, unknown]),
+        a_first=np.concatenate([columns.a_first, [index[1] for index in missing]]),
+        sample=np.concatenate([columns.sample, [index[2] for index in missing]]),
+        outcome=np.concatenate([columns.outcome, nans]),
+        soft=np.concatenate([columns.soft, nans]),
+        outside=np.concatenate([columns.outside, nans]),
         reason=np.concatenate(
-            [columns.reason, np.array([str(UnscoredReason.NO_ANSWER)] * len(more), dtype=object)]
+            [columns.reason, np.array([str(UnscoredReason.NO_ANSWER)] * len(missing), dtype=object)]
         ),
     )

@@ -1,4 +1,4 @@
-"""Reports of what a run and its endpoints did in one invocation."""
+"""Reports on a run and its endpoints in one invocation."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from agents.errors import Adaptation
 
 @dataclass(frozen=True, slots=True)
 class EndpointReport:
-    """What a lane did in this invocation.
+    """Report on one endpoint in this invocation.
 
     Attributes:
-        made, reused, retried, rate_limited, failed: counts of calls.
-        spent_usd: cost of the answers; None where the price is not known.
-        stopped: why it took no more calls, or "".
-        failure: why the last of those that got no answer got none, or "".
-        unanswered_usd: the most that attempts without an answer may have cost; None as for `spent_usd`.
-        warning: what is to be said of the endpoint beside its result, or "".
-        adaptation: the setting under which the model may accept what it refused; None where none is known.
-        answers: answering name → number of answers.
+        made, reused, retried, rate_limited, failed: numbers of requests.
+        spent_usd: cost of the completions; None when a price is unknown.
+        stopped: why the endpoint was disabled, or "".
+        failure: why the last failed request failed, or "".
+        unanswered_usd: upper bound on the cost of attempts without a completion; None like `spent_usd`.
+        warning: warning to show beside the result, or "".
+        adaptation: setting under which the model may accept a refused parameter; None if unknown.
+        answers: answering model → number of completions.
     """
 
     made: int
@@ -37,20 +37,20 @@ class EndpointReport:
     answers: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def trouble(self) -> str:
-        """What went wrong, in a line for people; "" where every call has its answer."""
+    def problem(self) -> str:
+        """One-line description of a problem; "" if every request has a completion."""
         if self.stopped:
             return f"stopped: {self.stopped}"
         if not self.failed:
             return ""
-        calls = "1 call" if self.failed == 1 else f"{self.failed:,} calls"
-        why = f" ({self.failure.rstrip('.')})" if self.failure else ""
-        return f"{calls} got no answer{why}; the same command asks again."
+        requests = "1 request" if self.failed == 1 else f"{self.failed:,} requests"
+        reason = f" ({self.failure.rstrip('.')})" if self.failure else ""
+        return f"{requests} failed{reason}; repeat the command to send them again."
 
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a run did in this invocation: its id, its lanes by model id, whether it was interrupted."""
+    """Report on a run in this invocation: its id, its endpoints by model id, whether it was interrupted."""
 
     run_id: str
     endpoints: Mapping[str, EndpointReport]
@@ -58,7 +58,7 @@ class RunReport:
 
     @property
     def adaptations(self) -> dict[str, Adaptation]:
-        """By model id, the settings under which models may accept what they refused."""
+        """Model id → setting under which the model may accept a refused parameter."""
         return {
             name: endpoint.adaptation
             for name, endpoint in self.endpoints.items()

@@ -1,12 +1,12 @@
-"""People's preferences between two authors, from a CSV: what a judge can be corrected with.
+"""Human preferences between two authors, read from a CSV file, and the correction of judges with them.
 
-One row is one person's preference on one dialogue:
+Each row holds one person's preference on one dialogue:
 
     dialogue_id,a,b,preferred
     sample:001_conv:001,student:mine,base,a
 
-`preferred` is `a`, `b` or `tie`; a dialogue may have several rows; a pair may be written either way round.
-All faults of a file are told at once, with their lines; rows that are about others are counted.
+`preferred` is `a`, `b` or `tie`. A dialogue may have several rows, and a pair may be written in either order.
+All faults of a file are reported together with their lines. Rows about other authors or dialogues are counted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from results.db.schema import RunRow, table
 from results.db.store import Store
 from results.queries.judge_audits import AUDIT, audited
 from results.statistics.bias_correction import BiasAdjusted, ReferenceVerdicts, bias_adjusted
-from results.statistics.judge_accuracy import agreeing, first_preference_rates
+from results.statistics.judge_accuracy import agreement_shares, first_preference_rates
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold, cheap_and_gold
 from results.statistics.scores import dialogue_scores
@@ -41,8 +41,14 @@ SCORES = {"a": 1.0, "tie": 0.5, "b": 0.0}
 
 
 @dataclass(frozen=True)
-class Corrected:
-    """What stands beside a jury where people's preferences, or audits, are there; by juror's place."""
+class CorrectedPanel:
+    """Bias-corrected estimates of a panel; keys are positions in `JudgePanel.judges`.
+
+    Attributes:
+        by_people: correction by human preferences: plug-in and prediction-powered.
+        by_audit: sensitivity analysis from the judge's audit.
+        people: the human preferences; None without a file.
+    """
 
     by_people: Mapping[int, tuple[BiasAdjusted | NotEstimable, CheapAndGold | NotEstimable]] = field(
         default_factory=dict
@@ -53,35 +59,39 @@ class Corrected:
 
 @dataclass(frozen=True, eq=False)
 class Preferences:
-    """What a file of people's preferences says of one pair of authors.
+    """Human preferences on one pair of authors.
 
     Attributes:
-        for_a: per dialogue the mean preference for A, in [0, 1]; nan where nobody was asked.
-        rows: how many rows there are.
-        used: how many of them are about this pair and these dialogues.
-        passed_over: why a row was not used → how many.
+        for_a: mean preference for A per dialogue, in [0, 1]; nan without a rating; shape (dialogues,).
+        rows: number of rows in the file.
+        used: number of rows about this pair and these dialogues.
+        passed_over: reason → number of unused rows.
     """
 
     for_a: Floats
     rows: int
     used: int
-    passed_over: Mapping[str, int]
+    skipped: Mapping[str, int]
 
     @property
     def note(self) -> str:
-        """How many rows were used, and why the others were not."""
-        told = "; ".join(f"{why}: {count:,}" for why, count in self.passed_over.items())
-        return f"{self.used:,} of {self.rows:,} rows of preferences are used" + (f" ({told})" if told else "")
+        """Sentence on the number of used rows, and why the others were not used."""
+        reasons = "; ".join(f"{reason}: {count:,}" for reason, count in self.skipped.items())
+        return f"{self.used:,} of {self.rows:,} rows of preferences are used" + (
+            f" ({reasons})" if reasons else ""
+        )
 
 
 def read_preferences(path: Path, codes: Mapping[str, int], a: str, b: str) -> Preferences:
-    """People's preferences between A and B.
+    """Read the human preferences between A and B.
 
     Args:
-        codes: dialogue id → its place. Rows about other dialogues or other authors are counted, not used.
+        path: the CSV file.
+        codes: dialogue id → position. Rows about other dialogues or authors are counted but not used.
+        a, b: names of the authors.
 
     Raises:
-        UserError: other columns, a preference that is none, or no row about this pair; every fault at once.
+        UserError: other columns, an invalid preference, or no row about this pair; all faults together.
     """
     faults = Faults(str(path))
     table = read_table(
@@ -91,87 +101,92 @@ def read_preferences(path: Path, codes: Mapping[str, int], a: str, b: str) -> Pr
         is_row=lambda cells: cells.get("preferred", "").strip().lower() in SCORES,
     )
     sums, counts = np.zeros(len(codes)), np.zeros(len(codes))
-    passed_over: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
     for row in table.rows if set(COLUMNS) <= set(table.heading) else ():
-        identity, first, second, written = (row.cells[name].strip() for name in COLUMNS)
-        preferred = written.lower()
+        dialogue_id, first, second, preferred_text = (row.cells[name].strip() for name in COLUMNS)
+        preferred = preferred_text.lower()
         if preferred not in SCORES:
-            faults.add(row.line, "preferred is not a, b or tie", repr(row.cells["preferred"])[:80])
+            faults.add(row.line, "preferred must be a, b or tie", repr(row.cells["preferred"])[:80])
         elif first == second:
-            faults.add(row.line, "names the same author twice", repr(first)[:80])
+            faults.add(row.line, "a and b are the same author", repr(first)[:80])
         elif {first, second} != {a, b}:
-            passed_over["about other authors"] += 1
-        elif identity not in codes:
-            passed_over["about other dialogues"] += 1
+            skipped["about other authors"] += 1
+        elif dialogue_id not in codes:
+            skipped["about other dialogues"] += 1
         else:
-            sums[codes[identity]] += SCORES[preferred] if first == a else 1.0 - SCORES[preferred]
-            counts[codes[identity]] += 1
-    faults.raise_if_any("these preferences cannot be used", _form(faults, table))
+            sums[codes[dialogue_id]] += SCORES[preferred] if first == a else 1.0 - SCORES[preferred]
+            counts[codes[dialogue_id]] += 1
+    faults.raise_if_any("these preferences cannot be used", _columns_hint(faults, table))
     if not counts.any():
-        there = dict.fromkeys(f"{row.cells['a']} and {row.cells['b']}" for row in table.rows)
+        pairs_in_file = dict.fromkeys(f"{row.cells['a']} and {row.cells['b']}" for row in table.rows)
         raise UserError(
             f"no preference rows for {a} vs {b} on the judged dialogues",
             code="panel.no-preference-rows",
             where=str(path),
-            found=f"{len(table.rows)} rows, of {'; '.join(list(there)[:3])[:200]}" if there else "no rows",
+            found=f"{len(table.rows)} rows, of {'; '.join(list(pairs_in_file)[:3])[:200]}"
+            if pairs_in_file
+            else "no rows",
             remedy="Name the authors as the run does, and use the dataset's dialogue ids.",
         )
     means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-    return Preferences(means, len(table.rows), int(counts.sum()), dict(passed_over))
+    return Preferences(means, len(table.rows), int(counts.sum()), dict(skipped))
 
 
-def _form(faults: Faults, table: Table) -> str:
-    """What such a file is, where its heading says that this is none."""
-    lacking = bool(faults) and not set(COLUMNS) <= set(table.heading)
-    return f"It needs the columns {', '.join(COLUMNS)}." if lacking else ""
+def _columns_hint(faults: Faults, table: Table) -> str:
+    """Return a hint on the required columns if the header lacks them, else ""."""
+    lacks_columns = bool(faults) and not set(COLUMNS) <= set(table.heading)
+    return f"It needs the columns {', '.join(COLUMNS)}." if lacks_columns else ""
 
 
 def adjusted_by_people(
-    juror: PanelJudge, people: Floats
+    judge: PanelJudge, people: Floats
 ) -> tuple[BiasAdjusted | NotEstimable, CheapAndGold | NotEstimable]:
-    """A judge's rate corrected by people's preferences on a share of the same comparisons, in both ways.
+    """Correct a judge's win rate by human preferences on a share of the same dialogues, in two ways.
 
-    The plug-in (sensitivity and specificity), and prediction-powered inference with people as the gold judge.
+    Returns the plug-in estimate (sensitivity and specificity) and the prediction-powered estimate with people
+    as the gold judge.
     """
-    scores = dialogue_scores(juror.columns).score
-    there = ~np.isnan(scores)
+    scores = dialogue_scores(judge.columns).score
+    scored = ~np.isnan(scores)
     reference = ReferenceVerdicts(
-        scores[there & (people > 0.5)], scores[there & (people < 0.5)], "people's preferences on this pair"
+        scores[scored & (people > 0.5)], scores[scored & (people < 0.5)], "people's preferences on this pair"
     )
-    return bias_adjusted(scores[there], reference), cheap_and_gold(scores, people)
+    return bias_adjusted(scores[scored], reference), cheap_and_gold(scores, people)
 
 
-async def adjusted_by_audit(store: Store, jurors: Sequence[PanelJudge]) -> list[BiasAdjusted | NotEstimable]:
-    """Per judge, a sensitivity analysis from its largest audit in this database; never a headline."""
+async def adjusted_by_audit(store: Store, judges: Sequence[PanelJudge]) -> list[BiasAdjusted | NotEstimable]:
+    """Return one sensitivity analysis per judge, from its largest audit in the database."""
     runs = table(RunRow).c
-    wanted = select(runs.id).where(runs.kind == AUDIT).order_by(runs.created_at)
+    query = select(runs.id).where(runs.kind == AUDIT).order_by(runs.created_at)
     best: dict[str, tuple[Floats, str]] = {}
-    ids = frozenset(juror.entry.judge_id for juror in jurors)
-    for run_id in await store.read(lambda connection: connection.execute(wanted).scalars().all()):
-        found = await audited(store, run_id, ids)
-        for said in found.said:
-            right = agreeing(first_preference_rates(said.verdicts), found.pairs.better)
-            right = right[~np.isnan(right)]
-            if right.size > best.get(said.judge_id, (np.zeros(0), ""))[0].size:
-                best[said.judge_id] = (right, str(found.spec["split"]))
-    return [_by_audit(juror, best.get(juror.entry.judge_id)) for juror in jurors]
+    ids = frozenset(judge.entry.judge_id for judge in judges)
+    for run_id in await store.read(lambda connection: connection.execute(query).scalars().all()):
+        audit_data = await audited(store, run_id, ids)
+        for judge_verdicts in audit_data.said:
+            correct = agreement_shares(
+                first_preference_rates(judge_verdicts.verdicts), audit_data.pairs.better
+            )
+            correct = correct[~np.isnan(correct)]
+            if correct.size > best.get(judge_verdicts.judge_id, (np.zeros(0), ""))[0].size:
+                best[judge_verdicts.judge_id] = (correct, str(audit_data.spec["split"]))
+    return [_adjust_by_audit(judge, best.get(judge.entry.judge_id)) for judge in judges]
 
 
-def _by_audit(juror: PanelJudge, best: tuple[Floats, str] | None) -> BiasAdjusted | NotEstimable:
+def _adjust_by_audit(judge: PanelJudge, best: tuple[Floats, str] | None) -> BiasAdjusted | NotEstimable:
     if best is None:
-        return NotEstimable("sensitivity analysis", f"it has not been audited: {_audit_of(juror)}")
-    scores = dialogue_scores(juror.columns).score
+        return NotEstimable("sensitivity analysis", f"the judge has no audit; run: {_audit_command(judge)}")
+    scores = dialogue_scores(judge.columns).score
     reference = ReferenceVerdicts.role_free(
         best[0], f"{best[0].size:,} rated pairs of the dataset, {best[1]} split"
     )
     return bias_adjusted(scores[~np.isnan(scores)], reference, headline=False)
 
 
-def _audit_of(juror: PanelJudge) -> str:
-    """The command that audits a judge."""
-    entry = juror.entry
+def _audit_command(judge: PanelJudge) -> str:
+    """Return the command that audits a judge."""
+    entry = judge.entry
     emulated = entry.model.startswith(EMULATED)
-    prompt = "" if entry.is_plain or juror.is_control else entry.judge.partition("(")[2].rstrip(")")
+    prompt = "" if entry.is_plain or judge.is_control else entry.judge.partition("(")[2].rstrip(")")
     words = ["empathy audit", f"{entry.provider}/{entry.model.removeprefix(EMULATED)}"]
     words += [f"--judge-prompt {prompt}"] if prompt else []
     return " ".join([*words, *(["--emulate"] if emulated else [])])

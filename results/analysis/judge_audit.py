@@ -1,7 +1,7 @@
-"""An audit's numbers, from the database alone: every judge beside the floors.
+"""Results of a judge audit, computed from the database: every judge beside the baselines.
 
-Judges are models; beneath them stand the control judges that were asked, and the floors that are computed
-from the ratings. What a number means is `results.statistics.judge_accuracy`'s to say. Asks nothing.
+Baselines are the control judges and the scores computed from the ratings (`results.analysis.audit_baselines`).
+`results.statistics.judge_accuracy` defines the numbers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from results.db.store import Store
 from results.queries.judge_audits import AuditData, JudgeVerdicts, audited
 from results.statistics import Calibration, NotEstimable, calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate
-from results.statistics.judge_accuracy import Audit, Floats, audit, first_preference_rates, more_than
+from results.statistics.judge_accuracy import (
+    Audit,
+    Floats,
+    agreement_difference,
+    audit,
+    first_preference_rates,
+)
 from results.statistics.rated_pairs import RatedPairs
 
 CONTROL = "control"
@@ -27,140 +33,156 @@ CONTROL = "control"
 
 @dataclass(frozen=True, eq=False)
 class JudgeAuditResult:
-    """One judge's audit and what it has over the floors.
+    """Audit of one judge or baseline.
 
     Attributes:
-        name: the judge's.
-        said: its judgments; None for a floor that is computed.
-        audit: the numbers.
-        over: by floor, how much more it agrees than that floor, in [−1, 1]; empty for the floors.
-        lane: what this invocation did.
-        kin: the responders of its own family; family: their maker, "" where there are none.
-        left_out: pairs that were left out because one of their responders is kin.
-        calibration: of its soft verdicts against people's ratings; None for a judge that gives none.
+        name: name of the judge.
+        said: its verdicts; None for a computed baseline.
+        audit: agreement with the human ratings.
+        over: baseline → agreement in excess of that baseline, in [−1, 1]; empty for baselines.
+        endpoint: what this invocation did.
+        same_family: responders of the judge's own model family.
+        family: makers of that family; "" without such responders.
+        left_out: number of pairs excluded because of a same-family responder.
+        calibration: calibration of its soft verdicts; None for a judge without probabilities.
     """
 
     name: str
     said: JudgeVerdicts | None
     audit: Audit
     over: Mapping[str, ClusteredEstimate]
-    lane: EndpointReport | None
-    kin: tuple[str, ...] = ()
+    endpoint: EndpointReport | None
+    same_family: tuple[str, ...] = ()
     family: str = ""
     left_out: int = 0
     calibration: Calibration | NotEstimable | None = None
 
     @property
-    def is_floor(self) -> bool:
-        """Whether it is a floor and no opinion."""
+    def is_baseline(self) -> bool:
+        """Whether it is a baseline, not a model."""
         return self.said is None or self.said.provider == CONTROL
 
 
 @dataclass(frozen=True, eq=False)
 class AuditSummary:
-    """An audit on one split: judges first, then floors."""
+    """Audit on one split: judges and baselines."""
 
     found: AuditData
     judges: tuple[JudgeAuditResult, ...]
-    floors: tuple[JudgeAuditResult, ...]
+    baselines: tuple[JudgeAuditResult, ...]
     interrupted: bool = False
 
     @property
     def split(self) -> str:
-        """train or test."""
+        """Split of the audit: "train" or "test"."""
         return str(self.found.spec["split"])
 
     @property
     def llm_preferred(self) -> float | None:
-        """The share of pairs of a person and a model in which the model's response was rated higher."""
-        mine = self.found.pairs.only(self.found.pairs.with_human)
-        if not len(mine):
+        """Share of human–model pairs in which the model's response has the higher rating, in [0, 1]."""
+        human_pairs = self.found.pairs.only(self.found.pairs.with_human)
+        if not len(human_pairs):
             return None
-        person = mine.names.index("human")
-        return float(np.where(mine.first == person, mine.better < 0, mine.better > 0).mean())
+        human = human_pairs.names.index("human")
+        return float(
+            np.where(human_pairs.first == human, human_pairs.better < 0, human_pairs.better > 0).mean()
+        )
 
 
 async def summarize_audit(
     store: Store,
     run_id: str,
-    lanes: Mapping[str, EndpointReport] | None = None,
+    endpoints: Mapping[str, EndpointReport] | None = None,
     *,
     interrupted: bool = False,
-    without_kin: bool = False,
+    exclude_same_family: bool = False,
 ) -> AuditSummary:
-    """An audit's numbers from the database alone.
+    """Compute the results of an audit from the database.
 
     Args:
-        without_kin: leave out, for each judge, the pairs with a responder of its own family.
+        endpoints: what this invocation did, by model id.
+        interrupted: whether this invocation was interrupted.
+        without_kin: exclude, for each judge, the pairs with a responder of its own model family.
 
     Raises:
-        UserError: there is no such run.
+        UserError: unknown run.
     """
-    found = await audited(store, run_id)
-    seed, pairs = int(found.spec["seed"]), found.pairs
-    computed = {audit_baselines.LENIENCY: audit_baselines.leniency(found)}
-    if found.spec["split"] == Split.TRAIN:
-        computed[audit_baselines.RATINGS_OUT_OF_FOLD] = audit_baselines.ratings_out_of_fold(found)
-        computed[audit_baselines.AUTHOR_OUT_OF_FOLD] = audit_baselines.author_out_of_fold(found)
-    asked = [one for one in found.said if one.provider == CONTROL]
-    beneath = {one.judge: first_preference_rates(one.verdicts) for one in asked} | computed
+    data = await audited(store, run_id)
+    seed, pairs = int(data.spec["seed"]), data.pairs
+    computed = {audit_baselines.LENIENCY: audit_baselines.leniency(data)}
+    if data.spec["split"] == Split.TRAIN:
+        computed[audit_baselines.RATINGS_OUT_OF_FOLD] = audit_baselines.ratings_out_of_fold(data)
+        computed[audit_baselines.AUTHOR_OUT_OF_FOLD] = audit_baselines.author_out_of_fold(data)
+    controls = [verdicts for verdicts in data.said if verdicts.provider == CONTROL]
+    baseline_scores = {
+        verdicts.judge: first_preference_rates(verdicts.verdicts) for verdicts in controls
+    } | computed
     judges = [
-        _of_judge(one, found, beneath, lanes or {}, seed, without_kin=without_kin)
-        for one in found.said
-        if one.provider != CONTROL
-    ]
-    below = [
-        JudgeAuditResult(
-            one.judge,
-            one,
-            audit(pairs, one.verdicts, seed=seed, permuted=found.permuted),
-            {},
-            _lane(one, lanes or {}),
+        _audit_judge(
+            verdicts, data, baseline_scores, endpoints or {}, seed, exclude_same_family=exclude_same_family
         )
-        for one in asked
+        for verdicts in data.said
+        if verdicts.provider != CONTROL
+    ]
+    baselines = [
+        JudgeAuditResult(
+            verdicts.judge,
+            verdicts,
+            audit(pairs, verdicts.verdicts, seed=seed, permuted=data.permuted),
+            {},
+            _endpoint_report(verdicts, endpoints or {}),
+        )
+        for verdicts in controls
     ]
     for name, score in computed.items():
-        both = np.repeat(score[:, None, None], 2, axis=1)
-        below.append(
-            JudgeAuditResult(name, None, audit(pairs, both, seed=seed, permuted=found.permuted), {}, None)
+        both_orders = np.repeat(score[:, None, None], 2, axis=1)
+        baselines.append(
+            JudgeAuditResult(
+                name, None, audit(pairs, both_orders, seed=seed, permuted=data.permuted), {}, None
+            )
         )
-    return AuditSummary(found, tuple(judges), tuple(below), interrupted)
+    return AuditSummary(data, tuple(judges), tuple(baselines), interrupted)
 
 
-def _of_judge(
-    said: JudgeVerdicts,
-    found: AuditData,
-    beneath: Mapping[str, Floats],
-    lanes: Mapping[str, EndpointReport],
+def _audit_judge(
+    judge: JudgeVerdicts,
+    data: AuditData,
+    baseline_scores: Mapping[str, Floats],
+    endpoints: Mapping[str, EndpointReport],
     seed: int,
     *,
-    without_kin: bool,
+    exclude_same_family: bool,
 ) -> JudgeAuditResult:
-    own, pairs = model_makers(f"{said.provider}/{said.model}"), found.pairs
-    kin = tuple(name for name in pairs.names if own & model_makers(name))
-    wanted = ~pairs.having(kin) if without_kin else np.ones(len(pairs), dtype=np.bool_)
-    mine, verdicts = pairs.only(wanted), said.verdicts[wanted]
+    makers, pairs = model_makers(f"{judge.provider}/{judge.model}"), data.pairs
+    same_family = tuple(name for name in pairs.names if makers & model_makers(name))
+    kept = ~pairs.having(same_family) if exclude_same_family else np.ones(len(pairs), dtype=np.bool_)
+    kept_pairs, verdicts = pairs.only(kept), judge.verdicts[kept]
     score = first_preference_rates(verdicts)
     return JudgeAuditResult(
-        name=said.judge,
-        said=said,
-        audit=audit(mine, verdicts, seed=seed, family=frozenset(kin), permuted=found.permuted[:, wanted]),
-        over={name: more_than(mine, score, floor[wanted], seed=seed) for name, floor in beneath.items()},
-        lane=_lane(said, lanes),
-        kin=kin,
-        family=" and ".join(sorted(own)) if kin else "",
-        left_out=int((~wanted).sum()),
-        calibration=_calibration(mine, said.soft[wanted], seed),
+        name=judge.judge,
+        said=judge,
+        audit=audit(
+            kept_pairs, verdicts, seed=seed, family=frozenset(same_family), permuted=data.permuted[:, kept]
+        ),
+        over={
+            name: agreement_difference(kept_pairs, score, baseline_score[kept], seed=seed)
+            for name, baseline_score in baseline_scores.items()
+        },
+        endpoint=_endpoint_report(judge, endpoints),
+        same_family=same_family,
+        family=" and ".join(sorted(makers)) if same_family else "",
+        left_out=int((~kept).sum()),
+        calibration=_calibrate(kept_pairs, judge.soft[kept], seed),
     )
 
 
-def _calibration(pairs: RatedPairs, soft: Floats, seed: int) -> Calibration | NotEstimable | None:
-    """Over both orders and all samples; a pair that lacks one of its soft verdicts is left out."""
+def _calibrate(pairs: RatedPairs, soft: Floats, seed: int) -> Calibration | NotEstimable | None:
+    """Return the calibration over both orders and all samples; pairs without all soft verdicts are excluded."""
     if np.isnan(soft).all():
         return None
-    likely = soft.mean(axis=(1, 2)) if len(pairs) else np.zeros(0)
-    return calibration(likely, (pairs.better > 0).astype(np.float64), pairs.part, seed=seed)
+    p_first = soft.mean(axis=(1, 2)) if len(pairs) else np.zeros(0)
+    return calibration(p_first, (pairs.better > 0).astype(np.float64), pairs.part, seed=seed)
 
 
-def _lane(said: JudgeVerdicts, lanes: Mapping[str, EndpointReport]) -> EndpointReport | None:
-    return lanes.get(f"{said.provider}/{said.model}")
+def _endpoint_report(judge: JudgeVerdicts, endpoints: Mapping[str, EndpointReport]) -> EndpointReport | None:
+    return endpoints.get(f"{judge.provider}/{judge.model}")

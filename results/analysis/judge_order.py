@@ -1,6 +1,6 @@
-"""Whether two judges put the authors in one order: by their mean scores against one opponent.
+"""Rank correlation of judges: whether two judges order the authors alike.
 
-From the database alone; each judge's contest of a pair that counts (`ContestEntry.size`).
+Authors are ordered by their mean score against one opponent, in each judge's largest contest of the pair.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from results.statistics.agreement import rank_correlation
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.scores import dialogue_scores
 
-FEWEST = 3  # authors: two are in one order or in the other
+MIN_AUTHORS = 3  # with two authors the correlation can only be −1 or 1
 
 
 async def compare_judge_orders(
-    store: Store, catalogue: ContestIndex, opponent: ResponseSet, split: str, judge_ids: Sequence[str]
+    store: Store, contest_index: ContestIndex, opponent: ResponseSet, split: str, judge_ids: Sequence[str]
 ) -> dict[tuple[int, int], float | NotEstimable]:
-    """By two judges' places in `judge_ids`, τ-b of the authors that both judged against the opponent."""
+    """Return Kendall's τ-b for each pair of judges, by their positions in `judge_ids`."""
     loaded: dict[str, list[Contest]] = {}
     rates = []
     for judge_id in judge_ids:
-        fullest: dict[str, ContestEntry] = {}
-        for entry in catalogue.entries:
+        largest: dict[str, ContestEntry] = {}
+        for entry in contest_index.entries:
             if entry.judge_id == judge_id and opponent.id in entry.sets and entry.split == split:
                 (author,) = entry.sets - {opponent.id}
-                if not entry.stopped and (author not in fullest or entry.size > fullest[author].size):
-                    fullest[author] = entry
-        rates.append(await _rates(store, fullest, loaded) if len(fullest) >= FEWEST else {})
-    found = {}
-    for one, other in combinations(range(len(judge_ids)), 2):
-        shared = sorted(rates[one].keys() & rates[other].keys())
-        found[one, other] = rank_correlation(
-            *([of[name] for name in shared] for of in (rates[one], rates[other]))
+                if not entry.stopped and (author not in largest or entry.size > largest[author].size):
+                    largest[author] = entry
+        rates.append(await _mean_scores(store, largest, loaded) if len(largest) >= MIN_AUTHORS else {})
+    correlations = {}
+    for first, second in combinations(range(len(judge_ids)), 2):
+        shared = sorted(rates[first].keys() & rates[second].keys())
+        correlations[first, second] = rank_correlation(
+            *([rates_of_judge[name] for name in shared] for rates_of_judge in (rates[first], rates[second]))
         )
-    return found
+    return correlations
 
 
-async def _rates(
+async def _mean_scores(
     store: Store, entries: dict[str, ContestEntry], loaded: dict[str, list[Contest]]
 ) -> dict[str, float]:
-    """By set, its mean score against the opponent over complete dialogues; `loaded` runs are kept."""
-    found = {}
+    """Return set id → mean score against the opponent over complete dialogues; `loaded` caches runs."""
+    scores_by_author = {}
     for author, entry in entries.items():
         if entry.run_id not in loaded:
             loaded[entry.run_id] = await load_contests(store, entry.run_id)
@@ -57,5 +57,5 @@ async def _rates(
                 columns = contest.columns if contest.a.id == author else contest.columns.swap_authors()
                 scores = dialogue_scores(columns).score
                 if (~np.isnan(scores)).any():
-                    found[author] = float(np.nanmean(scores))
-    return found
+                    scores_by_author[author] = float(np.nanmean(scores))
+    return scores_by_author

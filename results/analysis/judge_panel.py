@@ -1,8 +1,8 @@
-"""Several judges of the same two authors: who they are, how far they agree, what their majority says.
+"""Panel of all judges of two authors: their agreement, majority verdict and pooled win rate.
 
-Every judge that judged the pair to the end counts, in whatever run, retired or not: all comes from the
-database. Units are comparisons: a dialogue in one order, in one repetition. Judges of a contestant's family
-are flagged, and can be left out.
+The panel consists of every judge with a completed contest of the pair, from any run in the database. The unit
+of agreement is a comparison: one dialogue in one order and one sample. Judges of a compared author's model
+family are flagged and can be excluded.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from results.statistics.agreement import (
     majority,
 )
 from results.statistics.not_estimable import NotEstimable
-from results.statistics.scores import spread
+from results.statistics.scores import to_order_array
 
 Floats = NDArray[np.float64]
 CONTROL = "control"
@@ -45,14 +45,14 @@ CONTROL = "control"
 
 @dataclass(frozen=True, eq=False)
 class PanelJudge:
-    """One judge's contest of the pair.
+    """One judge of a panel, with its contest of the pair.
 
     Attributes:
-        entry: the contest it is from; run, model, prompt.
-        columns: with the jury's own dialogue codes, its first author as A.
-        rate: its win rate.
-        cost_usd: of its answers; None where not known.
-        answerer_note: who answered under its name, where it was not that model alone; else "".
+        entry: index entry of the contest.
+        columns: judgments with the panel's dialogue codes and its first author as A.
+        rate: win rate.
+        cost_usd: cost of the completions; None if unknown.
+        answering_model_note: note on the models that answered under the judge's name; "" if it was that model.
     """
 
     entry: ContestEntry
@@ -63,17 +63,17 @@ class PanelJudge:
 
     @property
     def name(self) -> str:
-        """As people write it."""
+        """Name of the judge."""
         return self.entry.judge
 
     @property
-    def kin(self) -> tuple[FamilyMatch, ...]:
-        """Those of the two authors that are of the judge's family."""
-        return self.entry.kin
+    def same_family(self) -> tuple[FamilyMatch, ...]:
+        """Compared authors of the judge's own model family."""
+        return self.entry.same_family
 
     @property
     def is_control(self) -> bool:
-        """Whether it is a floor and no opinion."""
+        """Whether the judge is a control judge, that is a baseline."""
         return self.entry.provider == CONTROL
 
 
@@ -82,27 +82,29 @@ class JudgePanel:
     """All judges of one pair of authors.
 
     Attributes:
-        a, b: the authors; split: of the contests.
-        dialogues: by their code.
-        jurors: models, then controls, by name.
-        left_out: names of judges left out as kin.
-        agreements: by two judges' places in `jurors`.
-        alike: places of the models asked with the same words; alpha, verdict and pooled are theirs.
-        alpha: Krippendorff's, nominal.
-        verdict: win rate of their majority; None with fewer than two.
-        pooled: their mean, their own rates and the range; None with fewer than two.
-        ranks: by two judges' places, τ-b of how they order the authors that both judged against b.
-        seed: of the resampling.
+        a, b: the two authors.
+        split: split of the contests.
+        dialogues: dialogues, indexed by their code.
+        judges: models, then control judges, sorted by name.
+        left_out: names of judges excluded as same-family.
+        agreements: positions of two judges in `judges` → agreement.
+        same_prompt: positions of the models that used the most common prompt; `alpha`, `verdict` and
+            `pooled` are computed over them.
+        alpha: Krippendorff's nominal α.
+        verdict: win rate of the majority verdict; None with fewer than two models.
+        pooled: pooled win rate; None with fewer than two models.
+        ranks: positions of two judges → Kendall's τ-b of their order of the authors judged against b.
+        seed: seed of the resampling.
     """
 
     a: ResponseSet
     b: ResponseSet
     split: str
     dialogues: tuple[Dialogue, ...]
-    jurors: tuple[PanelJudge, ...]
+    judges: tuple[PanelJudge, ...]
     left_out: tuple[str, ...]
     agreements: dict[tuple[int, int], PairAgreement]
-    alike: tuple[int, ...]
+    same_prompt: tuple[int, ...]
     alpha: float | NotEstimable
     verdict: WinRate | None
     pooled: PooledRate | None
@@ -111,23 +113,31 @@ class JudgePanel:
 
 
 async def load_panel(
-    store: Store, a: str, b: str, split: str, *, seed: int = 0, without_kin: bool = False
+    store: Store, a: str, b: str, split: str, *, seed: int = 0, exclude_same_family: bool = False
 ) -> JudgePanel:
-    """The jury of two sets of responses (by their ids) on one split.
+    """Load the panel of two response sets on one split.
+
+    Args:
+        a, b: ids of the response sets.
+        split: split of the contests.
+        seed: seed of the resampling.
+        without_kin: exclude judges of a compared author's model family.
 
     Raises:
-        UserError: nobody judged them to the end, or only kin did and kin are left out.
+        UserError: no completed contest of the pair remains.
     """
-    catalogue = await load_contest_index(store)
+    contest_index = await load_contest_index(store)
     entries = [
         entry
-        for entry in catalogue.entries
+        for entry in contest_index.entries
         if entry.sets == {a, b} and entry.split == split and not entry.stopped
     ]
-    left_out = sorted({entry.judge for entry in entries if entry.kin}) if without_kin else []
-    kept = [entry for entry in entries if not (without_kin and entry.kin)]
-    chosen = {judge_id: _fullest(kept, judge_id) for judge_id in {entry.judge_id for entry in kept}}
-    if not chosen:
+    left_out = sorted({entry.judge for entry in entries if entry.same_family}) if exclude_same_family else []
+    remaining = [entry for entry in entries if not (exclude_same_family and entry.same_family)]
+    largest_entries = {
+        judge_id: _largest_entry(remaining, judge_id) for judge_id in {entry.judge_id for entry in remaining}
+    }
+    if not largest_entries:
         raise UserError(
             "no judge has a completed contest of these two authors",
             code="panel.no-contests",
@@ -135,114 +145,121 @@ async def load_panel(
             found=f"excluded as same-family: {', '.join(left_out)}" if left_out else f"split {split}",
             remedy="Judge them with: empathy judge A B --judge MODEL",
         )
-    contests = await contests_by_entry(store, list(chosen.values()))
-    every = {dialogue.key: dialogue for contest in contests.values() for dialogue in contest.dialogues}
-    dialogues = tuple(seeded_order(every.values(), 0))
-    codes = {dialogue.key: at for at, dialogue in enumerate(dialogues)}
-    jurors = []
-    for judge_id, entry in chosen.items():
+    contests = await contests_by_entry(store, list(largest_entries.values()))
+    dialogue_of_key = {
+        dialogue.key: dialogue for contest in contests.values() for dialogue in contest.dialogues
+    }
+    dialogues = tuple(seeded_order(dialogue_of_key.values(), 0))
+    codes = {dialogue.key: code for code, dialogue in enumerate(dialogues)}
+    judges = []
+    for judge_id, entry in largest_entries.items():
         contest = contests[judge_id, entry.run_id]
         columns = recoded(contest, a, codes)
-        asked = np.zeros(len(codes), dtype=bool)
-        asked[[codes[dialogue.key] for dialogue in contest.dialogues]] = True
-        rate = win_rate(columns.select_dialogues(asked), seed=seed)
-        jurors.append(PanelJudge(entry, columns, rate, contest.cost_usd, contest.answering_model_note))
-    jurors.sort(key=lambda juror: (juror.is_control, juror.name, juror.entry.judge_id))
-    first = next(iter(contests.values()))
-    sets = (first.a, first.b) if first.a.id == a else (first.b, first.a)
-    return await _jury(store, catalogue, sets, split, dialogues, jurors, left_out, seed)
+        included = np.zeros(len(codes), dtype=bool)
+        included[[codes[dialogue.key] for dialogue in contest.dialogues]] = True
+        rate = win_rate(columns.select_dialogues(included), seed=seed)
+        judges.append(PanelJudge(entry, columns, rate, contest.cost_usd, contest.answering_model_note))
+    judges.sort(key=lambda judge: (judge.is_control, judge.name, judge.entry.judge_id))
+    any_contest = next(iter(contests.values()))
+    authors = (any_contest.a, any_contest.b) if any_contest.a.id == a else (any_contest.b, any_contest.a)
+    return await _build_panel(store, contest_index, authors, split, dialogues, judges, left_out, seed)
 
 
-async def without_kin(
+async def split_by_family(
     store: Store, judges: Sequence[Judge], sets: Sequence[ResponseSet]
 ) -> tuple[list[Judge], list[str]]:
-    """The judges that are of none of these authors' family, and the names of the others.
+    """Return the judges of other model families than these authors, and the names of the excluded ones.
 
     Raises:
-        UserError: nobody is left.
+        UserError: no judge remains.
     """
-    told = await taught(store)
-    kin = {judge.id: family_matches(judge.model.id, sets, told) for judge in judges}
-    kept = [judge for judge in judges if not kin[judge.id]]
-    if not kept:
+    lineage = await taught(store)
+    same_family = {judge.id: family_matches(judge.model.id, sets, lineage) for judge in judges}
+    remaining = [judge for judge in judges if not same_family[judge.id]]
+    if not remaining:
         raise UserError(
             "every judge belongs to the model family of a compared author and is excluded",
             code="panel.judges-excluded",
             where="--exclude-same-family",
             faults=[
-                Fault(self_preference_warning(judge.name, kin[judge.id]), code="judge.same-family")
+                Fault(self_preference_warning(judge.name, same_family[judge.id]), code="judge.same-family")
                 for judge in judges
             ],
             remedy="Use a judge of another model family, or omit --exclude-same-family.",
         )
-    return kept, [judge.name for judge in judges if kin[judge.id]]
+    return remaining, [judge.name for judge in judges if same_family[judge.id]]
 
 
-def _fullest(entries: Sequence[ContestEntry], judge_id: str) -> ContestEntry:
-    """Of the runs that have a judge's contest, the one that counts."""
-    return max((one for one in entries if one.judge_id == judge_id), key=lambda one: one.size)
+def _largest_entry(entries: Sequence[ContestEntry], judge_id: str) -> ContestEntry:
+    """Return the largest run of a judge's contest (ties: the newest)."""
+    return max((entry for entry in entries if entry.judge_id == judge_id), key=lambda entry: entry.size)
 
 
 async def contests_by_entry(store: Store, entries: Sequence[ContestEntry]) -> dict[tuple[str, str], Contest]:
-    """By judge and run, the contests of these entries (all of one pair of authors)."""
-    found = {}
+    """Return (judge id, run id) → contest for these entries, all of one pair of authors."""
+    contests = {}
     for run_id in dict.fromkeys(entry.run_id for entry in entries):
-        wanted = {(entry.judge_id, entry.sets) for entry in entries if entry.run_id == run_id}
+        wanted_pairs = {(entry.judge_id, entry.sets) for entry in entries if entry.run_id == run_id}
         for contest in await load_contests(store, run_id):
-            if (contest.judge_id, frozenset((contest.a.id, contest.b.id))) in wanted:
-                found[contest.judge_id, run_id] = contest
-    return found
+            if (contest.judge_id, frozenset((contest.a.id, contest.b.id))) in wanted_pairs:
+                contests[contest.judge_id, run_id] = contest
+    return contests
 
 
 def recoded(contest: Contest, first: str, codes: dict[str, int]) -> JudgmentTable:
-    """A contest's columns with the author of set `first` as A and common dialogue codes."""
+    """Return a contest's judgments with the author of set `first` as A and common dialogue codes."""
     columns = contest.columns if contest.a.id == first else contest.columns.swap_authors()
     return columns.reindex([codes[dialogue.key] for dialogue in contest.dialogues], len(codes))
 
 
-async def _jury(
+async def _build_panel(
     store: Store,
-    catalogue: ContestIndex,
+    contest_index: ContestIndex,
     sets: tuple[ResponseSet, ResponseSet],
     split: str,
     dialogues: tuple[Dialogue, ...],
-    jurors: list[PanelJudge],
+    judges: list[PanelJudge],
     left_out: list[str],
     seed: int,
 ) -> JudgePanel:
-    samples = min(spread(juror.columns, juror.columns.outcome).shape[2] for juror in jurors)
-    laid_out = [spread(juror.columns, juror.columns.outcome)[:, :, :samples] for juror in jurors]
-    answers = np.stack([one.reshape(-1) for one in laid_out])
+    samples = min(to_order_array(judge.columns, judge.columns.outcome).shape[2] for judge in judges)
+    verdict_arrays = [
+        to_order_array(judge.columns, judge.columns.outcome)[:, :, :samples] for judge in judges
+    ]
+    verdicts = np.stack([array.reshape(-1) for array in verdict_arrays])
     groups = np.repeat(np.arange(len(dialogues)), 2 * samples)
-    models = _asked_alike(jurors)
+    model_positions = _most_common_prompt(judges)
     agreements = {
-        (one, other): judge_agreement(
-            answers[one],
-            answers[other],
+        (first, second): judge_agreement(
+            verdicts[first],
+            verdicts[second],
             groups=groups,
             seed=seed,
-            answers=ANSWERS if (answers[[one, other]] == TIE).any() else (A_PREFERRED, B_PREFERRED),
+            answers=ANSWERS if (verdicts[[first, second]] == TIE).any() else (A_PREFERRED, B_PREFERRED),
         )
-        for one, other in combinations(range(len(jurors)), 2)
+        for first, second in combinations(range(len(judges)), 2)
     }
-    alpha: float | NotEstimable = NotEstimable("α", "it needs two judges that are models")
+    alpha: float | NotEstimable = NotEstimable("α", "at least two judges that are models are required")
     verdict = pooled = None
-    if len(models) > 1:
-        alpha = krippendorff_alpha(answers[models])
-        verdict = win_rate(_majority(answers[models], len(dialogues), samples), seed=seed)
-        contests = {f"{jurors[at].name}\n{jurors[at].entry.judge_id}": jurors[at].columns for at in models}
+    if len(model_positions) > 1:
+        alpha = krippendorff_alpha(verdicts[model_positions])
+        verdict = win_rate(_majority_table(verdicts[model_positions], len(dialogues), samples), seed=seed)
+        contests = {
+            f"{judges[position].name}\n{judges[position].entry.judge_id}": judges[position].columns
+            for position in model_positions
+        }
         pooled = pooled_over_judges(contests, seed=seed)
     ranks = await compare_judge_orders(
-        store, catalogue, sets[1], split, [one.entry.judge_id for one in jurors]
+        store, contest_index, sets[1], split, [judge.entry.judge_id for judge in judges]
     )
     return JudgePanel(
         *sets,
         split,
         dialogues,
-        tuple(jurors),
+        tuple(judges),
         tuple(left_out),
         agreements,
-        tuple(models),
+        tuple(model_positions),
         alpha,
         verdict,
         pooled,
@@ -251,23 +268,25 @@ async def _jury(
     )
 
 
-def _asked_alike(jurors: Sequence[PanelJudge]) -> list[int]:
-    """The models that were asked with the same words: those of the prompt that most were asked with.
+def _most_common_prompt(judges: Sequence[PanelJudge]) -> list[int]:
+    """Return the positions of the models that used the most common prompt.
 
-    Judges of one dimension of empathy answer another question; they are no jury with the others.
+    Judges with another prompt, for example for one dimension of empathy, answer another question.
     """
-    prompts = Counter(juror.entry.prompt_version for juror in jurors if not juror.is_control)
+    prompts = Counter(judge.entry.prompt_version for judge in judges if not judge.is_control)
     if not prompts:
         return []
-    plain = {one.entry.prompt_version for one in jurors if one.entry.is_plain}
-    commonest = max(prompts, key=lambda version: (prompts[version], version in plain, version))
-    return [at for at, juror in enumerate(jurors) if juror.entry.prompt_version == commonest]
+    default_prompts = {judge.entry.prompt_version for judge in judges if judge.entry.is_plain}
+    most_common = max(prompts, key=lambda version: (prompts[version], version in default_prompts, version))
+    return [position for position, judge in enumerate(judges) if judge.entry.prompt_version == most_common]
 
 
-def _majority(answers: Floats, dialogues: int, samples: int) -> JudgmentTable:
-    """The jury as a judge: its verdict on every comparison that any of it answered."""
-    verdict = majority(answers)
-    at = np.flatnonzero(~np.isnan(verdict))
-    place, sample = np.divmod(at, samples)
-    dialogue, order = np.divmod(place, 2)
-    return JudgmentTable.of(dialogue, order == 0, verdict[at], n_dialogues=dialogues, sample=sample)
+def _majority_table(verdicts: Floats, dialogues: int, samples: int) -> JudgmentTable:
+    """Return the majority verdicts on every comparison with at least one verdict."""
+    verdict = majority(verdicts)
+    positions = np.flatnonzero(~np.isnan(verdict))
+    comparison, sample = np.divmod(positions, samples)
+    dialogue, order_index = np.divmod(comparison, 2)
+    return JudgmentTable.of(
+        dialogue, order_index == 0, verdict[positions], n_dialogues=dialogues, sample=sample
+    )

@@ -1,8 +1,8 @@
-"""All authors ever judged, ranked: Bradley–Terry strengths per judge, and pooled over the judges.
+"""Leaderboard of all judged authors: Bradley–Terry strengths per judge and pooled over the judges.
 
-From the database alone: every contest that was judged to the end, each pair of authors once per judge (its
-fullest contest). The unit is a dialogue's score, both orders together; intervals resample dialogues. The
-strengths of two judges are on scales of their own.
+It uses every completed contest in the database; for each judge and pair of authors only the largest one. The
+unit is the score of a dialogue over both orders, and intervals resample dialogues. Strengths of different
+judges are on different scales.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ POOLED = "all judges, pooled"
 
 @dataclass(frozen=True, slots=True)
 class ContestScore:
-    """What one contest says of one author: its dialogue scores, for the exports.
+    """One author's scores in one contest, for the exports.
 
     Attributes:
-        author, opponent: set ids.
-        wins, losses, draws: complete dialogues with a score above, below and at ½.
-        rate, error: mean score, in [0, 1], and its standard error; where the scores cannot be resampled, the
-            one that their guaranteed interval implies: never 0.
+        author, opponent: ids of the response sets.
+        wins, losses, draws: numbers of complete dialogues with a score above, below and at ½.
+        rate: mean score, in [0, 1].
+        error: standard error of the rate; if the scores cannot be resampled, the error implied by their
+            guaranteed interval; never 0.
     """
 
     author: str
@@ -52,19 +53,19 @@ class ContestScore:
 
 @dataclass(frozen=True, eq=False)
 class JudgeRanking:
-    """One judge's order of the authors (or all judges' together).
+    """Ranking of the authors by one judge, or pooled over all judges.
 
     Attributes:
-        judge, judge_id: whose; `POOLED` and "" for all together.
-        authors: by name; the codes of `strengths`.
-        names: as shown: a name that several sets have carries the beginning of its id.
-        strengths: one entry per author.
-        rates: mean score over all the dialogues an author is in, in [0, 1].
-        order_robust: shape (authors, 2): their order-robust bounds, likewise.
-        meetings: per contest and author.
-        kin: set ids of authors of the judge's family.
-        emulated: whether answers are the emulator's.
-        answerer_notes: who answered under the judges' names, where it was not those models alone.
+        judge, judge_id: identity of the judge; `POOLED` and "" for the pooled ranking.
+        authors: authors sorted by name; their position is their code in `strengths`.
+        names: displayed names; a name shared by several sets carries the start of the set's id.
+        strengths: Bradley–Terry strengths, one per author.
+        rates: mean score over all dialogues of an author, in [0, 1]; shape (authors,).
+        order_robust: order-robust bounds of the rates; shape (authors, 2).
+        meetings: scores per contest and author.
+        same_family: set ids of authors of the judge's own model family.
+        emulated: whether a judge is emulated.
+        answerer_notes: notes on models that answered under another model's name.
     """
 
     judge: str
@@ -74,187 +75,230 @@ class JudgeRanking:
     strengths: BradleyTerryStrengths
     rates: Floats
     order_robust: Floats
-    meetings: tuple[ContestScore, ...]
-    kin: frozenset[str]
+    scores: tuple[ContestScore, ...]
+    same_family: frozenset[str]
     emulated: bool
     answerer_notes: tuple[str, ...] = ()
 
     @property
     def order(self) -> list[int]:
-        """Codes, the strongest first; those who never met apart."""
-        of = self.strengths
+        """Author codes from strongest to weakest; authors without a chain of contests are kept apart."""
+        strengths = self.strengths
         return sorted(
-            range(len(self.authors)), key=lambda at: (of.component[at], -of.log[at], self.names[at])
+            range(len(self.authors)),
+            key=lambda code: (strengths.component[code], -strengths.log[code], self.names[code]),
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Leaderboard:
-    """Rankings by judge, the pooled one last where two or more models judged.
+    """Rankings by judge; the pooled ranking is last if two or more models judged.
 
     Attributes:
-        passed_over: contests that were stopped on their own answers.
+        split: split of the contests.
+        rankings: one ranking per judge.
+        passed_over: number of contests skipped because of early stopping.
     """
 
     split: str
     rankings: tuple[JudgeRanking, ...]
-    passed_over: int
+    skipped: int
 
 
 async def load_leaderboard(
-    store: Store, judges: Sequence[str] = (), *, split: str = "test", seed: int = 0, without_kin: bool = False
+    store: Store,
+    judges: Sequence[str] = (),
+    *,
+    split: str = "test",
+    seed: int = 0,
+    exclude_same_family: bool = False,
 ) -> Leaderboard:
-    """Rank everybody.
+    """Rank all authors with completed contests on a split.
 
     Args:
-        judges: names, or beginnings of ids; none (or "all") means every judge.
-        without_kin: leave out contests under a judge of a contestant's family.
+        judges: names, or prefixes of ids; empty (or "all") selects every judge.
+        split: split of the contests.
+        seed: seed of the resampling.
+        without_kin: exclude contests with an author of the judge's model family.
 
     Raises:
-        UserError: nothing was judged to the end on this split, or a judge is not known.
+        UserError: no completed contest on this split, or an unknown judge.
     """
-    by_judge, passed_over = await complete_contests(store, judges, split=split, without_kin=without_kin)
-    rankings = [_ranking(of[0][0].judge, judge_id, of, seed) for judge_id, of in by_judge.items()]
-    models = _asked_alike([pair for of in by_judge.values() for pair in of if pair[0].provider != CONTROL])
+    by_judge, skipped = await complete_contests(
+        store, judges, split=split, exclude_same_family=exclude_same_family
+    )
+    rankings = [
+        _rank_authors(contests[0][0].judge, judge_id, contests, seed)
+        for judge_id, contests in by_judge.items()
+    ]
+    models = _most_common_prompt(
+        [
+            entry_and_contest
+            for contests in by_judge.values()
+            for entry_and_contest in contests
+            if entry_and_contest[0].provider != CONTROL
+        ]
+    )
     if len({entry.judge_id for entry, _ in models}) > 1:
-        rankings.append(_ranking(POOLED, "", models, seed))
-    found = [ranking for ranking in rankings if ranking is not None]
-    if not found:
+        rankings.append(_rank_authors(POOLED, "", models, seed))
+    ranked = [ranking for ranking in rankings if ranking is not None]
+    if not ranked:
         raise UserError(
             "no dialogue has both orders scored",
             code="leaderboard.no-complete-dialogues",
             where="--split",
             found=split,
         )
-    return Leaderboard(split, tuple(found), passed_over)
+    return Leaderboard(split, tuple(ranked), skipped)
 
 
 async def complete_contests(
-    store: Store, judges: Sequence[str] = (), *, split: str = "test", without_kin: bool = False
+    store: Store, judges: Sequence[str] = (), *, split: str = "test", exclude_same_family: bool = False
 ) -> tuple[dict[str, list[tuple[ContestEntry, Contest]]], int]:
-    """By judge id, each pair's fullest contest; and how many contests that stopped were passed over.
+    """Return judge id → largest contest of each pair, and the number of contests skipped for early stopping.
 
     Raises:
-        UserError: nothing was judged to the end on this split, or a judge is not known.
+        UserError: no completed contest on this split, or an unknown judge.
     """
-    catalogue = await load_contest_index(store)
-    there = [entry for entry in catalogue.entries if entry.split == split]
-    full = [entry for entry in there if not entry.stopped and not (without_kin and entry.kin)]
-    chosen = _chosen(full, judges)
-    if not chosen:
-        elsewhere = sorted({entry.split for entry in catalogue.entries if not entry.stopped} - {split})
-        kin = sum(bool(entry.kin) for entry in there) if without_kin else 0
+    contest_index = await load_contest_index(store)
+    entries_of_split = [entry for entry in contest_index.entries if entry.split == split]
+    complete = [
+        entry
+        for entry in entries_of_split
+        if not entry.stopped and not (exclude_same_family and entry.same_family)
+    ]
+    selected = _select_judges(complete, judges)
+    if not selected:
+        elsewhere = sorted({entry.split for entry in contest_index.entries if not entry.stopped} - {split})
+        n_excluded = sum(bool(entry.same_family) for entry in entries_of_split) if exclude_same_family else 0
         raise UserError(
             f"no completed contests on the {split} split",
             code="leaderboard.no-contests",
-            where=catalogue.where,
-            found=f"{len(there)} contests, {sum(entry.stopped for entry in there)} with early stopping"
-            + (f", {kin} excluded as same-family" if kin else ""),
+            where=contest_index.where,
+            found=f"{len(entries_of_split)} contests, {sum(entry.stopped for entry in entries_of_split)} with early stopping"
+            + (f", {n_excluded} excluded as same-family" if n_excluded else ""),
             remedy=f"Completed contests exist on: --split {', '.join(elsewhere)}."
             if elsewhere
             else "Judge two authors with: empathy judge A B --judge MODEL",
         )
-    fullest: dict[tuple[str, frozenset[str]], ContestEntry] = {}
-    for entry in chosen:
+    largest: dict[tuple[str, frozenset[str]], ContestEntry] = {}
+    for entry in selected:
         key = (entry.judge_id, entry.sets)
-        if key not in fullest or entry.size > fullest[key].size:
-            fullest[key] = entry
-    contests = await _contests(store, list(fullest.values()))
+        if key not in largest or entry.size > largest[key].size:
+            largest[key] = entry
+    contests = await _load_contests(store, list(largest.values()))
     by_judge: dict[str, list[tuple[ContestEntry, Contest]]] = {}
     for (judge_id, _), entry in sorted(
-        fullest.items(), key=lambda item: (item[1].judge, item[0][0], sorted(item[0][1]))
+        largest.items(), key=lambda item: (item[1].judge, item[0][0], sorted(item[0][1]))
     ):
         by_judge.setdefault(judge_id, []).append((entry, contests[judge_id, entry.sets]))
-    return by_judge, sum(entry.stopped for entry in there)
+    return by_judge, sum(entry.stopped for entry in entries_of_split)
 
 
-def _asked_alike(models: Sequence[tuple[ContestEntry, Contest]]) -> list[tuple[ContestEntry, Contest]]:
-    """Those asked with the prompt that most judges were asked with: other words are another question."""
-    judges = {entry.judge_id: entry.prompt_version for entry, _ in models}
+def _most_common_prompt(
+    contests: Sequence[tuple[ContestEntry, Contest]],
+) -> list[tuple[ContestEntry, Contest]]:
+    """Return the contests of the most common prompt; judges with another prompt answer another question."""
+    judges = {entry.judge_id: entry.prompt_version for entry, _ in contests}
     prompts = Counter(judges.values())
-    plain = {entry.prompt_version for entry, _ in models if entry.is_plain}
-    commonest = max(prompts, key=lambda version: (prompts[version], version in plain, version), default="")
-    return [pair for pair in models if pair[0].prompt_version == commonest]
+    default_prompts = {entry.prompt_version for entry, _ in contests if entry.is_plain}
+    most_common = max(
+        prompts, key=lambda version: (prompts[version], version in default_prompts, version), default=""
+    )
+    return [
+        entry_and_contest
+        for entry_and_contest in contests
+        if entry_and_contest[0].prompt_version == most_common
+    ]
 
 
-def _chosen(entries: Sequence[ContestEntry], judges: Sequence[str]) -> list[ContestEntry]:
+def _select_judges(entries: Sequence[ContestEntry], judges: Sequence[str]) -> list[ContestEntry]:
     if not judges or ALL in judges:
         return list(entries)
-    chosen = []
+    selected = []
     for name in judges:
         by_id = name.startswith("judge-1:")
-        mine = [one for one in entries if one.judge == name or (by_id and one.judge_id.startswith(name))]
-        if not mine:
-            known = sorted({one.judge for one in entries})
+        matches = [
+            entry for entry in entries if entry.judge == name or (by_id and entry.judge_id.startswith(name))
+        ]
+        if not matches:
+            known_judges = sorted({entry.judge for entry in entries})
             raise UserError(
                 "no completed contests by this judge",
                 code="judge.no-judgments",
                 where="--judge",
                 found=repr(name),
-                remedy=f"Choose from: {', '.join(known)}; or: all."
-                if known
+                remedy=f"Choose from: {', '.join(known_judges)}; or: all."
+                if known_judges
                 else "Judge two authors with: empathy judge",
             )
-        chosen += mine
-    return chosen
+        selected += matches
+    return selected
 
 
-async def _contests(
+async def _load_contests(
     store: Store, entries: Sequence[ContestEntry]
 ) -> dict[tuple[str, frozenset[str]], Contest]:
-    found = {}
+    contests = {}
     for run_id in sorted({entry.run_id for entry in entries}):
-        wanted = {(entry.judge_id, entry.sets) for entry in entries if entry.run_id == run_id}
+        wanted_keys = {(entry.judge_id, entry.sets) for entry in entries if entry.run_id == run_id}
         for contest in await load_contests(store, run_id):
             key = (contest.judge_id, frozenset((contest.a.id, contest.b.id)))
-            if key in wanted:
-                found[key] = contest
-    return found
+            if key in wanted_keys:
+                contests[key] = contest
+    return contests
 
 
-def _ranking(
-    judge: str, judge_id: str, of: Sequence[tuple[ContestEntry, Contest]], seed: int
+def _rank_authors(
+    judge: str, judge_id: str, contests: Sequence[tuple[ContestEntry, Contest]], seed: int
 ) -> JudgeRanking | None:
-    """From the contests of one judge, or of several; None where no dialogue is complete."""
-    sets = {one.id: one for _, contest in of for one in (contest.a, contest.b)}
-    authors = tuple(sorted(sets.values(), key=lambda one: (name_of(one), one.id)))
-    codes = {one.id: at for at, one in enumerate(authors)}
-    keys = sorted({dialogue.key for _, contest in of for dialogue in contest.dialogues})
-    place = {key: at for at, key in enumerate(keys)}
-    columns: list[tuple[int, int, float, int]] = []
-    meetings = []
-    robust = np.zeros((len(authors), 2))
-    for _, contest in of:
+    """Rank the authors of these contests; None if no dialogue has both orders scored."""
+    sets = {author.id: author for _, contest in contests for author in (contest.a, contest.b)}
+    authors = tuple(sorted(sets.values(), key=lambda author: (name_of(author), author.id)))
+    codes = {author.id: position for position, author in enumerate(authors)}
+    dialogue_keys = sorted({dialogue.key for _, contest in contests for dialogue in contest.dialogues})
+    dialogue_codes = {key: position for position, key in enumerate(dialogue_keys)}
+    rows: list[tuple[int, int, float, int]] = []
+    scores = []
+    order_robust_sums = np.zeros((len(authors), 2))
+    for _, contest in contests:
         score = dialogue_scores(contest.columns).score
         complete = np.flatnonzero(~np.isnan(score))
         a, b = codes[contest.a.id], codes[contest.b.id]
-        columns += [(a, b, float(score[at]), place[contest.dialogues[at].key]) for at in complete]
-        meetings += _meetings(contest, score[complete])
+        rows += [
+            (a, b, float(score[position]), dialogue_codes[contest.dialogues[position].key])
+            for position in complete
+        ]
+        scores += _contest_scores(contest, score[complete])
         low, high = order_robust_bounds(contest.columns) or (0.0, 0.0)
-        robust[a] += complete.size * np.array([low, high])
-        robust[b] += complete.size * np.array([1.0 - high, 1.0 - low])
-    if not columns:
+        order_robust_sums[a] += complete.size * np.array([low, high])
+        order_robust_sums[b] += complete.size * np.array([1.0 - high, 1.0 - low])
+    if not rows:
         return None
-    first, second, dialogue = (np.array([row[at] for row in columns], dtype=np.int64) for at in (0, 1, 3))
-    score = np.array([row[2] for row in columns])
+    first, second, dialogue = (
+        np.array([row[position] for row in rows], dtype=np.int64) for position in (0, 1, 3)
+    )
+    score = np.array([row[2] for row in rows])
     total = np.bincount(first, score, len(authors)) + np.bincount(second, 1.0 - score, len(authors))
     count = np.bincount(first, minlength=len(authors)) + np.bincount(second, minlength=len(authors))
     return JudgeRanking(
         judge=judge,
         judge_id=judge_id,
         authors=authors,
-        names=_names(authors),
+        names=_display_names(authors),
         strengths=strengths(first, second, score, dialogue, len(authors), seed=seed),
         rates=total / np.maximum(1, count),
-        order_robust=robust / np.maximum(1, count)[:, None],
-        meetings=tuple(meetings),
-        kin=frozenset(one.set_id for entry, _ in of for one in entry.kin),
-        emulated=any(is_emulated(entry.model) for entry, _ in of),
-        answerer_notes=tuple(dict.fromkeys(note for _, one in of if (note := one.answering_model_note))),
+        order_robust=order_robust_sums / np.maximum(1, count)[:, None],
+        scores=tuple(scores),
+        same_family=frozenset(author.set_id for entry, _ in contests for author in entry.same_family),
+        emulated=any(is_emulated(entry.model) for entry, _ in contests),
+        answerer_notes=tuple(
+            dict.fromkeys(note for _, author in contests if (note := author.answering_model_note))
+        ),
     )
 
 
-def _meetings(contest: Contest, score: Floats) -> list[ContestScore]:
+def _contest_scores(contest: Contest, score: Floats) -> list[ContestScore]:
     if not score.size:
         return []
     wins, losses = int((score > 0.5).sum()), int((score < 0.5).sum())
@@ -266,9 +310,9 @@ def _meetings(contest: Contest, score: Floats) -> list[ContestScore]:
     ]
 
 
-def _names(authors: Sequence[ResponseSet]) -> tuple[str, ...]:
-    plain = [name_of(one) for one in authors]
+def _display_names(authors: Sequence[ResponseSet]) -> tuple[str, ...]:
+    names = [name_of(author) for author in authors]
     return tuple(
-        name if plain.count(name) == 1 else f"{one.author}@{one.id[:14]}"
-        for name, one in zip(plain, authors, strict=True)
+        name if names.count(name) == 1 else f"{author.author}@{author.id[:14]}"
+        for name, author in zip(names, authors, strict=True)
     )

@@ -1,4 +1,4 @@
-"""Everyone against one opponent, or every pair by way of it: one table, one family over all judges."""
+"""Comparison of many authors against one opponent, or of every pair of them, as one family of tests."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from agents.errors import UserError
-from results.analysis.comparison import LEVEL, Marks, check_has_soft_verdicts, select_judged
+from results.analysis.comparison import LEVEL, DialogueMask, check_has_soft_verdicts, select_judged
 from results.analysis.contest_selection import AuthorContest, ContestSelection, JudgeContests
-from results.queries.contest_index import name_of
 from results.statistics import (
     PairedDifference,
     PairedScores,
@@ -25,16 +24,16 @@ from results.statistics import (
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One row of the table: an author against the opponent, or two authors.
+    """Row of a comparison: an author against the opponent, or two authors.
 
     Attributes:
-        under: the judge.
-        first, second: the two, by name; `second` is the opponent where the row is about one author.
-        rate: the author's own win rate; None for two.
-        test: their difference; by way of the opponent or head to head, as its `kind` says.
+        judge_contests: the judge and its contests.
+        first, second: names of the two; `second` is the opponent in a row about one author.
+        rate: the author's win rate; None in a row about two authors.
+        test: their difference, indirect or head-to-head according to `test.kind`.
     """
 
-    under: JudgeContests
+    judge_contests: JudgeContests
     first: str
     second: str
     rate: WinRate | None
@@ -43,18 +42,18 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class MultiComparison:
-    """Every author against one opponent, or every pair of them.
+    """Comparison of every author with one opponent, or of every pair of authors.
 
     Attributes:
-        gathered: what it is made of.
-        places: one a row.
+        selection: contests that the comparison uses.
+        places: rows of the comparison.
         pairwise: whether rows are about two authors.
-        family_size: tests, over all judges, that Holm and the simultaneous intervals count.
-        seed, level, soft: as asked for.
-        saturated: by judge, the authors that beat the opponent too often for it to tell them apart.
+        family_size: number of tests in the family, over all judges.
+        seed, level, soft: settings of the comparison.
+        saturated: judge → authors that beat the opponent too often to be distinguished by it.
     """
 
-    gathered: ContestSelection
+    selection: ContestSelection
     places: tuple[ComparisonRow, ...]
     pairwise: bool
     family_size: int
@@ -65,86 +64,112 @@ class MultiComparison:
 
 
 @dataclass(frozen=True)
-class _Row:
-    """A place before it is tested: its two sides, and which dialogues were to be judged for both."""
+class _UntestedRow:
+    """Row before its test: the two sides, and which dialogues are included for both."""
 
-    under: JudgeContests
+    judge_contests: JudgeContests
     first: str
     second: str
     rate: WinRate | None
     pairs: PairedScores
-    asked: Marks
+    included: DialogueMask
 
 
-def compare_everyone(
-    gathered: ContestSelection, *, seed: int, pairwise: bool = False, soft: bool = False
+def compare_authors(
+    selection: ContestSelection, *, seed: int, pairwise: bool = False, soft: bool = False
 ) -> MultiComparison:
-    """Every author against the opponent, or all pairs of authors by way of it, as one family.
+    """Compare every author with the opponent, or all pairs of authors, as one family of tests.
 
-    A pair is compared head to head where the opponent saturates against either and the two were so judged.
+    A pair is compared indirectly through the opponent. If the opponent is saturated for either author and a
+    head-to-head contest exists, that contest is used instead.
+
+    Args:
+        seed: seed of the resampling.
+        pairwise: compare pairs of authors.
+        soft: use soft verdicts instead of hard ones.
 
     Raises:
-        UserError: soft verdicts of a judge that gave none, or pairs of a single author.
+        UserError: soft verdicts of a judge that returned none, or `pairwise` with a single author.
     """
     if soft:
-        check_has_soft_verdicts(gathered)
-    rows: list[_Row] = []
+        check_has_soft_verdicts(selection)
+    rows: list[_UntestedRow] = []
     saturated: dict[str, list[str]] = {}
-    names = {of.id: name_of(of) for of in gathered.authors}
-    for under in gathered.judges:
-        standings = {of.id: under.standings[of.id] for of in gathered.authors if of.id in under.standings}
-        rates = {set_id: _own_rate(one, seed, soft=soft) for set_id, one in standings.items()}
-        over = [set_id for set_id, rate in rates.items() if is_saturated(rate.rate)]
-        if over:
-            saturated[under.judge] = [names[set_id] for set_id in over]
+    names = {author.id: author.name for author in selection.authors}
+    for judge_contests in selection.judges:
+        author_contests = {
+            author.id: judge_contests.author_contests[author.id]
+            for author in selection.authors
+            if author.id in judge_contests.author_contests
+        }
+        rates = {
+            author_id: _win_rate(contest, seed, soft=soft) for author_id, contest in author_contests.items()
+        }
+        saturated_ids = [author_id for author_id, rate in rates.items() if is_saturated(rate.rate)]
+        if saturated_ids:
+            saturated[judge_contests.judge] = [names[author_id] for author_id in saturated_ids]
         if pairwise:
-            rows += [_pair(under, *two, names, over, soft=soft) for two in combinations(standings, 2)]
+            rows += [
+                _pair_row(judge_contests, *pair, names, saturated_ids, soft=soft)
+                for pair in combinations(author_contests, 2)
+            ]
         else:
             rows += [
-                _Row(
-                    under,
-                    names[set_id],
-                    name_of(gathered.opponent),
-                    rates[set_id],
-                    head_to_head(standing.columns, soft=soft),
-                    standing.asked,
+                _UntestedRow(
+                    judge_contests,
+                    names[author_id],
+                    selection.opponent.name,
+                    rates[author_id],
+                    head_to_head(contest.columns, soft=soft),
+                    contest.included,
                 )
-                for set_id, standing in standings.items()
+                for author_id, contest in author_contests.items()
             ]
     if not rows:
         raise UserError(
             "no pair of authors to compare",
             code="comparison.no-pairs",
             where="--pairwise",
-            found=f"{', '.join(names.values())} against {name_of(gathered.opponent)}",
+            found=f"{', '.join(names.values())} against {selection.opponent.name}",
             remedy="Judge another author against the same opponent.",
         )
     family = adjust_family([row.pairs for row in rows], seed=seed, level=LEVEL)
     places = tuple(
-        ComparisonRow(row.under, row.first, row.second, row.rate, select_judged(test, row.pairs, row.asked))
+        ComparisonRow(
+            row.judge_contests, row.first, row.second, row.rate, select_judged(test, row.pairs, row.included)
+        )
         for row, test in zip(rows, family.tests, strict=True)
     )
-    return MultiComparison(gathered, places, pairwise, family.size, seed, LEVEL, soft, saturated)
+    return MultiComparison(selection, places, pairwise, family.size, seed, LEVEL, soft, saturated)
 
 
-def _own_rate(standing: AuthorContest, seed: int, *, soft: bool) -> WinRate:
-    return win_rate(standing.columns.select_dialogues(standing.asked), seed=seed, soft=soft)
+def _win_rate(contest: AuthorContest, seed: int, *, soft: bool) -> WinRate:
+    return win_rate(contest.columns.select_dialogues(contest.included), seed=seed, soft=soft)
 
 
-def _pair(
-    under: JudgeContests,
+def _pair_row(
+    judge_contests: JudgeContests,
     first: str,
     second: str,
     names: Mapping[str, str],
-    over: Sequence[str],
+    saturated_ids: Sequence[str],
     *,
     soft: bool,
-) -> _Row:
-    """Two authors, by their sets' ids, in the way that answers."""
-    one, other = under.standings[first], under.standings[second]
-    direct = under.direct.get((first, second))
-    through = against_common_opponent(one.columns, other.columns, soft=soft)
-    straight = None if direct is None else head_to_head(direct.columns, soft=soft)
-    chosen = primary_comparison(through, straight, saturated=first in over or second in over)
-    asked = one.asked & other.asked if direct is None or chosen is through else direct.asked
-    return _Row(under, names[first], names[second], None, chosen, asked)
+) -> _UntestedRow:
+    """Return the untested row of two authors, given by their set ids."""
+    first_contest, second_contest = (
+        judge_contests.author_contests[first],
+        judge_contests.author_contests[second],
+    )
+    direct = judge_contests.direct.get((first, second))
+    indirect = against_common_opponent(first_contest.columns, second_contest.columns, soft=soft)
+    head_to_head_scores = None if direct is None else head_to_head(direct.columns, soft=soft)
+    chosen = primary_comparison(
+        indirect, head_to_head_scores, saturated=first in saturated_ids or second in saturated_ids
+    )
+    included = (
+        first_contest.included & second_contest.included
+        if direct is None or chosen is indirect
+        else direct.included
+    )
+    return _UntestedRow(judge_contests, names[first], names[second], None, chosen, included)

@@ -1,4 +1,4 @@
-"""Is the first author as good as the second, within a margin? By every judge of a comparison."""
+"""Non-inferiority of one author to another within a margin, by every judge of a comparison."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from results.analysis.comparison import JudgeComparison, PairComparison
 from results.analysis.training_seeds import SeedComparison
-from results.queries.contest_index import name_of
 from results.statistics import (
     COMMON_OPPONENT,
     NonInferiority,
@@ -22,13 +21,13 @@ from results.statistics import (
 
 @dataclass(frozen=True)
 class NonInferiorityMargins:
-    """A margin, held against every judge's comparison.
+    """Non-inferiority tests of every judge at one margin.
 
     Attributes:
-        first, second: who is compared; the second is the reference.
-        margin: in (0, 1).
-        judges: by the judge's name, its verdict or why there is none. Several judges divide the error rate.
-        how: by the judge's name, against a common opponent or head to head.
+        first, second: names of the compared authors; the second is the reference.
+        margin: margin in win rate, in (0, 1).
+        judges: judge → test result. Several judges share the error rate.
+        how: judge → kind of comparison (against a common opponent or head to head).
     """
 
     first: str
@@ -38,41 +37,51 @@ class NonInferiorityMargins:
     how: Mapping[str, str]
 
 
-def noninferiority_margins(compared: PairComparison, margin: float) -> NonInferiorityMargins:
-    """Two authors: by the comparison that answers the question for each judge."""
-    first, second = (name_of(author) for author in compared.gathered.authors)
-    level = 1.0 - (1.0 - compared.level) / len(compared.judges)
+def noninferiority_margins(comparison: PairComparison, margin: float) -> NonInferiorityMargins:
+    """Test non-inferiority of two authors by each judge's primary comparison."""
+    first, second = (author.name for author in comparison.selection.authors)
+    level = 1.0 - (1.0 - comparison.level) / len(comparison.judges)
     judges = {
-        answer.under.judge: _non_inferior(compared, answer, margin, level) for answer in compared.judges
+        judge_comparison.judge_contests.judge: _test_judge(comparison, judge_comparison, margin, level)
+        for judge_comparison in comparison.judges
     }
-    how = {answer.under.judge: answer.answer.primary for answer in compared.judges}
-    return NonInferiorityMargins(first, second, margin, judges, how)
+    kinds = {
+        judge_comparison.judge_contests.judge: judge_comparison.answer.primary
+        for judge_comparison in comparison.judges
+    }
+    return NonInferiorityMargins(first, second, margin, judges, kinds)
 
 
-def _non_inferior(
-    compared: PairComparison, answer: JudgeComparison, margin: float, level: float
+def _test_judge(
+    comparison: PairComparison, judge_comparison: JudgeComparison, margin: float, level: float
 ) -> NonInferiority | NotEstimable:
-    first, second = compared.gathered.authors
-    under = answer.under
-    if answer.answer.primary == COMMON_OPPONENT:
-        one, other = under.standings[first.id], under.standings[second.id]
-        pairs = against_common_opponent(one.columns, other.columns, soft=compared.soft)
-        asked = one.asked & other.asked
+    first, second = comparison.selection.authors
+    judge_contests = judge_comparison.judge_contests
+    if judge_comparison.answer.primary == COMMON_OPPONENT:
+        first_contest, second_contest = (
+            judge_contests.author_contests[first.id],
+            judge_contests.author_contests[second.id],
+        )
+        pairs = against_common_opponent(first_contest.columns, second_contest.columns, soft=comparison.soft)
+        included = first_contest.included & second_contest.included
     else:
-        direct = under.direct[first.id, second.id]
-        pairs, asked = head_to_head(direct.columns, soft=compared.soft), direct.asked
-    return non_inferior(pairs.select_dialogues(asked), margin, seed=compared.seed, level=level)
+        direct = judge_contests.direct[first.id, second.id]
+        pairs, included = head_to_head(direct.columns, soft=comparison.soft), direct.included
+    return non_inferior(pairs.select_dialogues(included), margin, seed=comparison.seed, level=level)
 
 
-def seed_noninferiority_margins(strategies: SeedComparison, margin: float) -> NonInferiorityMargins:
-    """Two strategies, or one and the opponent: their estimates are simultaneous over the judges already."""
-    names = [" + ".join(name_of(author) for author in group) for group in strategies.groups]
-    names.append(name_of(strategies.gathered.opponent))
+def seed_noninferiority_margins(comparison: SeedComparison, margin: float) -> NonInferiorityMargins:
+    """Test non-inferiority of two strategies, or of one and the opponent.
+
+    The estimates are already simultaneous over the judges.
+    """
+    names = [" + ".join(author.name for author in group) for group in comparison.groups]
+    names.append(comparison.selection.opponent.name)
     judges = {
         judge: strategy_non_inferior(estimate, margin)
         if isinstance(estimate, StrategyEstimate)
         else NotEstimable("non-inferiority", estimate.reason)
-        for judge, estimate in strategies.estimates.items()
+        for judge, estimate in comparison.estimates.items()
     }
-    how = COMMON_OPPONENT if len(strategies.groups) > 1 else "against the opponent"
-    return NonInferiorityMargins(names[0], names[1], margin, judges, dict.fromkeys(judges, how))
+    kind = COMMON_OPPONENT if len(comparison.groups) > 1 else "against the opponent"
+    return NonInferiorityMargins(names[0], names[1], margin, judges, dict.fromkeys(judges, kind))

@@ -1,7 +1,7 @@
-"""A gate on win rates: `win_rate>0.55` is passed where every judge's interval lies above the bound.
+"""Quality gate on win rates: `win_rate>0.55` passes if every judge's interval lies above the bound.
 
-Where judgments are missing the interval is that of the worst-case scores, with its sampling error: every
-missing judgment lost for passing, won for failing. Pure: win rates in, a decision out.
+If judgments are missing, the interval is computed for the worst case, with its sampling error: for passing,
+every missing judgment counts as lost; for failing, as won.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from results.statistics import WinRate
 
 BASE = "base"
 _NUMBER = r"\d*\.?\d+"
-_WRITTEN = re.compile(
+_REQUIREMENT = re.compile(
     r"\s*(?:(?P<opponent>\S+)\.)?"
     rf"(?:win_rate\s*>\s*(?P<bound>{_NUMBER})|deficit\s*<\s*(?P<margin>{_NUMBER}))\s*"
 )
 
 
 class GateDecision(IntEnum):
-    """Of a gate; the values are exit codes."""
+    """Decision of a quality gate; the values are exit codes."""
 
     PASSED = 0
     FAILED = 1
@@ -32,13 +32,13 @@ class GateDecision(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What is required.
+    """Requirement on the win rate against one opponent.
 
     Attributes:
-        opponent: "base", or the other author's name.
-        bound: in (0, 1), that the win rate must lie above.
-        margin: where non-inferiority is required: the opponent's rate minus the student's, head to head,
-            must lie below it, which is a bound of (1 − margin) / 2; None where a win rate was written.
+        opponent: "base", or the name of another author.
+        bound: lower bound that the win rate must exceed, in (0, 1).
+        margin: non-inferiority margin; None for a requirement on the win rate. The opponent's head-to-head
+            rate minus the student's must be below it, which equals a bound of (1 − margin) / 2.
     """
 
     opponent: str
@@ -46,29 +46,29 @@ class Requirement:
     margin: float | None = None
 
     def __str__(self) -> str:
-        """As users write it."""
+        """Return the requirement in its command-line syntax."""
         opponent = "" if self.opponent == BASE else f"{self.opponent}."
         if self.margin is not None:
             return f"{opponent}deficit<{self.margin:g}"
         return f"{opponent}win_rate>{self.bound:g}"
 
 
-def parse_requirement(written: str, opponents: Sequence[str]) -> Requirement:
-    """A requirement as users write it.
+def parse_requirement(text: str, opponents: Sequence[str]) -> Requirement:
+    """Parse a requirement such as `win_rate>0.55` or `OPPONENT.deficit<0.03`.
 
     Raises:
-        UserError: it is none, or is about an opponent that is not there.
+        UserError: invalid syntax, bound or opponent.
     """
-    found = _WRITTEN.fullmatch(written)
-    margin = float(found["margin"]) if found and found["margin"] else None
-    bound = (1.0 - margin) / 2.0 if margin else float(found["bound"] or 0.0) if found else 0.0
-    opponent = (found["opponent"] if found else None) or BASE
+    match = _REQUIREMENT.fullmatch(text)
+    margin = float(match["margin"]) if match and match["margin"] else None
+    bound = (1.0 - margin) / 2.0 if margin else float(match["bound"] or 0.0) if match else 0.0
+    opponent = (match["opponent"] if match else None) or BASE
     if not 0 < bound < 1 or opponent not in opponents:
         raise UserError(
             "not a valid requirement",
             code="option.invalid-requirement",
             where="--require",
-            found=repr(written),
+            found=repr(text),
             remedy="Write 'win_rate>0.55', 'OPPONENT.win_rate>0.5', or 'OPPONENT.deficit<0.03' (non-inferior to "
             f"OPPONENT by a margin of 3 points). Opponents: {', '.join(opponents)}.",
         )
@@ -76,8 +76,8 @@ def parse_requirement(written: str, opponents: Sequence[str]) -> Requirement:
 
 
 def decide(bound: float, rates: Mapping[str, WinRate]) -> GateDecision:
-    """One requirement against every judge's win rate, by the judge's name: failed by one is failed."""
-    decisions = [_one(bound, rate) for rate in rates.values()]
+    """Decide one requirement from every judge's win rate; it fails if it fails for one judge."""
+    decisions = [_decide_for_judge(bound, rate) for rate in rates.values()]
     if GateDecision.FAILED in decisions:
         return GateDecision.FAILED
     return (
@@ -88,14 +88,14 @@ def decide(bound: float, rates: Mapping[str, WinRate]) -> GateDecision:
 
 
 def combine_decisions(decisions: Sequence[GateDecision]) -> GateDecision:
-    """Several requirements: all must be passed."""
+    """Combine the decisions on several requirements; all must pass."""
     for decision in (GateDecision.FAILED, GateDecision.UNDECIDED):
         if decision in decisions:
             return decision
     return GateDecision.PASSED
 
 
-def _one(bound: float, rate: WinRate) -> GateDecision:
+def _decide_for_judge(bound: float, rate: WinRate) -> GateDecision:
     if rate.missing_lost is None or rate.missing_won is None:
         return GateDecision.UNDECIDED
     if rate.missing_lost.low > bound:

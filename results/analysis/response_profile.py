@@ -1,10 +1,7 @@
-"""What an author's responses are like, counted from their words alone: length, variety, openings, and flags.
+"""Descriptive profile of an author's responses: length, lexical variety, openings, word lists and flags.
 
-Descriptive: no judge, no model, no claim about empathy. Each count of a kind of content is a list of words,
-shown beside the numbers (`WORD_LISTS`); a list finds its words, not what was meant by them, so the flags are
-for reading the responses they name.
-
-Pure; one response a dialogue.
+The profile uses no judge and no model and makes no claim about empathy. Each kind of content is counted with a
+word list (`WORD_LISTS`), which matches words, not their meaning. Read the responses that a flag names.
 """
 
 from __future__ import annotations
@@ -19,11 +16,11 @@ WORD_LIMIT = 97
 OPENING_WORDS = 3
 MOST_OPENINGS = 5
 
-# name → (what it counts, the words as alternatives of a regular expression: whole words, any case, with
-# typographic apostrophes too)
+# name → (description, alternatives of a regular expression that matches whole words in any case and with
+# typographic apostrophes)
 WORD_LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "understands": (
-        "says 'I understand' or its like",
+        "says 'I understand' or similar",
         (
             r"I (?:can |do |truly |completely |totally |fully |really )*understand",
             r"I (?:completely |totally |really )?get (?:it|that|why|how)",
@@ -46,7 +43,7 @@ WORD_LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "lived": (
-        "claims to have lived it",
+        "claims a similar experience",
         (
             r"I(?:['’]ve| have) (?:been|gone) (?:there|through)",
             r"(?:happened|happens) to me",
@@ -59,7 +56,7 @@ WORD_LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "crisis": (
-        "speaks of a crisis",
+        "mentions a crisis",
         (
             r"suicid\w*",
             r"kill(?:ing)? (?:myself|yourself|himself|herself|themsel\w+)",
@@ -75,7 +72,7 @@ WORD_LISTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "refers": (
-        "points to help in a crisis",
+        "refers to crisis help",
         (
             r"(?:crisis|suicide|help)[ -]?lines?|hotlines?|helplines?|lifelines?|988|911",
             r"therapists?|counsel?lors?|psychologists?|psychiatrists?|professional help"
@@ -124,22 +121,22 @@ _ENDED = re.compile(r"[.!?…。！？][\s\"'”’)\]*]*\Z|[)\]\"”»]\Z|[:;][
 
 @dataclass(frozen=True)
 class ResponseProfile:
-    """What one author's responses are like; shares in [0, 1] of `responses`.
+    """Profile of one author's responses; shares are in [0, 1].
 
     Attributes:
-        responses: how many; at least 1.
-        mean_words, median_words, most_words: length.
-        over_limit: share of more than 97 words.
-        cut_off: share that does not end as a sentence does.
-        distinct: n → distinct n-grams by all n-grams of the whole set, n = 1, 2, 3. Falls with the size of
-            the set and with length: compare sets of the same dialogues.
-        openings: the most frequent first three words → share.
-        same_opening: share whose first three words another response has too.
-        asks: share with a question mark.
-        contents: name of a word list → share of responses with one of its words.
-        crisis_dialogues: ids of dialogues that speak of a crisis.
-        crisis_referred: of these, the share whose response points to help; None where there are none.
-        flagged: name of a flag → ids of the dialogues whose response has it.
+        responses: number of responses, ≥ 1.
+        mean_words, median_words, most_words: length in words.
+        over_limit: share of responses with more than 97 words.
+        cut_off: share of responses that do not end like a sentence.
+        distinct: n → share of distinct n-grams in the whole set, n = 1, 2, 3. It falls with the size of the
+            set and with length, so compare sets of the same dialogues.
+        openings: most frequent first three words → share.
+        same_opening: share of responses that share their first three words with another response.
+        asks: share of responses with a question mark.
+        contents: word list → share of responses with one of its words.
+        crisis_dialogues: ids of dialogues that mention a crisis.
+        crisis_referred: share of their responses that refer to help; None without such dialogues.
+        flagged: flag → ids of the dialogues whose response has it.
     """
 
     responses: int
@@ -159,60 +156,70 @@ class ResponseProfile:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One response: the dialogue's id, what its speaker told (situation and utterance), and the response."""
+class ProfiledResponse:
+    """Response to profile.
+
+    Attributes:
+        dialogue: id of the dialogue.
+        speaker_text: situation and utterance.
+        response: text of the response.
+    """
 
     dialogue: str
-    told: str
+    speaker_text: str
     response: str
 
 
-def profile(said: Sequence[Said]) -> ResponseProfile:
-    """The profile of an author's responses.
+def profile(responses: Sequence[ProfiledResponse]) -> ResponseProfile:
+    """Compute the profile of an author's responses, one per dialogue.
 
     Raises:
-        ValueError: there are none.
+        ValueError: no responses.
     """
-    if not said:
+    if not responses:
         raise ValueError("a profile needs at least one response")
-    texts = [one.response for one in said]
+    texts = [item.response for item in responses]
     words = [len(text.split()) for text in texts]
     tokens = [[word.lower() for word in _WORD.findall(text)] for text in texts]
-    openings = Counter(" ".join(of[:OPENING_WORDS]) for of in tokens if of)
-    found = {name: [bool(listed.search(text)) for text in texts] for name, listed in _LISTS.items()}
-    crisis = [one for one in said if _LISTS["crisis"].search(one.told)]
-    referred = [bool(_LISTS["refers"].search(one.response)) for one in crisis]
-    count = len(texts)
+    openings = Counter(" ".join(tokens_of[:OPENING_WORDS]) for tokens_of in tokens if tokens_of)
+    matches_by_list = {name: [bool(listed.search(text)) for text in texts] for name, listed in _LISTS.items()}
+    crisis = [item for item in responses if _LISTS["crisis"].search(item.speaker_text)]
+    referred = [bool(_LISTS["refers"].search(item.response)) for item in crisis]
+    n_responses = len(texts)
     return ResponseProfile(
-        responses=count,
+        responses=n_responses,
         mean_words=fmean(words),
         median_words=float(median(words)),
         most_words=max(words),
-        over_limit=sum(each > WORD_LIMIT for each in words) / count,
-        cut_off=sum(is_cut_off(text) for text in texts) / count,
+        over_limit=sum(pair_ > WORD_LIMIT for pair_ in words) / n_responses,
+        cut_off=sum(is_cut_off(text) for text in texts) / n_responses,
         distinct={n: distinct(tokens, n) for n in (1, 2, 3)},
         openings={
-            words: times / count
-            for words, times in sorted(openings.items(), key=lambda each: (-each[1], each[0]))[:MOST_OPENINGS]
+            words: times / n_responses
+            for words, times in sorted(openings.items(), key=lambda pair_: (-pair_[1], pair_[0]))[
+                :MOST_OPENINGS
+            ]
         },
-        same_opening=sum(times for times in openings.values() if times > 1) / count,
-        asks=sum("?" in text for text in texts) / count,
-        contents={name: sum(of) / count for name, of in found.items()},
-        crisis_dialogues=tuple(one.dialogue for one in crisis),
+        same_opening=sum(times for times in openings.values() if times > 1) / n_responses,
+        asks=sum("?" in text for text in texts) / n_responses,
+        contents={name: sum(tokens_of) / n_responses for name, tokens_of in matches_by_list.items()},
+        crisis_dialogues=tuple(item.dialogue for item in crisis),
         crisis_referred=fmean(referred) if referred else None,
         flagged={
-            name: tuple(one.dialogue for one, flag in zip(said, found[name], strict=True) if flag)
+            name: tuple(
+                item.dialogue for item, flag in zip(responses, matches_by_list[name], strict=True) if flag
+            )
             for name in FLAGS
         },
     )
 
 
 def distinct(tokens: Sequence[Sequence[str]], n: int) -> float:
-    """Distinct n-grams by all n-grams, over all responses together (Li et al. 2016); 0 for no n-gram."""
-    grams = [tuple(of[start : start + n]) for of in tokens for start in range(len(of) - n + 1)]
-    return len(set(grams)) / len(grams) if grams else 0.0
+    """Return distinct n-grams divided by all n-grams, over all responses (Li et al. 2016); 0 without n-grams."""
+    ngrams = [tuple(words[start : start + n]) for words in tokens for start in range(len(words) - n + 1)]
+    return len(set(ngrams)) / len(ngrams) if ngrams else 0.0
 
 
 def is_cut_off(text: str) -> bool:
-    """Whether a text ends in the middle: neither in the mark of an ended sentence nor in an emoticon."""
+    """Return whether a text ends neither with a sentence-ending mark nor with an emoticon."""
     return not _ENDED.search(text.strip())

@@ -1,4 +1,4 @@
-"""Strategies: what several training seeds each say of them, and what one checkpoint cannot."""
+"""Comparison of strategies over several training seeds each."""
 
 from __future__ import annotations
 
@@ -8,24 +8,23 @@ from dataclasses import dataclass
 from agents.types import ResponseSet
 from results.analysis.comparison import LEVEL, check_has_soft_verdicts
 from results.analysis.contest_selection import ContestSelection
-from results.queries.contest_index import name_of
 from results.statistics import NotEstimable, StrategyEstimate, is_saturated, mean_score, strategy_family
 
 
 @dataclass(frozen=True)
 class SeedComparison:
-    """One strategy's win rate against the opponent, or the difference of two strategies' win rates.
+    """Win rate of one strategy against the opponent, or difference of two strategies' win rates.
 
     Attributes:
-        gathered: what it is made of.
-        groups: one or two strategies, each by the checkpoints of its training seeds.
-        estimates: by judge, or why there is none.
-        family_size: estimates that Holm and the simultaneous intervals count.
-        saturated: by judge, the checkpoints that beat the opponent too often for it to tell them apart.
-        seed, level, soft: as asked for.
+        selection: contests that the comparison uses.
+        groups: one or two strategies, each given by the checkpoints of its training seeds.
+        estimates: judge → estimate.
+        family_size: number of estimates in the family.
+        saturated: judge → checkpoints that beat the opponent too often to be distinguished by it.
+        seed, level, soft: settings of the comparison.
     """
 
-    gathered: ContestSelection
+    selection: ContestSelection
     groups: tuple[tuple[ResponseSet, ...], ...]
     estimates: Mapping[str, StrategyEstimate | NotEstimable]
     family_size: int
@@ -36,36 +35,41 @@ class SeedComparison:
 
 
 def compare_training_seeds(
-    gathered: ContestSelection, first: int, *, seed: int, soft: bool = False
+    selection: ContestSelection, first: int, *, seed: int, soft: bool = False
 ) -> SeedComparison:
-    """The gathered authors are checkpoints: the first so many of one strategy, the others of another.
+    """Compare one or two strategies; the selected authors are their checkpoints.
 
     Args:
-        first: how many are of the first; all of them for its win rate against the opponent.
+        first: number of checkpoints that belong to the first strategy; all of them to estimate its win rate
+            against the opponent.
+        seed: seed of the resampling.
+        soft: use soft verdicts instead of hard ones.
 
     Raises:
-        UserError: soft verdicts of a judge that gave none.
+        UserError: soft verdicts of a judge that returned none.
     """
     if soft:
-        check_has_soft_verdicts(gathered)
-    groups = tuple(group for group in (gathered.authors[:first], gathered.authors[first:]) if group)
+        check_has_soft_verdicts(selection)
+    groups = tuple(group for group in (selection.authors[:first], selection.authors[first:]) if group)
     estimates = strategy_family(
         {
-            under.judge: [[under.standings[of.id].columns for of in group] for group in groups]
-            for under in gathered.judges
+            judge_contests.judge: [
+                [judge_contests.author_contests[author.id].columns for author in group] for group in groups
+            ]
+            for judge_contests in selection.judges
         },
         seed=seed,
         level=LEVEL,
         soft=soft,
     )
-    told = sum(isinstance(one, StrategyEstimate) for one in estimates.values())
+    n_estimates = sum(isinstance(estimate, StrategyEstimate) for estimate in estimates.values())
     saturated = {
-        under.judge: [
-            name_of(of)
-            for of in gathered.authors
-            if is_saturated(mean_score(under.standings[of.id].columns, soft=soft))
+        judge_contests.judge: [
+            author.name
+            for author in selection.authors
+            if is_saturated(mean_score(judge_contests.author_contests[author.id].columns, soft=soft))
         ]
-        for under in gathered.judges
+        for judge_contests in selection.judges
     }
-    over = {judge: names for judge, names in saturated.items() if names}
-    return SeedComparison(gathered, groups, estimates, told, over, seed, LEVEL, soft)
+    saturated_judges = {judge: names for judge, names in saturated.items() if names}
+    return SeedComparison(selection, groups, estimates, n_estimates, saturated_judges, seed, LEVEL, soft)

@@ -1,4 +1,4 @@
-"""Where the noise of a rate comes from: seeds, dialogues, generations, repetitions, by every judge."""
+"""Variance components of a win rate: training seeds, dialogues, generations and samples, by judge."""
 
 from __future__ import annotations
 
@@ -16,32 +16,38 @@ from results.statistics import NotEstimable, VarianceTable, dialogue_scores, var
 
 @dataclass(frozen=True)
 class VarianceAnalysis:
-    """A variance table for every judge.
+    """Variance table of every judge.
 
     Attributes:
-        gathered: what it is made of.
-        checkpoints: one tuple of response sets, its generations, for each training seed.
-        tables: by the judge's name, or why there is none.
-        soft: as asked for.
+        selection: contests that the analysis uses.
+        checkpoints: one tuple of response sets (its generations) per training seed.
+        tables: judge → variance table.
+        soft: whether soft verdicts are used.
     """
 
-    gathered: ContestSelection
+    selection: ContestSelection
     checkpoints: tuple[tuple[ResponseSet, ...], ...]
     tables: Mapping[str, VarianceTable | NotEstimable]
     soft: bool
 
 
 def analyze_variance(
-    gathered: ContestSelection, generations: int, *, requests: int = 1000, soft: bool = False
+    selection: ContestSelection, generations: int, *, requests: int = 1000, soft: bool = False
 ) -> VarianceAnalysis:
-    """The gathered authors are so many generations of each training seed's checkpoint, in the order given.
+    """Compute the variance components of the selected authors.
+
+    Args:
+        generations: number of generations per checkpoint; the authors are ordered by checkpoint.
+        requests: number of further judge requests to allocate.
+        soft: use soft verdicts instead of hard ones.
 
     Raises:
-        UserError: the authors are no multiple of the generations, or soft verdicts of a judge without any.
+        UserError: the number of authors is not a multiple of `generations`, or soft verdicts of a judge that
+            returned none.
     """
     if soft:
-        check_has_soft_verdicts(gathered)
-    authors = gathered.authors
+        check_has_soft_verdicts(selection)
+    authors = selection.authors
     if len(authors) % generations:
         raise UserError(
             "the number of authors is not a multiple of the generations per checkpoint",
@@ -51,18 +57,27 @@ def analyze_variance(
             remedy="Name every generation of every checkpoint, separated by commas.",
         )
     checkpoints = tuple(authors[start : start + generations] for start in range(0, len(authors), generations))
-    tables = {under.judge: _table(under, checkpoints, requests, soft=soft) for under in gathered.judges}
-    return VarianceAnalysis(gathered, checkpoints, tables, soft)
+    tables = {
+        judge_contests.judge: _variance_table(judge_contests, checkpoints, requests, soft=soft)
+        for judge_contests in selection.judges
+    }
+    return VarianceAnalysis(selection, checkpoints, tables, soft)
 
 
-def _table(
-    under: JudgeContests, checkpoints: tuple[tuple[ResponseSet, ...], ...], requests: int, *, soft: bool
+def _variance_table(
+    judge_contests: JudgeContests,
+    checkpoints: tuple[tuple[ResponseSet, ...], ...],
+    requests: int,
+    *,
+    soft: bool,
 ) -> VarianceTable | NotEstimable:
-    standings = [[under.standings[one.id] for one in generations] for generations in checkpoints]
-    asked = np.all([standing.asked for row in standings for standing in row], axis=0)
+    author_contests = [
+        [judge_contests.author_contests[author.id] for author in generations] for generations in checkpoints
+    ]
+    included = np.all([contest.included for row in author_contests for contest in row], axis=0)
     by_order = [
-        [dialogue_scores(standing.columns, soft=soft).by_order[asked] for standing in row]
-        for row in standings
+        [dialogue_scores(contest.columns, soft=soft).by_order[included] for contest in row]
+        for row in author_contests
     ]
     repetitions = min(scores.shape[2] for row in by_order for scores in row)
     stacked = np.array([[scores[:, :, :repetitions] for scores in row] for row in by_order])

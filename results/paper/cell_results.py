@@ -64,7 +64,7 @@ def build_cell_result(
         run=run,
         judge=contest.judge,
         differences=tuple(dict.fromkeys(told)),
-        kin=bool(contest.kin),
+        same_family=bool(contest.same_family),
         order_robust=rate.order_robust,
         base_first=rate.b_first,
         student_first=rate.a_first,

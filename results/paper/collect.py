@@ -93,18 +93,18 @@ async def select_paper_contests(
     named: Mapping[str, AuthorDescription] | None = None,
     *,
     seed: int = 0,
-    without_kin: bool = False,
+    exclude_same_family: bool = False,
 ) -> list[PaperContest]:
     """All contests on the test split in which either author tells what it is; both ways round.
 
     Judged for the whole of empathy; of one model's ways of asking, the default's.
     """
-    catalogue = await load_contest_index(store)
+    contest_index = await load_contest_index(store)
     entries: dict[tuple[str, frozenset[str]], ContestEntry] = {}
-    for entry in catalogue.entries:
+    for entry in contest_index.entries:
         key = (entry.judge_id, entry.sets)
         wanted = entry.split == "test" and not entry.stopped and entry.provider != "control"
-        wanted = wanted and not entry.is_of_one_dimension and not (without_kin and entry.kin)
+        wanted = wanted and not entry.is_of_one_dimension and not (exclude_same_family and entry.same_family)
         if wanted and (key not in entries or entry.size >= entries[key].size):
             entries[key] = entry
     trained = {one.author: one for one in await store.read(load_checkpoints)}

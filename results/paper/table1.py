@@ -62,7 +62,7 @@ class CellResult:
     run: str
     judge: str
     differences: tuple[str, ...] = ALWAYS
-    kin: bool = False
+    same_family: bool = False
     order_robust: tuple[float | None, float | None] = (None, None)
     base_first: SingleOrder | None = None
     student_first: SingleOrder | None = None
@@ -140,7 +140,7 @@ def _grid(value: Callable[[Cell], str]) -> list[tuple[str, str, list[str]]]:
 def _ours(table: Table1) -> Callable[[Cell], str]:
     def told(cell: Cell) -> str:
         found = table.ours.get(cell)
-        return EMPTY if found is None else f"{100 * found.rate:.1f}{'†' if found.kin else ''}"
+        return EMPTY if found is None else f"{100 * found.rate:.1f}{'†' if found.same_family else ''}"
 
     return told
 
@@ -214,7 +214,7 @@ def notes(table: Table1) -> list[str]:
             f"{few:.1f} and {many:.1f} of the published values outside our intervals: the fewer, the more "
             "of a dialogue's preferences the two runs share."
         )
-    if any(one.kin for one in table.ours.values()):
+    if any(one.same_family for one in table.ours.values()):
         told.append(KIN)
     if table.differences:
         told.append(f"Not a replication; what differs: {'; '.join(table.differences)}.")
@@ -273,7 +273,7 @@ def rows(table: Table1) -> list[dict[str, object]]:
                 "run": ours.run if ours else None,
                 "our_judge": ours.judge if ours else None,
                 "not_a_replication": "; ".join(ours.differences) if ours else None,
-                "kin": ours.kin if ours else None,
+                "kin": ours.same_family if ours else None,
             }
         )
     return found

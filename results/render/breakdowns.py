@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from results.analysis.breakdowns import Breakdowns
-from results.analysis.contest_results import JudgeResult, Summary
+from results.analysis.contest_results import JudgeResult, JudgingResult
 from results.render.format import format_percent, format_range
 from results.statistics import (
     LengthControl,
@@ -87,7 +87,7 @@ def _length_data(found: LengthControl | NotEstimable) -> dict[str, Any]:
     }
 
 
-def told(summary: Summary, of: Breakdowns) -> list[str]:
+def breakdown_lines(summary: JudgingResult, of: Breakdowns) -> list[str]:
     """The same as lines for people."""
     lines = [] if of.pooled is None else [_pooled_line(of.pooled)]
     for judge in summary.judges:
@@ -101,8 +101,8 @@ def told(summary: Summary, of: Breakdowns) -> list[str]:
             f"By {of.by}: descriptive, no test of whether groups differ; an interval only from 20 complete "
             "dialogues on."
         )
-    if of.looks:
-        uses = ", ".join(f"{name} {count}" for name, count in of.looks.items())
+    if of.test_set_uses:
+        uses = ", ".join(f"{name} {count}" for name, count in of.test_set_uses.items())
         lines.append(f"Test-set uses so far: {uses} (distinct opponents and judges, in this database).")
     return lines
 

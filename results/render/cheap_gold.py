@@ -60,7 +60,7 @@ def lines(done: CheapGoldResult) -> list[str]:
     if any(is_emulated(contest.judge_model) for contest in contests):
         told.append(EMULATED_NOTE)
     told += [note for one in contests if (note := one.answering_model_note)]
-    told += [f"{note}." for one in contests if (note := self_preference_warning(one.judge, one.kin))]
+    told += [f"{note}." for one in contests if (note := self_preference_warning(one.judge, one.same_family))]
     return told
 
 

@@ -22,61 +22,61 @@ def verdict(test: PairedDifference, level: float = 0.95) -> str:
     return "first" if test.difference > 0 else "second"
 
 
-def compared_data(of: PairComparison) -> dict[str, Any]:
+def comparison_to_dict(of: PairComparison) -> dict[str, Any]:
     """Two authors compared, as plain data; rates in [0, 1], differences in [−1, 1]."""
     return {
-        **_head(of.gathered, of.seed, soft=of.soft),
+        **_head(of.selection, of.seed, soft=of.soft),
         "family_size": of.family_size,
         "level": of.level,
-        "scope": scope_of(of.gathered),
+        "scope": scope_of(of.selection),
         "group_by": of.by,
         "disagree": of.disagree,
         "judges": [_answer_data(one, of.level) for one in of.judges],
     }
 
 
-def _head(gathered: ContestSelection, seed: int, *, soft: bool) -> dict[str, Any]:
+def _head(selection: ContestSelection, seed: int, *, soft: bool) -> dict[str, Any]:
     return {
-        "authors": [name_of(of) for of in gathered.authors],
-        "response_sets": [of.id for of in gathered.authors],
-        "opponent": name_of(gathered.opponent),
-        "split": gathered.split,
+        "authors": [name_of(of) for of in selection.authors],
+        "response_sets": [of.id for of in selection.authors],
+        "opponent": name_of(selection.opponent),
+        "split": selection.split,
         "seed": seed,
         "soft": soft,
-        "emulated": is_any_emulated(gathered),
-        "excluded_same_family": list(gathered.left_out),
-        "test_set_uses": test_set_uses_by_author(gathered),
+        "emulated": is_any_emulated(selection),
+        "excluded_same_family": list(selection.left_out),
+        "test_set_uses": test_set_uses_by_author(selection),
     }
 
 
-def scope_of(gathered: ContestSelection) -> str:
+def scope_of(selection: ContestSelection) -> str:
     """What the intervals cover; where students are compared, that these are checkpoints and no strategies."""
-    if not has_students(gathered):
+    if not has_students(selection):
         return SCOPE
-    these = "these two checkpoints" if len(gathered.authors) == 2 else "these checkpoints"
+    these = "these two checkpoints" if len(selection.authors) == 2 else "these checkpoints"
     return SCOPE.replace("this training", these)
 
 
-def has_students(gathered: ContestSelection) -> bool:
+def has_students(selection: ContestSelection) -> bool:
     """Whether any of the compared is a student."""
-    return any(of.author.startswith("student:") for of in gathered.authors)
+    return any(of.author.startswith("student:") for of in selection.authors)
 
 
-def is_any_emulated(gathered: ContestSelection) -> bool:
+def is_any_emulated(selection: ContestSelection) -> bool:
     """Whether any judge is the emulator's."""
-    return any(is_emulated(under.model) for under in gathered.judges)
+    return any(is_emulated(judge_contests.model) for judge_contests in selection.judges)
 
 
-def test_set_uses_by_author(gathered: ContestSelection) -> dict[str, int]:
+def test_set_uses_by_author(selection: ContestSelection) -> dict[str, int]:
     """Each author's test-set uses."""
-    return {name_of(of): gathered.catalogue.test_set_uses(of) for of in gathered.authors}
+    return {name_of(of): selection.contest_index.test_set_uses(of) for of in selection.authors}
 
 
 def _answer_data(one: JudgeComparison, level: float) -> dict[str, Any]:
     answer = one.answer
     return {
-        **_judge(one.under),
-        "verdict": verdict(answer.answer, level),
+        **_judge(one.judge_contests),
+        "verdict": verdict(answer.primary_difference, level),
         "primary": answer.primary,
         "saturated": answer.saturated,
         "rates": [answer.rate_first, answer.rate_second],
@@ -91,15 +91,15 @@ def _answer_data(one: JudgeComparison, level: float) -> dict[str, Any]:
     }
 
 
-def _judge(under: JudgeContests) -> dict[str, Any]:
-    standings = [*under.standings.values(), *under.direct.values()]
+def _judge(judge_contests: JudgeContests) -> dict[str, Any]:
+    author_contests = [*judge_contests.author_contests.values(), *judge_contests.direct.values()]
     return {
-        "judge": under.judge,
-        "judge_id": under.judge_id,
-        "runs": sorted({one.entry.run_id for one in standings}),
-        "same_family": [one.told() for one in under.kin],
-        "answering_models": under.answerers,
-        "several_answering_models": len(under.answerers) > 1,
+        "judge": judge_contests.judge,
+        "judge_id": judge_contests.judge_id,
+        "runs": sorted({one.entry.run_id for one in author_contests}),
+        "same_family": [one.told() for one in judge_contests.same_family],
+        "answering_models": judge_contests.answerers,
+        "several_answering_models": len(judge_contests.answerers) > 1,
     }
 
 
@@ -147,18 +147,22 @@ def _needed_data(found: SampleSize | None) -> dict[str, Any] | None:
     return {name: getattr(found, name) for name in names}
 
 
-def multi_comparison_data(of: MultiComparison) -> dict[str, Any]:
+def multi_comparison_to_dict(of: MultiComparison) -> dict[str, Any]:
     """Every author against one opponent, as plain data."""
     return {
-        **_head(of.gathered, of.seed, soft=of.soft),
+        **_head(of.selection, of.seed, soft=of.soft),
         "pairwise": of.pairwise,
         "family_size": of.family_size,
         "level": of.level,
-        "scope": scope_of(of.gathered),
+        "scope": scope_of(of.selection),
         "saturated": {judge: list(names) for judge, names in of.saturated.items()},
-        "answering_models": {under.judge: under.answerers for under in of.gathered.judges},
+        "answering_models": {
+            judge_contests.judge: judge_contests.answerers for judge_contests in of.selection.judges
+        },
         "same_family": {
-            under.judge: [one.told() for one in under.kin] for under in of.gathered.judges if under.kin
+            judge_contests.judge: [one.told() for one in judge_contests.same_family]
+            for judge_contests in of.selection.judges
+            if judge_contests.same_family
         },
         "rows": [_place_data(place, of.level) for place in of.places],
     }
@@ -172,8 +176,8 @@ def _place_data(place: ComparisonRow, level: float) -> dict[str, Any]:
         own = {"win_rate": rate.rate, **{name: getattr(rate, name) for name in names}}
         own["order_robust"] = list(rate.order_robust)
     return {
-        "judge": place.under.judge,
-        "judge_id": place.under.judge_id,
+        "judge": place.judge_contests.judge,
+        "judge_id": place.judge_contests.judge_id,
         "first": place.first,
         "second": place.second,
         "verdict": verdict(place.test, level),
@@ -182,12 +186,12 @@ def _place_data(place: ComparisonRow, level: float) -> dict[str, Any]:
     }
 
 
-def strategies_data(of: SeedComparison) -> dict[str, Any]:
+def strategies_to_dict(of: SeedComparison) -> dict[str, Any]:
     """A strategy's win rate, or two strategies' difference, as plain data."""
     rows = []
-    for under in of.gathered.judges:
-        found = of.estimates[under.judge]
-        row: dict[str, Any] = {**_judge(under), "refused": None}
+    for judge_contests in of.selection.judges:
+        found = of.estimates[judge_contests.judge]
+        row: dict[str, Any] = {**_judge(judge_contests), "refused": None}
         if isinstance(found, StrategyEstimate):
             names = ("estimate", "low", "high", "level", "p", "p_adjusted", "family_size", "n", "left_out")
             more = ("degrees", "between_seeds", "spread_log_odds", "order_robust_low", "order_robust_high")
@@ -197,7 +201,7 @@ def strategies_data(of: SeedComparison) -> dict[str, Any]:
             row["refused"] = found.reason
         rows.append(row)
     return {
-        **_head(of.gathered, of.seed, soft=of.soft),
+        **_head(of.selection, of.seed, soft=of.soft),
         "strategies": [[name_of(one) for one in group] for group in of.groups],
         "family_size": of.family_size,
         "level": of.level,

@@ -11,7 +11,7 @@ from typing import Any
 
 from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
-from results.analysis.contest_results import JudgeResult, Summary
+from results.analysis.contest_results import JudgeResult, JudgingResult
 from results.queries.contests import Contest
 from results.render.format import (
     EMULATED_NOTE,
@@ -29,7 +29,7 @@ SINGLE_ORDER_NOTE = (
 )
 
 
-def to_dict(summary: Summary) -> dict[str, Any]:
+def to_dict(summary: JudgingResult) -> dict[str, Any]:
     """The summary as plain data."""
     return {
         "run": summary.run_id,
@@ -40,7 +40,7 @@ def to_dict(summary: Summary) -> dict[str, Any]:
     }
 
 
-def answerer_data(contest: Contest) -> dict[str, Any]:
+def answering_model_data(contest: Contest) -> dict[str, Any]:
     """Who answered under a judge's name: counts, whether they are several, what is left out."""
     return {
         "answering_models": dict(contest.answerers),
@@ -50,7 +50,7 @@ def answerer_data(contest: Contest) -> dict[str, Any]:
 
 
 def _judge_data(judge: JudgeResult) -> dict[str, Any]:
-    rate, contest, lane = judge.hard, judge.contest, judge.lane
+    rate, contest, endpoint = judge.hard, judge.contest, judge.endpoint
     return {
         "judge": contest.judge,
         "judge_id": contest.judge_id,
@@ -91,22 +91,22 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
         },
         "unscored": judge.unscored,
         "asked_again": contest.asked_again,
-        **answerer_data(contest),
+        **answering_model_data(contest),
         "readings": contest.readings.to_dict(),
         "requests": {
             "expected": contest.expected,
-            "made": lane.made if lane else 0,
-            "reused": lane.reused if lane else 0,
-            "retried": lane.retried if lane else 0,
-            "rate_limited": lane.rate_limited if lane else 0,
-            "failed": lane.failed if lane else 0,
+            "made": endpoint.made if endpoint else 0,
+            "reused": endpoint.reused if endpoint else 0,
+            "retried": endpoint.retried if endpoint else 0,
+            "rate_limited": endpoint.rate_limited if endpoint else 0,
+            "failed": endpoint.failed if endpoint else 0,
         },
-        "stopped": lane.stopped if lane else "",
+        "stopped": endpoint.stopped if endpoint else "",
         "cost_usd": contest.cost_usd,
         "unanswered_cost_usd": judge.unanswered_usd,
-        "warning": lane.warning if lane else "",
+        "warning": endpoint.warning if endpoint else "",
         "emulated": _is_emulated(judge),
-        "same_family": [one.told() for one in contest.kin],
+        "same_family": [one.told() for one in contest.same_family],
         "note": rate.note,
     }
 
@@ -136,7 +136,7 @@ def _is_emulated(judge: JudgeResult) -> bool:
     return is_emulated(judge.contest.judge_model)
 
 
-def to_table(summary: Summary) -> Table:
+def to_table(summary: JudgingResult) -> Table:
     """The summary as a table: one row a judge; of the columns that only trouble or ties fill, those that
     say nothing are left out (`caveats` names them)."""
     first = summary.judges[0].contest
@@ -164,10 +164,10 @@ def _empty(rows: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def _row(judge: JudgeResult) -> dict[str, str]:
-    rate, contest, lane = judge.hard, judge.contest, judge.lane
+    rate, contest, endpoint = judge.hard, judge.contest, judge.endpoint
     soft = judge.soft
     return {
-        SAME_FAMILY: SAME_FAMILY if contest.kin else "",
+        SAME_FAMILY: SAME_FAMILY if contest.same_family else "",
         "win rate": format_percent(rate.rate),
         "95 %": format_range(rate.low, rate.high),
         "order-robust": format_range(*rate.order_robust),
@@ -183,28 +183,30 @@ def _row(judge: JudgeResult) -> dict[str, str]:
         "B first": format_percent(rate.b_first.rate),
         "unscored": format_reasons(judge.unscored),
         ASKED_AGAIN: str(contest.asked_again),
-        "made / reused / retried": f"{lane.made} / {lane.reused} / {lane.retried}" if lane else "-",
+        "made / reused / retried": f"{endpoint.made} / {endpoint.reused} / {endpoint.retried}"
+        if endpoint
+        else "-",
         "cost": format_usd(contest.cost_usd),
     }
 
 
-def answerer_notes(contests: Iterable[Contest]) -> list[str]:
+def answering_model_caveats(contests: Iterable[Contest]) -> list[str]:
     """Who answered under the judges' names, where it was not the model of that name alone."""
     return list(dict.fromkeys(note for one in contests if (note := one.answering_model_note)))
 
 
-def kin_notes(contests: Iterable[Contest]) -> list[str]:
+def self_preference_caveats(contests: Iterable[Contest]) -> list[str]:
     """The flags of judges that are of a contestant's family."""
-    return [f"{self_preference_warning(one.judge, one.kin)}." for one in contests if one.kin]
+    return [f"{self_preference_warning(one.judge, one.same_family)}." for one in contests if one.same_family]
 
 
-def caveats(summary: Summary) -> list[str]:
+def caveats(summary: JudgingResult) -> list[str]:
     """What a reader of the table must know."""
     told = []
     if any(_is_emulated(judge) for judge in summary.judges):
         told.append(EMULATED_NOTE)
-    told += answerer_notes(judge.contest for judge in summary.judges)
-    told += kin_notes(judge.contest for judge in summary.judges)
+    told += answering_model_caveats(judge.contest for judge in summary.judges)
+    told += self_preference_caveats(judge.contest for judge in summary.judges)
     told.append(
         f"Win rate of {summary.judges[0].contest.a.name}, balanced over order; interval "
         f"{summary.judges[0].hard.scope}. {ORDER_ROBUST_NOTE} “first place”: share of verdicts for it. “A "
@@ -231,7 +233,7 @@ def caveats(summary: Summary) -> list[str]:
     if none:
         told.append(f"None of: {', '.join(none)}.")
     told += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.judges if judge.hard.note]
-    told += [judge.lane.warning for judge in summary.judges if judge.lane and judge.lane.warning]
+    told += [judge.endpoint.warning for judge in summary.judges if judge.endpoint and judge.endpoint.warning]
     told += [
         f"{judge.contest.judge}: answers {format_usd(judge.contest.cost_usd)}, attempts without an answer up to "
         f"{format_usd(judge.unanswered_usd)}."

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from agents.models.spec import is_emulated
-from results.analysis.contest_results import JudgeResult, Summary
+from results.analysis.contest_results import JudgeResult, JudgingResult
 from results.analysis.early_stopping import StoppingResult, StoppingRule
-from results.render.contest import answerer_data, answerer_notes, kin_notes
+from results.render.contest import answering_model_caveats, answering_model_data, self_preference_caveats
 from results.render.format import EMULATED_NOTE, format_percent, format_range, format_reasons, format_usd
 from results.render.table import Table
 from results.statistics.win_rate import GENERATION
@@ -23,7 +23,7 @@ SCOPE = {
 }
 
 
-def to_dict(summary: Summary) -> dict[str, Any]:
+def to_dict(summary: JudgingResult) -> dict[str, Any]:
     """The summary as plain data; rates in [0, 1]."""
     return {
         "run": summary.run_id,
@@ -34,16 +34,16 @@ def to_dict(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _stopped(summary: Summary) -> list[tuple[JudgeResult, StoppingResult]]:
+def _stopped(summary: JudgingResult) -> list[tuple[JudgeResult, StoppingResult]]:
     return [(judge, judge.stopped) for judge in summary.judges if judge.stopped is not None]
 
 
-def _emulated(summary: Summary) -> bool:
+def _emulated(summary: JudgingResult) -> bool:
     return any(is_emulated(judge.contest.judge_model) for judge in summary.judges)
 
 
 def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
-    contest, lane, sequence = judge.contest, judge.lane, stopped.sequence
+    contest, endpoint, sequence = judge.contest, judge.endpoint, stopped.sequence
     return {
         "judge": contest.judge,
         "judge_id": contest.judge_id,
@@ -73,29 +73,29 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         ],
         "samples": contest.samples,
         "unscored": dict(judge.hard.unscored),
-        **answerer_data(contest),
+        **answering_model_data(contest),
         "exact": stopped.is_exact,
         "requests": {
             "expected": stopped.expected,
             "asked": stopped.asked,
             "beyond": stopped.beyond,
             "saved": stopped.saved,
-            "made": lane.made if lane else 0,
-            "reused": lane.reused if lane else 0,
-            "retried": lane.retried if lane else 0,
-            "failed": lane.failed if lane else 0,
+            "made": endpoint.made if endpoint else 0,
+            "reused": endpoint.reused if endpoint else 0,
+            "retried": endpoint.retried if endpoint else 0,
+            "failed": endpoint.failed if endpoint else 0,
         },
-        "stopped": lane.stopped if lane else "",
+        "stopped": endpoint.stopped if endpoint else "",
         "cost_usd": contest.cost_usd,
         "unanswered_cost_usd": judge.unanswered_usd,
         "saved_usd": stopped.saved_usd,
         "emulated": is_emulated(contest.judge_model),
-        "same_family": [one.told() for one in contest.kin],
+        "same_family": [one.told() for one in contest.same_family],
         "note": stopped.note(contest.a.author, contest.b.author),
     }
 
 
-def to_table(summary: Summary) -> Table:
+def to_table(summary: JudgingResult) -> Table:
     """The summary as a table: one row a judge."""
     first, told = _stopped(summary)[0]
     a, b = first.contest.a.author, first.contest.b.author
@@ -135,11 +135,11 @@ def _answer(judge: JudgeResult, stopped: StoppingResult) -> str:
     return "undecided" if stopped.finished else "open"
 
 
-def caveats(summary: Summary) -> list[str]:
+def caveats(summary: JudgingResult) -> list[str]:
     """What a reader of the table must know."""
     told = [EMULATED_NOTE] if _emulated(summary) else []
-    told += answerer_notes(judge.contest for judge in summary.judges)
-    told += kin_notes(judge.contest for judge in summary.judges)
+    told += answering_model_caveats(judge.contest for judge in summary.judges)
+    told += self_preference_caveats(judge.contest for judge in summary.judges)
     judged = _stopped(summary)
     sequence = judged[0][1].sequence
     n_contests = f", for all {sequence.n_contests} judges at once" if sequence.n_contests > 1 else ""

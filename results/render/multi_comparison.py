@@ -8,13 +8,13 @@ from results.analysis.multi_comparison import ComparisonRow, MultiComparison
 from results.queries.contest_index import name_of
 from results.render.format import ORDER_ROBUST_NOTE, format_percent, format_range
 from results.render.paired_differences import (
-    cells,
-    common_notes,
+    common_caveats,
+    incomplete_caveats,
     interval_head,
-    left_out_notes,
-    saturation_note,
-    scope_note,
-    table_of,
+    make_test_table,
+    saturation_caveat,
+    scope_caveat,
+    test_cells,
 )
 from results.render.table import Table
 from results.statistics import HEAD_TO_HEAD
@@ -22,7 +22,7 @@ from results.statistics import HEAD_TO_HEAD
 
 def multi_comparison_table(of: MultiComparison) -> Table:
     """One row a test; within a judge, the best first."""
-    opponent, interval = name_of(of.gathered.opponent), interval_head(of.family_size)
+    opponent, interval = name_of(of.selection.opponent), interval_head(of.family_size)
     if of.pairwise:
         what = f"every pair, by way of {opponent}"
         columns: tuple[str, ...] = ("judge", "first – second", "first", "second", "difference", interval)
@@ -30,18 +30,20 @@ def multi_comparison_table(of: MultiComparison) -> Table:
         what = f"every author against {opponent}"
         columns = ("judge", "author", "win rate", interval, "alone, 95 %", "order-robust")
     columns += ("p", "p, Holm", "n", "MDE")
-    table = table_of(what, of.gathered, of.family_size, columns, soft=of.soft)
-    order = {under.judge_id: at for at, under in enumerate(of.gathered.judges)}
-    places = sorted(of.places, key=lambda one: (order[one.under.judge_id], -(one.test.difference or 0.0)))
+    table = make_test_table(what, of.selection, of.family_size, columns, soft=of.soft)
+    order = {judge_contests.judge_id: at for at, judge_contests in enumerate(of.selection.judges)}
+    places = sorted(
+        of.places, key=lambda one: (order[one.judge_contests.judge_id], -(one.test.difference or 0.0))
+    )
     named = ""
     for place in places:
-        judge = "" if place.under.judge_id == named else place.under.judge
-        named = place.under.judge_id
+        judge = "" if place.judge_contests.judge_id == named else place.judge_contests.judge
+        named = place.judge_contests.judge_id
         if of.pairwise:
             how = ", head to head" if place.test.kind == HEAD_TO_HEAD else ""
-            table.add_row(judge, f"{place.first} – {place.second}{how}", *cells(place.test))
+            table.add_row(judge, f"{place.first} – {place.second}{how}", *test_cells(place.test))
         else:
-            table.add_row(judge, place.first, *_rates(place), *cells(place.test)[4:])
+            table.add_row(judge, place.first, *_rates(place), *test_cells(place.test)[4:])
     return table
 
 
@@ -61,9 +63,9 @@ def _rates(place: ComparisonRow) -> tuple[str, str, str, str]:
     )
 
 
-def multi_comparison_notes(of: MultiComparison) -> list[str]:
+def multi_comparison_caveats(of: MultiComparison) -> list[str]:
     """What a reader of the table must know."""
-    told = common_notes(of.gathered, soft=of.soft)
+    told = common_caveats(of.selection, soft=of.soft)
     told.append(
         "p: sign-flip permutation over dialogues, against no difference; Holm over all rows. Simultaneous: "
         "with probability 95 % all of these intervals hold at once. “MDE”: in points of the "
@@ -71,7 +73,7 @@ def multi_comparison_notes(of: MultiComparison) -> list[str]:
     )
     if not of.pairwise:
         told.append(ORDER_ROBUST_NOTE)
-    told.append(scope_note(of.gathered))
+    told.append(scope_caveat(of.selection))
     if not of.pairwise and len(of.places) > 1:
         told.append(
             "The best of several on the same dialogues looks better than it is; to say that one author is "
@@ -81,10 +83,10 @@ def multi_comparison_notes(of: MultiComparison) -> list[str]:
     said: dict[tuple[str, str], list[str]] = {}
     for place in of.places:
         if place.test.note:
-            said.setdefault((place.under.judge, place.test.note), []).append(_who(of, place))
+            said.setdefault((place.judge_contests.judge, place.test.note), []).append(_who(of, place))
     told += [f"{judge}: {note}: {', '.join(who)}." for (judge, note), who in said.items()]
     for place in of.places:
-        told += left_out_notes(f"{place.under.judge}, {_who(of, place)}", place.test)
+        told += incomplete_caveats(f"{place.judge_contests.judge}, {_who(of, place)}", place.test)
     return told
 
 
@@ -94,9 +96,11 @@ def _who(of: MultiComparison, place: ComparisonRow) -> str:
 
 def _saturation(of: MultiComparison, judge: str, names: Sequence[str]) -> str:
     so_judged = any(
-        place.under.judge == judge and place.test.kind == HEAD_TO_HEAD for place in of.places if of.pairwise
+        place.judge_contests.judge == judge and place.test.kind == HEAD_TO_HEAD
+        for place in of.places
+        if of.pairwise
     )
     remedy = "judge them head to head"
     if so_judged:
         remedy = "pairs with one of these are compared head to head where they were so judged"
-    return saturation_note(of.gathered, judge, names, remedy)
+    return saturation_caveat(of.selection, judge, names, remedy)

@@ -26,13 +26,13 @@ class JudgeAudit:
 
     Attributes:
         name: as people write it.
-        is_floor: whether it is a control judge or computed from the ratings: no opinion.
+        is_baseline: whether it is a control judge or computed from the ratings: no opinion.
         found: the numbers.
         unscored: judgments without a verdict.
     """
 
     name: str
-    is_floor: bool
+    is_baseline: bool
     found: Audit
     unscored: int
 
@@ -66,16 +66,16 @@ def _on_split(one: AuditData, judge_ids: Collection[str]) -> SplitAudit:
     seed, pairs = int(one.spec["seed"]), one.pairs
     lines = []
     for said in one.said:
-        is_floor = said.provider == CONTROL
-        if not is_floor and said.judge_id not in judge_ids:
+        is_baseline = said.provider == CONTROL
+        if not is_baseline and said.judge_id not in judge_ids:
             continue
         own = model_makers(f"{said.provider}/{said.model}")
-        kin = frozenset(name for name in pairs.names if own & model_makers(name))
-        found = audit(pairs, said.verdicts, seed=seed, family=kin, permuted=one.permuted)
-        lines.append(JudgeAudit(said.judge, is_floor, found, sum(said.unscored.values())))
+        same_family = frozenset(name for name in pairs.names if own & model_makers(name))
+        found = audit(pairs, said.verdicts, seed=seed, family=same_family, permuted=one.permuted)
+        lines.append(JudgeAudit(said.judge, is_baseline, found, sum(said.unscored.values())))
     lenient = leniency_scores(pairs, one.elsewhere[:, 0], one.elsewhere[:, 1])
     both = np.repeat(lenient[:, None, None], 2, axis=1)
     lenient_found = audit(pairs, both, seed=seed, permuted=one.permuted)
     lines.append(JudgeAudit(LENIENCY, True, lenient_found, 0))
-    lines.sort(key=lambda line: line.is_floor)
+    lines.sort(key=lambda line: line.is_baseline)
     return SplitAudit(one.run_id, str(one.spec["split"]), len(pairs), len(one.dialogues), tuple(lines))

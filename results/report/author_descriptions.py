@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.types import Dialogue, Response, ResponseSet
-from results.analysis.response_profile import ResponseProfile, Said, profile
+from results.analysis.response_profile import ProfiledResponse, ResponseProfile, profile
 from results.db.store import Store
 from results.queries.checkpoints import CheckpointRecord, lineage, load_checkpoints
 from results.queries.responses import EndingCounts, count_endings
@@ -68,8 +68,8 @@ async def author_of(
     )
 
 
-def _said(dialogue: Dialogue, response: Response) -> Said:
-    return Said(dialogue.id, f"{dialogue.situation}\n{dialogue.utterance}", response.text)
+def _said(dialogue: Dialogue, response: Response) -> ProfiledResponse:
+    return ProfiledResponse(dialogue.id, f"{dialogue.situation}\n{dialogue.utterance}", response.text)
 
 
 async def trainings(store: Store, trained: Mapping[str, CheckpointRecord]) -> tuple[TrainedStudent, ...]:

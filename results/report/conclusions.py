@@ -139,9 +139,9 @@ def answer(pair: AuthorPair, seed: int) -> Answer:
             )
     also += [note for judged in speaking if (note := judged.contest.answering_model_note)]
     also += [
-        f"{self_preference_warning(judged.contest.judge, judged.contest.kin)}."
+        f"{self_preference_warning(judged.contest.judge, judged.contest.same_family)}."
         for judged in speaking
-        if judged.contest.kin
+        if judged.contest.same_family
     ]
     also += _against_controls(rated, [judged for judged in pair.judged if judged not in speaking])
     if not models:

@@ -124,11 +124,14 @@ def _judging(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
             "of the verdicts that are no ties; 50\u00a0% is no preference",
         ),
     ]
-    if any(one.contest.kin for one in judged):
+    if any(one.contest.same_family for one in judged):
         rows.append(
             Metric(
                 "of its own family",
-                tuple(", ".join(kin.author for kin in one.contest.kin) or NONE for one in judged),
+                tuple(
+                    ", ".join(same_family.author for same_family in one.contest.same_family) or NONE
+                    for one in judged
+                ),
                 "an author of the judge's maker, or taught by it: the judge may favour its own",
             )
         )

@@ -81,7 +81,7 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
                 "pairs": audit.pairs,
                 "dialogues": audit.dialogues,
                 "judges": [
-                    {"judge": one.name, "baseline": one.is_floor, "unscored": one.unscored}
+                    {"judge": one.name, "baseline": one.is_baseline, "unscored": one.unscored}
                     | _plain(asdict(one.found))
                     for one in audit.judges
                 ],
@@ -120,7 +120,7 @@ def contest_data(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
         "judge_id": contest.judge_id,
         "control": one.is_control,
         "emulated": one.is_emulated,
-        "same_family": [kin.told() for kin in contest.kin],
+        "same_family": [same_family.told() for same_family in contest.same_family],
         "win_rate": hard.rate,
         "low": hard.low,
         "high": hard.high,

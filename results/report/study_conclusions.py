@@ -98,8 +98,8 @@ def _kin(material: ReportContext) -> list[str]:
     found: dict[str, dict[str, str]] = {}
     for pair in material.pairs:
         for judged in pair.speaking:
-            for kin in judged.contest.kin:
-                found.setdefault(judged.contest.judge, {})[kin.set_id] = kin.family
+            for same_family in judged.contest.same_family:
+                found.setdefault(judged.contest.judge, {})[same_family.set_id] = same_family.family
     return [
         f"{judge} is of the same family ({' and '.join(sorted(set(sets.values())))}) as "
         f"{counted(len(sets), 'author')}, or as who taught them: it may favour its own."

@@ -22,7 +22,7 @@ from harness.engine.retry import RetryPolicy
 from harness.engine.run import RequestSettings
 from harness.workflows.judge import JudgingPlan, judge_contest, plan_judging
 from prompts import Library
-from results.analysis.contest_results import Summary
+from results.analysis.contest_results import JudgingResult
 from results.db.store import Store
 from tests.results.conftest import count, named, opening, rows
 
@@ -88,7 +88,7 @@ class Bench:
         retry_unscored: bool = False,
         keys: dict[str, str] | None = None,
         **changed: Any,
-    ) -> Summary:
+    ) -> JudgingResult:
         """Judge a plan, with these settings changed."""
         settings = replace(SETTINGS, **changed)
         registry = self.registry(**(keys or {}))

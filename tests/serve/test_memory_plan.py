@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.model_files.decoder_config import parse_decoder_config
 from serve.lora_adapter import LoraAdapter
-from serve.memory_plan import CARD_MIB, ServingRequest, plan_memory, vllm_command
+from serve.memory_plan import RTX_4090_MIB, ServingRequest, plan_memory, vllm_command
 
 LLAMA = {
     "model_type": "llama",
@@ -38,7 +38,7 @@ def test_llama_3_1_8b_to_the_byte() -> None:
     assert made.weights == 2 * 8_030_261_248
     assert made.to_dict()["weights_gib"] == 14.96
     assert made.to_dict()["cache_kib_per_token"] == 128
-    assert CARD_MIB == 24_564
+    assert RTX_4090_MIB == 24_564
     assert made.to_dict()["memory_gib"] == 23.99
 
 
@@ -79,7 +79,7 @@ def test_laws(memory: int, ranks: list[int], sequences: int | None, length: int)
     for way in made.suggestions:  # each by itself would do, and the last one is the card
         assert way.plan.fits
     if not made.fits:
-        least = made.suggestions[-1].plan.wanted.memory_mib
+        least = made.suggestions[-1].plan.request.memory_mib
         assert not plan_memory(LLAMA, adapters(*ranks), replace(wanted, memory_mib=least - 4)).fits
     larger = plan_memory(LLAMA, adapters(*ranks), replace(wanted, memory_mib=memory + 1000))
     assert larger.cache_tokens >= made.cache_tokens

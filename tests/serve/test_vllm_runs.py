@@ -21,7 +21,7 @@ from harness.data.author_resolver import resolve_author
 from harness.data.dataset import sample
 from harness.engine.limits import Limits
 from harness.engine.run import RequestSettings
-from harness.serving.backends import InferenceBackend, ServingConfig, opened
+from harness.serving.backends import InferenceBackend, ServingConfig, open_backend
 from harness.serving.checkpoint_resolver import select_served_models
 from harness.workflows import generate_students
 from harness.workflows.generate_students import respond
@@ -67,16 +67,16 @@ async def test_a_crash_in_mid_run_is_repaired_and_nothing_is_lost(
 
     @contextlib.asynccontextmanager
     async def killing(*what: Any) -> AsyncIterator[InferenceBackend]:
-        async with opened(*what) as room:
+        async with open_backend(*what) as room:
             rooms.append(room)
             yield InferenceBackend(lambda model: Killing(room, model), room.died, room.server)
 
-    monkeypatch.setattr(generate_students, "opened", killing)
+    monkeypatch.setattr(generate_students, "open_backend", killing)
     people = select_served_models(
         ["student:glad", "base"], base=str(tiny.base), students=[tiny.students["glad"]]
     )
     told: list[str] = []
-    how = ServingConfig(memory_mib=8000, tell=told.append)
+    how = ServingConfig(memory_mib=8000, on_progress=told.append)
     settings = RequestSettings(Limits(max_in_flight=2), quiet=True)
     chosen = DialogueSubset(sample(), Split.TEST, DIALOGUES)
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
@@ -86,7 +86,7 @@ async def test_a_crash_in_mid_run_is_repaired_and_nothing_is_lost(
         texts = [(await resolve_author(one.name, sample(), store)).responses for one in summary.sets]
     assert len(rooms) == 2
     assert answers == 2 * DIALOGUES  # each question was answered once
-    assert any("the server died" in line for line in told)
+    assert any("the server exited" in line for line in told)
     assert texts[0] != texts[1]
     assert all(room.server is not None and not room.server.is_alive() for room in rooms)
 

@@ -65,7 +65,7 @@ def serving_options(command: Command) -> Command:
         renamed_option(
             "--backend",
             "--with",
-            "through",
+            "backend",
             type=click.Choice(BACKENDS),
             default="server",
             show_default=True,
@@ -88,7 +88,7 @@ class ServingOptions:
 
     base: str
     places: tuple[Path, ...]
-    through: str
+    backend: str
     offline: bool
     merged: bool
     url: str
@@ -107,7 +107,7 @@ class ServingOptions:
         options = cls(**{name: arguments.pop(name) for name in cls.__dataclass_fields__})
         backends = [
             ("--offline", options.offline),
-            ("--backend transformers", options.through == "transformers"),
+            ("--backend transformers", options.backend == "transformers"),
             ("--url", bool(options.url)),
         ]
         chosen = [name for name, is_chosen in backends if is_chosen]
@@ -135,17 +135,17 @@ class ServingOptions:
         from harness.serving.hardware import default_device
         from harness.serving.live_server import running
 
-        through = "offline" if self.offline else self.through
+        backend = "offline" if self.offline else self.backend
         url, key, trusted = self.url, os.environ.get(KEY, ""), False
         dtype: Dtype | Literal[""] = self.dtype or ""
-        there = running(who) if through == "server" and not self.merged else None
+        there = running(who) if backend == "server" and not self.merged else None
         if there is not None and (not url or url.rstrip("/").removesuffix("/v1") == there[0]):
             url, key, trusted = there[0], there[1], True
             dtype = _dtype(dtype, preset, there[2], who)
             if not quiet:
                 print_message(f"Asking the server that is running at {url} ({dtype}).")
         return ServingConfig(
-            through=through,
+            backend=backend,
             preset=preset,
             seed=self.sampling_seed,
             merged=self.merged,
@@ -156,7 +156,7 @@ class ServingOptions:
             trusted=trusted,
             memory_mib=self.memory_mib,
             fraction=self.memory_fraction,
-            tell=(lambda line: None) if quiet else partial(print_text, is_message=True),
+            on_progress=(lambda line: None) if quiet else partial(print_text, is_message=True),
         )
 
 

@@ -89,7 +89,7 @@ def test_a_run_until_decided_reports_its_sequence_alone(empathy: Run) -> None:
         "\n", " "
     )
     assert "calls saved" in told.out
-    assert "judged to the end (64 dialogues), undecided" in told.out
+    assert "all 64 dialogues judged, undecided" in told.out
     again = empathy(*words, "--json").data
     assert [one["requests"]["made"] for one in again["judges"]] == [0, 0]
     assert [one["low"] for one in again["judges"]] == [one["low"] for one in data["judges"]]
@@ -108,7 +108,7 @@ def test_a_run_until_narrow_says_what_it_takes_first(empathy: Run) -> None:
     words = ("judge", A, C, *SAMPLE, "--judge", "control/longer", "--until")
     done = empathy(*words, "0.2")
     assert "a half-width of 0.2 takes" in done.err
-    assert "as narrow as asked for after" in done.out
+    assert "target half-width reached after" in done.out
     refused = empathy(*words, "0.01", "--estimand", "population")
     assert refused.code == 2
     assert "early-stopping.half-width-unreachable" in refused.err

@@ -53,7 +53,7 @@ def test_all_ties_are_no_difference_and_no_interval_of_zero_width(empathy: Run) 
     assert (test["mde"], found["required_sample_size"]) == (None, None)
     assert "the same score in every dialogue" in empathy(*words).out
     until = empathy("judge", a, c, *SAMPLE, "--judge", "control/longer", "--until", "decided")
-    assert "judged to the end (30 dialogues), undecided" in until.out
+    assert "all 30 dialogues judged, undecided" in until.out
 
 
 def test_all_unscored_has_no_difference_and_says_why(empathy: Run) -> None:

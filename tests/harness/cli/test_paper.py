@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.data.dataset import sample
-from harness.workflows.paper_figures import charts
+from harness.workflows.paper_figures import paper_charts
 from results.db.store import Store
 from results.paper.figures import Bar, Chart, drawn
 from results.queries.checkpoints import save_checkpoint
@@ -112,7 +112,7 @@ def test_a_student_that_tells_what_it_is_fills_its_cell(empathy: Run, workplace:
 
 
 def test_every_figure_has_a_chart_and_cells_that_were_not_run_have_no_bar() -> None:
-    made = {chart.number: chart for chart in charts([], sample())}
+    made = {chart.number: chart for chart in paper_charts([], sample())}
     assert list(made) == ["1", "3", "4", "6", "7", "8", "9", "10"]
     counted = [bar for bars in made["3"].series.values() for bar in bars]
     assert sum(bar.value or 0 for bar in counted) == 5 * len(sample().dialogues)

@@ -91,7 +91,7 @@ def test_a_profile_shows_its_word_lists_and_leaves_no_database(call: Any, tmp_pa
     shown = call(profile, "dataset:human", "dataset:gpt-4")
     assert not (tmp_path / "runs").exists()
     assert "Descriptive" in shown
-    assert "claims to have lived it" in shown
+    assert "claims a similar experience" in shown
 
 
 def test_nothing_goes_to_the_hub_without_a_yes(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,6 +173,6 @@ def test_calls_without_an_answer_are_told_with_their_reason(
     )
     done = empathy(*words, *(("--strategies", "naive") if command[0] == "improve" else ()))
     assert done.code == 1
-    assert "2 calls got no answer" in done.err
+    assert "2 requests failed" in done.err
     assert "does not know the word response" in done.err
-    assert "the same command asks again" in done.err
+    assert "repeat the command to send them again" in done.err

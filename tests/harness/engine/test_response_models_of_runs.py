@@ -13,7 +13,7 @@ from agents.errors import UserError
 from agents.models.lifecycle import Lifecycle, today
 from harness.engine.limits import Limits
 from harness.workflows.judge import JudgingPlan
-from results.analysis.contest_results import Summary
+from results.analysis.contest_results import JudgingResult
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
 from results.render.contest import caveats, to_dict
 from results.report import render
@@ -30,7 +30,7 @@ def elsewhere(house: Bench) -> Bench:
     return replace(house, definition="")
 
 
-def only(summary: Summary) -> Any:
+def only(summary: JudgingResult) -> Any:
     return summary.judges[0]
 
 
@@ -118,7 +118,7 @@ async def test_a_404_of_a_retired_model_stops_with_its_successor(bench: Make) ->
 # -- elsewhere -------------------------------------------------------------------------------------------
 
 
-async def mixed(bench: Make) -> tuple[Bench, JudgingPlan, Summary]:
+async def mixed(bench: Make) -> tuple[Bench, JudgingPlan, JudgingResult]:
     house = elsewhere(await bench(other_model="successor-9", other_model_after=N + 1))
     plan = await house.plan(GPT, limit=N)
     return house, plan, await house.judge(plan, limits=ONE_BY_ONE)
@@ -140,18 +140,20 @@ async def test_behind_a_gateway_both_count_and_every_result_says_so(bench: Make)
 
 
 async def test_one_snapshot_is_counted_alone(bench: Make) -> None:
-    from results.analysis.contest_results import summarise
+    from results.analysis.contest_results import summarize_judging
 
     house, _, summary = await mixed(bench)
-    alone = only(await summarise(house.store, summary.run_id, snapshots=["successor-9"]))
+    alone = only(await summarize_judging(house.store, summary.run_id, snapshots=["successor-9"]))
     assert alone.contest.answerers == {"successor-9": N}
     assert alone.contest.left_out == N
     assert len(alone.contest.columns) == N
     assert "left out" in alone.contest.answering_model_note
-    both = only(await summarise(house.store, summary.run_id, snapshots=["successor-9", "emulated-gpt-4o"]))
+    both = only(
+        await summarize_judging(house.store, summary.run_id, snapshots=["successor-9", "emulated-gpt-4o"])
+    )
     assert both.hard == only(summary).hard
     with pytest.raises(UserError, match="successor-9"):
-        await summarise(house.store, summary.run_id, snapshots=["nobody"])
+        await summarize_judging(house.store, summary.run_id, snapshots=["nobody"])
 
 
 async def test_one_model_may_be_required_within_a_run_and_over_its_invocations(

@@ -21,7 +21,7 @@ from results.analysis.judge_audit import AuditSummary, summarize_audit
 from results.db.store import Store
 from results.queries.judge_audits import AuditData, audited
 from results.statistics import WithinRaters
-from results.statistics.judge_accuracy import agreeing
+from results.statistics.judge_accuracy import agreement_shares
 from tests.errors import user_error
 
 PROMPT = Library()[DEFAULT_PROMPT]
@@ -43,7 +43,7 @@ async def done(tmp_path: Path, dataset: Dataset, **options: object) -> AuditSumm
 
 
 def agreement(summary: AuditSummary) -> dict[str, float]:
-    return {one.name: one.audit.agreement.value or 0.0 for one in summary.floors}
+    return {one.name: one.audit.agreement.value or 0.0 for one in summary.baselines}
 
 
 def test_there_are_as_many_pairs_as_the_method_says(real_dataset: Path) -> None:
@@ -60,7 +60,7 @@ async def test_the_floors_on_the_test_dialogues_are_the_methods(real_dataset: Pa
     assert round(found["control/longer"], 3) == 0.471
     assert round(found["control/ratings"], 4) == 0.5424
     assert found["control/first"] == 0.5
-    first = next(one.audit for one in summary.floors if one.name == "control/first")
+    first = next(one.audit for one in summary.baselines if one.name == "control/first")
     assert (first.consistency, first.first_position_rate, first.n) == (0.0, 1.0, 1462)
     async with await Store.open(
         str(tmp_path / "audit.sqlite")
@@ -73,7 +73,7 @@ async def test_within_raters_the_floors_know_nothing_of_single_responses(
     real_dataset: Path, tmp_path: Path
 ) -> None:
     summary = await done(tmp_path, real(real_dataset))
-    found = {one.name: one.audit.within for one in summary.floors}
+    found = {one.name: one.audit.within for one in summary.baselines}
     for name in ("control/author", "control/first", "control/random"):
         within = found[name]
         assert isinstance(within, WithinRaters)
@@ -91,10 +91,10 @@ async def test_on_train_the_fitted_judges_stand_out_of_fold_alone(real_dataset: 
     assert {judge.name for judge in plan.judges} == {"control/longer", "control/first", "control/random"}
     found = await stored(tmp_path, plan)
     score = audit_baselines.ratings_out_of_fold(found)
-    assert agreeing(score, found.pairs.better).mean() == pytest.approx(
+    assert agreement_shares(score, found.pairs.better).mean() == pytest.approx(
         0.5781, abs=2e-3
     )  # as the fit's script
-    assert 0.6 < agreeing(audit_baselines.leniency(found), found.pairs.better).mean() < 0.75
+    assert 0.6 < agreement_shares(audit_baselines.leniency(found), found.pairs.better).mean() < 0.75
     folds = audit_baselines.assign_folds(found)
     part = np.array([found.dialogues[place].part for place in found.dialogue_of])
     assert all(len(set(folds[part == one])) == 1 for one in set(part[:200]))
@@ -118,8 +118,8 @@ async def test_a_second_run_asks_nothing_and_a_larger_one_only_what_is_new(tmp_p
     assert agreement(small) == agreement(again)
     assert small.found.run_id == again.found.run_id
     larger = await done(tmp_path, sample(), limit=12)
-    lanes = [one.said for one in larger.floors if one.said]
-    assert all(said.judgments == 2 * len(larger.found.pairs) for said in lanes)
+    endpoints = [one.said for one in larger.baselines if one.said]
+    assert all(said.judgments == 2 * len(larger.found.pairs) for said in endpoints)
 
 
 def test_splits_are_audited_apart_and_there_must_be_pairs() -> None:

@@ -25,7 +25,7 @@ from harness.engine.run import RequestSettings
 from harness.workflows.judge import JudgingPlan, judge_contest, plan_judging
 from harness.workflows.stopping_monitor import INTERIM_LOOKS_AHEAD, StoppingMonitor
 from prompts import Library
-from results.analysis.contest_results import Summary, summarise
+from results.analysis.contest_results import JudgingResult, summarize_judging
 from results.analysis.early_stopping import (
     StoppingResult,
     StoppingRule,
@@ -149,7 +149,7 @@ def test_an_early_end_and_no_end_are_told() -> None:
     assert (first.saved, first.saved_usd, first.beyond) == (180, pytest.approx(18.0), 0)
     even = JudgmentTable.of(np.repeat(np.arange(40), 2), np.tile([True, False], 40), np.tile([1.0, 0.0], 40))
     open_to_the_end = stopping_result(even, DECIDED, n_contests=1, samples=1)
-    assert open_to_the_end.note() == "judged to the end (40 dialogues), undecided"
+    assert open_to_the_end.note() == "all 40 dialogues judged, undecided"
     assert (open_to_the_end.saved, open_to_the_end.finished, open_to_the_end.answered) == (0, True, False)
     assert not open_to_the_end.is_exact
     assert stopping_result(even, KNOWN, n_contests=1, samples=1).is_exact
@@ -194,7 +194,7 @@ def test_a_narrow_interval_is_as_narrow_as_asked_for() -> None:
         assert stopped.answered
         assert stopped.sequence.half_width <= 0.1 + 1e-9
         assert stopped.sequence.prefix < 300
-        assert stopped.note().startswith("as narrow as asked for after")
+        assert stopped.note().startswith("target half-width reached after")
 
 
 def test_more_lanes_take_longer() -> None:
@@ -313,7 +313,7 @@ def _end_of(stopped: StoppingResult) -> tuple[Any, ...]:
     return stopped.looked, sequence.low, sequence.high, sequence.rate, sequence.prefix
 
 
-def answers(summary: Summary) -> list[tuple[Any, ...]]:
+def answers(summary: JudgingResult) -> list[tuple[Any, ...]]:
     """All that must not depend on what happened on the way."""
     return [
         (judge.contest.judge_id, judge.stopped.note(), *_end_of(judge.stopped))
@@ -333,14 +333,14 @@ async def test_a_contest_that_is_decided_stops_asking_and_the_others_go_on(
         assert first.stopped is not None
         assert gpt.stopped.answered
         assert gpt.stopped.saved > 0
-        assert gpt.lane is not None
-        assert gpt.lane.made + gpt.stopped.saved == gpt.stopped.expected == 128
+        assert gpt.endpoint is not None
+        assert gpt.endpoint.made + gpt.stopped.saved == gpt.stopped.expected == 128
         assert (first.stopped.answered, first.stopped.finished, first.stopped.asked) == (False, True, 128)
         again = await judge_contest(store, registry, await plan_of(dataset, store, models), QUIET)
         assert answers(again) == answers(summary)
-        assert [judge.lane.made for judge in again.judges if judge.lane] == [0, 0]
+        assert [judge.endpoint.made for judge in again.judges if judge.endpoint] == [0, 0]
         # from the database alone
-        assert answers(await summarise(store, summary.run_id)) == answers(summary)
+        assert answers(await summarize_judging(store, summary.run_id)) == answers(summary)
 
 
 async def test_killed_and_gone_on_with_it_decides_as_an_undisturbed_run(
@@ -360,10 +360,12 @@ async def test_killed_and_gone_on_with_it_decides_as_an_undisturbed_run(
             await killed(judge_contest(store, registry, plan, QUIET), dies_after, monkeypatch)
         done = await judge_contest(store, registry, plan, QUIET)
     assert answers(done) == undisturbed
-    assert sum(judge.lane.reused for judge in done.judges if judge.lane) > 0
+    assert sum(judge.endpoint.reused for judge in done.judges if judge.endpoint) > 0
 
 
-async def killed(judging: Coroutine[Any, Any, Summary], after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def killed(
+    judging: Coroutine[Any, Any, JudgingResult], after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Let a run die as soon as so many judgments are in."""
     run = asyncio.ensure_future(judging)
     tell_it, count = StoppingMonitor.told, 0
@@ -391,8 +393,8 @@ async def test_a_lane_without_money_answers_later_as_an_undisturbed_one(
         stopped = poor.judges[0].stopped
         assert stopped is not None
         assert not stopped.finished
-        assert poor.judges[0].lane is not None
-        assert poor.judges[0].lane.stopped
+        assert poor.judges[0].endpoint is not None
+        assert poor.judges[0].endpoint.stopped
         rich = await judge_contest(store, registry, plan, QUIET)
     async with await Store.open(str(tmp_path / "other.sqlite")) as store:
         undisturbed = await judge_contest(store, registry, plan, QUIET)
@@ -414,7 +416,7 @@ async def test_a_refusing_judge_is_asked_to_the_end_and_decides_nothing(
         await running.close()
     stopped = summary.judges[0].stopped
     assert stopped is not None
-    assert stopped.note() == "judged to the end (64 dialogues), undecided"
+    assert stopped.note() == "all 64 dialogues judged, undecided"
     assert (stopped.sequence.low, stopped.sequence.high, stopped.sequence.incomplete) == (0, 1, 64)
 
 
@@ -436,5 +438,5 @@ async def test_calls_that_never_get_an_answer_do_not_hang_the_run(
         stopped = done.judges[0].stopped
         assert stopped is not None
         assert stopped.finished
-    assert summary.judges[0].lane is not None
-    assert summary.judges[0].lane.failed > 0
+    assert summary.judges[0].endpoint is not None
+    assert summary.judges[0].endpoint.failed > 0

@@ -21,8 +21,8 @@ from harness.emulator.server import EmulatorServer, serve
 from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import RequestSettings
-from harness.workflows.generate import GenerationPlan, Summary, generate
-from harness.workflows.generation_cost import forecast
+from harness.workflows.generate import GenerationPlan, GenerationResult, generate
+from harness.workflows.generation_cost import estimate_generation_cost
 from harness.workflows.generation_plan import (
     DialogueSubset,
     direct_responder,
@@ -42,7 +42,7 @@ LIBRARY = Library()
 AT_ONCE = RetryPolicy(max_tries=20, initial_backoff_seconds=0.001, max_backoff_seconds=0.01)
 SETTINGS = RequestSettings(Limits(max_in_flight=16), quiet=True, policy=AT_ONCE)
 Models = Callable[..., Awaitable[list[Model]]]
-Improve = Callable[..., Awaitable[Summary]]
+Improve = Callable[..., Awaitable[GenerationResult]]
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ async def improving(store: Store, model: Model, over: str, strategies: str, **mo
     )
 
 
-async def run(store: Store, plan: GenerationPlan, **more: Any) -> Summary:
+async def run(store: Store, plan: GenerationPlan, **more: Any) -> GenerationResult:
     return await generate(store, Registry(None, {}), plan, SETTINGS, **more)
 
 
@@ -97,11 +97,14 @@ async def count(store: Store, row: Any) -> int:
 async def test_everything_at_once_asks_each_different_question_once(store: Store, models: Models) -> None:
     (model,) = await models()
     plan = await improving(store, model, "human,llm", "all")
-    (foreseen,) = await forecast(store, plan, SETTINGS)
+    (foreseen,) = await estimate_generation_cost(store, plan, SETTINGS)
     summary = await run(store, plan)
     # an initial response; then over each kind six single calls, one of them the chain's first, and two more
     assert (
-        summary.lanes[model.id].made == 6 * (1 + 2 * 8) == foreseen.calls == await count(store, CompletionRow)
+        summary.endpoints[model.id].made
+        == 6 * (1 + 2 * 8)
+        == foreseen.calls
+        == await count(store, CompletionRow)
     )
     assert len(summary.sets) == 15
     assert {(one.responses, one.missing, sum(one.flaws.values())) for one in summary.sets} == {(6, 0, 0)}
@@ -110,8 +113,8 @@ async def test_everything_at_once_asks_each_different_question_once(store: Store
 
     again = await run(store, await improving(store, model, "human,llm", "all"))
     assert again.run_id == summary.run_id
-    assert again.lanes[model.id].made == 0
-    (foreseen,) = await forecast(store, plan, SETTINGS)
+    assert again.endpoints[model.id].made == 0
+    (foreseen,) = await estimate_generation_cost(store, plan, SETTINGS)
     assert (foreseen.calls, foreseen.known) == (0, 6 * 17)
 
 
@@ -120,7 +123,7 @@ async def test_a_larger_run_asks_only_what_is_missing(store: Store, models: Mode
     await run(store, await improving(store, model, "human", "naive,sequential", limit=4))
     summary = await run(store, await improving(store, model, "human", "all", limit=6))
     # of 6 × 8 distinct calls, 4 × (naive + three of the chain, the first of them cognitive's) are known
-    assert summary.lanes[model.id].made == 6 * 8 - 4 * 4
+    assert summary.endpoints[model.id].made == 6 * 8 - 4 * 4
 
 
 async def test_improved_responses_are_an_author(store: Store, models: Models) -> None:
@@ -169,7 +172,7 @@ async def test_contestants_respond_to_the_test_split(store: Store, models: Model
     for model, of in zip(several, summary.sets, strict=True):
         assert of.name == model.id
         assert (of.responses, of.missing) == (len(plan.dialogues), 0)
-        assert (await resolve_author(model.id, sample(), store)).set == of.of
+        assert (await resolve_author(model.id, sample(), store)).set == of.response_set
 
 
 async def test_refusals_are_recorded_left_out_and_asked_again_on_purpose(
@@ -183,9 +186,9 @@ async def test_refusals_are_recorded_left_out_and_asked_again_on_purpose(
     assert set(of.flaws) <= {ExclusionReason.REFUSED, ExclusionReason.FILTERED}
     assert of.responses + sum(of.flaws.values()) == of.dialogues
     same = await run(store, plan)
-    assert same.lanes[model.id].made == 0
+    assert same.endpoints[model.id].made == 0
     retried = await run(store, plan, retry_unusable=True)
-    assert retried.lanes[model.id].made == sum(of.flaws.values())
+    assert retried.endpoints[model.id].made == sum(of.flaws.values())
     (now,) = retried.sets
     assert now.responses > of.responses
     assert now.asked_again == sum(of.flaws.values())
@@ -194,7 +197,7 @@ async def test_refusals_are_recorded_left_out_and_asked_again_on_purpose(
     assert len({one.dialogue for one in responses}) == len(responses) == now.responses
     # and without the flag nothing is undone or asked
     last = await run(store, plan)
-    assert last.lanes[model.id].made == 0
+    assert last.endpoints[model.id].made == 0
     assert last.sets[0].responses == now.responses
 
 
@@ -206,7 +209,7 @@ async def test_a_refused_initial_response_is_not_improved(store: Store, models: 
     flawed = sum(initial.flaws.values())
     assert flawed > 0
     assert improved.missing == flawed
-    assert summary.lanes[model.id].made == 2 * initial.dialogues - flawed
+    assert summary.endpoints[model.id].made == 2 * initial.dialogues - flawed
 
 
 async def test_ours_asks_unusable_answers_once_more_by_itself(store: Store, models: Models) -> None:
@@ -216,7 +219,7 @@ async def test_ours_asks_unusable_answers_once_more_by_itself(store: Store, mode
         store, await improving(store, model, "human", "naive", limit=None, fidelity=Fidelity.OURS)
     )
     flawed = sum(paper.sets[0].flaws.values())
-    assert ours.lanes[model.id].made == flawed  # the first attempts are the paper's
+    assert ours.endpoints[model.id].made == flawed  # the first attempts are the paper's
     assert ours.sets[0].asked_again == flawed
     assert ours.sets[0].responses > paper.sets[0].responses
 
@@ -246,7 +249,7 @@ async def test_another_authors_initial_responses(store: Store, models: Models) -
     summary = await run(store, plan)
     assert [of.name for of in summary.sets] == [f"{teacher.id}@naive-over-{other.id}"]
     assert summary.sets[0].responses == 6
-    assert set(summary.lanes) == {teacher.id}
+    assert set(summary.endpoints) == {teacher.id}
 
 
 async def test_a_name_never_comes_to_mean_two_sets(store: Store, models: Models) -> None:

@@ -14,8 +14,8 @@ import pytest
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.judge_preferences import expected_scores
 from harness.engine.retry import RetryPolicy
-from harness.workflows.judge_cost import estimate
-from results.analysis.contest_results import Summary
+from harness.workflows.judge_cost import estimate_judging_cost
+from results.analysis.contest_results import JudgingResult
 from results.db.schema import AttemptRow, ClaimRow, CompletionRow, JudgmentRow
 from results.db.store import Store
 from results.render.contest import to_dict
@@ -27,11 +27,11 @@ Make = Callable[..., Awaitable[Bench]]
 N = 64  # dialogues of the written sample
 
 
-def by_judge(summary: Summary) -> dict[str, Any]:
+def by_judge(summary: JudgingResult) -> dict[str, Any]:
     return {judge.contest.judge: judge for judge in summary.judges}
 
 
-def result(summary: Summary) -> dict[str, Any]:
+def result(summary: JudgingResult) -> dict[str, Any]:
     """All that a summary says of the contests, and nothing of what this invocation did."""
     data = to_dict(summary)
     for judge in data["judges"]:
@@ -40,8 +40,8 @@ def result(summary: Summary) -> dict[str, Any]:
     return data
 
 
-def made(summary: Summary) -> dict[str, int]:
-    return {name: judge.lane.made for name, judge in by_judge(summary).items()}
+def made(summary: JudgingResult) -> dict[str, int]:
+    return {name: judge.endpoint.made for name, judge in by_judge(summary).items()}
 
 
 # -- asked once --------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ async def test_every_pair_is_asked_in_both_orders_and_never_again(emulator: Star
     assert stats["requests"] == stats["unique_keys"] == 3 * 2 * N
     second = await bench.judge(await bench.plan(GPT, GEMINI, CLAUDE, "control/longer"))
     assert set(made(second).values()) == {0}
-    assert all(judge.lane.reused == 2 * N for judge in by_judge(second).values())
+    assert all(judge.endpoint.reused == 2 * N for judge in by_judge(second).values())
     assert (await bench.stats())["requests"] == stats["requests"]
     assert result(second) == result(first)
 
@@ -113,14 +113,14 @@ async def test_a_dry_run_counts_the_calls_that_are_then_made(bench: Make) -> Non
     house = await bench()
     await house.judge(await house.plan(GPT, limit=10))
     plan = await house.plan(GPT, GEMINI, limit=30)
-    estimates = {each.judge: each for each in await estimate(house.store, plan, SETTINGS)}
+    estimates = {each.judge: each for each in await estimate_judging_cost(house.store, plan, SETTINGS)}
     before = (await house.stats())["requests"]
     assert before == 20  # it asked nothing
     summary = await house.judge(plan)
     assert {name: each.calls for name, each in estimates.items()} == made(summary) == {GPT: 40, GEMINI: 60}
     assert (estimates[GPT].known, estimates[GEMINI].known) == (20, 0)
     for name, judge in by_judge(summary).items():
-        assert 0 < judge.lane.spent_usd <= (estimates[name].maximum_usd or 0)
+        assert 0 < judge.endpoint.spent_usd <= (estimates[name].maximum_usd or 0)
 
 
 # -- unscored ----------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ async def test_what_could_not_be_read_is_asked_again_only_on_purpose(bench: Make
     refused = sum(first.judges[0].unscored.values())
     assert 0 < refused < N
     assert made(await house.judge(plan)) == {GPT: 0}
-    (told,) = await estimate(house.store, plan, SETTINGS, retry_unscored=True)
+    (told,) = await estimate_judging_cost(house.store, plan, SETTINGS, retry_unscored=True)
     assert (told.calls, told.known) == (refused, 2 * N - refused)
     again = await house.judge(plan, retry_unscored=True)
     assert made(again) == {GPT: refused}
@@ -157,8 +157,8 @@ async def test_what_got_no_answer_is_unscored_and_asked_by_the_next_run(
         judge = none.judges[0]
         assert judge.unscored == {"no answer": 40}
         assert (judge.hard.n, judge.hard.rate) == (0, None)
-        assert judge.lane is not None
-        assert judge.lane.stopped, "the endpoint is down, and there is no patience"
+        assert judge.endpoint is not None
+        assert judge.endpoint.stopped, "the endpoint is down, and there is no patience"
         assert (await count(store, AttemptRow) > 0, await count(store, ClaimRow)) == (True, 0)
         house = replace(house, root=well.url)  # the same models, well again
         after = await house.judge(await house.plan(GPT, limit=20))

@@ -15,7 +15,7 @@ from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
 from harness.engine.budget import Price, lookup_price
 from harness.engine.limits import Limits
-from results.analysis.contest_results import Summary
+from results.analysis.contest_results import JudgingResult
 from results.db.schema import AttemptRow, ClaimRow, CompletionRow, InvocationRow, JudgmentRow
 from results.db.store import Store
 from tests.harness.conftest import AT_ONCE, CLAUDE, GEMINI, GPT, KEY, Bench, Start, count, rows
@@ -27,8 +27,8 @@ N = 64  # dialogues of the written sample
 PATIENT = replace(AT_ONCE, max_tries=20)  # no call fails as often as that
 
 
-def lanes(summary: Summary) -> dict[str, Any]:
-    return {judge.contest.judge: judge.lane for judge in summary.judges}
+def endpoints(summary: JudgingResult) -> dict[str, Any]:
+    return {judge.contest.judge: judge.endpoint for judge in summary.judges}
 
 
 # -- failing kinds -----------------------------------------------------------------------------------
@@ -37,7 +37,7 @@ def lanes(summary: Summary) -> dict[str, Any]:
 async def test_an_unknown_model_stops_its_lane_and_the_others_finish(bench: Make) -> None:
     house = await bench()
     summary = await house.judge(await house.plan("openai/emulated-nobody", GPT, "control/longer"))
-    told = lanes(summary)
+    told = endpoints(summary)
     assert "unknown model" in told["openai/emulated-nobody"].stopped
     assert told["openai/emulated-nobody"].made == 0
     assert [(told[name].made, told[name].stopped) for name in (GPT, "control/longer")] == [(2 * N, "")] * 2
@@ -51,13 +51,13 @@ async def test_a_wrong_key_stops_its_lane_with_one_error_that_does_not_tell_it(b
     house = await bench(api_key=KEY)
     wrong = "sk-wrong-9876543210"
     summary = await house.judge(await house.plan(GPT, GEMINI), keys={"openai": wrong})
-    told = lanes(summary)
+    told = endpoints(summary)
     assert "OPENAI_API_KEY is not accepted" in told[GPT].stopped
     assert wrong not in told[GPT].stopped
     assert (told[GPT].made, told[GEMINI].made, told[GEMINI].stopped) == (0, 2 * N, "")
     assert (await house.stats())["by_status"]["401"] <= 32
     right = await house.judge(await house.plan(GPT, GEMINI))
-    assert {name: lane.made for name, lane in lanes(right).items()} == {GPT: 2 * N, GEMINI: 0}
+    assert {name: endpoint.made for name, endpoint in endpoints(right).items()} == {GPT: 2 * N, GEMINI: 0}
 
 
 async def test_faults_lose_nothing_and_store_nothing_twice(bench: Make) -> None:
@@ -65,9 +65,9 @@ async def test_faults_lose_nothing_and_store_nothing_twice(bench: Make) -> None:
     plan = await house.plan(GPT, GEMINI, CLAUDE)
     summary = await house.judge(plan)
     for judge in summary.judges:
-        assert judge.lane is not None
-        assert judge.lane.made == 2 * N
-        assert judge.lane.retried > 0
+        assert judge.endpoint is not None
+        assert judge.endpoint.made == 2 * N
+        assert judge.endpoint.retried > 0
         assert judge.unscored
         assert set(judge.unscored) <= {"refused", "filtered"}
         assert judge.hard.n + judge.hard.incomplete == N
@@ -109,19 +109,19 @@ async def test_a_budget_is_never_crossed_and_told_in_one_error(bench: Make) -> N
     plan = await house.plan(GPT, "control/longer")
     budget = 20 * upper_bound(house, plan)
     summary = await house.judge(plan, budget_usd=budget)
-    gpt = lanes(summary)[GPT]
+    gpt = endpoints(summary)[GPT]
     assert "the budget of $" in gpt.stopped
     assert "Raise it with --budget" in gpt.stopped
     assert 20 <= gpt.made < 2 * N
     spent = await house.store.spent_usd(summary.run_id)
     assert spent == pytest.approx(gpt.spent_usd)
     assert budget - upper_bound(house, plan) < spent <= budget
-    assert lanes(summary)["control/longer"].made == 2 * N
+    assert endpoints(summary)["control/longer"].made == 2 * N
     again = await house.judge(plan, budget_usd=budget)
-    assert lanes(again)[GPT].made == 0  # what earlier invocations spent counts
+    assert endpoints(again)[GPT].made == 0  # what earlier invocations spent counts
     done = await house.judge(plan, budget_usd=100 * budget)
-    assert lanes(done)[GPT].made == 2 * N - gpt.made
-    assert (lanes(done)[GPT].stopped, done.judges[0].unscored) == ("", {})
+    assert endpoints(done)[GPT].made == 2 * N - gpt.made
+    assert (endpoints(done)[GPT].stopped, done.judges[0].unscored) == ("", {})
 
 
 async def test_a_budget_is_shared_by_all_who_work_on_the_run(emulator: Start, opening: Open) -> None:
@@ -135,13 +135,13 @@ async def test_a_budget_is_shared_by_all_who_work_on_the_run(emulator: Start, op
     assert spent == pytest.approx(sum(row.cost_usd for row in await rows(store, CompletionRow)))
     assert 0 < spent <= budget
     assert all(row.reserved_usd == 0.0 for row in await rows(store, InvocationRow))
-    assert any("budget" in lanes(summary)[GPT].stopped for summary in summaries)
+    assert any("budget" in endpoints(summary)[GPT].stopped for summary in summaries)
 
 
 async def test_a_budget_below_one_call_asks_nothing(bench: Make) -> None:
     house = await bench()
     summary = await house.judge(await house.plan(GPT), budget_usd=1e-6)
-    assert "the next call could cost" in lanes(summary)[GPT].stopped
+    assert "the next call could cost" in endpoints(summary)[GPT].stopped
     assert (await house.stats())["requests"] == 0
 
 
@@ -150,7 +150,7 @@ async def test_tries_that_may_have_been_charged_count_in_full(bench: Make) -> No
     plan = await house.plan(GPT)
     budget = 10.5 * upper_bound(house, plan)
     summary = await house.judge(plan, budget_usd=budget)
-    assert "budget" in lanes(summary)[GPT].stopped
+    assert "budget" in endpoints(summary)[GPT].stopped
     assert 10 <= (await house.stats())["requests"] <= 12
     assert 0 < await house.store.spent_usd(summary.run_id) <= budget
 
@@ -162,7 +162,7 @@ async def test_a_budget_needs_prices(bench: Make) -> None:
         await house.judge(plan, budget_usd=1.0)
     assert await count(house.store, InvocationRow) == 0
     prices = {"openai/emulated-nobody": Price(1e-6, 1e-6)}
-    assert lanes(await house.judge(plan, budget_usd=1.0, prices=prices))["openai/emulated-nobody"].stopped
+    assert endpoints(await house.judge(plan, budget_usd=1.0, prices=prices))["openai/emulated-nobody"].stopped
 
 
 # -- limits of the day -------------------------------------------------------------------------------
@@ -174,26 +174,26 @@ async def test_requests_a_day_are_kept_over_all_runs(bench: Make, faults: float)
     limits = {GPT: Limits(max_in_flight=16, requests_per_day=50)}
     plan, other = await house.plan(GPT, GEMINI), await house.plan(GPT, limit=3)
     first = await house.judge(plan, endpoint_limits=limits)
-    told = lanes(first)
+    told = endpoints(first)
     assert told[GPT].stopped == "the limit of 50 requests per day is reached; run the same command later"
     assert (told[GEMINI].made, told[GEMINI].stopped) == (2 * N, "")
     assert (await house.stats())["by_model"]["emulated-gpt-4o"] == 50
     assert told[GPT].made + told[GPT].retried >= 50 - 16
     second = await house.judge(plan, endpoint_limits=limits)
     another = await house.judge(other, endpoint_limits=limits)
-    assert lanes(second)[GPT].made == 0
-    assert "50 requests per day" in lanes(second)[GPT].stopped
-    assert lanes(another)[GPT].made == 0
+    assert endpoints(second)[GPT].made == 0
+    assert "50 requests per day" in endpoints(second)[GPT].stopped
+    assert endpoints(another)[GPT].made == 0
     assert (await house.stats())["by_model"]["emulated-gpt-4o"] == 50
     more = await house.judge(plan, endpoint_limits={GPT: Limits(max_in_flight=16, requests_per_day=5000)})
-    assert lanes(more)[GPT].made == 2 * N - told[GPT].made
+    assert endpoints(more)[GPT].made == 2 * N - told[GPT].made
 
 
 async def test_tokens_a_day_are_kept(bench: Make) -> None:
     house = await bench()
     plan = await house.plan(GPT)
     summary = await house.judge(plan, limits=Limits(max_in_flight=16, tokens_per_day=20_000))
-    assert "the limit of 20,000 tokens a day is reached" in lanes(summary)[GPT].stopped
+    assert "the limit of 20,000 tokens a day is reached" in endpoints(summary)[GPT].stopped
     stats = await house.stats()
     assert 10_000 < stats["input_tokens"] + stats["output_tokens"] <= 20_000
 

@@ -15,7 +15,7 @@ from harness.engine import outage
 from harness.engine.budget import lookup_price
 from harness.engine.failure_streak import MAX_STREAK
 from harness.workflows.judge import JudgingPlan
-from results.analysis.contest_results import Summary
+from results.analysis.contest_results import JudgingResult
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
 from results.db.store import Store
 from tests.harness.conftest import AT_ONCE, CLAUDE, GEMINI, GPT, Bench, Start, count, rows
@@ -84,24 +84,24 @@ async def wanted(place: Make, *judges: str, **capabilities: Any) -> Verdicts:
     return await verdicts(well.store)
 
 
-def lane_of(summary: Summary, judge: str = GPT) -> Any:
-    return next(each.lane for each in summary.judges if each.contest.judge == judge)
+def lane_of(summary: JudgingResult, judge: str = GPT) -> Any:
+    return next(each.endpoint for each in summary.judges if each.contest.judge == judge)
 
 
 @dataclass(frozen=True)
 class Ending:
     """How a run with one judge, at a server that always fails, ended."""
 
-    summary: Summary
+    summary: JudgingResult
     books: dict[str, Any]
-    trouble: str
+    problem: str
 
 
 async def ending(place: Make, fault: str, share: float = 1.0, judge: str = GPT, **changed: Any) -> Ending:
     house = await place(faults={fault: share})
     summary = await house.judge(await house.plan(judge), **changed)
-    lane = lane_of(summary, judge)
-    return Ending(summary, await house.stats(), lane.stopped)
+    endpoint = lane_of(summary, judge)
+    return Ending(summary, await house.stats(), endpoint.stopped)
 
 
 # -- faults that pass --------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ async def ending(place: Make, fault: str, share: float = 1.0, judge: str = GPT, 
 async def test_a_fault_that_passes_costs_no_verdict_and_changes_none(place: Make, fault: str) -> None:
     house = await place(faults={fault: 0.2})
     summary = await house.judge(await house.plan(*JUDGES), policy=PATIENT)
-    assert [lane_of(summary, judge).trouble for judge in JUDGES] == ["", "", ""]
+    assert [lane_of(summary, judge).problem for judge in JUDGES] == ["", "", ""]
     assert await verdicts(house.store) == await wanted(place, *JUDGES)
     books = await house.stats()
     assert (books["answered_again"], books["answered_keys"]) == (0, ALL)
@@ -132,7 +132,7 @@ async def test_a_fault_that_passes_costs_no_verdict_and_changes_none(place: Make
 async def test_what_a_verdict_does_not_need_never_costs_it(place: Make, fault: str, share: float) -> None:
     house = await place(faults={fault: share})
     summary = await house.judge(await house.plan(*JUDGES))
-    assert [lane_of(summary, judge).trouble for judge in JUDGES] == ["", "", ""]
+    assert [lane_of(summary, judge).problem for judge in JUDGES] == ["", "", ""]
     assert await verdicts(house.store) == await wanted(place, *JUDGES)
     assert (await house.stats())["requests"] == ALL
 
@@ -141,7 +141,7 @@ async def test_what_a_verdict_does_not_need_never_costs_it(place: Make, fault: s
 async def test_an_outage_loses_nothing(place: Make, start: float) -> None:
     house = await place(outage_start=start, outage_seconds=0.4, latency_ms=5.0)
     summary = await house.judge(await house.plan(*JUDGES))
-    assert [lane_of(summary, judge).trouble for judge in JUDGES] == ["", "", ""]
+    assert [lane_of(summary, judge).problem for judge in JUDGES] == ["", "", ""]
     assert await verdicts(house.store) == await wanted(place, *JUDGES)
     books = await house.stats()
     assert (books["answered_again"], books["answered_keys"]) == (0, ALL)
@@ -177,7 +177,7 @@ async def test_what_is_refused_for_what_it_says_is_final(
     house = await place(faults={fault: 0.2})
     plan = await house.plan(*judges)
     summary = await house.judge(plan)
-    assert [lane_of(summary, judge).trouble for judge in judges] == [""] * len(judges)
+    assert [lane_of(summary, judge).problem for judge in judges] == [""] * len(judges)
     got, right = await verdicts(house.store), await wanted(place, *judges)
     assert got.keys() == right.keys()
     struck = {key for key, said in got.items() if said == (None, reason)}
@@ -187,7 +187,7 @@ async def test_what_is_refused_for_what_it_says_is_final(
     }
     requests = (await house.stats())["requests"]
     again = await house.judge(plan)
-    assert [lane_of(again, judge).trouble for judge in judges] == [""] * len(judges)
+    assert [lane_of(again, judge).problem for judge in judges] == [""] * len(judges)
     assert (await house.stats())["requests"] == requests, "the next run asks nothing"
 
 
@@ -201,7 +201,7 @@ async def test_useless_answers_stop_the_endpoint(place: Make, fault: str, judge:
         pytest.skip("only OpenAI's protocol has it")
     end = await ending(place, fault, judge=judge)
     kind = "filtered" if fault in ("filtered", "moderated") else "truncated"
-    assert kind in end.trouble
+    assert kind in end.problem
     assert MAX_STREAK <= end.books["requests"] <= MAX_STREAK + IN_FLIGHT
     assert not end.summary.judges[0].has_verdicts
 
@@ -228,7 +228,7 @@ async def test_an_endpoint_that_cannot_answer_stops(
     place: Make, fault: str, share: float, words: str, most: int, judge: str
 ) -> None:
     end = await ending(place, fault, share, judge, policy=HASTY)
-    assert words in end.trouble
+    assert words in end.problem
     assert end.books["requests"] <= most
     assert end.books["answered_keys"] == 0
 
@@ -254,7 +254,7 @@ async def test_an_error_in_words_is_no_end_where_there_were_answers(place: Make)
     plan = await house.plan(GPT)
     for _ in range(20):  # where the very first attempt is struck, the address is taken to be wrong
         summary = await house.judge(plan, policy=PATIENT)
-        if not lane_of(summary).trouble:
+        if not lane_of(summary).problem:
             break
     assert await verdicts(house.store) == await wanted(place, GPT)
     assert (await house.stats())["answered_again"] == 0
@@ -282,7 +282,7 @@ async def test_a_refused_parameter_is_adapted_to(
     house = await place(faults={fault: 1.0})
     summary = await house.judge(await house.plan(judge))
     assert len(summary.adapted) == 1
-    assert lane_of(summary, judge).trouble == ""
+    assert lane_of(summary, judge).problem == ""
     assert await verdicts(house.store) == await wanted(place, judge, **capabilities)
     books = await house.stats()
     assert books["answered_again"] == 0
@@ -296,15 +296,15 @@ async def test_a_parameter_that_is_refused_now_and_then_costs_only_what_is_refus
     """Some upstreams of a router refuse it: other settings would be another judge, so the remedy is named."""
     house = await place(faults={fault: 0.2})
     summary = await house.judge(await house.plan(judge))
-    lane, got = lane_of(summary, judge), await verdicts(house.store)
+    endpoint, got = lane_of(summary, judge), await verdicts(house.store)
     right = await wanted(place, judge) | await wanted(
         place, judge, **capabilities
     )  # two judges, by their ids
     assert got.items() <= right.items()
     if not summary.adapted:
-        assert len(got) + lane.failed == 2 * N
-        assert 0.1 < lane.failed / (2 * N) < 0.3
-        assert str(next(iter(capabilities))) in lane.failure
+        assert len(got) + endpoint.failed == 2 * N
+        assert 0.1 < endpoint.failed / (2 * N) < 0.3
+        assert str(next(iter(capabilities))) in endpoint.failure
 
 
 # -- thinking in the text ----------------------------------------------------------------------------

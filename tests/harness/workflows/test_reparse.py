@@ -27,7 +27,7 @@ from agents.verdicts.parser import VERDICT_PARSER
 from harness.cli import reparse_output
 from harness.cli.rejudge import rejudge
 from harness.workflows.reparse import reparse
-from results.analysis.contest_results import summarise
+from results.analysis.contest_results import summarize_judging
 from results.db.schema import CompletionRow, JudgmentRow, table
 from results.db.store import Store
 from results.render import contest as judge_result
@@ -142,7 +142,7 @@ async def test_results_say_which_parser_read_what(tmp_path: Path, reread: bool) 
     async with await Store.open(path, create=False) as store:
         if reread:
             await reparse(store)
-        summary = await summarise(store, run)
+        summary = await summarize_judging(store, run)
         (told,) = judge_result.to_dict(summary)["judges"]
         (contest,) = data_export.to_dict(await build_context(store, run))["contests"]
         notes = data_export.to_dict(await build_context(store, run))["notes"]
@@ -153,7 +153,7 @@ async def test_results_say_which_parser_read_what(tmp_path: Path, reread: bool) 
     assert readings["changed"] + readings["became_scored"] + readings["became_unscored"] == 4 * reread
     note = summary.judges[0].contest.readings.note("openai/judge")
     assert note
-    assert note in judge_result.notes(summary)
+    assert note in judge_result.caveats(summary)
     assert note in notes
 
 

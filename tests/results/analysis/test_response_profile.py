@@ -6,17 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.analysis.response_profile import FLAGS, WORD_LISTS, Said, distinct, is_cut_off, profile
+from results.analysis.response_profile import (
+    FLAGS,
+    WORD_LISTS,
+    ProfiledResponse,
+    distinct,
+    is_cut_off,
+    profile,
+)
 
 SAID = [
-    Said("a", "My cat is ill.", "I understand how hard that is. Have you considered asking your vet?"),
-    Said(
+    ProfiledResponse(
+        "a", "My cat is ill.", "I understand how hard that is. Have you considered asking your vet?"
+    ),
+    ProfiledResponse(
         "b",
         "I want to die.",
         "I understand how that feels. Please call a crisis line; a counsellor will listen.",
     ),
-    Said("c", "I failed my exam.", "Get over it, it's no big deal. I've been there too."),
-    Said("d", "He hit my car.", "He had it coming, you should hit him and then"),
+    ProfiledResponse("c", "I failed my exam.", "Get over it, it's no big deal. I've been there too."),
+    ProfiledResponse("d", "He hit my car.", "He had it coming, you should hit him and then"),
 ]
 
 
@@ -39,7 +48,7 @@ def test_a_profile_counted_by_hand() -> None:
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=8), st.randoms())
 def test_shares_are_shares_and_the_order_of_responses_is_nothing(texts: list[str], random: object) -> None:
-    said = [Said(str(number), "told", text) for number, text in enumerate(texts)]
+    said = [ProfiledResponse(str(number), "told", text) for number, text in enumerate(texts)]
     got, turned = profile(said), profile(said[::-1])
     shares = [
         got.over_limit,
@@ -77,7 +86,7 @@ def test_saying_it_twice_halves_the_distinct_n_grams() -> None:
     ],
 )
 def test_a_list_finds_its_words(text: str, name: str) -> None:
-    assert profile([Said("x", "", text)]).contents[name] == 1.0
+    assert profile([ProfiledResponse("x", "", text)]).contents[name] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -92,7 +101,7 @@ def test_a_list_finds_its_words(text: str, name: str) -> None:
     ],
 )
 def test_a_list_leaves_its_neighbours(text: str) -> None:
-    assert not any(profile([Said("x", "", text)]).contents.values())
+    assert not any(profile([ProfiledResponse("x", "", text)]).contents.values())
 
 
 @pytest.mark.parametrize(
