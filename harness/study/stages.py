@@ -77,11 +77,13 @@ async def response_set_output(
         dialogues: the dialogues of the plan; other responses are ignored.
     """
     keys = {dialogue.key for dialogue in dialogues}
-    response_ids = {each.of.id: _response_ids(await store.responses(each.of.id), keys) for each in sets}
+    response_ids = {
+        each.response_set.id: _response_ids(await store.responses(each.response_set.id), keys) for each in sets
+    }
     last = sets[-1]
     result = {
         "run": summary.run_id,
-        "set": last.of.id,
+        "set": last.response_set.id,
         "author": last.name,
         "responses": last.responses,
         "dialogues": last.dialogues,

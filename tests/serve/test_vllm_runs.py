@@ -86,7 +86,7 @@ async def test_a_crash_in_mid_run_is_repaired_and_nothing_is_lost(
         texts = [(await resolve_author(one.name, sample(), store)).responses for one in summary.sets]
     assert len(rooms) == 2
     assert answers == 2 * DIALOGUES  # each question was answered once
-    assert any("the server died" in line for line in told)
+    assert any("the server exited" in line for line in told)
     assert texts[0] != texts[1]
     assert all(room.server is not None and not room.server.is_alive() for room in rooms)
 

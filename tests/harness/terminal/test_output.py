@@ -26,7 +26,7 @@ from harness.terminal.output import (
     print_text,
 )
 from results.render.format import SCHEMA_VERSION
-from results.render.table import Table, table_of
+from results.render.table import Table, make_table
 from tests.hostile import HOSTILE
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -82,7 +82,7 @@ def test_notes_fit_the_terminal_and_lose_nothing(
 def test_a_table_fits_the_terminal_and_is_unpadded_elsewhere(
     width: int | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = table_of("a title", ("name", *(f"column {at}" for at in range(9))))
+    table = make_table("a title", ("name", *(f"column {at}" for at in range(9))))
     table.add_row("[/INST] :two: " + "x" * 60, *(f"{at}.5 %" for at in range(9)))
     print_table(table)
     lines = STYLE.sub("", capsys.readouterr().out).splitlines()
@@ -147,7 +147,7 @@ def drawn_live(capsys: pytest.CaptureFixture[str], rows: Sequence[str]) -> list[
     """The last state of a live display of a table of these names."""
 
     def state() -> tuple[Table, Sequence[str]]:
-        table = table_of("", ("name", "done"))
+        table = make_table("", ("name", "done"))
         for row in rows:
             table.add_row(row, "1,500/2,000")
         return table, [f"{row}: 1,500/2,000, left 0:20" for row in rows]
