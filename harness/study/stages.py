@@ -78,7 +78,8 @@ async def response_set_output(
     """
     keys = {dialogue.key for dialogue in dialogues}
     response_ids = {
-        each.response_set.id: _response_ids(await store.responses(each.response_set.id), keys) for each in sets
+        each.response_set.id: _response_ids(await store.responses(each.response_set.id), keys)
+        for each in sets
     }
     last = sets[-1]
     result = {
