@@ -129,5 +129,5 @@ def test_the_demo_runs_from_it_by_its_command(installed: Path, tmp_path: Path) -
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "the written sample, 64 dialogues" in done.stderr
+    assert "sample, 64 dialogues" in done.stderr
     assert (tmp_path / "here" / "report.html").is_file()

@@ -229,13 +229,13 @@ def judge(
                 )
                 _print_feasibility(plan)
                 if dry_run:
-                    from harness.workflows.judge_cost import estimate, print_cost_estimate
+                    from harness.workflows.judge_cost import estimate_judging_cost, print_cost_estimate
 
                     design = foresee_design(
                         assumptions, min_effect, len(plan.dialogues), samples=plan.samples
                     )
                     print_cost_estimate(
-                        await estimate(store, plan, settings, retry_unscored=retry_unscored),
+                        await estimate_judging_cost(store, plan, settings, retry_unscored=retry_unscored),
                         as_json,
                         data=design.data,
                         lines=design.lines,

@@ -170,12 +170,12 @@ async def _tell_size(
     store: Store, plans: Sequence[JudgingPlan], settings: RequestSettings, as_json: bool, retry_unscored: bool
 ) -> None:
     """What both judges would take; nothing is asked."""
-    from harness.workflows.judge_cost import estimate, print_cost_estimate
+    from harness.workflows.judge_cost import estimate_judging_cost, print_cost_estimate
 
     found = [
         each
         for plan in plans
-        for each in await estimate(store, plan, settings, retry_unscored=retry_unscored)
+        for each in await estimate_judging_cost(store, plan, settings, retry_unscored=retry_unscored)
     ]
     print_cost_estimate(found, as_json)
 

@@ -34,9 +34,9 @@ async def select_judges(
     """
     if not wanted:
         return judges
-    from results.analysis.judge_panel import without_kin
+    from results.analysis.judge_panel import split_by_family
 
-    kept, same_family = await without_kin(store, judges, sets)
+    kept, same_family = await split_by_family(store, judges, sets)
     if same_family:
         print_message(f"Left out, of a contestant's family: {', '.join(same_family)}")
     return kept
@@ -48,12 +48,12 @@ async def confirm_cost(
     """Before money is spent, on a terminal: what it would take, and a yes."""
     if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
         return
-    from harness.workflows.judge_cost import estimate
+    from harness.workflows.judge_cost import estimate_judging_cost
     from results.render.format import format_usd
 
     estimates = [
         each
-        for each in await estimate(store, plan, settings, retry_unscored=retry_unscored)
+        for each in await estimate_judging_cost(store, plan, settings, retry_unscored=retry_unscored)
         if each.calls and each.maximum_usd != 0
     ]
     for each in estimates:
@@ -70,7 +70,7 @@ def print_result(summary: JudgingResult, as_json: bool, more: Breakdowns | None 
     from results.analysis.breakdowns import Breakdowns
     from results.render import contest as presenting
     from results.render import early_stopping as presenting_stopped
-    from results.render.breakdowns import add_breakdowns, told
+    from results.render.breakdowns import add_breakdowns, breakdown_lines
 
     more = more or Breakdowns()
     shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
@@ -79,7 +79,7 @@ def print_result(summary: JudgingResult, as_json: bool, more: Breakdowns | None 
         print_json(data)
         return
     print_table(shown.to_table(summary))
-    print_notes(told(summary, more), dim=False)
+    print_notes(breakdown_lines(summary, more), dim=False)
     print_notes(shown.caveats(summary))
 
 

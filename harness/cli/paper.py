@@ -114,7 +114,7 @@ async def _contests(db: str, cells: Path | None, exclude_same_family: bool) -> l
         print_message(f"There is no database at {db}: nothing of ours is shown.")
         return []
     async with await Store.open(db, create=False) as store:
-        return await select_paper_contests(store, named, without_kin=exclude_same_family)
+        return await select_paper_contests(store, named, exclude_same_family=exclude_same_family)
 
 
 def _there(db: str) -> bool:

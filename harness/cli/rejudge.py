@@ -25,7 +25,7 @@ from harness.terminal.output import print_json, print_notes, print_table
 if TYPE_CHECKING:
     from prompts import Prompt
     from results.analysis.contest_results import JudgingResult
-    from results.analysis.human_preferences import Corrected
+    from results.analysis.human_preferences import CorrectedPanel
     from results.analysis.judge_panel import JudgePanel
     from results.db.store import Store
 
@@ -105,15 +105,15 @@ def rejudge(
     settings = calls.settings()
     asked_with = _prompts(prompts_folder, judge_prompts, dimensions)
 
-    async def main() -> tuple[JudgePanel, Corrected, JudgingResult | None]:
+    async def main() -> tuple[JudgePanel, CorrectedPanel, JudgingResult | None]:
         from harness.cli.output import confirm_cost, select_judges
         from harness.workflows.judge import judge_contest
-        from harness.workflows.rejudge import judged
+        from harness.workflows.rejudge import load_stored_contest
         from results.analysis.judge_panel import load_panel
         from results.db.store import Store
 
         async with await Store.open(db, create=False) as store:
-            found = await judged(store, written)
+            found = await load_stored_contest(store, written)
             summary = None
             if judges:
                 with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
@@ -128,7 +128,9 @@ def rejudge(
                         store, registry, plan, settings, retry_unscored=retry_unscored
                     )
             ids, own_seed = (found.a.set.id, found.b.set.id), int(found.spec.get("seed", 0))
-            jury = await load_panel(store, *ids, found.split, seed=own_seed, without_kin=exclude_same_family)
+            jury = await load_panel(
+                store, *ids, found.split, seed=own_seed, exclude_same_family=exclude_same_family
+            )
             return jury, await _corrected(store, jury, people, sensitivity), summary
 
     panel, corrected, summary = run(main())
@@ -163,9 +165,11 @@ def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> l
     return [get_prompt(ours, name, "--judge-prompt") for name in wanted]
 
 
-async def _corrected(store: Store, panel: JudgePanel, people: Path | None, sensitivity: bool) -> Corrected:
+async def _corrected(
+    store: Store, panel: JudgePanel, people: Path | None, sensitivity: bool
+) -> CorrectedPanel:
     from results.analysis.human_preferences import (
-        Corrected,
+        CorrectedPanel,
         adjusted_by_audit,
         adjusted_by_people,
         read_preferences,
@@ -179,11 +183,11 @@ async def _corrected(store: Store, panel: JudgePanel, people: Path | None, sensi
         by_people = {at: adjusted_by_people(judge, told.for_a) for at, judge in enumerate(panel.judges)}
     if sensitivity:
         by_audit = dict(enumerate(await adjusted_by_audit(store, panel.judges)))
-    return Corrected(by_people, by_audit, told)
+    return CorrectedPanel(by_people, by_audit, told)
 
 
 def print_result(
-    panel: JudgePanel, corrected: Corrected, summary: JudgingResult | None, as_json: bool
+    panel: JudgePanel, corrected: CorrectedPanel, summary: JudgingResult | None, as_json: bool
 ) -> None:
     """The jury, and what was asked for it: to stdout."""
     from results.render import bias_correction as presenting_corrected
@@ -199,8 +203,8 @@ def print_result(
         return
     for table in presenting_jury.to_tables(panel):
         print_table(table)
-    corrections = presenting_corrected.corrections_table(panel, corrected)
+    corrections = presenting_corrected.bias_correction_table(panel, corrected)
     if corrections is not None:
         print_table(corrections)
-    print_notes(presenting_corrected.corrections(panel, corrected))
+    print_notes(presenting_corrected.bias_correction_caveats(panel, corrected))
     print_notes(presenting_jury.caveats(panel))

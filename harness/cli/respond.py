@@ -145,8 +145,8 @@ def respond(
                 who = serving.select_served_models(local, await last_seen_folders(store, local))
                 how = serving.serving(who, preset, quiet=calls.quiet)
                 settings = calls.settings()
-                who = await kitchen.settled(store, who, how, prompts)
-                made = [kitchen.responder(one, who, how, prompts) for one in who.contestants]
+                who = await kitchen.resolve_identities(store, who, how, prompts)
+                made = [kitchen.build_responder(one, who, how, prompts) for one in who.authors]
                 plan = plan_responses(chosen, [*made, *others])
                 if not await agreed(store, plan, calls, dry_run=dry_run, as_json=as_json):
                     return None
@@ -181,19 +181,23 @@ async def agreed(
     store: Store, plan: GenerationPlan, calls: CallOptions, *, dry_run: bool, as_json: bool
 ) -> bool:
     """Whether to go on: not for a dry run, which is shown; after a yes where money is spent on a terminal."""
-    from harness.workflows.generation_cost import forecast, lines, print_generation_cost
+    from harness.workflows.generation_cost import cost_lines, estimate_generation_cost, print_generation_cost
 
     settings = calls.settings()
     for name in plan.ignored_parameters:
         print_message(f"{name} takes no temperature and no top-p: its own are used, and recorded so.")
     if any(map(is_retired, plan.models)):
-        await forecast(store, plan, settings)  # refuses what would be asked
+        await estimate_generation_cost(store, plan, settings)  # refuses what would be asked
     if dry_run:
-        print_generation_cost(await forecast(store, plan, settings), as_json)
+        print_generation_cost(await estimate_generation_cost(store, plan, settings), as_json)
         return False
     if not calls.yes and not calls.emulate and sys.stdin.isatty():
-        costly = [one for one in await forecast(store, plan, settings) if one.calls and one.maximum_usd != 0]
-        for line in lines(costly):
+        costly = [
+            one
+            for one in await estimate_generation_cost(store, plan, settings)
+            if one.calls and one.maximum_usd != 0
+        ]
+        for line in cost_lines(costly):
             print_message(line)
         if costly and not click.confirm("Ask them?", default=True, err=True):
             raise click.Abort

@@ -148,7 +148,7 @@ def _laid_out(
     from finetune.model_loader import check_weights
     from harness.serving import backends, live_server
     from harness.serving.checkpoint_resolver import checkpoint_folders, select_served_models
-    from harness.serving.hardware import default_device, plan_serving, wanted
+    from harness.serving.hardware import default_device, plan_serving, serving_request
     from serve.null_adapter import with_null_adapter
 
     places = [*rest["first"], *rest["more"]]
@@ -179,11 +179,11 @@ def _laid_out(
     else:
         check_weights(folder)
         more = bool(rest["spare_loras"])
-        adapters = backends.adapters_of(who.contestants, folder)
+        adapters = backends.adapters_of(who.authors, folder)
         name, adapters = with_null_adapter(
             folder, name, adapters, device, live_server.ADAPTER_CACHE, loads_later=more
         )
-    asked = wanted(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
+    asked = serving_request(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
     return who, dtype, folder, name, adapters, plan_serving(folder, adapters, asked)
 
 

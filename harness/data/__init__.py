@@ -1,1 +1,1 @@
-"""The dataset, its split, its authors, and the training sets built from them."""
+"""Dataset, splits, authors, and specifications and checks of training sets."""

@@ -1,9 +1,9 @@
-"""From an author's name to its responses.
+"""Resolution of author names to responses.
 
-`dataset:<responder>` from the dataset; `file:PATH` from a file of responses, known by its content; every
-other author (a model, a student) from what has been generated and stored. `author@preset` names another set
-than the default one; `author@set-1:…` one by the beginning of its id. `base` is the one base whose responses
-are stored; where there are several, `base:NAME` says which.
+`dataset:<responder>` names responses of the dataset and `file:PATH` those of a file, identified by its content.
+Every other author (a model, a student) has generated responses in the database. `author@preset` names a
+response set other than the default, `author@set-1:…` one by the beginning of its id. `base` is the only base
+model with stored responses; if there are several, `base:NAME` selects one.
 """
 
 from __future__ import annotations
@@ -26,66 +26,66 @@ from harness.data.response_files import read_answers
 from results.db.schema import ResponseSetRow, table
 from results.db.store import Store
 
-FORMS = "a model is written provider/name, a responder dataset:NAME, a file file:PATH"
-OURS = "cut"  # the preset of base and students that is not named
+NAME_FORMATS = "provider/name for a model, dataset:NAME for a responder, file:PATH for a file"
+UNNAMED_PRESET = "cut"  # the default preset of bases and students; author names omit it
 
 
 @dataclass(frozen=True)
 class Author:
-    """An author and its responses, by the dialogues' keys."""
+    """Author with its response set and its responses by dialogue key."""
 
     set: ResponseSet
     responses: Mapping[str, Response]
 
     @property
     def name(self) -> str:
-        """As users write it; a preset other than the default is named."""
+        """The name as users write it, with the preset unless it is the default."""
         return self.set.name
 
 
 async def resolve_author(name: str, dataset: Dataset, store: Store) -> Author:
-    """The author that `name` means.
+    """Return the author with this name.
 
     Raises:
-        UserError: there is none, its file is faulty, or it matches several sets.
+        UserError: if no responses exist, the file is invalid, or several response sets match.
     """
     if name.startswith("dataset:"):
-        return _author(*dataset.responses(name.removeprefix("dataset:")))
+        return _make_author(*dataset.responses(name.removeprefix("dataset:")))
     if name.startswith(FILE):
         return read_file(Path(name.removeprefix(FILE)), dataset.dialogues)
     bare, _, preset = name.partition("@")
     if bare in BASES:
-        bare = await _the_base(store, bare)
-    if preset == OURS and is_served(bare):
+        bare = await _only_base(store, bare)
+    if preset == UNNAMED_PRESET and is_served(bare):
         preset = DEFAULT_PRESET
-    stored = await _stored(store, bare, preset or DEFAULT_PRESET)
+    stored = await _load_sets(store, bare, preset or DEFAULT_PRESET)
     if len(stored) > 1:
         raise UserError(
             "several response sets have this author name",
             code="author.ambiguous",
             found=repr(name),
             remedy=f"Name one of them by its id, for example {bare}@{stored[0].set.id}.",
-            faults=[Fault(f"{one.name}, {one.set.id}: {one.set.made}") for one in stored],
+            faults=[Fault(f"{author.name}, {author.set.id}: {author.set.made}") for author in stored],
         )
     if not stored:
         raise UserError(
             "no responses of this author are stored",
             code="author.no-responses",
             found=repr(name),
-            remedy=await _remedy(store, bare, preset or DEFAULT_PRESET),
+            remedy=await _missing_responses_remedy(store, bare, preset or DEFAULT_PRESET),
         )
     return stored[0]
 
 
-async def _the_base(store: Store, kind: str) -> str:
-    """The base that `base` (or `base-cut`) means: the only one there is.
+async def _only_base(store: Store, kind: str) -> str:
+    """Return the only base (or truncated base) with stored responses.
 
     Raises:
-        UserError: there are several, or none.
+        UserError: if there are several, or none.
     """
     author = table(ResponseSetRow).c.author
-    wanted = select(author).where(author.startswith(f"{kind}:", autoescape=True)).distinct().order_by(author)
-    names = await store.read(lambda connection: connection.execute(wanted).scalars().all())
+    query = select(author).where(author.startswith(f"{kind}:", autoescape=True)).distinct().order_by(author)
+    names = await store.read(lambda connection: connection.execute(query).scalars().all())
     if len(names) == 1:
         return str(names[0])
     if names:
@@ -103,60 +103,64 @@ async def _the_base(store: Store, kind: str) -> str:
     )
 
 
-async def _stored(store: Store, author: str, preset: str) -> list[Author]:
-    """The sets that a name means; one that never got a response is none."""
+async def _load_sets(store: Store, author: str, preset: str) -> list[Author]:
+    """Return the response sets with this name that have at least one response."""
     if preset.startswith("set-1:"):
         columns = table(ResponseSetRow).c
-        wanted = select(columns.id, columns.author, columns.preset, columns.made).where(
+        query = select(columns.id, columns.author, columns.preset, columns.made).where(
             columns.author == author, columns.id.startswith(preset, autoescape=True)
         )
-        sets = await store.read(lambda connection: [ResponseSet(*row) for row in connection.execute(wanted)])
+        sets = await store.read(lambda connection: [ResponseSet(*row) for row in connection.execute(query)])
     else:
         sets = await store.response_sets(author, preset)
-    found = [_author(of, await store.responses(of.id)) for of in sets]
-    return [author for author in found if author.responses]
+    authors = [_make_author(each, await store.responses(each.id)) for each in sets]
+    return [author for author in authors if author.responses]
 
 
-def missing(authors: Sequence[Author], dialogues: Sequence[Dialogue], split: str) -> str:
-    """What to do where authors did not answer the same dialogues of a split: the commands by name."""
-    without = [one for one in authors if not any(each.key in one.responses for each in dialogues)]
-    made = [command(one.set.author, one.set.preset, split) for one in without if _is_made(one.set.author)]
-    return "Choose another --split" + (f", or make them with: {'; '.join(made)}" if made else ".")
+def missing_responses_remedy(authors: Sequence[Author], dialogues: Sequence[Dialogue], split: str) -> str:
+    """Return the remedy for authors without responses to these dialogues: the commands that generate them."""
+    without = [author for author in authors if not any(each.key in author.responses for each in dialogues)]
+    commands = [
+        command(author.set.author, author.set.preset, split)
+        for author in without
+        if _is_generated(author.set.author)
+    ]
+    return "Choose another --split" + (f", or make them with: {'; '.join(commands)}" if commands else ".")
 
 
-def _is_made(author: str) -> bool:
-    """Whether an author's responses are made here, and not read from a file."""
+def _is_generated(author: str) -> bool:
+    """Return whether an author's responses are generated, not read from a file."""
     return not author.startswith(("dataset:", "file:"))
 
 
-async def _remedy(store: Store, author: str, preset: str) -> str:
+async def _missing_responses_remedy(store: Store, author: str, preset: str) -> str:
     if author.startswith("control/"):
-        return "A control judge writes no responses; name it with --judge."
-    make = f"Make them with: {command(author, preset, str(Split.TEST))}"
+        return "Name a control judge with --judge; it has no responses."
+    remedy = f"Make them with: {command(author, preset, str(Split.TEST))}"
     if is_served(author):
-        return make
+        return remedy
     if "/" not in author:
-        return f"Write it another way: {FORMS}."
-    there = await emulated_set(store, author, preset)
-    return f"{make}  ({f'rehearsed ones are there: {there.name}' if there else FORMS})"
+        return f"Write {NAME_FORMATS}."
+    emulated = await find_emulated_set(store, author, preset)
+    return f"{remedy}  ({f'stored from an emulated model: {emulated.name}' if emulated else NAME_FORMATS})"
 
 
-async def emulated_set(store: Store, author: str, preset: str) -> ResponseSet | None:
-    """The set that an emulated stand-in of this author made in the same way; None where there is none."""
+async def find_emulated_set(store: Store, author: str, preset: str) -> ResponseSet | None:
+    """Return the response set of the emulated model of this name with the same preset; None if missing."""
     provider, _, model = author.partition("/")
-    there = await _stored(store, f"{provider}/{EMULATED}{model}", preset)
-    return there[0].set if there else None
+    emulated = await _load_sets(store, f"{provider}/{EMULATED}{model}", preset)
+    return emulated[0].set if emulated else None
 
 
-def _author(of: ResponseSet, responses: Sequence[Response]) -> Author:
-    return Author(of, {response.dialogue: response for response in responses})
+def _make_author(response_set: ResponseSet, responses: Sequence[Response]) -> Author:
+    return Author(response_set, {response.dialogue: response for response in responses})
 
 
 def read_file(path: Path, dialogues: Sequence[Dialogue]) -> Author:
-    """The author of a file of responses (`harness.data.response_files` says of which forms).
+    """Return the author of a response file (`harness.data.response_files` describes the formats).
 
     Raises:
-        UserError: the file cannot be used; every fault with its line.
+        UserError: if the file is invalid; the error lists every fault with its line.
     """
     content = read_bytes(path, "the file of responses", remedy=f"Name it as file:PATH. {FILE_FORMATS}")
     answers = read_answers(content, str(path), dialogues)

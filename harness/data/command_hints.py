@@ -1,34 +1,38 @@
-"""The command that makes an author's responses: the remedy of every error about missing ones."""
+"""Commands that generate missing responses, for the remedies of error messages."""
 
 from __future__ import annotations
 
 from agents.models.registry import EMULATED
 from agents.types import DEFAULT_PRESET, Fidelity, Strategy
 
-_NAMED = (Fidelity.OURS, Fidelity.RELEASED)  # the fidelities that a preset's name tells
+_NAMED = (Fidelity.OURS, Fidelity.RELEASED)  # the fidelities that appear in the names of presets
 
 
 def command(author: str, preset: str = DEFAULT_PRESET, split: str = "") -> str:
-    """What makes the set `author@preset`; `split` is "" to leave it to the command."""
+    """Return the command that generates the response set `author@preset`.
+
+    Args:
+        split: value of `--split`; "" leaves the option out.
+    """
     strategy, over, base = preset.partition("-over-")
     if not over or strategy not in set(Strategy):
-        return responding(author, preset, split)
+        return respond_command(author, preset, split)
     kind, _, rest = base.partition("-")
     if kind not in ("human", "llm"):
-        return improving(author, strategy, base, split=split)
+        return improve_command(author, strategy, base, split=split)
     fidelity, _, tag = rest.partition("-")
     if fidelity in _NAMED:
-        return improving(author, strategy, kind, fidelity, tag, split)
-    return improving(author, strategy, kind, tag=rest, split=split)
+        return improve_command(author, strategy, kind, fidelity, tag, split)
+    return improve_command(author, strategy, kind, tag=rest, split=split)
 
 
-def responding(author: str, preset: str = DEFAULT_PRESET, split: str = "") -> str:
-    """What makes an author's direct responses."""
-    named = "" if preset == DEFAULT_PRESET else preset
-    return _said(f"empathy respond {author}", author, split=split, preset=named)
+def respond_command(author: str, preset: str = DEFAULT_PRESET, split: str = "") -> str:
+    """Return the command that generates direct responses."""
+    preset_option = "" if preset == DEFAULT_PRESET else preset
+    return _format_command(f"empathy respond {author}", author, split=split, preset=preset_option)
 
 
-def improving(
+def improve_command(
     teacher: str,
     strategy: str,
     over: str,
@@ -36,12 +40,17 @@ def improving(
     tag: str = "",
     split: str = "",
 ) -> str:
-    """What makes a teacher's improvements; `over` is "human", "llm" or the author of what is improved."""
+    """Return the command with which a teacher improves responses.
+
+    Args:
+        over: "human", "llm", or the author of the initial responses.
+        tag: value of `--preset`; "" leaves the option out.
+    """
     kind = over if over in ("human", "llm") else "llm"
-    return _said(
+    return _format_command(
         f"empathy improve --teacher {teacher} --rewrite {kind}",
         teacher,
-        initial="" if over == kind else over,
+        initial_responses="" if over == kind else over,
         strategies=strategy,
         fidelity="" if fidelity == Fidelity.PAPER else fidelity,
         split=split,
@@ -49,7 +58,7 @@ def improving(
     )
 
 
-def _said(begin: str, author: str, **options: str) -> str:
-    words = [begin, *(f"--{name} {value}" for name, value in options.items() if value)]
-    emulated_set = author.partition("/")[2].startswith(EMULATED)
-    return " ".join([*words, "--emulate"] if emulated_set else words)
+def _format_command(start: str, author: str, **options: str) -> str:
+    flags = (f"--{name.replace('_', '-')} {value}" for name, value in options.items() if value)
+    is_emulated = author.partition("/")[2].startswith(EMULATED)
+    return " ".join([start, *flags, *(["--emulate"] if is_emulated else [])])

@@ -1,12 +1,11 @@
-"""The dataset: a CSV of dialogues, five responses to each, and a person's rating of every response.
+"""Dataset reader: a CSV file of dialogues, five responses to each, and a human rating of each response.
 
-The real one (Welivita and Pu 2024, as the paper's repository publishes it) has 32 columns and 2,000 rows;
-the written sample has the same columns. Text is kept as it came, white space included. One row, as it
-enters:
+The real dataset (Welivita and Pu 2024, published in the paper's repository) has 32 columns and 2,000 rows. The
+included sample has the same columns. Texts are kept unchanged, including white space. One row:
 
     part_no=0, dialog_id=sample:001_conv:001, emotion=proud, situation="…", response_human="…", rating_human=2
 
-Every fault of a file is told at once, with its line.
+All faults of a file are reported at once, with their lines.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ DEFAULT_FOLDER = Path("data/llms-vs-humans.csv")
 ENVIRONMENT = "EMPATHY_DATA"
 REAL_SHA256 = "d43fe180f0aab2ae4973ddcf1cc5420a219804ca0c9b7d302fb5e3b73b2d296b"
 
-# our name of a responder → the name it has in the columns
+# name of a responder → its name in the column names
 RESPONDERS = {
     "human": "human",
     "gpt-4": "chatgpt_empathy",
@@ -59,12 +58,12 @@ COMMA_WORD = "_comma_"
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a file held.
+    """Content of a dataset file.
 
     Attributes:
-        source: the file's path, for people.
-        sha256: of the file's bytes, in hex.
-        dialogues: in the file's order.
+        source: the file's path, for messages.
+        sha256: hash of the file's bytes, in hex.
+        dialogues: the dialogues, in the file's order.
         texts: responder → dialogue id → response.
         ratings: all ratings, in the file's order.
     """
@@ -89,10 +88,10 @@ class Dataset:
         return table
 
     def responses(self, responder: str) -> tuple[ResponseSet, list[Response]]:
-        """All responses of one responder, as the author `dataset:<responder>`.
+        """Return all responses of one responder, as the author `dataset:<responder>`.
 
         Raises:
-            UserError: there is no such responder.
+            UserError: if the dataset has no such responder.
         """
         if responder not in self.texts:
             raise UserError(
@@ -103,60 +102,62 @@ class Dataset:
             )
         author = f"dataset:{responder}"
         made = f"as published in the dataset, sha256 {self.sha256}"
-        of = ResponseSet(content_id("set-1", [author, "default", made]), author, "default", made)
+        response_set = ResponseSet(content_id("set-1", [author, "default", made]), author, "default", made)
         texts = self.texts[responder]
-        responses = [Response(dialogue.key, author, texts[dialogue.id], of.id) for dialogue in self.dialogues]
-        return of, responses
+        responses = [
+            Response(dialogue.key, author, texts[dialogue.id], response_set.id) for dialogue in self.dialogues
+        ]
+        return response_set, responses
 
 
-def locate(given: str | None, environ: Mapping[str, str] = os.environ) -> Path:
-    """The dataset's file: as given, else as `EMPATHY_DATA` names it, else in the default place.
+def locate(name: str | None, environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the path of the dataset file: `name`, else that of `EMPATHY_DATA`, else the default path.
 
     Raises:
-        UserError: it is not there; says how to get it.
+        UserError: if the file does not exist.
     """
-    path = Path(given or environ.get(ENVIRONMENT) or DEFAULT_FOLDER)
+    path = Path(name or environ.get(ENVIRONMENT) or DEFAULT_FOLDER)
     try:
-        there = path.exists() and not path.is_dir()  # a pipe is as good as a file
-    except (OSError, ValueError):  # a name that no file can have
-        there = False
-    if not there:
-        where = "--data" if given else ENVIRONMENT if environ.get(ENVIRONMENT) else ""
+        exists = path.exists() and not path.is_dir()  # a pipe is accepted, too
+    except (OSError, ValueError):  # the name is too long, or contains a null byte
+        exists = False
+    if not exists:
+        where = "--data" if name else ENVIRONMENT if environ.get(ENVIRONMENT) else ""
         raise UserError(
             "dataset file not found",
             code="dataset.not-found",
             where=where,
             found=str(path),
             remedy="Get it with: empathy data fetch  (or use the sample that comes with the package: --data sample)"
-            if not given
+            if not name
             else "Name a CSV file, or 'sample'.",
         )
     return path
 
 
-def load(given: str | None, environ: Mapping[str, str] = os.environ) -> Dataset:
-    """The dataset that `given` (else `EMPATHY_DATA`) names, `sample` being the written one.
+def load(name: str | None, environ: Mapping[str, str] = os.environ) -> Dataset:
+    """Return the dataset named by `name` or `EMPATHY_DATA`; `sample` names the included sample.
 
     Raises:
-        UserError: as `locate` and `read`.
+        UserError: if the file does not exist or is invalid.
     """
-    if (given or environ.get(ENVIRONMENT)) == SAMPLE:
+    if (name or environ.get(ENVIRONMENT)) == SAMPLE:
         return sample()
-    path = locate(given, environ)
+    path = locate(name, environ)
     return read(read_bytes(path, "the dataset"), str(path))
 
 
 def sample() -> Dataset:
-    """The written sample that comes with the package."""
+    """Return the sample that is included in the package."""
     file = resources.files("harness.data.sample").joinpath("dialogues.csv")
-    return read(file.read_bytes(), "the written sample")
+    return read(file.read_bytes(), "the included sample")
 
 
 def read(content: bytes, source: str) -> Dataset:
-    """A file's bytes as a `Dataset`.
+    """Parse the bytes of a dataset file.
 
     Raises:
-        UserError: it is not such a file; one error with every fault, each with its line.
+        UserError: if the file is invalid; the error lists every fault with its line.
     """
     if not content:
         raise UserError(
@@ -172,32 +173,35 @@ def read(content: bytes, source: str) -> Dataset:
     if not faults and not table.rows:
         faults.add(0, "no dialogues, only column names", code="dataset.empty")
     faults.raise_if_any("invalid dataset file", code="dataset.invalid")
-    dataset = _dataset([row.cells for row in table.rows], source, sha256(content).hexdigest())
-    _tell_commas(dataset)
+    dataset = _make_dataset([row.cells for row in table.rows], source, sha256(content).hexdigest())
+    _warn_of_comma_words(dataset)
     return dataset
 
 
 def without_comma_words(content: bytes, source: str) -> tuple[str, int]:
-    """A dataset's CSV with a comma wherever its texts hold EmpatheticDialogues' word for one, and how often.
+    """Replace EmpatheticDialogues' word for a comma by a comma in all texts of a dataset's CSV file.
+
+    Returns:
+        The new content of the file, and the number of replacements.
 
     Raises:
-        UserError: it is no CSV with a dataset's columns.
+        UserError: if the file is no CSV file with the dataset's columns.
     """
     faults = Faults(source)
     table = read_table(content, faults, COLUMNS)
     faults.raise_if_any("invalid dataset file", code="dataset.invalid")
-    made = io.StringIO(newline="")
-    writer = csv.writer(made, lineterminator="\n")
+    output = io.StringIO(newline="")
+    writer = csv.writer(output, lineterminator="\n")
     writer.writerow(table.heading)
     count = 0
     for row in table.rows:
         count += sum(row.cells[name].count(COMMA_WORD) for name in TEXTS)
         texts = {name: row.cells[name].replace(COMMA_WORD, ",") for name in TEXTS}
         writer.writerow([(row.cells | texts)[name] for name in table.heading])
-    return made.getvalue(), count
+    return output.getvalue(), count
 
 
-def _dataset(rows: Sequence[Mapping[str, str]], source: str, digest: str) -> Dataset:
+def _make_dataset(rows: Sequence[Mapping[str, str]], source: str, digest: str) -> Dataset:
     dialogues: list[Dialogue] = []
     ratings: list[Rating] = []
     texts: dict[str, dict[str, str]] = {name: {} for name in RESPONDERS}
@@ -219,7 +223,7 @@ def _dataset(rows: Sequence[Mapping[str, str]], source: str, digest: str) -> Dat
 
 
 def _check_rows(rows: Sequence[Row], faults: Faults) -> None:
-    """What is wrong in the columns that are there."""
+    """Check ids, texts and ratings in the columns that exist."""
     lines: dict[str, int] = {}
     for row in rows:
         identity = row.cells.get("dialog_id", "").strip()
@@ -235,11 +239,11 @@ def _check_rows(rows: Sequence[Row], faults: Faults) -> None:
                 faults.add(row.line, f"{name} is not 1, 2 or 3", rating, code="dataset.invalid-rating")
 
 
-def _tell_commas(dataset: Dataset) -> None:
-    """Say where texts still hold EmpatheticDialogues' word for a comma; judges would read it."""
-    said = [text for dialogue in dataset.dialogues for text in (dialogue.situation, dialogue.utterance)]
-    said += [text for texts in dataset.texts.values() for text in texts.values()]
-    count = sum(COMMA_WORD in text for text in said)
+def _warn_of_comma_words(dataset: Dataset) -> None:
+    """Warn if texts contain EmpatheticDialogues' word for a comma; judges would read it literally."""
+    all_texts = [text for dialogue in dataset.dialogues for text in (dialogue.situation, dialogue.utterance)]
+    all_texts += [text for texts in dataset.texts.values() for text in texts.values()]
+    count = sum(COMMA_WORD in text for text in all_texts)
     if count:
         warnings.warn(
             f"{dataset.source}: {count:,} texts contain {COMMA_WORD}, EmpatheticDialogues' word for a comma. "

@@ -1,7 +1,4 @@
-"""What is in a dataset: the paper's Figures 3 and 4 as counts, and the sizes of what trains and tests.
-
-Pure but for `plot`.
-"""
+"""Summary of a dataset: sizes of the splits, and the counts of the paper's Figures 3 and 4."""
 
 from __future__ import annotations
 
@@ -30,10 +27,12 @@ class DatasetSummary:
     """Counts of a dataset.
 
     Attributes:
-        dialogues, test: how many there are, and are test dialogues.
-        sentiments, emotions: dialogues by each.
-        ratings: responder → rating 1, 2, 3 → responses (the paper's Figure 3).
-        pairs: LLM → (human's rating, LLM's rating) → dialogues (the paper's Figure 4).
+        dialogues: number of dialogues.
+        test: number of test dialogues.
+        sentiments, emotions: number of dialogues by sentiment and by emotion.
+        ratings: responder → rating (1, 2 or 3) → number of responses (the paper's Figure 3).
+        pairs: LLM → (rating of the human response, rating of the LLM response) → number of dialogues (the
+            paper's Figure 4).
     """
 
     dialogues: int
@@ -45,7 +44,7 @@ class DatasetSummary:
 
 
 def describe(dataset: Dataset) -> DatasetSummary:
-    """All counts at once."""
+    """Return the summary of a dataset."""
     rated = dataset.rated.values()
     return DatasetSummary(
         dialogues=len(dataset.dialogues),
@@ -53,12 +52,12 @@ def describe(dataset: Dataset) -> DatasetSummary:
         sentiments=dict(Counter(dialogue.sentiment for dialogue in dataset.dialogues).most_common()),
         emotions=dict(sorted(Counter(dialogue.emotion for dialogue in dataset.dialogues).items())),
         ratings={
-            name: {value: sum(one[name] == value for one in rated) for value in VALUES}
+            name: {value: sum(ratings[name] == value for ratings in rated) for value in VALUES}
             for name in dataset.texts
         },
         pairs={
             name: {
-                (human, llm): sum((one["human"], one[name]) == (human, llm) for one in rated)
+                (human, llm): sum((ratings["human"], ratings[name]) == (human, llm) for ratings in rated)
                 for human in VALUES
                 for llm in VALUES
             }
@@ -68,75 +67,80 @@ def describe(dataset: Dataset) -> DatasetSummary:
 
 
 def training_ratings(dataset: Dataset, dialogues: Sequence[Dialogue] | None = None) -> list[RatedDialogue]:
-    """The ratings of the training dialogues (or of those given), as `finetune.dialogue_selection` takes them."""
-    chosen = dialogues_in_split(dataset, Split.TRAIN) if dialogues is None else dialogues
+    """Return the ratings of these dialogues (default: the training split) for `finetune.dialogue_selection`."""
+    selected = dialogues_in_split(dataset, Split.TRAIN) if dialogues is None else dialogues
     return [
         RatedDialogue(
-            one.id, dataset.rated[one.id]["human"], {name: dataset.rated[one.id][name] for name in LLMS}
+            dialogue.id,
+            dataset.rated[dialogue.id]["human"],
+            {name: dataset.rated[dialogue.id][name] for name in LLMS},
         )
-        for one in chosen
+        for dialogue in selected
     ]
 
 
 def to_dict(description: DatasetSummary) -> dict[str, Any]:
-    """For `--json`: keys as text."""
+    """Return the summary for JSON output."""
     return {
         "dialogues": description.dialogues,
         "test": description.test,
         "train": description.dialogues - description.test,
         "sentiments": description.sentiments,
         "emotions": description.emotions,
-        "ratings": {name: {str(k): v for k, v in of.items()} for name, of in description.ratings.items()},
+        "ratings": {
+            name: {str(value): count for value, count in counts.items()}
+            for name, counts in description.ratings.items()
+        },
         "pairs": {
-            name: {f"{human},{llm}": count for (human, llm), count in of.items()}
-            for name, of in description.pairs.items()
+            name: {f"{human},{llm}": count for (human, llm), count in counts.items()}
+            for name, counts in description.pairs.items()
         },
     }
 
 
 def plot(description: DatasetSummary, path: Path) -> None:
-    """Figures 3 and 4 side by side, as the file's ending says (.png, .svg, .pdf).
+    """Plot the paper's Figures 3 and 4 side by side; the suffix selects the format (.png, .svg, .pdf).
 
     Raises:
-        UserError: the ending names no format.
-        OSError: the file cannot be written, or its folder is not there.
+        UserError: if the suffix is unknown.
+        OSError: if the file cannot be written or its folder does not exist.
     """
-    form = figure_format(path, "--plot")
-    path.parent.stat()  # a folder that is not there is a slip of the pen
-    atomic_write(path, render_figure(partial(_figure, description), {form: {"dpi": 150}})[form])
+    format_ = figure_format(path, "--plot")
+    path.parent.stat()  # raises if the folder does not exist; it may be misspelled
+    atomic_write(path, render_figure(partial(_make_figure, description), {format_: {"dpi": 150}})[format_])
 
 
-def _figure(description: DatasetSummary) -> Figure:
+def _make_figure(description: DatasetSummary) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    _ratings(left, description)
-    _pairs(right, description)
+    _plot_ratings(left, description)
+    _plot_pairs(right, description)
     return figure
 
 
-def _ratings(axes: Any, description: DatasetSummary) -> None:
-    """Figure 3: how often each responder was rated 1, 2 and 3."""
+def _plot_ratings(axes: Any, description: DatasetSummary) -> None:
+    """Plot Figure 3: the number of responses of each responder with each rating."""
     names = list(description.ratings)
     for offset, (value, colour) in enumerate(zip(VALUES, ("#D55E00", "#E69F00", "#0072B2"), strict=True)):
-        places = [at + 0.27 * (offset - 1) for at in range(len(names))]
+        positions = [index + 0.27 * (offset - 1) for index in range(len(names))]
         heights = [description.ratings[name][value] for name in names]
-        axes.bar(places, heights, 0.25, label=f"rated {value}", color=colour)
+        axes.bar(positions, heights, 0.25, label=f"rated {value}", color=colour)
     axes.set_xticks(range(len(names)), names)
     axes.set_title("Ratings of each responder (the paper's Figure 3)")
     axes.set_ylabel("responses")
     axes.legend(frameon=False)
 
 
-def _pairs(axes: Any, description: DatasetSummary) -> None:
-    """Figure 4: how often people and LLMs were rated how."""
+def _plot_pairs(axes: Any, description: DatasetSummary) -> None:
+    """Plot Figure 4: the number of dialogues with each pair of human and LLM rating."""
     kinds = [(human, llm) for human in VALUES for llm in VALUES]
     colours = ("#0072B2", "#009E73", "#CC79A7", "#E69F00")
     for offset, (name, colour) in enumerate(zip(LLMS, colours, strict=True)):
-        places = [at + 0.2 * (offset - 1.5) for at in range(len(kinds))]
+        positions = [index + 0.2 * (offset - 1.5) for index in range(len(kinds))]
         heights = [description.pairs[name][kind] for kind in kinds]
-        axes.bar(places, heights, 0.19, label=name, color=colour)
+        axes.bar(positions, heights, 0.19, label=name, color=colour)
     axes.set_xticks(range(len(kinds)), [f"{human}, {llm}" for human, llm in kinds])
     axes.set_title("Rating pairs (human, LLM) (the paper's Figure 4)")
     axes.set_ylabel("dialogues")

@@ -1,6 +1,6 @@
-"""Getting the published dataset: downloaded from the paper's repository, or taken from a file; hash checked.
+"""Download of the published dataset from the paper's repository, with a check of its hash.
 
-It derives from EmpatheticDialogues (CC BY-NC 4.0): it is fetched by whoever uses it and never distributed.
+The dataset derives from EmpatheticDialogues (CC BY-NC 4.0). Each user fetches it; it is never distributed.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ CHUNK = 2**16
 def fetch(
     to: Path, source: Path | None = None, url: str = URL, progress: Callable[[int], None] = lambda _: None
 ) -> int:
-    """Put the dataset at `to`; how many dialogues it holds. Nothing is written unless the hash is right.
+    """Fetch the dataset to a path and return its number of dialogues.
 
-    Where it is already, nothing is downloaded.
+    The file is written only if its hash is right. A file that exists with the right hash is not downloaded again.
 
     Args:
-        source: take it from this file, where there is no network.
-        progress: told the number of bytes so far.
+        source: copy this file instead of downloading.
+        progress: called with the number of bytes received so far.
 
     Raises:
-        UserError: it cannot be had, is another file, or cannot be written.
+        UserError: if the download fails, the hash is wrong, or the file cannot be written.
     """
-    if source is None and _is_there(to):
+    if source is None and _is_published(to):
         source = to
-    remedy = "Where there is no network: empathy data fetch --from FILE"
+    remedy = "Without network access, use: empathy data fetch --from FILE"
     content = (
         read_bytes(source, "the file of --from")
         if source is not None
@@ -68,22 +68,23 @@ def fetch(
     return len(dataset.dialogues)
 
 
-def _is_there(place: Path) -> bool:
+def _is_published(path: Path) -> bool:
     try:
-        return sha256(place.read_bytes()).hexdigest() == REAL_SHA256
+        return sha256(path.read_bytes()).hexdigest() == REAL_SHA256
     except OSError:
         return False
 
 
 def download(url: str, what: str, remedy: str, progress: Callable[[int], None] = lambda _: None) -> bytes:
-    """The bytes at an address, `MAX_BYTES` and a little at most.
+    """Download a file; stop after a little more than `MAX_BYTES`.
 
     Args:
-        what: what cannot be downloaded where it cannot: `the dataset`.
-        progress: told the number of bytes so far.
+        what: name of the file in the error message, such as "the dataset".
+        remedy: remedy in the error message.
+        progress: called with the number of bytes received so far.
 
     Raises:
-        UserError: there is no connection, or another answer.
+        UserError: if the connection fails or the server answers with an error.
     """
     try:
         with urlopen(url, timeout=TIMEOUT_SECONDS) as answer:

@@ -1,6 +1,6 @@
-"""Getting the prompts of the paper's scripts: downloaded, or taken from a folder; every hash is checked.
+"""Download of the prompts of the paper's scripts, with a check of every hash.
 
-The repository has no licence: its files are fetched by whoever uses them and never distributed.
+The repository has no licence. Each user fetches its files; they are never distributed.
 """
 
 from __future__ import annotations
@@ -13,35 +13,36 @@ from harness.atomic_write import atomic_write
 from harness.data.download import ROOT, download
 from prompts import released
 
-REMEDY = "Where there is no network: empathy prompts fetch --from DIR, a copy of the repository."
+REMEDY = "Without network access, use: empathy prompts fetch --from DIR (a copy of the repository)"
 
 
 def fetch(to: Path, source: Path | None = None, root: str = ROOT) -> int:
-    """Put the scripts that hold the prompts below `to`; how many were not there yet.
+    """Fetch the scripts that contain the prompts into a folder and return the number of new files.
 
-    Nothing is written unless every hash is right.
+    Files are written only if every hash is right.
 
     Args:
-        source: take them from this copy of the repository, where there is no network.
-        root: the address of the repository's files.
+        source: copy the files from this clone of the repository instead of downloading.
+        root: URL of the repository's files.
 
     Raises:
-        UserError: they cannot be had, are other files, or cannot be written; every one at once.
+        UserError: if files are missing, have a wrong hash, or cannot be written; the error lists every file.
     """
-    wanted = [name for name in released.FILES if not _is_there(to / name, name)]
+    missing = [name for name in released.FILES if not _is_published(to / name, name)]
     contents: dict[str, bytes] = {}
     faults: list[Fault] = []
-    for name in wanted:
+    for name in missing:
         where = str(source / name) if source is not None else f"{root}/{name}"
         try:
-            contents[name] = _content(name, source, root)
+            contents[name] = _read_script(name, source, root)
         except UserError as error:
             if source is None:
                 raise
             faults.append(error.fault)
             continue
-        if fault := released.file_fault(name, contents[name]):
-            faults.append(Fault(fault, where, code="prompt.not-published-file"))
+        if difference := released.file_fault(name, contents[name]):
+            what = "not the published file"
+            faults.append(Fault(what, where, difference, code="prompt.not-published-file"))
     if faults:
         raise UserError(
             "the files are not the published prompts",
@@ -59,14 +60,14 @@ def fetch(to: Path, source: Path | None = None, root: str = ROOT) -> int:
     return len(contents)
 
 
-def _content(name: str, source: Path | None, root: str) -> bytes:
+def _read_script(name: str, source: Path | None, root: str) -> bytes:
     if source is not None:
         return read_bytes(source / name, "the script")
     return download(f"{root}/{name}", "the released prompts", REMEDY)
 
 
-def _is_there(place: Path, name: str) -> bool:
+def _is_published(path: Path, name: str) -> bool:
     try:
-        return not released.file_fault(name, place.read_bytes())
+        return not released.file_fault(name, path.read_bytes())
     except OSError:
         return False

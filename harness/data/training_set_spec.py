@@ -1,4 +1,4 @@
-"""Which training dataset to build, checked when it is said; and the command that makes what it needs."""
+"""Specification of a training set, validated on creation, and the command that makes its responses."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from agents.errors import Fault, UserError
 from agents.types import DEFAULT_PRESET, Fidelity, Method, Strategy
 from finetune.dialogue_selection import COMBINED, LLMS, LOW_RATED
-from harness.data.command_hints import command, improving
+from harness.data.command_hints import command, improve_command
 
 
 @dataclass(frozen=True)
 class TrainingSetSpec:
-    """Which dataset is to be built.
+    """Specification of a training set.
 
     Attributes:
         method: "direct", "over-human", "over-llm" or "low-rated".
-        llm: for direct: one of the dataset's LLMs, "combined", or any author with stored responses.
-        strategy, teacher: for over-human and over-llm.
-        initial: for over-llm: whose responses were improved; "" for the teacher's own.
-        tag: as given to `empathy improve --preset`.
-        seed: of over-llm's partition; None for the fidelity's own.
-        hold_out: keep the development dialogues out of training, in rows of their own.
-        partial: build although responses are missing; they are counted.
+        llm: for direct: an LLM of the dataset, "combined", or an author with stored responses.
+        strategy, teacher: for over-human and over-llm: how the responses were improved.
+        initial: for over-llm: author of the initial responses; "" for the teacher.
+        tag: the `--preset` of `empathy improve`.
+        seed: for over-llm: seed of the split into SFT and DPO; None for that of the fidelity.
+        hold_out: whether the development dialogues are kept out of training, in separate files.
+        partial: whether to build if responses are missing; the manifest counts them.
     """
 
     method: str
@@ -37,9 +37,9 @@ class TrainingSetSpec:
     partial: bool = False
 
     def __post_init__(self) -> None:
-        improving = self.method in (Method.OVER_HUMAN, Method.OVER_LLM)
+        is_improved = self.method in (Method.OVER_HUMAN, Method.OVER_LLM)
         faults = []
-        if improving and self.strategy is None:
+        if is_improved and self.strategy is None:
             faults.append(
                 Fault(
                     "missing for this method",
@@ -48,7 +48,7 @@ class TrainingSetSpec:
                     code="option.missing",
                 )
             )
-        if improving and not self.teacher:
+        if is_improved and not self.teacher:
             faults.append(
                 Fault(
                     "missing for this method",
@@ -57,7 +57,7 @@ class TrainingSetSpec:
                     code="option.missing",
                 )
             )
-        if not improving and (self.strategy is not None or self.teacher):
+        if not is_improved and (self.strategy is not None or self.teacher):
             faults.append(
                 Fault(
                     "only for the methods over-human and over-llm",
@@ -89,27 +89,27 @@ class TrainingSetSpec:
 
     @property
     def needs_store(self) -> bool:
-        """Whether responses beside the dataset's own are needed."""
+        """Whether stored responses are needed besides those of the dataset."""
         if self.method == Method.DIRECT:
             return self.llm not in (*LLMS, COMBINED)
         return self.method != LOW_RATED
 
     @property
     def over(self) -> str:
-        """What is improved, as a preset's name has it."""
+        """The kind of initial responses, as in the names of presets."""
         if self.method == Method.OVER_HUMAN:
             return "human"
         return self.initial if self.initial not in ("", self.teacher) else "llm"
 
     @property
     def command(self) -> str:
-        """The command that makes the responses that are needed."""
+        """The command that generates the needed responses."""
         if self.method == Method.DIRECT:
-            return command(*_parts(self.llm), split="train")
-        return improving(self.teacher, str(self.strategy), self.over, self.fidelity, self.tag)
+            return command(*_split_preset(self.llm), split="train")
+        return improve_command(self.teacher, str(self.strategy), self.over, self.fidelity, self.tag)
 
 
-def _parts(author: str) -> tuple[str, str]:
-    """`author@preset` → (author, preset)."""
+def _split_preset(author: str) -> tuple[str, str]:
+    """Split `author@preset` into author and preset."""
     bare, _, preset = author.partition("@")
     return bare, preset or DEFAULT_PRESET

@@ -24,8 +24,8 @@ from finetune.merge_lora import RECORD as MERGED_RECORD
 from finetune.merge_lora import merge_adapter
 from finetune.model_loader import check_weights
 from harness.serving.checkpoint_resolver import ServedAuthor, ServedModels
-from harness.serving.hardware import plan_serving, wanted
-from harness.serving.live_server import ADAPTER_CACHE, cached_adapters, prepare
+from harness.serving.hardware import plan_serving, serving_request
+from harness.serving.live_server import ADAPTER_CACHE, cached_adapters, load_missing_adapters
 from serve import sampling_presets
 from serve.batcher import Batcher
 from serve.lora_adapter import EngineName, LoraAdapter, read_adapter
@@ -68,7 +68,7 @@ class ServingConfig:
     trusted: bool = False
     memory_mib: int | None = None
     fraction: float | None = None
-    tell: Callable[[str], None] = lambda line: None
+    on_progress: Callable[[str], None] = lambda line: None
 
     @property
     def set_name(self) -> str:
@@ -87,12 +87,12 @@ class InferenceBackend:
     """
 
     client: Callable[[Model], ModelClient]
-    died: Callable[[], str] = lambda: ""
+    exit_log: Callable[[], str] = lambda: ""
     server: VllmServer | None = None
 
 
 @contextlib.asynccontextmanager
-async def opened(
+async def open_backend(
     who: ServedModels, part: Sequence[ServedAuthor], how: ServingConfig, models: Sequence[Model], dtype: Dtype
 ) -> AsyncIterator[InferenceBackend]:
     """What answers for these contestants.
@@ -102,27 +102,30 @@ async def opened(
     """
     folder, name, adapters = _weights(who, part, how, dtype)
     if how.backend == "transformers":
-        async with _in_process(lambda: _transformers(folder, name, adapters, dtype, how.device)) as room:
-            yield room
+        async with _in_process(lambda: _transformers(folder, name, adapters, dtype, how.device)) as backend:
+            yield backend
     elif how.url:
         server = VllmServer(how.url.rstrip("/").removesuffix("/v1"), how.key)
-        await asyncio.to_thread(prepare, server, adapters, models, trusted=how.trusted)
-        async with _asked(server) as room:
-            yield room
+        await asyncio.to_thread(load_missing_adapters, server, adapters, models, trusted=how.trusted)
+        async with _asked(server) as backend:
+            yield backend
     else:
         await asyncio.to_thread(check_weights, folder)
         name, adapters = with_null_adapter(folder, name, adapters, how.device, ADAPTER_CACHE)
         made = plan_serving(folder, adapters, _wanted(how, dtype))
         if how.backend == "offline":
-            async with _in_process(lambda: _vllm(made, folder, name, adapters)) as room:
-                yield room
+            async with _in_process(lambda: _vllm(made, folder, name, adapters)) as backend:
+                yield backend
         else:
-            async with _started(made, folder, name, adapters, how.tell) as server, _asked(server) as room:
-                yield room
+            async with (
+                _started(made, folder, name, adapters, how.on_progress) as server,
+                _asked(server) as backend,
+            ):
+                yield backend
 
 
 def _wanted(how: ServingConfig, dtype: Dtype) -> ServingRequest:
-    return wanted(how.device, dtype, how.memory_mib, how.fraction)
+    return serving_request(how.device, dtype, how.memory_mib, how.fraction)
 
 
 def adapters_of(part: Sequence[ServedAuthor], base: Path, engine: EngineName = "vllm") -> list[LoraAdapter]:
@@ -140,7 +143,7 @@ def adapters_of(part: Sequence[ServedAuthor], base: Path, engine: EngineName = "
     return [read_adapter(author, folder, base, shared=beside, engine=engine) for author, folder in made]
 
 
-def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, tell: Callable[[str], None]) -> Path:
+def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, on_progress: Callable[[str], None]) -> Path:
     """The checkpoint merged into its base in this dtype: made now, or before.
 
     Raises:
@@ -150,8 +153,8 @@ def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, tell: Callable[[st
     folder = MERGED / f"{made.name}-{made.id.rpartition(':')[2][:10]}-{dtype}"
     record = read_json(folder / MERGED_RECORD)
     if (record.get("checkpoint"), record.get("dtype")) != (made.id, dtype):
-        tell(f"merging {made.name} into its base")
-        merge_adapter(made.path, folder, base=str(base), dtype=dtype, on_message=tell)
+        on_progress(f"merging {made.name} into its base")
+        merge_adapter(made.path, folder, base=str(base), dtype=dtype, on_message=on_progress)
     return folder
 
 
@@ -161,14 +164,18 @@ def _weights(
     """What is loaded: the base with adapters, or one merged student; and under which name."""
     (one, *_) = part
     if how.merged and one.checkpoint is not None:  # alone: merged students take turns
-        return merged_folder(one.checkpoint, who.base.folder, dtype, how.tell), one.author, []
+        return merged_folder(one.checkpoint, who.base.folder, dtype, how.on_progress), one.author, []
     adapters = adapters_of(part, who.base.folder, "peft" if how.backend == "transformers" else "vllm")
     return who.base.folder, who.base_name, adapters
 
 
 @contextlib.asynccontextmanager
 async def _started(
-    made: ServePlan, folder: Path, name: str, adapters: Sequence[LoraAdapter], tell: Callable[[str], None]
+    made: ServePlan,
+    folder: Path,
+    name: str,
+    adapters: Sequence[LoraAdapter],
+    on_progress: Callable[[str], None],
 ) -> AsyncIterator[VllmServer]:
     require_vllm()
     port = free_port()
@@ -177,7 +184,9 @@ async def _started(
         *lora_module_arguments(cached_adapters(adapters)),
     ]
     with contextlib.ExitStack() as stack:
-        starting = running_server(told, LOOPBACK, port, environment=made.environment(), on_progress=tell)
+        starting = running_server(
+            told, LOOPBACK, port, environment=made.environment(), on_progress=on_progress
+        )
         server = await asyncio.to_thread(stack.enter_context, starting)
         yield server
 

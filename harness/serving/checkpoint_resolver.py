@@ -46,7 +46,7 @@ class ServedModels:
     """A base on this machine, and who is served with it."""
 
     base: LocalModel
-    contestants: tuple[ServedAuthor, ...]
+    authors: tuple[ServedAuthor, ...]
 
     @property
     def base_name(self) -> str:
@@ -56,7 +56,7 @@ class ServedModels:
     @property
     def students(self) -> tuple[ServedAuthor, ...]:
         """Those with a checkpoint."""
-        return tuple(one for one in self.contestants if one.checkpoint is not None)
+        return tuple(one for one in self.authors if one.checkpoint is not None)
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -118,22 +118,22 @@ def select_served_models(
     """
     found = _known(students, registered)
     faults: list[Fault] = []
-    contestants: list[ServedAuthor] = []
+    authors: list[ServedAuthor] = []
     for name in dict.fromkeys(names):
         if name.startswith(STUDENT):
             try:
-                contestants.append(ServedAuthor(name, _student(name, found)))
+                authors.append(ServedAuthor(name, _student(name, found)))
             except UserError as error:
                 faults.append(error.fault)
                 faults += error.faults
     if faults:
         raise UserError("these students cannot be served", code="checkpoint.unusable", faults=faults)
-    made = [one.checkpoint for one in contestants if one.checkpoint is not None] or [
+    made = [one.checkpoint for one in authors if one.checkpoint is not None] or [
         one for named in found.values() for one in named
     ]
     located = _base(base, made, names)
     wrong = []
-    for one in contestants:
+    for one in authors:
         if one.checkpoint is not None:
             try:
                 check_same_base(one.checkpoint, located.base)
@@ -155,8 +155,8 @@ def select_served_models(
                     found=repr(name),
                     remedy=f"Use {kind}:{shown}.",
                 )
-            contestants.append(ServedAuthor(f"{kind}:{shown}", cut=kind == BASE_CUT))
-    return ServedModels(located, tuple(contestants))
+            authors.append(ServedAuthor(f"{kind}:{shown}", cut=kind == BASE_CUT))
+    return ServedModels(located, tuple(authors))
 
 
 def checkpoint_folders(places: Sequence[Path] = ()) -> list[Path]:

@@ -21,7 +21,7 @@ from serve.served_model import Device, Dtype
 CPU_FRACTION = 0.6
 
 
-def wanted(
+def serving_request(
     device: Device, dtype: Dtype, memory_mib: int | None, fraction: float | None, **more: Any
 ) -> ServingRequest:
     """What a server may take here.

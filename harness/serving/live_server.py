@@ -71,7 +71,7 @@ def cached_adapters(adapters: Sequence[LoraAdapter]) -> list[LoraAdapter]:
     return [cache_adapter(one, ADAPTER_CACHE) for one in adapters]
 
 
-def prepare(
+def load_missing_adapters(
     server: VllmServer, adapters: Sequence[LoraAdapter], models: Sequence[Model], *, trusted: bool
 ) -> None:
     """Give a running server the adapters that it lacks, or holds in another state; the others are left alone.

@@ -28,10 +28,15 @@ from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import BASE, BEST, STUDENT, TRUNCATED_BASE
 from harness.study.graph import StudentPlan, StudyGraph
 from harness.study.scheduler import StageState, StageStatus, stage_statuses
-from harness.workflows.generation_cost import STAND_IN, TYPICAL_OUTPUT_TOKENS, GenerationCost, forecast
+from harness.workflows.generation_cost import (
+    STAND_IN,
+    TYPICAL_OUTPUT_TOKENS,
+    GenerationCost,
+    estimate_generation_cost,
+)
 from harness.workflows.generation_plan import plan_responses
 from harness.workflows.judge import JudgingPlan
-from harness.workflows.judge_cost import CostEstimate, estimate
+from harness.workflows.judge_cost import CostEstimate, estimate_judging_cost
 
 CHARACTERS_PER_TOKEN = 4.2  # of English under LLaMA-3's and Mistral's tokenizers
 CARD_TERAFLOPS = 60.0  # assumed: what an RTX 4090 keeps up in bf16 LoRA training; not yet measured
@@ -98,7 +103,7 @@ async def _improving(graph: StudyGraph, found: Sequence[StageStatus]) -> list[Es
     for teacher in study.teaching.teachers if graph.teacher_methods else ():
         count = _of(found, "improve", context.models[teacher].id)
         plan = await graph.improvement_plan(graph.teacher_methods, teacher, study.teaching.strategies)
-        (cost,) = await forecast(context.store, plan, context.settings)
+        (cost,) = await estimate_generation_cost(context.store, plan, context.settings)
         again = study.fidelity is Fidelity.OURS
         note = "an answer that cannot be used, or is too long, is asked once more" if again else ""
         lines.append(_line("improve", cost.model, count, cost, bound="≥" if again else "", note=note))
@@ -112,7 +117,7 @@ async def _responding(graph: StudyGraph, found: Sequence[StageStatus]) -> list[E
             name, _, split = one.stage.title.rpartition(" ")
             model = next(model for model in graph.context.models.values() if model.id == name)
             plan = plan_responses(graph.dialogues(Split(split)), [graph.responder(model)])
-            (cost,) = await forecast(graph.context.store, plan, graph.context.settings)
+            (cost,) = await estimate_generation_cost(graph.context.store, plan, graph.context.settings)
             lines.append(_line("respond", one.stage.title, (1, int(one.state is StageState.DONE)), cost))
     return lines
 
@@ -282,7 +287,7 @@ async def _judging(graph: StudyGraph, found: Sequence[StageStatus]) -> list[Esti
         total = CostEstimate(by.name, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
         for split in dict.fromkeys(str(one.stage.settings["split"]) for one in left):
             times = sum(one.stage.settings["split"] == split for one in left)
-            (one_contest,) = await estimate(
+            (one_contest,) = await estimate_judging_cost(
                 context.store, _stand_ins(graph, by, Split(split)), context.settings
             )
             total = _sum(total, one_contest, times)

@@ -40,7 +40,7 @@ from harness.study.stages import (
     thread_environment,
 )
 from harness.workflows.generate import GenerationResult
-from harness.workflows.generate_students import respond, responder, settled
+from harness.workflows.generate_students import build_responder, resolve_identities, respond
 from harness.workflows.generation_plan import DialogueSubset, plan_responses
 from results.db.store import Store
 
@@ -68,11 +68,15 @@ async def served(
         backend=study.generation.through,
         preset=study.generation.preset,
         device="cpu" if study.training.device == "cpu" else default_device(),
-        tell=partial(context.tell, name),
+        on_progress=partial(context.tell, name),
     )
     async with await Store.open(context.db) as store:
-        who = await settled(store, ServedModels(base, tuple(by_author.values())), how, context.library)
-        plan = plan_responses(chosen, [responder(one, who, how, context.library) for one in who.contestants])
+        who = await resolve_identities(
+            store, ServedModels(base, tuple(by_author.values())), how, context.library
+        )
+        plan = plan_responses(
+            chosen, [build_responder(one, who, how, context.library) for one in who.authors]
+        )
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with report_progress(store, run_id, name, context.tell, len(plan.agents) * len(plan.dialogues)):
             summary = await respond(
@@ -88,7 +92,7 @@ async def generate_students(context: StudyContext, chosen: DialogueSubset, ready
         raise StudyInterrupted("interrupted; every answer is stored")
     base = _located(context, _learner(context, ready), ready)
     author = stage_author(context, ready, base).author
-    (mine,) = (one for one in summary.sets if one.of.author == author)
+    (mine,) = (one for one in summary.sets if one.response_set.author == author)
     if mine.missing:
         why = next((endpoint.stopped for endpoint in summary.endpoints.values() if endpoint.stopped), "")
         raise StageNotFinished(

@@ -18,7 +18,7 @@ from agents.judge import Judge
 from agents.models.registry import Registry
 from agents.seeded_order import seeded_order
 from agents.types import Comparison, Dialogue, Split
-from harness.data.author_resolver import Author, missing
+from harness.data.author_resolver import Author, missing_responses_remedy
 from harness.data.dataset import Dataset
 from harness.data.splits import dialogues_in_split
 from harness.engine.dispatcher import WorkItem
@@ -95,7 +95,7 @@ class JudgingPlan:
         return replace(self, judges=judges)
 
     @property
-    def calls_per_judge(self) -> int:
+    def requests_per_judge(self) -> int:
         """Both orders, every sample."""
         return 2 * len(self.dialogues) * self.samples
 
@@ -178,7 +178,7 @@ def plan_judging(
             f"{a.name} and {b.name} have no dialogue in common in the {split} split",
             code="responses.no-common-dialogues",
             found=f"{len(a.responses)} and {len(b.responses)} responses, {len(of_split)} dialogues",
-            remedy=missing((a, b), of_split, str(split)),
+            remedy=missing_responses_remedy((a, b), of_split, str(split)),
         )
     ordered = seeded_order(both, seed)[:limit]
     different = tuple({judge.id: judge for judge in judges}.values())  # one named twice is one judge
@@ -293,7 +293,7 @@ async def run_judging(
         RequestSource(
             judge.model,
             partial(plan.work, judge, retries, watched.get(judge.id)),
-            plan.calls_per_judge,
+            plan.requests_per_judge,
             names.get(judge.id),
         )
         for judge in plan.judges

@@ -116,7 +116,7 @@ async def select_contests(
     judges: Sequence[str] = (),
     *,
     split: Split = Split.TEST,
-    without_kin: bool = False,
+    exclude_same_family: bool = False,
     snapshots: Collection[str] = (),
 ) -> ContestSelection:
     """Select the contests of these authors against one opponent.
@@ -137,7 +137,9 @@ async def select_contests(
     contest_index = await load_contest_index(store)
     entries_of_split = [entry for entry in contest_index.entries if entry.split == split]
     complete = [
-        entry for entry in entries_of_split if not entry.stopped and not (without_kin and entry.same_family)
+        entry
+        for entry in entries_of_split
+        if not entry.stopped and not (exclude_same_family and entry.same_family)
     ]
     judge_ids = _match_judges(contest_index, judges)
     named_ids = set().union(*judge_ids)
@@ -155,7 +157,7 @@ async def select_contests(
     common_ids = _common_judges(with_opponent, sets if authors else (), opponent_set, judge_ids)
     same_family = (
         {entry.judge for entry in entries_of_split if entry.same_family and opponent_set.id in entry.sets}
-        if without_kin
+        if exclude_same_family
         else set()
     )
     if (not common_ids or not sets) and same_family:

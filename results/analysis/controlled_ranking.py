@@ -46,14 +46,19 @@ class ControlledRanking:
 
 
 async def controlled_rankings(
-    store: Store, judges: Sequence[str] = (), *, split: str = "test", seed: int = 0, without_kin: bool = False
+    store: Store,
+    judges: Sequence[str] = (),
+    *,
+    split: str = "test",
+    seed: int = 0,
+    exclude_same_family: bool = False,
 ) -> list[ControlledRanking]:
     """Rank the authors by judge, from the contests of the leaderboard.
 
     Raises:
         UserError: as `complete_contests`.
     """
-    by_judge, _ = await complete_contests(store, judges, split=split, without_kin=without_kin)
+    by_judge, _ = await complete_contests(store, judges, split=split, exclude_same_family=exclude_same_family)
     sets = {
         author.id: author
         for contests in by_judge.values()

@@ -30,7 +30,7 @@ from results.db.schema import RunRow, table
 from results.db.store import Store
 from results.queries.judge_audits import AUDIT, audited
 from results.statistics.bias_correction import BiasAdjusted, ReferenceVerdicts, bias_adjusted
-from results.statistics.judge_accuracy import agreeing, first_preference_rates
+from results.statistics.judge_accuracy import agreement_shares, first_preference_rates
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold, cheap_and_gold
 from results.statistics.scores import dialogue_scores
@@ -41,7 +41,7 @@ SCORES = {"a": 1.0, "tie": 0.5, "b": 0.0}
 
 
 @dataclass(frozen=True)
-class Corrected:
+class CorrectedPanel:
     """Bias-corrected estimates of a panel; keys are positions in `JudgePanel.judges`.
 
     Attributes:
@@ -71,12 +71,12 @@ class Preferences:
     for_a: Floats
     rows: int
     used: int
-    passed_over: Mapping[str, int]
+    skipped: Mapping[str, int]
 
     @property
     def note(self) -> str:
         """Sentence on the number of used rows, and why the others were not used."""
-        reasons = "; ".join(f"{reason}: {count:,}" for reason, count in self.passed_over.items())
+        reasons = "; ".join(f"{reason}: {count:,}" for reason, count in self.skipped.items())
         return f"{self.used:,} of {self.rows:,} rows of preferences are used" + (
             f" ({reasons})" if reasons else ""
         )
@@ -101,7 +101,7 @@ def read_preferences(path: Path, codes: Mapping[str, int], a: str, b: str) -> Pr
         is_row=lambda cells: cells.get("preferred", "").strip().lower() in SCORES,
     )
     sums, counts = np.zeros(len(codes)), np.zeros(len(codes))
-    passed_over: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
     for row in table.rows if set(COLUMNS) <= set(table.heading) else ():
         dialogue_id, first, second, preferred_text = (row.cells[name].strip() for name in COLUMNS)
         preferred = preferred_text.lower()
@@ -110,9 +110,9 @@ def read_preferences(path: Path, codes: Mapping[str, int], a: str, b: str) -> Pr
         elif first == second:
             faults.add(row.line, "a and b are the same author", repr(first)[:80])
         elif {first, second} != {a, b}:
-            passed_over["about other authors"] += 1
+            skipped["about other authors"] += 1
         elif dialogue_id not in codes:
-            passed_over["about other dialogues"] += 1
+            skipped["about other dialogues"] += 1
         else:
             sums[codes[dialogue_id]] += SCORES[preferred] if first == a else 1.0 - SCORES[preferred]
             counts[codes[dialogue_id]] += 1
@@ -129,7 +129,7 @@ def read_preferences(path: Path, codes: Mapping[str, int], a: str, b: str) -> Pr
             remedy="Name the authors as the run does, and use the dataset's dialogue ids.",
         )
     means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-    return Preferences(means, len(table.rows), int(counts.sum()), dict(passed_over))
+    return Preferences(means, len(table.rows), int(counts.sum()), dict(skipped))
 
 
 def _columns_hint(faults: Faults, table: Table) -> str:
@@ -163,7 +163,9 @@ async def adjusted_by_audit(store: Store, judges: Sequence[PanelJudge]) -> list[
     for run_id in await store.read(lambda connection: connection.execute(query).scalars().all()):
         audit_data = await audited(store, run_id, ids)
         for judge_verdicts in audit_data.said:
-            correct = agreeing(first_preference_rates(judge_verdicts.verdicts), audit_data.pairs.better)
+            correct = agreement_shares(
+                first_preference_rates(judge_verdicts.verdicts), audit_data.pairs.better
+            )
             correct = correct[~np.isnan(correct)]
             if correct.size > best.get(judge_verdicts.judge_id, (np.zeros(0), ""))[0].size:
                 best[judge_verdicts.judge_id] = (correct, str(audit_data.spec["split"]))

@@ -19,7 +19,13 @@ from results.db.store import Store
 from results.queries.judge_audits import AuditData, JudgeVerdicts, audited
 from results.statistics import Calibration, NotEstimable, calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate
-from results.statistics.judge_accuracy import Audit, Floats, audit, first_preference_rates, more_than
+from results.statistics.judge_accuracy import (
+    Audit,
+    Floats,
+    agreement_difference,
+    audit,
+    first_preference_rates,
+)
 from results.statistics.rated_pairs import RatedPairs
 
 CONTROL = "control"
@@ -89,7 +95,7 @@ async def summarize_audit(
     endpoints: Mapping[str, EndpointReport] | None = None,
     *,
     interrupted: bool = False,
-    without_kin: bool = False,
+    exclude_same_family: bool = False,
 ) -> AuditSummary:
     """Compute the results of an audit from the database.
 
@@ -112,7 +118,9 @@ async def summarize_audit(
         verdicts.judge: first_preference_rates(verdicts.verdicts) for verdicts in controls
     } | computed
     judges = [
-        _audit_judge(verdicts, data, baseline_scores, endpoints or {}, seed, without_kin=without_kin)
+        _audit_judge(
+            verdicts, data, baseline_scores, endpoints or {}, seed, exclude_same_family=exclude_same_family
+        )
         for verdicts in data.said
         if verdicts.provider != CONTROL
     ]
@@ -143,11 +151,11 @@ def _audit_judge(
     endpoints: Mapping[str, EndpointReport],
     seed: int,
     *,
-    without_kin: bool,
+    exclude_same_family: bool,
 ) -> JudgeAuditResult:
     makers, pairs = model_makers(f"{judge.provider}/{judge.model}"), data.pairs
     same_family = tuple(name for name in pairs.names if makers & model_makers(name))
-    kept = ~pairs.having(same_family) if without_kin else np.ones(len(pairs), dtype=np.bool_)
+    kept = ~pairs.having(same_family) if exclude_same_family else np.ones(len(pairs), dtype=np.bool_)
     kept_pairs, verdicts = pairs.only(kept), judge.verdicts[kept]
     score = first_preference_rates(verdicts)
     return JudgeAuditResult(
@@ -157,7 +165,7 @@ def _audit_judge(
             kept_pairs, verdicts, seed=seed, family=frozenset(same_family), permuted=data.permuted[:, kept]
         ),
         over={
-            name: more_than(kept_pairs, score, baseline_score[kept], seed=seed)
+            name: agreement_difference(kept_pairs, score, baseline_score[kept], seed=seed)
             for name, baseline_score in baseline_scores.items()
         },
         endpoint=_endpoint_report(judge, endpoints),

@@ -37,7 +37,7 @@ from results.statistics.agreement import (
     majority,
 )
 from results.statistics.not_estimable import NotEstimable
-from results.statistics.scores import spread
+from results.statistics.scores import to_order_array
 
 Floats = NDArray[np.float64]
 CONTROL = "control"
@@ -113,7 +113,7 @@ class JudgePanel:
 
 
 async def load_panel(
-    store: Store, a: str, b: str, split: str, *, seed: int = 0, without_kin: bool = False
+    store: Store, a: str, b: str, split: str, *, seed: int = 0, exclude_same_family: bool = False
 ) -> JudgePanel:
     """Load the panel of two response sets on one split.
 
@@ -132,8 +132,8 @@ async def load_panel(
         for entry in contest_index.entries
         if entry.sets == {a, b} and entry.split == split and not entry.stopped
     ]
-    left_out = sorted({entry.judge for entry in entries if entry.same_family}) if without_kin else []
-    remaining = [entry for entry in entries if not (without_kin and entry.same_family)]
+    left_out = sorted({entry.judge for entry in entries if entry.same_family}) if exclude_same_family else []
+    remaining = [entry for entry in entries if not (exclude_same_family and entry.same_family)]
     largest_entries = {
         judge_id: _largest_entry(remaining, judge_id) for judge_id in {entry.judge_id for entry in remaining}
     }
@@ -165,7 +165,7 @@ async def load_panel(
     return await _build_panel(store, contest_index, authors, split, dialogues, judges, left_out, seed)
 
 
-async def without_kin(
+async def split_by_family(
     store: Store, judges: Sequence[Judge], sets: Sequence[ResponseSet]
 ) -> tuple[list[Judge], list[str]]:
     """Return the judges of other model families than these authors, and the names of the excluded ones.
@@ -222,8 +222,10 @@ async def _build_panel(
     left_out: list[str],
     seed: int,
 ) -> JudgePanel:
-    samples = min(spread(judge.columns, judge.columns.outcome).shape[2] for judge in judges)
-    verdict_arrays = [spread(judge.columns, judge.columns.outcome)[:, :, :samples] for judge in judges]
+    samples = min(to_order_array(judge.columns, judge.columns.outcome).shape[2] for judge in judges)
+    verdict_arrays = [
+        to_order_array(judge.columns, judge.columns.outcome)[:, :, :samples] for judge in judges
+    ]
     verdicts = np.stack([array.reshape(-1) for array in verdict_arrays])
     groups = np.repeat(np.arange(len(dialogues)), 2 * samples)
     model_positions = _most_common_prompt(judges)

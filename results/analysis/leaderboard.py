@@ -75,7 +75,7 @@ class JudgeRanking:
     strengths: BradleyTerryStrengths
     rates: Floats
     order_robust: Floats
-    meetings: tuple[ContestScore, ...]
+    scores: tuple[ContestScore, ...]
     same_family: frozenset[str]
     emulated: bool
     answerer_notes: tuple[str, ...] = ()
@@ -102,11 +102,16 @@ class Leaderboard:
 
     split: str
     rankings: tuple[JudgeRanking, ...]
-    passed_over: int
+    skipped: int
 
 
 async def load_leaderboard(
-    store: Store, judges: Sequence[str] = (), *, split: str = "test", seed: int = 0, without_kin: bool = False
+    store: Store,
+    judges: Sequence[str] = (),
+    *,
+    split: str = "test",
+    seed: int = 0,
+    exclude_same_family: bool = False,
 ) -> Leaderboard:
     """Rank all authors with completed contests on a split.
 
@@ -119,7 +124,9 @@ async def load_leaderboard(
     Raises:
         UserError: no completed contest on this split, or an unknown judge.
     """
-    by_judge, passed_over = await complete_contests(store, judges, split=split, without_kin=without_kin)
+    by_judge, skipped = await complete_contests(
+        store, judges, split=split, exclude_same_family=exclude_same_family
+    )
     rankings = [
         _rank_authors(contests[0][0].judge, judge_id, contests, seed)
         for judge_id, contests in by_judge.items()
@@ -142,11 +149,11 @@ async def load_leaderboard(
             where="--split",
             found=split,
         )
-    return Leaderboard(split, tuple(ranked), passed_over)
+    return Leaderboard(split, tuple(ranked), skipped)
 
 
 async def complete_contests(
-    store: Store, judges: Sequence[str] = (), *, split: str = "test", without_kin: bool = False
+    store: Store, judges: Sequence[str] = (), *, split: str = "test", exclude_same_family: bool = False
 ) -> tuple[dict[str, list[tuple[ContestEntry, Contest]]], int]:
     """Return judge id → largest contest of each pair, and the number of contests skipped for early stopping.
 
@@ -156,12 +163,14 @@ async def complete_contests(
     contest_index = await load_contest_index(store)
     entries_of_split = [entry for entry in contest_index.entries if entry.split == split]
     complete = [
-        entry for entry in entries_of_split if not entry.stopped and not (without_kin and entry.same_family)
+        entry
+        for entry in entries_of_split
+        if not entry.stopped and not (exclude_same_family and entry.same_family)
     ]
     selected = _select_judges(complete, judges)
     if not selected:
         elsewhere = sorted({entry.split for entry in contest_index.entries if not entry.stopped} - {split})
-        n_excluded = sum(bool(entry.same_family) for entry in entries_of_split) if without_kin else 0
+        n_excluded = sum(bool(entry.same_family) for entry in entries_of_split) if exclude_same_family else 0
         raise UserError(
             f"no completed contests on the {split} split",
             code="leaderboard.no-contests",
@@ -250,7 +259,7 @@ def _rank_authors(
     dialogue_keys = sorted({dialogue.key for _, contest in contests for dialogue in contest.dialogues})
     dialogue_codes = {key: position for position, key in enumerate(dialogue_keys)}
     rows: list[tuple[int, int, float, int]] = []
-    meetings = []
+    scores = []
     order_robust_sums = np.zeros((len(authors), 2))
     for _, contest in contests:
         score = dialogue_scores(contest.columns).score
@@ -260,7 +269,7 @@ def _rank_authors(
             (a, b, float(score[position]), dialogue_codes[contest.dialogues[position].key])
             for position in complete
         ]
-        meetings += _contest_scores(contest, score[complete])
+        scores += _contest_scores(contest, score[complete])
         low, high = order_robust_bounds(contest.columns) or (0.0, 0.0)
         order_robust_sums[a] += complete.size * np.array([low, high])
         order_robust_sums[b] += complete.size * np.array([1.0 - high, 1.0 - low])
@@ -280,7 +289,7 @@ def _rank_authors(
         strengths=strengths(first, second, score, dialogue, len(authors), seed=seed),
         rates=total / np.maximum(1, count),
         order_robust=order_robust_sums / np.maximum(1, count)[:, None],
-        meetings=tuple(meetings),
+        scores=tuple(scores),
         same_family=frozenset(author.set_id for entry, _ in contests for author in entry.same_family),
         emulated=any(is_emulated(entry.model) for entry, _ in contests),
         answerer_notes=tuple(

@@ -49,7 +49,8 @@ def database_url(named: str) -> URL:
     backend = url.get_backend_name() if url is not None else ""
     if url is None or backend not in ("sqlite", "postgresql", "postgres"):
         raise UserError(
-            "this is no database we can use",
+            "unsupported database address",
+            code="database.unsupported-address",
             where="--db",
             found=repr(named.rsplit("@", maxsplit=1)[-1]),
             remedy="Give a path for SQLite, or postgresql://USER@HOST/NAME.",
@@ -57,7 +58,8 @@ def database_url(named: str) -> URL:
     if backend == "sqlite":
         if url.database in (None, "", ":memory:"):
             raise UserError(
-                "a database in memory is lost with its process",
+                "an in-memory database is lost when the process ends",
+                code="database.in-memory",
                 where="--db",
                 found=repr(named),
                 remedy="Give the path of a file.",
@@ -67,7 +69,8 @@ def database_url(named: str) -> URL:
         import asyncpg  # noqa: F401  (only to know whether it is there)
     except ImportError:
         raise UserError(
-            "PostgreSQL needs asyncpg",
+            "PostgreSQL needs the package asyncpg",
+            code="database.missing-driver",
             where="--db",
             remedy="Install with: pip install -e '.[postgres]'",
         ) from None
@@ -194,10 +197,11 @@ def _unchanging(url: URL) -> URL:
     beside = path.with_name(f"{path.name}-wal")
     if beside.exists() and beside.stat().st_size:
         raise UserError(
-            "the database has commits that are not yet in it, and its folder may only be read",
+            "the database has a write-ahead log with commits, and its folder is read-only",
+            code="database.unmerged-log",
             where=str(url.database),
             found=str(beside),
-            remedy="Copy both files into a folder that may be written, and name the copy with --db.",
+            remedy="Copy both files to a writable folder and pass the copy with --db.",
         )
     query = {"mode": "ro", "immutable": "1", "uri": "true"}
     return URL.create("sqlite", database=f"file:{quote(str(path))}", query=query)
@@ -237,7 +241,8 @@ def _shown(url: URL) -> str:
 
 def _no_address(url: URL, error: Exception) -> UserError:
     return UserError(
-        "this address of a database cannot be used",
+        "invalid database address",
+        code="database.invalid-address",
         where=_shown(url),
         found=str(error),
         remedy="Write it as postgresql://USER@HOST:PORT/NAME.",
@@ -246,20 +251,22 @@ def _no_address(url: URL, error: Exception) -> UserError:
 
 def unusable(error: BaseException, shown: str) -> UserError:
     """A database's own error, as what the user can do about it."""
-    told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    words = str(told).strip() or type(told).__name__
-    remedy = "Nothing that was committed is lost: mend it and run the same command."
-    if "locked" in words:
-        remedy = "Another process has been writing for very long. " + remedy
-    if "readonly" in words or "read-only" in words:
-        remedy = "It is read-only: change its permissions, or name another with --db. " + remedy
-    if "unable to open" in words:
-        remedy = "Is it a file, and may you write in its folder? " + remedy
-    if "full" in words:
-        remedy = "The disk is full: free some space. " + remedy
-    if "not a database" in words:
-        remedy = "Name another file with --db."
-    return UserError("the database cannot be used", where=shown, found=words, remedy=remedy)
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    message = str(cause).strip() or type(cause).__name__
+    remedy = "Committed data is safe: correct the cause and run the same command again."
+    if "locked" in message:
+        remedy = "Another process holds the write lock for too long; wait for it or stop it. " + remedy
+    if "readonly" in message or "read-only" in message:
+        remedy = "Change the file's permissions, or pass another database with --db. " + remedy
+    if "unable to open" in message:
+        remedy = "Check that the path is a file in a writable folder. " + remedy
+    if "full" in message:
+        remedy = "Free some disk space. " + remedy
+    if "not a database" in message:
+        remedy = "Pass another file with --db."
+    return UserError(
+        "the database cannot be used", code="database.unusable", where=shown, found=message, remedy=remedy
+    )
 
 
 def _prepare_file(path: str, create: bool) -> None:
@@ -268,10 +275,19 @@ def _prepare_file(path: str, create: bool) -> None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError("the database's folder cannot be made", where=path, found=str(error)) from error
+            raise UserError(
+                "cannot create the database's folder",
+                code="database.folder-not-created",
+                where=path,
+                found=str(error),
+                remedy="Pass a path in a writable folder with --db.",
+            ) from error
     elif not file.exists():
         raise UserError(
-            "there is no database", where=path, remedy="Judge something first, or name another with --db."
+            "database not found",
+            code="database.not-found",
+            where=path,
+            remedy="Run empathy judge first, or pass another database with --db.",
         )
 
 
@@ -306,17 +322,19 @@ def _check_schema(connection: Connection, shown: str, create: bool) -> bool:
             return True
         newer = version is not None and version.isdigit() and int(version) > SCHEMA_VERSION
         raise UserError(
-            "this database is of another version",
+            "the database has another schema version",
+            code="database.schema-mismatch",
             where=shown,
-            found=f"schema {version}; this program knows {SCHEMA_VERSION}",
-            remedy="Use the newer program that wrote it." if newer else "Name another database with --db.",
+            found=f"schema {version}; expected {SCHEMA_VERSION}",
+            remedy="Use the newer release that wrote it." if newer else "Pass another database with --db.",
         )
     if there & set(_Row.metadata.tables) or (there and connection.dialect.name == "sqlite") or not create:
         raise UserError(
-            "this is not a database of this program",
+            "the database was not created by empathy",
+            code="database.foreign",
             where=shown,
             found=f"tables {', '.join(sorted(there)[:5])}" if there else "no tables",
-            remedy="Name another with --db.",
+            remedy="Pass another database with --db.",
         )
     _Row.metadata.create_all(connection)
     connection.execute(insert(meta).values(name="schema", value=str(SCHEMA_VERSION)))

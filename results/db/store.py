@@ -374,7 +374,7 @@ class Store:
         wanted = select(_runs.c.spec).where(_runs.c.id == run_id)
         spec = await self.read(lambda connection: connection.execute(wanted).scalar_one_or_none())
         if spec is None:
-            raise UserError("there is no such run in this database", where=self.database.shown, found=run_id)
+            raise UserError("run not found", code="run.not-found", where=self.database.shown, found=run_id)
         return str(spec)
 
     async def last_attempts(

@@ -93,7 +93,7 @@ async def select_paper_contests(
     named: Mapping[str, AuthorDescription] | None = None,
     *,
     seed: int = 0,
-    without_kin: bool = False,
+    exclude_same_family: bool = False,
 ) -> list[PaperContest]:
     """All contests on the test split in which either author tells what it is; both ways round.
 
@@ -104,7 +104,7 @@ async def select_paper_contests(
     for entry in contest_index.entries:
         key = (entry.judge_id, entry.sets)
         wanted = entry.split == "test" and not entry.stopped and entry.provider != "control"
-        wanted = wanted and not entry.is_of_one_dimension and not (without_kin and entry.same_family)
+        wanted = wanted and not entry.is_of_one_dimension and not (exclude_same_family and entry.same_family)
         if wanted and (key not in entries or entry.size >= entries[key].size):
             entries[key] = entry
     trained = {one.author: one for one in await store.read(load_checkpoints)}

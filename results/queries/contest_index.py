@@ -122,25 +122,25 @@ class ContestIndex:
         found = self.response_sets_named(name, among)
         file_id = set_id_of_file(name)
         if found and file_id and all(of.id != file_id for of in found):
-            warnings.warn(
-                f"{name} holds other responses now than when it was judged", InputWarning, stacklevel=2
-            )
+            warnings.warn(f"{name} has changed since it was judged", InputWarning, stacklevel=2)
         if len(found) == 1:
             return found[0]
         if not found:
             known = sorted({name_of(of) for entry in self.entries for of in (entry.a, entry.b)})
             near = get_close_matches(name, known, 3) or known[:8]
             raise UserError(
-                "nothing of this author has been judged in this database",
+                "no judged responses of this author in the database",
+                code="author.not-judged",
                 where=self.where,
                 found=repr(name),
-                remedy=f"There are: {', '.join(near)}." if near else "Judge something with: empathy judge",
+                remedy=f"Choose one of: {', '.join(near)}." if near else "Run empathy judge first.",
             )
         raise UserError(
-            "several sets of responses have this name",
+            "several response sets have this author",
+            code="author.ambiguous",
             where=self.where,
             found=repr(name),
-            remedy=f"Name one by its id: {found[0].author}@{found[0].id}",
+            remedy=f"Pass the id of one set, e.g. {found[0].author}@{found[0].id}.",
             faults=[Fault(f"{of.id}: {of.made}") for of in found],
         )
 

@@ -253,10 +253,11 @@ async def _check_snapshots(
     unknown = [name for name in unknown if name not in elsewhere]
     if unknown:
         raise UserError(
-            "nothing was answered under this name",
+            "no completion names this model snapshot",
+            code="run.unknown-snapshot",
             where="--snapshot",
             found=", ".join(repr(name or UNNAMED) for name in unknown),
-            remedy=f"There are: {', '.join(sorted(name or UNNAMED for name in names)) or 'none'}.",
+            remedy=f"Choose from: {', '.join(sorted(name or UNNAMED for name in names)) or 'none'}.",
         )
 
 

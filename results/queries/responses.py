@@ -141,7 +141,13 @@ async def find_response_set(store: Store, set_id: str) -> ResponseSet:
     wanted = select(columns.id, columns.author, columns.preset, columns.made).where(columns.id == set_id)
     row = await store.read(lambda connection: connection.execute(wanted).one_or_none())
     if row is None:
-        raise UserError("there is no such set of responses", where=store.database.shown, found=set_id)
+        raise UserError(
+            "response set not found",
+            code="response-set.not-found",
+            where=store.database.shown,
+            found=set_id,
+            remedy="Pass the id of a stored response set.",
+        )
     return ResponseSet(*row)
 
 

@@ -71,22 +71,25 @@ async def build_context(
     run = table(RunRow).c
     found = await rows_of(store, select(run.kind, run.spec, run.created_at).where(run.id == run_id))
     if not found:
-        raise UserError("there is no such run in this database", where=store.database.shown, found=run_id)
+        raise UserError("run not found", code="run.not-found", where=store.database.shown, found=run_id)
     row = found[0]
     spec = orjson.loads(row.spec)
     if "until" in spec:
         raise UserError(
-            "this run stopped when its question was answered: its sequence stands alone, without a page",
+            "no report for a run with early stopping",
+            code="report.early-stopped",
             found=run_id,
-            remedy="Read it with the same empathy judge … --until; judge without --until for a page.",
+            remedy="Repeat the same empathy judge … --stop-when for its result, or judge without "
+            "--stop-when for a report.",
         )
     contests = await load_contests(store, run_id, snapshots)
     if row.kind != JUDGING and not contests:
         raise UserError(
-            "there is nothing to report of this run: it judges nothing",
+            "the run has no contests to report",
+            code="report.no-contests",
             where=run_id,
-            found=f"a run of the kind {row.kind!r}",
-            remedy="Report a judging run; 'last' is the newest of them.",
+            found=f"run of kind {row.kind!r}",
+            remedy="Pass a judging run; 'last' is the newest.",
         )
     own_seed = int(spec.get("seed", 0)) if seed is None else seed
     sets = {of.id: of for contest in contests for of in (contest.a, contest.b)}

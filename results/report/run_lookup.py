@@ -40,9 +40,10 @@ async def find_run(store: Store, written: str) -> str:
     judging = [row.id for row in rows if row.kind == JUDGING]
     if not rows or (written == LAST and not judging):
         raise UserError(
-            "nothing has been judged in this database yet",
+            "the database has no judging run",
+            code="run.none-judged",
             where=store.database.shown,
-            remedy="Judge something first with: empathy judge A B --judge MODEL",
+            remedy="Run empathy judge A B --judge MODEL first.",
         )
     if written == LAST:
         return str(judging[0])
@@ -56,18 +57,19 @@ async def find_run(store: Store, written: str) -> str:
     if not found:
         newest = [Fault(f"{row.id} ({row.kind})") for row in rows[:_SHOWN]]
         raise UserError(
-            "there is no such run in this database",
+            "run not found",
+            code="run.not-found",
             where=store.database.shown,
             found=repr(written),
-            remedy="Write the beginning of a run's id, the name of a study that was run, or 'last'. The "
-            "newest are:",
+            remedy="Pass the beginning of a run id, a study's name, or 'last'. The newest runs:",
             faults=newest,
         )
     raise UserError(
-        f"{len(found)} runs begin with this",
+        f"{len(found)} runs match",
+        code="run.ambiguous",
         where=store.database.shown,
         found=repr(written),
-        remedy="Write more of the id.",
+        remedy="Pass more characters of the run id.",
         faults=[Fault(f"{row.id} ({row.kind})") for row in found[:_SHOWN]],
     )
 

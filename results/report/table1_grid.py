@@ -68,7 +68,7 @@ class Table1Grid:
     notes: tuple[str, ...]
 
     @property
-    def render_template(self) -> int:
+    def filled_cells(self) -> int:
         """Cells that were judged."""
         return sum(entry.ours is not None for line in self.lines for entry in line.entries)
 

@@ -21,7 +21,7 @@ from harness.data.author_resolver import resolve_author
 from harness.data.dataset import sample
 from harness.engine.limits import Limits
 from harness.engine.run import RequestSettings
-from harness.serving.backends import InferenceBackend, ServingConfig, opened
+from harness.serving.backends import InferenceBackend, ServingConfig, open_backend
 from harness.serving.checkpoint_resolver import select_served_models
 from harness.workflows import generate_students
 from harness.workflows.generate_students import respond
@@ -67,16 +67,16 @@ async def test_a_server_crash_in_a_run_is_repaired_without_loss(
 
     @contextlib.asynccontextmanager
     async def killing(*what: Any) -> AsyncIterator[InferenceBackend]:
-        async with opened(*what) as backend:
+        async with open_backend(*what) as backend:
             backends.append(backend)
             yield InferenceBackend(lambda model: KillingClient(backend, model), backend.died, backend.server)
 
-    monkeypatch.setattr(generate_students, "opened", killing)
+    monkeypatch.setattr(generate_students, "open_backend", killing)
     people = select_served_models(
         ["student:glad", "base"], base=str(tiny.base), students=[tiny.students["glad"]]
     )
     messages: list[str] = []
-    config = ServingConfig(memory_mib=8000, tell=messages.append)
+    config = ServingConfig(memory_mib=8000, on_progress=messages.append)
     settings = RequestSettings(Limits(max_in_flight=2), quiet=True)
     chosen = DialogueSubset(sample(), Split.TEST, DIALOGUES)
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
@@ -89,7 +89,7 @@ async def test_a_server_crash_in_a_run_is_repaired_without_loss(
         ]
     assert len(backends) == 2
     assert answers == 2 * DIALOGUES  # one completion per request
-    assert any("exited" in line for line in messages)
+    assert any("the server exited" in line for line in messages)
     assert texts[0] != texts[1]
     assert all(backend.server is not None and not backend.server.is_alive() for backend in backends)
 

@@ -156,7 +156,7 @@ class ServingOptions:
             trusted=trusted,
             memory_mib=self.memory_mib,
             fraction=self.memory_fraction,
-            tell=(lambda line: None) if quiet else partial(print_text, is_message=True),
+            on_progress=(lambda line: None) if quiet else partial(print_text, is_message=True),
         )
 
 

@@ -1,1 +1,1 @@
-"""The written sample: 64 dialogues in the real dataset's columns, so that every command runs without it."""
+"""Sample of 64 dialogues with the real dataset's columns, for trying out every command."""

@@ -125,7 +125,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "plot nowhere": (("data", "describe", "--data", "sample", "--plot", "none/x.png"), ("--plot",)),
     "fetch from nowhere": (("data", "fetch", "--from", "none.csv"), ("--from", "none.csv")),
     "fetch another file": (("data", "fetch", "--from", "bad.csv"), ("sha256", "--data FILE")),
-    "report of no database": (("report",), ("there is no database", "runs/empathy.sqlite")),
+    "report of no database": (("report",), ("[database.not-found]", "runs/empathy.sqlite")),
     "port of no machine": (("emulate", "--port", "70000"), ("--port", "70000")),
     "emulator with wrong shares": (
         ("emulate", "--errors-500", "2", "--refusals", "-1", "--rpm", "0", "--latency-ms", "-3"),

@@ -43,7 +43,7 @@ def test_the_demo_judges_once_and_writes_its_report(
     monkeypatch.setenv("OPENAI_BASE_URL", "not an address")  # the real one's own plays no part
     first = empathy("demo", "--judging", "--out", "here")
     assert (first.code, "Traceback" in first.err) == (0, False)
-    assert "the written sample, 64 dialogues" in first.err
+    assert "sample, 64 dialogues" in first.err
     page = (workplace / "here" / "report.html").read_text(encoding="utf-8")
     for name in (
         "control/ratings",

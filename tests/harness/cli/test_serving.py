@@ -108,7 +108,7 @@ def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModelRequest
     ) -> AsyncIterator[InferenceBackend]:
         yield InferenceBackend(lambda model: Client())
 
-    monkeypatch.setattr(generate_students, "opened", opened)
+    monkeypatch.setattr(generate_students, "open_backend", opened)
     return calls
 
 

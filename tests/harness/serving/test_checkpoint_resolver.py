@@ -40,7 +40,7 @@ def test_a_name_that_two_folders_have_is_refused_where_it_is_used(
         with pytest.raises(UserError) as error:
             use()
         assert "runs/a/final" in str(error.value) and "runs/b/final" in str(error.value)
-    (one,) = select_served_models(["student:final"], students=[second]).contestants
+    (one,) = select_served_models(["student:final"], students=[second]).authors
     assert one.checkpoint is not None and one.checkpoint.path == second
     select_served_models(["base"], base=str(place / "base"))  # the name is not used
 
@@ -48,9 +48,7 @@ def test_a_name_that_two_folders_have_is_refused_where_it_is_used(
 def test_copies_of_one_checkpoint_are_one_student(place: Path) -> None:
     shutil.rmtree(place / "runs/b")
     shutil.copytree(place / "runs/a/final", place / "runs/b/final")
-    (one,) = select_served_models(
-        ["student:final"], students=[place / "runs/a", place / "runs/b"]
-    ).contestants
+    (one,) = select_served_models(["student:final"], students=[place / "runs/a", place / "runs/b"]).authors
     assert one.checkpoint is not None
 
 

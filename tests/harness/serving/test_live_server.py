@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agents.models.spec import ApiProtocol, Model
-from harness.serving.live_server import cached_adapters, prepare
+from harness.serving.live_server import cached_adapters, load_missing_adapters
 from serve.lora_adapter import LoraAdapter, read_adapter
 from serve.vllm_server import VllmServer
 from tests.errors import user_error
@@ -52,10 +52,10 @@ MODELS = [Model("vllm", name, ApiProtocol.OPENAI_COMPLETIONS) for name in ("base
 def test_what_is_lacking_is_loaded_once_and_what_was_trained_anew_replaces_it(trusted: bool) -> None:
     server = Standing()
     for _ in range(2):
-        prepare(server, [student(1.0)], MODELS, trusted=trusted)
+        load_missing_adapters(server, [student(1.0)], MODELS, trusted=trusted)
     assert server.told == ["load student:a"]
     path = server.there["student:a"]["root"]
-    prepare(server, [student(2.0, "b")], MODELS, trusted=trusted)
+    load_missing_adapters(server, [student(2.0, "b")], MODELS, trusted=trusted)
     assert server.told[1:] == ["unload student:a", "load student:a"]
     assert server.there["student:a"]["root"] != path  # else what it has computed would be kept
 
@@ -63,12 +63,14 @@ def test_what_is_lacking_is_loaded_once_and_what_was_trained_anew_replaces_it(tr
 def test_what_another_has_loaded_is_left_alone_where_the_server_is_not_ours() -> None:
     server = Standing()
     server.load("student:a", Path("theirs"))
-    prepare(server, [student(1.0)], MODELS, trusted=False)
+    load_missing_adapters(server, [student(1.0)], MODELS, trusted=False)
     assert server.told == ["load student:a"]
-    prepare(server, [student(1.0)], MODELS, trusted=True)
+    load_missing_adapters(server, [student(1.0)], MODELS, trusted=True)
     assert server.there["student:a"]["root"] == str(cached_adapters([student(1.0)])[0].folder.resolve())
 
 
 def test_a_server_of_something_else() -> None:
     with user_error("server.model-not-served", found="another"):
-        prepare(Standing(), [], [Model("vllm", "another", ApiProtocol.OPENAI_COMPLETIONS)], trusted=False)
+        load_missing_adapters(
+            Standing(), [], [Model("vllm", "another", ApiProtocol.OPENAI_COMPLETIONS)], trusted=False
+        )

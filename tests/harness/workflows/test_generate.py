@@ -22,7 +22,7 @@ from harness.engine.limits import Limits
 from harness.engine.retry import RetryPolicy
 from harness.engine.run import RequestSettings
 from harness.workflows.generate import GenerationPlan, GenerationResult, generate
-from harness.workflows.generation_cost import forecast
+from harness.workflows.generation_cost import estimate_generation_cost
 from harness.workflows.generation_plan import (
     DialogueSubset,
     direct_responder,
@@ -97,7 +97,7 @@ async def count(store: Store, row: Any) -> int:
 async def test_everything_at_once_asks_each_different_question_once(store: Store, models: Models) -> None:
     (model,) = await models()
     plan = await improving(store, model, "human,llm", "all")
-    (foreseen,) = await forecast(store, plan, SETTINGS)
+    (foreseen,) = await estimate_generation_cost(store, plan, SETTINGS)
     summary = await run(store, plan)
     # an initial response; then over each kind six single calls, one of them the chain's first, and two more
     assert (
@@ -114,7 +114,7 @@ async def test_everything_at_once_asks_each_different_question_once(store: Store
     again = await run(store, await improving(store, model, "human,llm", "all"))
     assert again.run_id == summary.run_id
     assert again.endpoints[model.id].made == 0
-    (foreseen,) = await forecast(store, plan, SETTINGS)
+    (foreseen,) = await estimate_generation_cost(store, plan, SETTINGS)
     assert (foreseen.calls, foreseen.known) == (0, 6 * 17)
 
 
@@ -172,7 +172,7 @@ async def test_contestants_respond_to_the_test_split(store: Store, models: Model
     for model, of in zip(several, summary.sets, strict=True):
         assert of.name == model.id
         assert (of.responses, of.missing) == (len(plan.dialogues), 0)
-        assert (await resolve_author(model.id, sample(), store)).set == of.of
+        assert (await resolve_author(model.id, sample(), store)).set == of.response_set
 
 
 async def test_refusals_are_recorded_left_out_and_asked_again_on_purpose(

@@ -34,7 +34,7 @@ from harness.serving.checkpoint_resolver import (
 from harness.serving.hardware import plan_serving
 from harness.workflows import generate_students
 from harness.workflows.generate import GenerationResult
-from harness.workflows.generate_students import respond, responder
+from harness.workflows.generate_students import build_responder, respond
 from harness.workflows.generation_plan import DialogueSubset
 from harness.workflows.records import last_seen_folders
 from prompts import Library
@@ -147,7 +147,7 @@ class Rooms:
 def rooms(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Rooms]:
     def make(**options: Any) -> Rooms:
         made = Rooms(**options)
-        monkeypatch.setattr(generate_students, "opened", made)
+        monkeypatch.setattr(generate_students, "open_backend", made)
         return made
 
     return make
@@ -174,7 +174,7 @@ async def test_a_student_that_is_asked_is_known_by_its_name_from_then_on(
         select_served_models(["student:kind"])
     known = await last_seen_folders(store, ["student:kind", "base"])
     assert known == [place / "checkpoints" / "kind"]
-    (one,) = select_served_models(["student:kind"], registered=known).contestants
+    (one,) = select_served_models(["student:kind"], registered=known).authors
     assert one.checkpoint is not None
     assert one.checkpoint.name == "kind"
     assert parse_student_folder("student:kind", known) == known[0]
@@ -207,7 +207,9 @@ async def test_another_tokenizer_or_template_is_another_set_and_older_sets_keep_
     room, people = rooms(), who(place, "student:kind", "base", "base-cut")
 
     async def sets(preset: str = "") -> list[str]:
-        return [one.of.id for one in (await asked(store, people, ServingConfig(preset=preset))).sets]
+        return [
+            one.response_set.id for one in (await asked(store, people, ServingConfig(preset=preset))).sets
+        ]
 
     async def asked_with(name: str, preset: str = "") -> list[str]:
         monkeypatch.setattr(
@@ -246,13 +248,13 @@ async def test_what_the_template_is_told_goes_into_every_request_of_the_chat_for
     for recorded, told in (({"template_options": dict(options)}, dict(options)), ({}, None)):
         path.write_text(json.dumps({**record, **recorded}))
         people = who(place, "student:kind", "base")
-        student, base = (responder(one, people, ServingConfig(), LIBRARY) for one in people.contestants)
+        student, base = (build_responder(one, people, ServingConfig(), LIBRARY) for one in people.authors)
         assert json.loads(student.model.capabilities.extra).get("chat_template_kwargs") == told
         assert json.loads(base.model.capabilities.extra)["chat_template_kwargs"] == dict(options)
-        before = [replace(one, known_before=True) for one in people.contestants]
-        older = replace(people, contestants=tuple(before))
+        before = [replace(one, known_before=True) for one in people.authors]
+        older = replace(people, authors=tuple(before))
         for one in before:
-            assert "chat_template" not in responder(
+            assert "chat_template" not in build_responder(
                 one, older, ServingConfig(), LIBRARY
             ).model.capabilities.extra or (one.checkpoint is not None and recorded)
 
@@ -267,9 +269,9 @@ async def test_the_database_tells_who_was_truncated_and_who_rambles(
     }
     people = who(place, "student:kind", "base", "base-cut")
     for one in (await asked(store, people)).sets:
-        base = one.of.author != "student:kind"
+        base = one.response_set.author != "student:kind"
         expected = EndingCounts(5, truncated=5 * base, rambling=5 * base)
-        assert await count_endings(store, one.of.id) == expected
+        assert await count_endings(store, one.response_set.id) == expected
         assert one.flaws == ({"truncated": 5} if base else {})
     human = await resolve_author("dataset:human", sample(), store)
     await store.save_responses(human.set, human.responses.values())
@@ -334,9 +336,9 @@ def test_what_decides_an_answer_is_the_models_identity(place: Path) -> None:
     how = ServingConfig()
 
     def identity(at: int, how: ServingConfig) -> str:
-        return responder(people.contestants[at], people, how, LIBRARY).model.identity
+        return build_responder(people.authors[at], people, how, LIBRARY).model.identity
 
-    assert identity(0, how) == identity(0, replace(how, through="offline", preset="paper"))
+    assert identity(0, how) == identity(0, replace(how, backend="offline", preset="paper"))
     others = [replace(how, **{name: value}) for name, value in OTHERS]
     for at in (0, 1):
         assert identity(at, how) not in {identity(at, other) for other in others}
@@ -348,7 +350,7 @@ def test_what_decides_an_answer_is_the_models_identity(place: Path) -> None:
 OTHERS: list[tuple[str, Any]] = [
     ("dtype", "bf16"),
     ("device", "cuda"),
-    ("through", "transformers"),
+    ("backend", "transformers"),
     ("url", "http://elsewhere"),
 ]
 
@@ -394,7 +396,7 @@ def test_a_student_that_was_trained_with_other_words(place: Path) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "rendering": "rendering-1:other"}))
     people = who(place, "student:kind")
     with user_error("checkpoint.prompt-mismatch", where=str(path.parent)):
-        responder(people.contestants[0], people, ServingConfig(), LIBRARY)
+        build_responder(people.authors[0], people, ServingConfig(), LIBRARY)
 
 
 def test_too_little_memory_names_what_would_fit(place: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.judge_preferences import expected_scores
 from harness.engine.retry import RetryPolicy
-from harness.workflows.judge_cost import estimate
+from harness.workflows.judge_cost import estimate_judging_cost
 from results.analysis.contest_results import JudgingResult
 from results.db.schema import AttemptRow, ClaimRow, CompletionRow, JudgmentRow
 from results.db.store import Store
@@ -113,7 +113,7 @@ async def test_a_dry_run_counts_the_calls_that_are_then_made(bench: Make) -> Non
     house = await bench()
     await house.judge(await house.plan(GPT, limit=10))
     plan = await house.plan(GPT, GEMINI, limit=30)
-    estimates = {each.judge: each for each in await estimate(house.store, plan, SETTINGS)}
+    estimates = {each.judge: each for each in await estimate_judging_cost(house.store, plan, SETTINGS)}
     before = (await house.stats())["requests"]
     assert before == 20  # it asked nothing
     summary = await house.judge(plan)
@@ -134,7 +134,7 @@ async def test_what_could_not_be_read_is_asked_again_only_on_purpose(bench: Make
     refused = sum(first.judges[0].unscored.values())
     assert 0 < refused < N
     assert made(await house.judge(plan)) == {GPT: 0}
-    (told,) = await estimate(house.store, plan, SETTINGS, retry_unscored=True)
+    (told,) = await estimate_judging_cost(house.store, plan, SETTINGS, retry_unscored=True)
     assert (told.calls, told.known) == (refused, 2 * N - refused)
     again = await house.judge(plan, retry_unscored=True)
     assert made(again) == {GPT: refused}

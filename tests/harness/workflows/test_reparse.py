@@ -153,7 +153,7 @@ async def test_results_say_which_parser_read_what(tmp_path: Path, reread: bool) 
     assert readings["changed"] + readings["became_scored"] + readings["became_unscored"] == 4 * reread
     note = summary.judges[0].contest.readings.note("openai/judge")
     assert note
-    assert note in judge_result.notes(summary)
+    assert note in judge_result.caveats(summary)
     assert note in notes
 
 

@@ -19,20 +19,21 @@ from agents.errors import UserError
 from results.db.connection import Database, _unchanging, database_url, open_database
 from results.db.schema import ADDED_TO, SCHEMA_VERSION, CheckpointRow, MetaRow, RunRow, table
 from results.db.store import Store
+from tests.errors import user_error
 from tests.results.conftest import Open, administer, begin, count
 
 META = table(MetaRow)
 
 
-async def refused(named: str, *, create: bool = True) -> str:
-    """What is said of a database that cannot be opened."""
+async def open_error(named: str, *, create: bool = True) -> UserError:
+    """Return the error of opening a database that cannot be opened."""
     with pytest.raises(UserError) as caught:
         await (await open_database(named, create=create)).close()
-    return str(caught.value)
+    return caught.value
 
 
 async def write(named: str, *statements: str) -> None:
-    """Run SQL in a database, as somebody else's program would."""
+    """Run SQL in a database, as another program would."""
     database = Database(database_url(named))
     await database.write(lambda connection: [connection.execute(text(each)) for each in statements])
     await database.close()
@@ -51,21 +52,21 @@ async def test_a_new_database_knows_its_version_and_is_opened_again(named: str) 
 
 
 @pytest.mark.parametrize(
-    ("version", "told"),
+    ("version", "remedy"),
     [
-        (str(SCHEMA_VERSION + 1), "Use the newer program"),
-        (str(ADDED_TO - 1), "Name another database"),
-        ("fish", "Name another database"),
+        (str(SCHEMA_VERSION + 1), "newer release"),
+        (str(ADDED_TO - 1), "--db"),
+        ("fish", "--db"),
     ],
 )
-async def test_another_version_is_refused(named: str, version: str, told: str) -> None:
+async def test_another_schema_version_is_refused(named: str, version: str, remedy: str) -> None:
     database = await open_database(named, create=True)
     await database.write(lambda connection: connection.execute(update(META).values(value=version)))
     await database.close()
-    said = await refused(named)
-    assert "another version" in said
-    assert f"schema {version}; this program knows {SCHEMA_VERSION}" in said
-    assert told in said
+    error = await open_error(named)
+    assert error.code == "database.schema-mismatch"
+    assert error.fault.found == f"schema {version}; expected {SCHEMA_VERSION}"
+    assert remedy in error.fault.remedy
 
 
 @pytest.mark.parametrize("create", [True, False])
@@ -89,10 +90,9 @@ async def test_an_older_database_that_lacks_tables_alone_is_brought_up_to_date(
 async def test_tables_of_another_program_are_refused(named: str) -> None:
     for statement in ("CREATE TABLE run (a INTEGER)", "CREATE TABLE meta (k TEXT, v TEXT)"):
         await write(named, statement)
-        said = await refused(named)
-        assert "not a database of this program" in said
+        assert (await open_error(named)).code == "database.foreign"
         await write(named, f"DROP TABLE {statement.split()[2]}")
-    await (await open_database(named, create=True)).close()  # with nothing of theirs in it, it may be ours
+    await (await open_database(named, create=True)).close()  # empty: the tables are created
 
 
 async def test_many_that_open_it_first_at_once_all_get_it(named: str) -> None:
@@ -110,7 +110,7 @@ async def test_a_transaction_that_fails_leaves_nothing(named: str) -> None:
         connection.execute(insert(table(RunRow)), [row])
         connection.execute(insert(table(RunRow)), [row])
 
-    with pytest.raises(UserError, match="cannot be used"):
+    with user_error("database.unusable"):
         await database.write(half)
     runs = await database.read(lambda connection: connection.execute(table(RunRow).select()).all())
     assert runs == []
@@ -131,15 +131,14 @@ async def test_writers_take_turns_and_readers_never_wait(opening: Open) -> None:
 
 @pytest.mark.parametrize("named", ["mysql://user:secret@host/x", "sqlite:x://", "https://host/x"])
 def test_what_is_no_database_is_refused_without_its_password(named: str) -> None:
-    with pytest.raises(UserError) as caught:
+    with user_error("database.unsupported-address", where="--db") as error:
         database_url(named)
-    assert "no database we can use" in str(caught.value)
-    assert "secret" not in str(caught.value)
+    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize("named", ["", ":memory:", "sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_refused(named: str) -> None:
-    with pytest.raises(UserError, match="lost with its process"):
+    with user_error("database.in-memory", where="--db", found=repr(named)):
         database_url(named)
 
 
@@ -152,16 +151,17 @@ def test_paths_and_addresses_get_their_drivers() -> None:
 
 def test_postgresql_without_its_driver_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "asyncpg", None)
-    with pytest.raises(UserError, match=r"pip install -e '\.\[postgres\]'"):
+    with user_error("database.missing-driver") as error:
         database_url("postgresql://u@h/x")
+    assert "pip install -e '.[postgres]'" in error.fault.remedy
 
 
 @pytest.mark.parametrize("tail", ["", "?password=secret", "?nonsense=secret"])
 async def test_a_server_that_does_not_answer_is_one_error_without_a_password(tail: str) -> None:
     pytest.importorskip("asyncpg")
-    said = await refused(f"postgresql://user:secret@127.0.0.1:1/x{tail}")
-    assert "127.0.0.1" in said
-    assert "secret" not in said
+    error = await open_error(f"postgresql://user:secret@127.0.0.1:1/x{tail}")
+    assert "127.0.0.1" in error.fault.where
+    assert "secret" not in str(error)
 
 
 # -- files -------------------------------------------------------------------------------------------
@@ -171,7 +171,8 @@ async def test_a_file_that_is_no_database_stays_as_it_is(tmp_path: Path) -> None
     file = tmp_path / "notes.txt"
     file.write_bytes(b"These are my notes. " * 400)
     before = file.read_bytes()
-    assert "not a database" in await refused(str(file))
+    error = await open_error(str(file))
+    assert (error.code, error.fault.where) == ("database.unusable", str(file))
     assert file.read_bytes() == before
 
 
@@ -181,32 +182,37 @@ async def test_a_database_of_another_program_stays_as_it_is(tmp_path: Path) -> N
         connection.execute("CREATE TABLE history (url TEXT)")
     connection.close()
     before = file.read_bytes()
-    assert "Found: tables history" in await refused(str(file))
+    error = await open_error(str(file))
+    assert (error.code, error.fault.found) == ("database.foreign", "tables history")
     assert file.read_bytes() == before  # its journal's mode too
 
 
 async def test_an_empty_file_becomes_a_database_only_where_one_may_be_made(tmp_path: Path) -> None:
     file = tmp_path / "empty.sqlite"
     file.touch()
-    assert "no tables" in await refused(str(file), create=False)
+    error = await open_error(str(file), create=False)
+    assert (error.code, error.fault.found) == ("database.foreign", "no tables")
     await (await open_database(str(file), create=True)).close()
 
 
 async def test_missing_folders_are_made_and_missing_databases_named(tmp_path: Path) -> None:
     there = tmp_path / "a" / "b" / "c.sqlite"
-    assert "there is no database" in await refused(str(there), create=False)
+    assert (await open_error(str(there), create=False)).code == "database.not-found"
     assert not there.parent.exists()
     await (await open_database(str(there), create=True)).close()
     assert there.exists()
-    assert "folder cannot be made" in await refused(str(there / "below" / "x.sqlite"))
-    assert "Is it a file" in await refused(str(tmp_path / "a"))
+    assert (await open_error(str(there / "below" / "x.sqlite"))).code == "database.folder-not-created"
+    folder = await open_error(str(tmp_path / "a"))
+    assert (folder.code, folder.fault.where) == ("database.unusable", str(tmp_path / "a"))
 
 
 async def test_a_cut_file_is_told(tmp_path: Path) -> None:
     file = tmp_path / "cut.sqlite"
     await (await open_database(str(file), create=True)).close()
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    assert "malformed" in await refused(str(file))
+    error = await open_error(str(file))
+    assert error.code == "database.unusable"
+    assert "malformed" in error.fault.found
 
 
 async def test_it_writes_ahead_and_waits_for_the_disk(tmp_path: Path) -> None:
@@ -227,8 +233,10 @@ async def test_a_full_disk_is_told_and_what_was_committed_stays(tmp_path: Path) 
     pages = await store.database.write(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar_one())
     limit = f"PRAGMA max_page_count={pages + 2}"
     await store.database.write(lambda connection: connection.exec_driver_sql(limit))
-    with pytest.raises(UserError, match="The disk is full: free some space"):
+    with user_error("database.unusable") as error:
         await store.save_prompt("prompt-1:x", "judge/pairwise", "x" * 100_000)
+    assert "full" in error.fault.found
+    assert "disk space" in error.fault.remedy
     assert await store.spec_of(run)
     await store.save_prompt("prompt-1:y", "judge/pairwise", "short")  # the transaction is over, not the store
     await store.finish_run(invocation)
@@ -267,27 +275,33 @@ def _by_its_owner(folder: Path, mode: int, *, make: bool) -> Path:
 
 async def test_a_folder_that_is_read_only_is_told(folder_of_others: Path) -> None:
     file = _by_its_owner(folder_of_others, 0o555, make=False)
-    said = await refused(str(file))
-    assert "may you write in its folder" in said
-    assert "folder cannot be made" in await refused(str(folder_of_others / "below" / "x.sqlite"))
+    error = await open_error(str(file))
+    assert error.code == "database.unusable"
+    assert "writable folder" in error.fault.remedy
+    below = await open_error(str(folder_of_others / "below" / "x.sqlite"))
+    assert below.code == "database.folder-not-created"
 
 
 async def test_a_file_that_is_read_only_is_told_and_can_be_read(folder_of_others: Path) -> None:
     file = _by_its_owner(folder_of_others, 0o777, make=True)
     async with await Store.open(str(file), create=False) as store:
         assert await count(store, MetaRow) == 1
-        with pytest.raises(UserError, match="It is read-only: change its permissions"):
+        with user_error("database.unusable") as error:
             await begin(store)
+        assert "permissions" in error.fault.remedy
 
 
 async def test_a_file_in_a_folder_that_is_read_only_is_read_and_not_written(folder_of_others: Path) -> None:
     file = _by_its_owner(folder_of_others, 0o555, make=True)
-    assert "read-only" in await refused(str(file), create=True)
+    error = await open_error(str(file), create=True)
+    assert error.code == "database.unusable"
+    assert "permissions" in error.fault.remedy
     async with await Store.open(str(file), create=False) as store:
         assert await count(store, MetaRow) == 1
         assert store.database.shown == str(file)
-        with pytest.raises(UserError, match="read-only"):
+        with user_error("database.unusable") as caught:
             await begin(store)
+        assert "permissions" in caught.fault.remedy
 
 
 async def test_commits_beside_a_database_that_cannot_be_brought_into_it_are_told(
@@ -296,7 +310,9 @@ async def test_commits_beside_a_database_that_cannot_be_brought_into_it_are_told
     file = _by_its_owner(folder_of_others, 0o777, make=True)
     file.with_name(f"{file.name}-wal").write_bytes(b"not in the database yet")
     _by_its_owner(folder_of_others, 0o555, make=False)
-    assert "Copy both files" in await refused(str(file), create=False)
+    error = await open_error(str(file), create=False)
+    assert error.code == "database.unmerged-log"
+    assert error.fault.found.endswith("-wal")
 
 
 @pytest.mark.parametrize("name", ["a b.sqlite", "50%.sqlite", "a#b?c=d.sqlite", "données 🙂.sqlite"])
@@ -317,7 +333,8 @@ async def test_a_connection_that_is_cut_is_one_error_and_the_next_works(named: s
     cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
     await administer(cut)
     wanted = META.select()
-    with pytest.raises(UserError, match="Nothing that was committed is lost"):
+    with user_error("database.unusable") as error:
         await database.read(lambda connection: connection.execute(wanted).all())
+    assert error.fault.where
     assert len(await database.read(lambda connection: connection.execute(wanted).all())) == 1
     await database.close()

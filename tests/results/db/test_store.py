@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from agents.errors import CallError, Failure, UserError
+from agents.errors import CallError, Failure
 from agents.types import Dialogue, Response, ResponseSet, UnscoredReason
 from results.db.schema import AttemptRow, CompletionRow, DialogueRow, InvocationRow, ResponseRow, table
 from results.db.store import CHUNK, ModelUsage, Store
+from tests.errors import user_error
 from tests.results.conftest import (
     Open,
     answer,
@@ -41,7 +42,7 @@ async def test_the_same_question_is_the_same_run_begun_by_another_invocation(sto
     assert elsewise[0] not in (first[0], other[0])
     assert len({first[1], second[1], other[1], elsewise[1]}) == 4
     assert await store.spec_of(first[0]) == '{"judges":["a"],"seed":0}'
-    with pytest.raises(UserError, match="no such run"):
+    with user_error("run.not-found"):
         await store.spec_of("run-1:none")
 
 

@@ -16,6 +16,7 @@ from results.db import writer as writing
 from results.db.schema import AttemptRow, ClaimRow, CompletionRow, InvocationRow, JudgmentRow, ResponseRow
 from results.db.store import Store
 from results.db.writer import MOST_WAITING, Writer
+from tests.errors import user_error
 from tests.results.conftest import Open, answer, begin, count, judgment, question, rows
 
 
@@ -86,7 +87,7 @@ async def test_a_failing_insert_leaves_nothing_and_everybody_hears_of_it(
     assert await count(store, CompletionRow) == await count(store, JudgmentRow) == 0
     assert await count(store, ClaimRow) == 3
     assert await spent(store, invocation) == (0.0, 0.0)
-    with pytest.raises(UserError, match="cannot be used"):  # and nothing is taken any more
+    with user_error("database.unusable"):  # and nothing is taken any more
         await writer.save(question(9), answer(), None, None)
     await writer.close()
 
@@ -230,7 +231,7 @@ async def test_what_is_added_is_held_until_it_is_committed(store: Store, invocat
     writer = busy(store, invocation)
     calls = [question(at) for at in range(3)]
     for call in calls:
-        writer.add(call, answer(), judgment(call), 0.5)
+        writer.enqueue(call, answer(), judgment(call), 0.5)
     writer.enqueue_parsed(judgment(calls[0], first="another"))
     await settle()
     assert (writer.pending, await count(store, CompletionRow)) == (4, 0)
@@ -243,7 +244,7 @@ async def test_committed_means_everything_before(store: Store, invocation: str) 
     writer = store.writer(invocation)
     await writer.committed()  # of nothing
     for at in range(600):
-        writer.add(question(at), answer(), None, None)
+        writer.enqueue(question(at), answer(), None, None)
     await writer.committed()
     assert (writer.pending, await count(store, CompletionRow)) == (0, 600)
     await writer.committed()
@@ -252,13 +253,13 @@ async def test_committed_means_everything_before(store: Store, invocation: str) 
 async def test_what_could_not_be_committed_is_told_to_who_asks(store: Store, invocation: str) -> None:
     writer = store.writer(invocation)
     call = question(1)
-    writer.add(call, answer(), judgment(call, dialogue="half a \ud800"), None)
+    writer.enqueue(call, answer(), judgment(call, dialogue="half a \ud800"), None)
     with pytest.raises(Exception, match=r"surrogates|utf-8|utf8"):
         await writer.committed()
     with pytest.raises(Exception, match=r"surrogates|utf-8|utf8"):
         await writer.committed()  # and again
     with pytest.raises(Exception, match=r"surrogates|utf-8|utf8"):
-        writer.add(question(2), answer(), None, None)
+        writer.enqueue(question(2), answer(), None, None)
     assert await count(store, CompletionRow) == 0
 
 

@@ -13,6 +13,7 @@ from agents.errors import UserError
 from harness.cli.report import report, write_page
 from results.db.store import Store
 from results.report import find_run, render
+from tests.errors import error_codes, user_error
 
 JUDGED = {"control/ratings": [("A", "A"), ("B", "B")]}
 
@@ -42,9 +43,9 @@ async def test_a_name_that_means_no_run_is_a_mistake_that_lists_the_newest(
     store: Store, put_run: Any, written: str
 ) -> None:
     run_id = await put_run(JUDGED)
-    with pytest.raises(UserError, match="no such run") as caught:
+    with user_error("run.not-found", found=repr(written)) as error:
         await find_run(store, written)
-    assert run_id in str(caught.value)
+    assert run_id in str(error.value)
 
 
 async def test_a_beginning_of_several_runs_is_a_mistake_that_lists_them(store: Store, put_run: Any) -> None:
@@ -55,12 +56,12 @@ async def test_a_beginning_of_several_runs_is_a_mistake_that_lists_them(store: S
         try:
             await find_run(store, digit)
         except UserError as error:
-            ambiguous += "runs begin with this" in str(error)
+            ambiguous += error.code == "run.ambiguous"
     assert ambiguous >= 1
 
 
 async def test_an_empty_database_says_what_to_do(store: Store) -> None:
-    with pytest.raises(UserError, match="nothing has been judged"):
+    with user_error("run.none-judged"):
         await find_run(store, "last")
 
 
@@ -94,7 +95,7 @@ def test_the_command_writes_to_stdout(judged: tuple[str, str]) -> None:
 
 def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     done = CliRunner().invoke(report, ["--db", str(tmp_path / "none.sqlite"), "--out", "-"])
-    assert isinstance(done.exception, UserError)
+    assert error_codes(done) == ["database.not-found"]
     assert not list(tmp_path.iterdir())
 
 

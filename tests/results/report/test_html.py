@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from agents.errors import UserError
 from results.analysis.contest_results import summarise
 from results.db.store import Store
-from results.render import contest as presenting
+from results.render import format as text_format
 from results.report import render
+from tests.errors import user_error
 
 CERTAIN = [("A", "A")] * 30
 MIXED = [
@@ -126,27 +126,27 @@ async def test_the_numbers_are_those_of_the_statistics(store: Store, put_run: An
     for judge in summary.judges:
         name, hard, soft = judge.contest.judge, judge.hard, judge.soft
         told = {
-            "win rate of dataset:gpt-4": presenting.percent(hard.rate),
-            "95 % interval": presenting.between(hard.low, hard.high) + " %",
+            "win rate of dataset:gpt-4": text_format.format_percent(hard.rate),
+            "95 % interval": text_format.format_range(hard.low, hard.high) + " %",
             "n": str(hard.n),
             "incomplete dialogues": str(hard.incomplete),
-            "ties": presenting.percent(hard.ties),
-            "consistency": presenting.percent(hard.consistency),
-            "prefers the first place": presenting.percent(hard.first_position_rate),
-            "unscored": presenting.reasons(judge.unscored),
+            "ties": text_format.format_percent(hard.ties),
+            "consistency": text_format.format_percent(hard.consistency),
+            "prefers the first place": text_format.format_percent(hard.first_position_rate),
+            "unscored": text_format.format_reasons(judge.unscored),
             "asked again": "0",
-            "cost": presenting.money(judge.contest.cost_usd),
+            "cost": text_format.format_usd(judge.contest.cost_usd),
             "how it was made": hard.interval_method,
         }
         if hard.incomplete:
-            told["bounds with these"] = presenting.between(hard.bound_low, hard.bound_high) + " %"
+            told["bounds with these"] = text_format.format_range(hard.bound_low, hard.bound_high) + " %"
         if soft is not None:
-            told["soft win rate"] = presenting.percent(soft.rate)
-            told["its 95 % interval"] = presenting.between(soft.low, soft.high) + " %"
+            told["soft win rate"] = text_format.format_percent(soft.rate)
+            told["its 95 % interval"] = text_format.format_range(soft.low, soft.high) + " %"
         for row, value in told.items():
             assert table[row][name] == value, row
         for row, order in (("A first", hard.a_first), ("B first", hard.b_first)):
-            assert table[row][name].startswith(presenting.percent(order.rate))
+            assert table[row][name].startswith(text_format.format_percent(order.rate))
             assert f"n = {order.n}" in table[row][name]
     assert "soft win rate" in table
 
@@ -297,10 +297,10 @@ async def test_the_manifest_says_how_it_was_made(store: Store, put_run: Any, rea
 async def test_a_run_that_is_not_there_or_judges_nothing_is_a_mistake_of_the_user(
     store: Store, put_run: Any
 ) -> None:
-    with pytest.raises(UserError, match="no such run"):
+    with user_error("run.not-found"):
         await render(store, "run-1:0")
     other = await put_run({}, kind="responding", described=False)
-    with pytest.raises(UserError, match="judges nothing"):
+    with user_error("report.no-contests"):
         await render(store, other)
 
 
@@ -309,5 +309,5 @@ async def test_a_run_that_stopped_on_its_own_answers_has_no_page(store: Store) -
         "judging until known", {"until": "decided"}, command="", context={}
     )
     await store.finish_run(invocation)
-    with pytest.raises(UserError, match="its sequence stands alone"):
+    with user_error("report.early-stopped"):
         await render(store, run_id)

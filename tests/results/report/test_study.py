@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from agents.errors import UserError
 from agents.hashing import content_id
 from results.db.store import Store
 from results.paper.cells import published
@@ -19,6 +18,7 @@ from results.queries.contests import load_contests
 from results.report import build_context, find_run, render
 from results.report.author_roles import AuthorRole
 from results.statistics import win_rate
+from tests.errors import user_error
 
 SFT, DPO = (f"student:llama-3.1-8b-over-human-naive-{step}" for step in ("sft", "sft-dpo"))
 LOW, BASE = "student:llama-3.1-8b-low-rated-sft", "base:Llama-3.1-8B"
@@ -92,7 +92,7 @@ async def test_a_study_is_found_by_its_name_its_title_or_its_file(
 
 
 async def test_a_study_that_was_not_run_is_a_mistake(store: Store, study: str) -> None:
-    with pytest.raises(UserError, match="no such run"):
+    with user_error("run.not-found"):
         await find_run(store, "another.toml")
 
 
@@ -138,7 +138,7 @@ async def test_table_1_has_ours_beside_the_published_value_and_leaves_the_rest_e
     page = read_page(await render(store, study))
     material = await build_context(store, study)
     assert material.grid is not None
-    assert material.grid.filled == 4  # two students, two judges
+    assert material.grid.filled_cells == 4  # two students, two judges
     shown = {one.text for one in page.all("span", class_="ours")}
     assert {text.rstrip("†") for text in shown} == {"76.0", "50.0"}
     assert any(text.endswith("†") for text in shown)  # GPT-4o judges what GPT-4o taught
