@@ -1,4 +1,4 @@
-"""Names of authors: how a name is written, and which stored author it means."""
+"""Names of authors: their spelling, and the stored authors that they refer to."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ FILE = "file:"
 
 
 def is_named(author: str, name: str) -> bool:
-    """Whether people mean this stored author by a name without a preset: its own, or `base` for a base's."""
+    """Return whether `name` (without a preset) refers to this stored author.
+
+    A base model is also called `base`, without the rest of its name.
+    """
     return author == name or (name in BASES and author.startswith(f"{name}:"))
 
 
 def is_served(author: str) -> bool:
-    """Whether an author is one that is served here: a student, or a base."""
+    """Return whether an author is a model that this project serves: a student or a base model."""
     return author.partition(":")[0] in (STUDENT, *BASES)
 
 
 def _identity_of(content: bytes) -> tuple[str, str]:
-    """(id of the set, hash) of a file's responses: by what it holds, whatever it is called."""
+    """Return the response set id and the hash of a file of responses, from its content alone."""
     digest = hash_bytes("file-1", content)
     return content_id("set-1", ["file", digest]), digest
 
 
 def set_id_of_file(name: str) -> str:
-    """The id of the set that a file is now, by its author's name `file:PATH`; "" where it cannot be read."""
+    """Return the response set id of the author `file:PATH`; "" if the file cannot be read."""
     if not name.startswith(FILE):
         return ""
     path = Path(name.removeprefix(FILE))

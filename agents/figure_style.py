@@ -53,10 +53,11 @@ def figure_format(path: Path, where: str = "") -> str:
     ending = path.suffix.removeprefix(".").lower()
     if ending not in FORMATS:
         raise UserError(
-            "a figure is written as its file's ending says",
+            "unknown figure format",
+            code="export.unknown-format",
             where=where or str(path),
             found=str(path),
-            remedy=f"Choose from: {', '.join(f'.{one}' for one in FORMATS)}.",
+            remedy=f"Use one of the file extensions {', '.join(f'.{name}' for name in FORMATS)}.",
         )
     return ending
 
@@ -105,9 +106,10 @@ def _matplotlib() -> Any:
     except (OSError, UnicodeError) as error:
         raise UserError(
             "matplotlib cannot read its settings",
+            code="export.matplotlib-settings",
             where="matplotlibrc",
             found=str(error),
-            remedy="Mend or remove that file; figures do not depend on it.",
+            remedy="Correct or remove that file; figures do not depend on it.",
         ) from error
     finally:
         if wanted is not None:

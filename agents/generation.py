@@ -1,8 +1,8 @@
-"""One answer of a teacher or a contestant, read: its text, what is wrong with it, what of it is kept.
+"""Generations: responses parsed from completions, with the reasons that exclude them from training.
 
-Pure. What is wrong (`ExclusionReason`) decides what may train; whether a contestant's text is judged all the same is
-not decided here. The judge of a refusal in words and of another language is a list of words, shown below: a
-screen for hundreds of ordinary answers, not a proof.
+Parsing is a pure function of the completion. An `ExclusionReason` keeps a text out of training sets; whether
+the text is judged nevertheless is decided elsewhere. Refusals and other languages are recognised by the word
+lists below, which are a heuristic and not a proof.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from agents.types import Dialogue, Response, ResponseSet
 
 
 class ExclusionReason(StrEnum):
-    """Why an answer may not train anybody."""
+    """Reason why a generated text is excluded from training sets."""
 
     REFUSED = "refused"
     FILTERED = "filtered"
@@ -33,22 +33,22 @@ class ExclusionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What was read from one answer.
+    """Result of parsing one completion of a teacher or another author.
 
     Attributes:
-        call_key: the call whose stored completion it was read from.
-        set_id: the set of responses that it was made for.
+        call_key: key of the request whose completion was parsed.
+        set_id: id of the response set that it was generated for.
         dialogue: the dialogue's key.
-        step: of a chain of prompts, from 1; the last one makes the response.
-        attempt: 0, or more where the same question was asked again.
-        reader: version of the cleaning (`agents.text_extraction.RESPONSE_PARSER`).
-        text: what the person would read.
-        flaw: why it may not train; "" where it may.
-        words: of the text.
-        unchanged: whether it says what the original said.
-        dimension: the dimension of empathy that the teacher named as lacking, or "".
-        response: what enters the set with this answer; None where nothing does (an earlier step, an answer
-            that may not train, one that is asked again).
+        step: step of a chain of prompts, from 1; the last step gives the response.
+        attempt: 0; higher if the same request was sent again.
+        reader: version of the response parser (`agents.text_extraction.RESPONSE_PARSER`).
+        text: the response as the speaker would read it.
+        flaw: the `ExclusionReason`; "" if the text may be used for training.
+        words: number of words of the text.
+        unchanged: whether the text equals the original response.
+        dimension: dimension of empathy that the teacher identified as lacking, or "".
+        response: the response to add to the set; None for an earlier step, for an unusable completion, and
+            for one that is requested again.
     """
 
     call_key: str
@@ -65,8 +65,8 @@ class Generation:
     response: Response | None = None
 
 
-# A refusal in words: the beginning of the answer says that it will not do *this task*. "I can't help but
-# smile" and "I can't imagine how hard that is" are no refusals.
+# A refusal is recognised at the beginning of a completion and only if it refers to the task. "I can't help
+# but smile" and "I can't imagine how hard that is" are not refusals.
 REFUSAL = re.compile(
     r"\b(?:can(?:no|['’])?t|can not|unable to|not able to|won['’]t|will not|must decline to)\s+"
     r"(?:assist|fulfil\w*|comply|help (?:you )?with (?:that|this|your request)"
@@ -101,7 +101,11 @@ FEWEST_WORDS = 5
 
 
 def exclusion_reason(answer: Completion, text: str, dialogue: Dialogue) -> str:
-    """Why the answer may not train, "" where it may; `text` is the answer cleaned."""
+    """Return why a completion is excluded from training sets; "" if it is not.
+
+    Args:
+        text: the response that was extracted from the completion.
+    """
     by_finish = {
         FinishReason.REFUSAL: ExclusionReason.REFUSED,
         FinishReason.FILTERED: ExclusionReason.FILTERED,
@@ -113,25 +117,29 @@ def exclusion_reason(answer: Completion, text: str, dialogue: Dialogue) -> str:
         return ExclusionReason.RETURNED if answer.text.strip() else ExclusionReason.EMPTY
     if REFUSAL.search(text[:REFUSAL_WITHIN]):
         return ExclusionReason.REFUSED
-    repeated = any(is_unchanged(text, said) for said in (dialogue.situation, dialogue.utterance))
-    if repeated or _holds_the_prompt(text) or _is_the_prompt(answer.text):
+    repeated = any(is_unchanged(text, part) for part in (dialogue.situation, dialogue.utterance))
+    if repeated or _contains_prompt(text) or _is_bare_prompt(answer.text):
         return ExclusionReason.RETURNED
     return ExclusionReason.LANGUAGE if is_another_language(text) else ""
 
 
-def _holds_the_prompt(text: str) -> bool:
+def _contains_prompt(text: str) -> bool:
     lower = " ".join(text.lower().split())
     return any(mark in lower for mark in RETURNED_MARKS)
 
 
-def _is_the_prompt(raw: str) -> bool:
-    """Whether an answer is an improvement prompt and nothing after it: what it quotes is the original."""
+def _is_bare_prompt(raw: str) -> bool:
+    """Return whether a completion repeats an improvement prompt and adds nothing after it."""
     lower = raw.strip().lower()
-    return lower.count("<response>") == 1 and lower.endswith("</response>") and _holds_the_prompt(raw)
+    return lower.count("<response>") == 1 and lower.endswith("</response>") and _contains_prompt(raw)
 
 
 def is_another_language(text: str) -> bool:
-    """Whether a text is not English: mostly other letters, or other languages' small words."""
+    """Return whether a text is not English.
+
+    A text is not English if most of its letters are outside the Latin alphabets, or if function words of
+    other languages outnumber the English ones. Texts under five words are taken as English.
+    """
     letters = [character for character in text if character.isalpha()]
     if letters and sum(ord(character) > 0x24F for character in letters) > len(letters) / 2:
         return True
@@ -144,31 +152,38 @@ def is_another_language(text: str) -> bool:
 
 
 def response_set(author: str, preset: str, made: Mapping[str, Any]) -> ResponseSet:
-    """An author's responses made in one way; `made` (told as JSON) and the names are the set's identity."""
-    told = canonical(dict(made)).decode()
-    return ResponseSet(content_id("set-1", [author, preset, told]), author, preset, told)
+    """Create a response set; its id is the content id of the author, the preset and the provenance.
+
+    Args:
+        made: provenance of the responses; must be JSON-serializable.
+    """
+    provenance = canonical(dict(made)).decode()
+    return ResponseSet(content_id("set-1", [author, preset, provenance]), author, preset, provenance)
 
 
 def model_provenance(model: Model) -> dict[str, str]:
-    """A model as `made` tells it: what decides its answers and is no part of the question."""
-    told = {"model": model.id, "protocol": str(model.protocol)}
+    """Return the provenance entries that identify a model (the keys of `ResponseSet.made`)."""
+    provenance = {"model": model.id, "protocol": str(model.protocol)}
     if model.identity:
-        told["identity"] = model.identity
+        provenance["identity"] = model.identity
     if model.capabilities.extra:
-        told["extra"] = model.capabilities.extra
-    return told
+        provenance["extra"] = model.capabilities.extra
+    return provenance
 
 
 def sampling_provenance(model: Model, sampling: Sampling) -> dict[str, Any]:
-    """Sampling as `made` tells it: what is sent; what is not sent is the model's own."""
-    told: dict[str, Any] = {"max_output_tokens": sampling.max_output_tokens}
+    """Return the provenance of the sampling parameters: those that are sent to the model.
+
+    A temperature or top-p that is not sent is recorded as "the model's own".
+    """
+    provenance: dict[str, Any] = {"max_output_tokens": sampling.max_output_tokens}
     for name in ("temperature", "top_p"):
         value = getattr(sampling, name) if model.capabilities.temperature else None
-        told[name] = "the model's own" if value is None else value
+        provenance[name] = "the model's own" if value is None else value
     if sampling.seed is not None and model.capabilities.seed:
-        told["seed"] = sampling.seed
+        provenance["seed"] = sampling.seed
     if sampling.top_k is not None:
-        told["top_k"] = sampling.top_k
+        provenance["top_k"] = sampling.top_k
     if sampling.stop:
-        told["stop"] = list(sampling.stop)
-    return told
+        provenance["stop"] = list(sampling.stop)
+    return provenance

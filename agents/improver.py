@@ -100,10 +100,11 @@ class Improver:
         for prompt in self.prompts:
             if set(prompt.variables) != set(VARIABLES):
                 raise UserError(
-                    "this is no improvement prompt",
+                    "the prompt is not an improvement prompt",
+                    code="prompt.not-improvement",
                     where=prompt.source,
                     found=f"variables {', '.join(prompt.variables)}",
-                    remedy=f"It needs the variables {', '.join(VARIABLES)}.",
+                    remedy=f"Use the variables {', '.join(VARIABLES)}.",
                 )
 
     @property

@@ -1,7 +1,7 @@
-"""The judge: from a comparison to a call, from its answer to a judgment.
+"""Judge agent: comparison → request, completion → judgment.
 
-Knows nothing of students, limits or storage. Both of its directions are pure: what it asks is a function of
-the comparison, the prompt and the model; what it read is a function of the answer.
+Both directions are pure functions: the request depends on the comparison, the prompt and the model, and the
+judgment on the completion. This module does not depend on students, rate limits or storage.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ RELEASED_GEMINI = "released/judge/gemini"
 def select_judge_prompt(
     model: Model, name: str, fidelity: Fidelity, library: Library, where: str = ""
 ) -> Prompt:
-    """The prompt that a judge is asked with.
+    """Return the prompt for a judge.
 
-    In fidelity `released` the default is that of the published script: Gemini's for a Gemini model, GPT-4o's
-    for every other. A prompt that is named otherwise is that prompt.
+    In fidelity `released`, the default prompt is replaced by that of the published script: Gemini's for a
+    Gemini model and GPT-4o's for any other. A prompt other than the default is returned as named.
 
     Args:
-        where: the flag or key that names it.
+        where: the flag or key that names the prompt, for the error message.
 
     Raises:
-        UserError: there is none of this name, or the released prompts have not been fetched.
+        UserError: the prompt does not exist, or the released prompts have not been fetched.
     """
     is_default = name == DEFAULT_PROMPT and model.protocol is not ApiProtocol.CONTROL
     if fidelity is not Fidelity.RELEASED or not is_default:
@@ -53,18 +53,24 @@ def select_judge_prompt(
 
 
 def judge_temperature(fidelity: Fidelity, samples: int = 1) -> float | None:
-    """A judge's temperature: neither the paper nor its scripts set one; ours is 0, but for repetitions."""
+    """Return a judge's temperature: 0 in fidelity `ours` without repetitions, else None (not sent).
+
+    Neither the paper nor its scripts set a temperature.
+    """
     return 0.0 if fidelity is Fidelity.OURS and samples == 1 else None
 
 
 @dataclass(frozen=True)
 class Judge:
-    """One way of judging: a model, a prompt, a temperature.
+    """Judge: a model, a prompt and a temperature.
 
     Attributes:
-        model: who judges.
-        prompt: with what words; its `answers` are the allowed ones. Unused by control judges.
-        temperature: ≥ 0, sent where the model accepts it; None leaves it unset.
+        model: the judging model.
+        prompt: the judge prompt with its allowed answers; control judges do not use it.
+        temperature: ≥ 0, sent if the model accepts it; None to leave it unset.
+
+    Raises:
+        UserError: the prompt has other variables, answers or turns than a judge prompt.
     """
 
     model: Model
@@ -76,32 +82,33 @@ class Judge:
         fits = set(prompt.variables) == set(VARIABLES) and prompt.answers in ALLOWED
         if not fits or len(prompt.turns) != 1:
             raise UserError(
-                "this is no judge prompt",
+                "the prompt is not a judge prompt",
+                code="prompt.not-judge",
                 where=prompt.source,
                 found=f"variables {', '.join(prompt.variables) or 'none'}; "
                 f"answers {', '.join(prompt.answers) or 'none'}; turns {len(prompt.turns)}",
-                remedy=f"It needs the variables {', '.join(VARIABLES)}, answers: 1, 2 (or: 1, 2, tie), "
+                remedy=f"Use the variables {', '.join(VARIABLES)}, answers: 1, 2 (or: 1, 2, tie), "
                 "and a single turn.",
             )
 
     @property
     def name(self) -> str:
-        """As people write it; another prompt than the default is named."""
+        """Name as users write it, with the prompt's name unless it is the default prompt."""
         return (
             self.model.id if self.prompt.name == DEFAULT_PROMPT else f"{self.model.id} ({self.prompt.name})"
         )
 
     @cached_property
     def is_control(self) -> bool:
-        """Whether it answers in this process, without a key."""
+        """Whether this is a control judge, which runs in this process without a key."""
         return self.model.protocol is ApiProtocol.CONTROL
 
     @cached_property
     def id(self) -> str:
-        """Content id of model, address, prompt and every parameter that is sent; not of the sample."""
+        """Content id of the model, its address, the prompt and all parameters, but not of the sample."""
         model, prompt = self.model, "" if self.is_control else self.prompt.version
-        told = request_body(model, (Message("user", ""),), self.sampling)
-        return content_id("judge-1", [model.protocol, model.name, model.identity, prompt, told])
+        body = request_body(model, (Message("user", ""),), self.sampling)
+        return content_id("judge-1", [model.protocol, model.name, model.identity, prompt, body])
 
     @cached_property
     def sampling(self) -> Sampling:

@@ -1,4 +1,4 @@
-"""A prompt of the library by its name; where there is none, that is the user's mistake, with its remedy."""
+"""Lookup of prompts by name, with errors for the user."""
 
 from __future__ import annotations
 
@@ -8,16 +8,28 @@ from prompts import Library, Prompt, PromptError
 
 
 def get_prompt(library: Library, name: str, where: str = "") -> Prompt:
-    """The prompt of this name.
+    """Return the prompt of this name.
 
     Args:
-        where: the flag or key that named it.
+        where: the flag or key that names it, for the error message.
 
     Raises:
-        UserError: there is none, or the released prompts have not been fetched.
+        UserError: the prompt does not exist, or the released prompts have not been fetched.
     """
     try:
         return library[name]
     except PromptError as error:
-        what, *more = error.faults
-        raise UserError(what, where=where, faults=first_faults([Fault(fault) for fault in more])) from error
+        first, *others = prompt_faults(error)
+        raise UserError(
+            first.what,
+            code=first.code,
+            where=where or first.where,
+            found=first.found,
+            remedy=first.remedy,
+            faults=first_faults(others),
+        ) from error
+
+
+def prompt_faults(error: PromptError) -> list[Fault]:
+    """Return the faults of a prompt error as those of a `UserError`."""
+    return [Fault(fault.what, fault.where, fault.found, fault.remedy, fault.code) for fault in error.faults]

@@ -9,10 +9,13 @@ from agents.types import Dialogue
 
 
 def seeded_order(dialogues: Iterable[Dialogue], seed: int) -> list[Dialogue]:
-    """The dialogues in one random order per seed: each one's place depends on itself and the seed alone."""
+    """Return the dialogues in a random order.
+
+    The relative order of two dialogues depends only on their keys and the seed, not on the other dialogues.
+    """
     return sorted(dialogues, key=lambda dialogue: content_id(f"order-{seed}", dialogue.key))
 
 
 def seeded_subset(dialogues: Iterable[Dialogue], size: int, seed: int) -> list[Dialogue]:
-    """A random subset in the seeded order; a larger one with the same seed contains it."""
+    """Return the first `size` dialogues of the seeded order; larger subsets of one seed contain smaller ones."""
     return seeded_order(dialogues, seed)[:size]

@@ -64,10 +64,11 @@ class PromptFormat:
     def __post_init__(self) -> None:
         if set(self.prompt.variables) != set(VARIABLES) or len(self.prompt.turns) != 1:
             raise UserError(
-                "this is no direct prompt",
+                "the prompt is not a direct prompt",
+                code="prompt.not-direct",
                 where=self.prompt.source,
                 found=f"variables {self.prompt.variables}, {len(self.prompt.turns)} turns",
-                remedy=f"It needs the variables {', '.join(VARIABLES)} and one turn.",
+                remedy=f"Use the variables {', '.join(VARIABLES)} and a single turn.",
             )
 
     @cached_property
@@ -196,10 +197,11 @@ def chat_completion(tokenizer: Tokenizer, turn: str, response: str) -> str:
     whole = render_chat(tokenizer, [user, answer], False)
     if not whole.startswith(prompt):
         raise UserError(
-            "the chat template writes a prompt differently when its answer follows",
+            "the chat template renders the prompt differently when a response follows",
+            code="chat-template.unstable-prompt",
             where="the tokenizer's chat_template",
             found=repr(whole[: len(prompt)][-60:]),
-            remedy="Use the base model, or a template whose generation prompt begins the answer.",
+            remedy="Use the base model, or a template whose generation prompt is a prefix of the conversation.",
         )
     said, _, _ = whole[len(prompt) :].partition(str(tokenizer.eos_token))
     return said.rstrip()

@@ -1,7 +1,7 @@
-"""The words of the experiment as values: what was said, who answered, which of two is better.
+"""Domain types of the experiment: dialogues, responses, comparisons, verdicts and judgments.
 
-Pure data. A value here knows its symmetries (`swap`) and its identity, and nothing of prompts, models,
-limits or storage. One row of the written sample, as it enters:
+All types are immutable values with a content id where they need one. They do not depend on prompts, models,
+rate limits or storage. Example of a row of the sample file:
 
     sample:001_conv:001 | proud | "My sister finished her first marathon …" | human: "Wow, well done her!" (2)
 """
@@ -17,11 +17,11 @@ from typing import Any
 
 from agents.hashing import content_id
 
-DEFAULT_PRESET = "default"  # the set of responses that an author's bare name means
+DEFAULT_PRESET = "default"  # preset of an author that is named without one
 
 
 class Strategy(StrEnum):
-    """How a response is improved: the paper's N, 1.1, 1.2, 1.3, 2, 3 and 4 (section 5.2)."""
+    """Strategy for improving a response: the paper's N, 1.1, 1.2, 1.3, 2, 3 and 4 (section 5.2)."""
 
     NAIVE = "naive"
     COGNITIVE = "cognitive"
@@ -33,7 +33,7 @@ class Strategy(StrEnum):
 
 
 class Method(StrEnum):
-    """How empathy is distilled: the paper's methods 1, 2 and 3 (section 5)."""
+    """Distillation method: the paper's methods 1, 2 and 3 (section 5)."""
 
     DIRECT = "direct"
     OVER_HUMAN = "over-human"
@@ -41,7 +41,7 @@ class Method(StrEnum):
 
 
 class Fidelity(StrEnum):
-    """To what a study is faithful: the paper's text, the published scripts, or our own corrections."""
+    """Variant of the experiment to reproduce: the paper's text, its published scripts, or our corrections."""
 
     PAPER = "paper"
     RELEASED = "released"
@@ -50,13 +50,13 @@ class Fidelity(StrEnum):
 
 @dataclass(frozen=True)
 class Dialogue:
-    """One situation and what its speaker said. Text is kept as it came, white space included.
+    """Situation and speaker utterance of one item of the dataset. Texts are stored unchanged.
 
     Attributes:
-        id: the dataset's own id, unique within it.
-        sentiment: "positive" or "negative", or "" where the source has none.
-        emotion: one of EmpatheticDialogues' 32, or "".
-        part: the rating task the dialogue belongs to (`part_no`), or "".
+        id: the dataset's own id, unique within the dataset.
+        sentiment: "positive", "negative", or "" if the source has none.
+        emotion: one of the 32 emotions of EmpatheticDialogues, or "".
+        part: the rating task that the dialogue belongs to (`part_no`), or "".
     """
 
     id: str
@@ -68,20 +68,20 @@ class Dialogue:
 
     @cached_property
     def key(self) -> str:
-        """Content id of what is shown to a model, and the dataset's id."""
+        """Content id of the dataset's id, the situation and the utterance."""
         return content_id("dialogue-1", [self.id, self.situation, self.utterance])
 
 
 @dataclass(frozen=True)
 class Response:
-    """What one author answered to one dialogue.
+    """Text with which one author responds to one dialogue.
 
     Attributes:
         dialogue: the dialogue's key (not its id).
         author: `dataset:human`, `openai/gpt-6.1-sol`, `student:NAME`, `file:PATH`, …
-        text: what the person would read.
-        set_id: the set of responses it belongs to: one author, one way of making (see `ResponseSet`).
-        raw: the text before it was cleaned, where that differs; else "".
+        text: the response as the speaker would read it.
+        set_id: id of the response set that it belongs to (see `ResponseSet`).
+        raw: the completion before post-processing if it differs from `text`, else "".
     """
 
     dialogue: str
@@ -92,19 +92,19 @@ class Response:
 
     @cached_property
     def id(self) -> str:
-        """Content id: the same author, way of making, dialogue and text give the same response."""
+        """Content id of the dialogue, the response set and the text."""
         return content_id("response-1", [self.dialogue, self.set_id, self.text])
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseSet:
-    """All responses that one author made in one way.
+    """All responses of one author made under one preset.
 
     Attributes:
-        id: content id of the author and of how the responses were made.
+        id: content id of the author, the preset and the provenance.
         author: as in `Response`.
-        preset: the generation preset's name; "default" where there is but one way.
-        made: how, in words a reader can check (source hash, model, sampling …).
+        preset: name of the generation preset; "default" if the author has only one.
+        made: provenance of the responses (source hash, model, sampling, …), as JSON or as plain text.
     """
 
     id: str
@@ -114,22 +114,22 @@ class ResponseSet:
 
     @property
     def name(self) -> str:
-        """The author as users write it; a preset other than the default is named."""
+        """Name as users write it: `author`, or `author@preset` for a preset other than the default."""
         return self.author if self.preset == DEFAULT_PRESET else f"{self.author}@{self.preset}"
 
     @property
     def recorded(self) -> Mapping[str, Any]:
-        """How the responses were made, as data; {} where it is told in words."""
+        """Provenance as a dict; {} if it is stored as plain text."""
         try:
-            made = json.loads(self.made)
+            provenance = json.loads(self.made)
         except ValueError:
             return {}
-        return made if isinstance(made, dict) else {}
+        return provenance if isinstance(provenance, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """One person's rating of one response of the dataset: 1 bad, 2 okay, 3 good."""
+    """Rating of one response of the dataset by one person: 1 bad, 2 okay, 3 good."""
 
     dialogue_id: str
     responder: str
@@ -139,14 +139,14 @@ class Rating:
 
 
 class Preference(StrEnum):
-    """Which of the two responses of a comparison is preferred, by its place."""
+    """Preferred response of a comparison, by position."""
 
     FIRST = "first"
     SECOND = "second"
     TIE = "tie"
 
     def swap(self) -> Preference:
-        """The same preference, the two responses having changed places."""
+        """Return the same preference for the two responses in the other order."""
         return _SWAPPED[self]
 
 
@@ -159,30 +159,33 @@ _SWAPPED = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two responses to one dialogue, in the order in which a judge sees them."""
+    """Two responses to one dialogue, in the order in which a judge sees them.
+
+    Both responses must answer `dialogue`.
+    """
 
     dialogue: Dialogue
     first: Response
     second: Response
 
     def swap(self) -> Comparison:
-        """The same pair in the other order; `c.swap().swap() == c`."""
+        """Return the comparison in the other order; `c.swap().swap() == c`."""
         return Comparison(self.dialogue, self.second, self.first)
 
     def both_orders(self) -> tuple[Comparison, Comparison]:
-        """Every pair is judged in both orders."""
+        """Return the comparison in both orders, in which every pair is judged."""
         return (self, self.swap())
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a judge decided, by place.
+    """Decision of a judge on one comparison, by position.
 
     Attributes:
-        preference: the hard verdict, from the last answer the judge stated.
+        preference: the hard verdict, from the final answer that the judge states.
         p_first, p_second, p_tie: the soft verdict, in [0, 1], summing to 1 over the allowed answers;
-            None where the judge gave no log-probabilities.
-        outside: probability mass on anything but an allowed answer, in [0, 1]; None likewise.
+            None if the judge returned no log-probabilities.
+        outside: probability mass on tokens that are not an allowed answer, in [0, 1]; None likewise.
     """
 
     preference: Preference
@@ -192,49 +195,49 @@ class Verdict:
     outside: float | None = None
 
     def swap(self) -> Verdict:
-        """The verdict on the swapped comparison; `v.swap().swap() == v`."""
+        """Return the verdict for the swapped comparison; `v.swap().swap() == v`."""
         return Verdict(self.preference.swap(), self.p_second, self.p_first, self.p_tie, self.outside)
 
 
 class UnscoredReason(StrEnum):
-    """Why no verdict could be read."""
+    """Reason why a comparison has no verdict."""
 
-    UNREADABLE = "unreadable"  # an answer, but none of the allowed ones in it
-    REFUSED = "refused"  # the judge declined
-    FILTERED = "filtered"  # the provider's filter withheld the answer
-    TRUNCATED = "truncated"  # the token limit ended it before an answer
-    EMPTY = "empty"  # no text at all
-    NO_ANSWER = "no answer"  # the call never got an answer; asked again by the next run
+    UNREADABLE = "unreadable"  # the completion states none of the allowed answers
+    REFUSED = "refused"  # the judge declined to answer
+    FILTERED = "filtered"  # the provider's content filter withheld the completion
+    TRUNCATED = "truncated"  # the token limit was reached before a verdict
+    EMPTY = "empty"  # the completion has no text
+    NO_ANSWER = "no answer"  # the request got no completion; the next run sends it again
 
 
 @dataclass(frozen=True, slots=True)
 class Unscored:
-    """A comparison that no verdict could be read for: never a loss, a tie or a silent drop.
+    """Outcome of a comparison without a verdict; it counts neither as a loss nor as a tie.
 
     Attributes:
-        reason: why.
-        raw: the judge's text, as it came.
+        reason: why there is no verdict.
+        raw: the judge's completion, unchanged.
     """
 
     reason: UnscoredReason
     raw: str = ""
 
     def swap(self) -> Unscored:
-        """Unscored is unscored in either order."""
+        """Return this outcome, which is the same in either order."""
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class Judgment:
-    """What was read from one answer of one judge about one comparison.
+    """Comparison, its judge, and the outcome parsed from one completion.
 
     Attributes:
-        call_key: the call whose stored completion it was read from.
-        judge_id: content id of the judge: model, address, prompt, parameters (not the sample).
-        dialogue, first, second: the dialogue's key, the two responses' ids, as the judge saw them.
-        sample: which repetition, from 0.
-        attempt: 0, or more where `--retry-unscored` asked again.
-        parser: version of the reader; the same completion may be read again by a newer one.
+        call_key: key of the request whose completion was parsed.
+        judge_id: content id of the judge: model, address, prompt and parameters, but not the sample.
+        dialogue, first, second: the dialogue's key and the ids of the two responses, as the judge saw them.
+        sample: index of the repetition, from 0.
+        attempt: 0; higher if `--retry-unscored` sent the request again.
+        parser: version of the verdict parser; a newer version can parse the same completion again.
     """
 
     call_key: str

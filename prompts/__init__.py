@@ -1,4 +1,4 @@
-"""Every word we say to a model, as text files that a psychologist can edit: load, check, fill, hash."""
+"""Prompts as editable text files: loading, validation, filling and hashing."""
 
 from prompts.library import Library
 from prompts.prompt import Prompt, PromptError

@@ -1,13 +1,13 @@
-"""The prompts of the paper's own scripts: read from files that were fetched, and never part of the package.
+"""Prompts of the paper's scripts, extracted from files that the user has fetched.
 
-The paper's repository (`REPOSITORY` at `COMMIT`) has no licence, so its texts are fetched by whoever uses
-them (`empathy prompts fetch`) and known here by their SHA-256 alone. A script is parsed, never run: a prompt
-is a text that it writes as a constant, or as an f-string over a dialogue's parts.
+The paper's repository (`REPOSITORY` at `COMMIT`) has no licence, so this package contains only the SHA-256 of
+its files, and users fetch them with `empathy prompts fetch`. Scripts are parsed and never executed. A prompt
+is a string constant, or an f-string over the parts of a dialogue:
 
     prompt = [{"role": "system", "content": "…"}, {"role": "user", "content": "…" + f"Context: {context} …"}]
     prompt = "…" + f"Context: {context[i]} …"
 
-Fidelity `released` says exactly these bytes: nothing is trimmed, and nothing that is filled in is changed.
+Fidelity `released` sends these prompts byte for byte: texts are neither trimmed nor escaped.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from prompts.prompt import Prompt, PromptError, prompt_version
+from prompts.prompt import Prompt, PromptError, PromptFault, prompt_version
 from prompts.text_files import NotTextError, decode
 
 REPOSITORY = "henryjxie/Distilling-Empathy-from-Large-Language-Models"
 COMMIT = "0f404bafbe9db6cb26df09bb415af45418289a0a"
 DEFAULT_FOLDER = Path("data/released-prompts")
 ENVIRONMENT = "EMPATHY_RELEASED_PROMPTS"
-REMEDY = "Get them with: empathy prompts fetch  (where there is no network: empathy prompts fetch --from DIR)"
+REMEDY = "Run `empathy prompts fetch` (without a network: `empathy prompts fetch --from DIR`)."
 
 GPT4O_JUDGE = "win-rate-evaluation/win_rate_gpt4o.py"
 GEMINI_JUDGE = "win-rate-evaluation/win_rate_gemini.py"
@@ -56,7 +56,15 @@ FILES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class PromptLocation:
-    """Where a prompt stands: the file, which of its conversations it is (from 0), what it is."""
+    """Location of a prompt in the paper's repository.
+
+    Attributes:
+        file: path in the repository.
+        number: index among the conversations of the file, from 0.
+        title: short description.
+        answers: the allowed answers; () for free text.
+        paper: its number in the paper, or "".
+    """
 
     file: str
     number: int
@@ -114,51 +122,60 @@ VARIABLES = {
     "response_1": "response_1",
     "response_2": "response_2",
 }
-"""What the scripts call a dialogue's parts → our variable."""
+"""Name of a dialogue's part in the scripts → variable of our prompts."""
 
 
 def place(environ: Mapping[str, str] = os.environ) -> Path:
-    """The folder that the scripts are fetched to, and read from."""
+    """Return the folder to which the scripts are fetched: $EMPATHY_RELEASED_PROMPTS, or a default."""
     return Path(environ.get(ENVIRONMENT) or DEFAULT_FOLDER)
 
 
 def load(folder: Path) -> dict[str, Prompt]:
-    """Every released prompt, by its name, from a folder of the repository's files.
+    """Load all released prompts by name from a folder with the files of the repository.
 
     Raises:
-        PromptError: files are missing, or others than the published ones; every one, and how to get them.
+        PromptError: files are missing or differ from the published ones; it lists every such file.
     """
-    contents, faults = {}, []
+    contents: dict[str, bytes] = {}
+    faults: list[PromptFault] = []
     for name in FILES:
         try:
             contents[name] = (folder / name).read_bytes()
         except OSError as error:
-            faults.append(f"{folder / name}: cannot be read ({error.strerror})")
+            what = "the prompt file cannot be read"
+            faults.append(PromptFault(what, str(folder / name), str(error.strerror), code="file.unreadable"))
             continue
-        if fault := file_fault(name, contents[name]):
-            faults.append(f"{folder / name}: {fault}")
+        if difference := file_fault(name, contents[name]):
+            what = "not the published file"
+            faults.append(PromptFault(what, str(folder / name), difference, code="prompt.not-published-file"))
     if faults:
-        raise PromptError([f"the released prompts are not there. {REMEDY}", *faults])
+        what = "the released prompts are missing"
+        summary = PromptFault(what, str(folder), remedy=REMEDY, code="prompt.released-missing")
+        raise PromptError([summary, *faults])
     return {name: _prompt(name, where, contents[where.file], folder) for name, where in PROMPTS.items()}
 
 
 def file_fault(name: str, content: bytes) -> str:
-    """Why bytes are not the published file of this name; "" where they are."""
+    """Return how a file's content differs from the published file of this name; "" if it does not."""
     digest = sha256(content).hexdigest()
     if digest == FILES[name]:
         return ""
-    return f"is not the published file ({len(content):,} bytes, sha256 {digest}; expected {FILES[name]})"
+    return f"{len(content):,} bytes, sha256 {digest}; expected {FILES[name]}"
 
 
 def _prompt(name: str, where: PromptLocation, content: bytes, folder: Path) -> Prompt:
+    """Build the prompt at a location from the content of its file."""
     source = str(folder / where.file)
     try:
-        found = extract_conversations(decode(content))
+        conversations = extract_conversations(decode(content))
     except (SyntaxError, NotTextError) as error:
-        raise PromptError([f"{source}: {error}"]) from error
-    if where.number >= len(found):
-        raise PromptError([f"{source}: has {len(found)} prompts, and not one number {where.number + 1}"])
-    messages = found[where.number]
+        what = "the script cannot be parsed"
+        raise PromptError([PromptFault(what, source, str(error), code="prompt.invalid-script")]) from error
+    if where.number >= len(conversations):
+        what = f"the script has no prompt number {where.number + 1}"
+        fault = PromptFault(what, source, f"{len(conversations)} prompts", code="prompt.invalid-script")
+        raise PromptError([fault])
+    messages = conversations[where.number]
     system = "".join(text for role, text, _ in messages if role == "system")
     turns = tuple(text for role, text, _ in messages if role == "user")
     used = dict.fromkeys(
@@ -179,35 +196,36 @@ def _prompt(name: str, where: PromptLocation, content: bytes, folder: Path) -> P
     )
 
 
-Said = tuple[str, str, tuple[str, ...]]  # role, text with our variables in it, and which
+ScriptMessage = tuple[str, str, tuple[str, ...]]
+"""Role, text with our variables in braces, and the names of the variables."""
 
 
-def extract_conversations(source: str) -> list[tuple[Said, ...]]:
-    """Every prompt that a script writes, in the order in which they stand in it.
+def extract_conversations(source: str) -> list[tuple[ScriptMessage, ...]]:
+    """Return every prompt in the source of a script, in source order.
 
     Raises:
-        PromptError: a prompt is made of more than constants and a dialogue's parts.
-        SyntaxError: it is no Python.
+        PromptError: a prompt contains anything but constants and the parts of a dialogue.
+        SyntaxError: the source is not Python.
     """
-    found: list[tuple[int, int, tuple[Said, ...]]] = []
+    conversations: list[tuple[int, int, tuple[ScriptMessage, ...]]] = []
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.List) and (said := _messages(node)):
-            found.append((node.lineno, node.col_offset, said))
+        if isinstance(node, ast.List) and (messages := _messages(node)):
+            conversations.append((node.lineno, node.col_offset, messages))
         elif isinstance(node, ast.Assign) and _is_prompt(node):
-            found.append((node.lineno, node.col_offset, (("user", *_text(node.value)),)))
-    return [said for _, _, said in sorted(found, key=lambda each: each[:2])]
+            conversations.append((node.lineno, node.col_offset, (("user", *_text(node.value)),)))
+    return [messages for _, _, messages in sorted(conversations, key=lambda each: each[:2])]
 
 
 def _is_prompt(node: ast.Assign) -> bool:
-    """`prompt = "…"`: a text that is no list of messages."""
+    """Return whether a statement assigns a text to the name `prompt`."""
     (target, *others) = node.targets
     named = isinstance(target, ast.Name) and target.id == "prompt" and not others
     return named and isinstance(node.value, ast.Constant | ast.JoinedStr | ast.BinOp)
 
 
-def _messages(node: ast.List) -> tuple[Said, ...]:
-    """A list of `{"role": …, "content": …}`; () for any other list."""
-    said: list[Said] = []
+def _messages(node: ast.List) -> tuple[ScriptMessage, ...]:
+    """Return the messages of a list of `{"role": …, "content": …}`; () for any other list."""
+    messages: list[ScriptMessage] = []
     for element in node.elts:
         if not isinstance(element, ast.Dict):
             return ()
@@ -215,11 +233,11 @@ def _messages(node: ast.List) -> tuple[Said, ...]:
         role = keys.get("role")
         if not isinstance(role, ast.Constant) or "content" not in keys:
             return ()
-        if role.value == "assistant":  # its own answer to the turn before
-            said.append(("assistant", "", ()))
+        if role.value == "assistant":  # the model's completion of the previous turn
+            messages.append(("assistant", "", ()))
         else:
-            said.append((str(role.value), *_text(keys["content"])))
-    return tuple(said)
+            messages.append((str(role.value), *_text(keys["content"])))
+    return tuple(messages)
 
 
 def _pairs(node: ast.Dict) -> Iterator[tuple[ast.Constant, ast.expr]]:
@@ -229,13 +247,15 @@ def _pairs(node: ast.Dict) -> Iterator[tuple[ast.Constant, ast.expr]]:
 
 
 def _text(node: ast.expr) -> tuple[str, tuple[str, ...]]:
-    """A text of constants and f-strings, with our variables in it; and which."""
+    """Return the text of a string expression with our variables in braces, and their names."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         (left, first), (right, second) = _text(node.left), _text(node.right)
         return left + right, first + second
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         if "{{" in node.value:
-            raise PromptError([f"line {node.lineno}: the text holds {{{{, which is read as a variable"])
+            what = "the text contains {{, which would start a variable"
+            where = f"line {node.lineno}"
+            raise PromptError([PromptFault(what, where, code="prompt.invalid-script")])
         return node.value, ()
     if isinstance(node, ast.JoinedStr):
         texts = [_text(value) for value in node.values]
@@ -243,11 +263,12 @@ def _text(node: ast.expr) -> tuple[str, tuple[str, ...]]:
     if isinstance(node, ast.FormattedValue) and node.conversion == -1 and node.format_spec is None:
         variable = _variable(node.value)
         return f"{{{{{variable}}}}}", (variable,)
-    raise PromptError([f"line {node.lineno}: a prompt of more than texts and a dialogue's parts"])
+    what = "the prompt contains more than constants and the parts of a dialogue"
+    raise PromptError([PromptFault(what, f"line {node.lineno}", code="prompt.invalid-script")])
 
 
 def _variable(node: ast.expr) -> str:
-    """`context`, `context[i]` and `row["situation"]` are all the context."""
+    """Return our variable for an expression such as `context`, `context[i]` or `row["situation"]`."""
     name = ""
     if isinstance(node, ast.Subscript):
         inner = node.slice
@@ -256,5 +277,6 @@ def _variable(node: ast.expr) -> str:
     elif isinstance(node, ast.Name):
         name = node.id
     if name not in VARIABLES:
-        raise PromptError([f"line {node.lineno}: {ast.unparse(node)} is no part of a dialogue"])
+        what, where = "the expression is not a part of a dialogue", f"line {node.lineno}"
+        raise PromptError([PromptFault(what, where, ast.unparse(node), code="prompt.invalid-script")])
     return VARIABLES[name]

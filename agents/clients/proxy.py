@@ -1,7 +1,7 @@
-"""The proxy that the environment names for an address, and whether it is one that can be used.
+"""Proxy settings from the environment.
 
-`http_proxy` and `https_proxy` name it by the address's scheme, `all_proxy` for every scheme; `no_proxy` lists
-the hosts that are asked directly. Only HTTP proxies are supported.
+`http_proxy` and `https_proxy` set the proxy for a scheme and `all_proxy` for all schemes; `no_proxy` lists
+hosts to connect to directly. Only HTTP proxies are supported.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from agents.errors import Fault, UserError
 
 
 def proxy_of(url: str) -> tuple[str, str] | None:
-    """(variable, proxy's URL) for an address; None where it is asked directly."""
+    """Return (environment variable, proxy URL) for a URL; None for a direct connection."""
     parts = urlsplit(url)
     if not parts.hostname or proxy_bypass(parts.netloc):
         return None
@@ -26,26 +26,27 @@ def proxy_of(url: str) -> tuple[str, str] | None:
 
 
 def is_supported(proxy: str) -> bool:
-    """Whether a proxy of this URL can be used: an HTTP proxy, reached by http or https."""
+    """Return whether a proxy URL has the scheme http or https."""
     return urlsplit(proxy if "://" in proxy else f"http://{proxy}").scheme in ("http", "https")
 
 
 def check_proxies(urls: Iterable[str]) -> None:
-    """Check the proxies of all addresses, before anything is sent.
+    """Check the proxies of all URLs before requests are sent.
 
     Raises:
-        UserError: one is of another kind than HTTP.
+        UserError: a proxy is not an HTTP proxy; it lists every one.
     """
-    chosen = {url: proxy for url in urls if (proxy := proxy_of(url)) is not None}
+    proxies = {url: proxy for url in urls if (proxy := proxy_of(url)) is not None}
     faults = {
         variable: Fault(
-            "this kind of proxy is not supported",
+            "only HTTP proxies are supported",
             variable,
             f"{urlsplit(proxy).scheme}://…",
-            f"Name an HTTP proxy, unset {variable}, or list the host in no_proxy: {urlsplit(url).hostname}.",
+            f"Set an HTTP proxy, unset {variable}, or add the host to no_proxy: {urlsplit(url).hostname}.",
+            code="proxy.unsupported",
         )
-        for url, (variable, proxy) in chosen.items()
+        for url, (variable, proxy) in proxies.items()
         if not is_supported(proxy)
     }
     if faults:
-        raise UserError("these proxies cannot be used", faults=list(faults.values()))
+        raise UserError("a proxy is not supported", code="proxy.unsupported", faults=list(faults.values()))

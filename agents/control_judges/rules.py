@@ -70,7 +70,8 @@ def model(name: str) -> Model:
     """
     if name not in _JUDGES:
         raise UserError(
-            "there is no such control judge",
+            "unknown control judge",
+            code="judge.unknown-control",
             found=f"'control/{name}'",
             remedy=f"Choose one of: {', '.join('control/' + known for known in NAMES)}.",
         )

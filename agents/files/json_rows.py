@@ -1,7 +1,7 @@
-"""The one reader of JSON and of JSON lines: objects, each with the line it begins on.
+"""Strict reader of JSON and JSON Lines files that records the line of every object.
 
-Stricter than Python's: NaN and infinities, half a character (a lone surrogate) and a key given twice are
-faults. A file is one array of objects, or one object a line.
+In addition to Python's checks it rejects NaN, infinities, lone surrogates and repeated keys. A file is either
+one array of objects or one object per line.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from agents.files.faults import Faults
 from agents.files.text import decode_text
 
 _BLANK = re.compile(r"[ \t\r\n]*")
-_LINE_END = re.compile(r"\r\n|\r|\n")  # no other: JSON strings may hold U+2028 and the like
-_MOST_DEPTH = "is nested too deeply"
+_LINE_END = re.compile(r"\r\n|\r|\n")  # other line ends, such as U+2028, may occur in JSON strings
+_TOO_DEEP = ("nested too deeply", "file.nested-too-deeply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class JsonRow:
     """One object of a file.
 
     Attributes:
-        line: where it begins, from 1.
-        number: which one of the file it is, from 1.
+        line: line on which it begins, from 1.
+        number: its position among the objects of the file, from 1.
         value: its keys and values.
-        is_element: whether it is an element of an array, and not a line.
+        is_element: whether it is an element of an array (True) or a line (False).
     """
 
     line: int
@@ -39,50 +39,43 @@ class JsonRow:
 
 
 def read_rows(content: bytes, faults: Faults, *, noun: str = "row") -> list[JsonRow]:
-    """Every object of an array or of JSON lines; what is no such object is added to `faults`.
+    """Read every object of an array or of JSON Lines; add everything else to `faults`.
 
     Args:
-        noun: the word for an object in error messages, before its number.
+        noun: word for an object in error messages, before its number.
     """
     text = decode_text(content, faults)
     if text is None:
         return []
-    whole = _BLANK.match(text)
-    begins = whole.end() if whole else 0
-    is_array = text.startswith("[", begins)
-    found = _elements(text, begins, faults) if is_array else _lines(text)
+    blank = _BLANK.match(text)
+    start = blank.end() if blank else 0
+    is_array = text.startswith("[", start)
+    values = _elements(text, start, faults) if is_array else _lines(text)
     rows = []
-    for number, (line, value) in enumerate(found, 1):
+    for number, (line, value) in enumerate(values, 1):
         entry = f"{noun} {number}" if is_array else ""
-        flaws = [value.what] if isinstance(value, _Broken) else list(dict.fromkeys(_flaws(value)))
-        if not flaws and not isinstance(value, dict):
-            flaws = [f"is no JSON object, but {json_type_name(value)}"]
-        for flaw in flaws:
-            faults.add(line, flaw, entry=entry)
-        if not flaws:
+        problems = _problems(value)
+        for what, code in problems:
+            faults.add(line, what, entry=entry, code=code)
+        if not problems:
             rows.append(JsonRow(line, number, value, is_array))
     return rows
 
 
 def read_object(content: bytes, faults: Faults) -> dict[str, Any]:
-    """The one object that a JSON file is; {} where it is none, with what is wrong added to `faults`."""
+    """Return the object of a JSON file; return {} and add the faults to `faults` if there is none."""
     text = decode_text(content, faults)
     if text is None:
         return {}
-    value = _parsed(text)
-    if isinstance(value, _Broken):
-        faults.add(value.line, value.what)
-        return {}
-    flaws = list(dict.fromkeys(_flaws(value)))
-    if not flaws and not isinstance(value, dict):
-        flaws = [f"is no JSON object, but {json_type_name(value)}"]
-    for flaw in flaws:
-        faults.add(0, flaw)
-    return value if isinstance(value, dict) and not flaws else {}
+    value = _parse(text)
+    problems = _problems(value)
+    for what, code in problems:
+        faults.add(value.line if isinstance(value, _Broken) else 0, what, code=code)
+    return value if isinstance(value, dict) and not problems else {}
 
 
 def json_type_name(value: Any) -> str:
-    """What a JSON value is, in JSON's words: `null`, `a list`, `text`."""
+    """Return the type of a JSON value for error messages: `null`, `a list`, `text`."""
     if value is None:
         return "null"
     kinds = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list"}
@@ -91,135 +84,155 @@ def json_type_name(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Constant:
-    """NaN, Infinity or -Infinity, which Python's reader takes and JSON does not have."""
+    """NaN, Infinity or -Infinity, which Python's parser accepts and JSON does not have."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Broken:
-    """What stands in the place of a value that is no JSON; `line` within the text that was parsed."""
+    """Placeholder for a value that is not JSON; `line` counts from 1 within the parsed text."""
 
     what: str
+    code: str
     line: int = 1
 
 
 class _Object(dict[str, Any]):
-    """An object that remembers which keys were given more than once."""
+    """JSON object that records its repeated keys."""
 
     repeated: tuple[str, ...] = ()
 
 
-def _object(pairs: list[tuple[str, Any]]) -> _Object:
-    made = _Object(pairs)
-    if len(made) < len(pairs):
+def _make_object(pairs: list[tuple[str, Any]]) -> _Object:
+    result = _Object(pairs)
+    if len(result) < len(pairs):
         names = [name for name, _ in pairs]
-        made.repeated = tuple(name for name in made if names.count(name) > 1)
-    return made
+        result.repeated = tuple(name for name in result if names.count(name) > 1)
+    return result
 
 
-def _number(text: str) -> float | _Constant:
+def _parse_number(text: str) -> float | _Constant:
     value = float(text)
     return value if abs(value) != float("inf") else _Constant(text[:40])
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_Constant, parse_float=_number)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_make_object, parse_constant=_Constant, parse_float=_parse_number
+)
 
 
-def _parsed(text: str) -> Any:
+def _parse(text: str) -> Any:
+    """Parse one JSON value; return `_Broken` if the text is not JSON."""
     try:
         return _DECODER.decode(text)
     except JSONDecodeError as error:
-        return _Broken(f"is not JSON: {error.msg}, at character {error.colno}", error.lineno)
+        return _Broken(f"not JSON: {error.msg}, at character {error.colno}", "file.not-json", error.lineno)
     except RecursionError:
-        return _Broken(_MOST_DEPTH)
-    except ValueError as error:  # a whole number of thousands of digits
-        return _Broken(f"is not JSON: {error}")
+        return _Broken(*_TOO_DEEP)
+    except ValueError as error:  # an integer with thousands of digits
+        return _Broken(f"not JSON: {error}", "file.not-json")
 
 
 def _lines(text: str) -> Iterator[tuple[int, Any]]:
-    """Every line that is not blank; a file that is one object over several lines is one."""
+    """Yield the value of every line that is not blank; an object over several lines is one value."""
     lines = _LINE_END.split(text)
     first = next((number for number, line in enumerate(lines) if line.strip(" \t")), None)
-    if first is not None and isinstance(_parsed(lines[first]), _Broken):
-        whole = _parsed(text)
-        if not isinstance(whole, _Broken):
-            yield first + 1, whole
+    if first is not None and isinstance(_parse(lines[first]), _Broken):
+        document = _parse(text)
+        if not isinstance(document, _Broken):
+            yield first + 1, document
             return
     for number, line in enumerate(lines, 1):
         if line.strip(" \t"):
-            yield number, _parsed(line)
+            yield number, _parse(line)
 
 
-def _elements(text: str, at: int, faults: Faults) -> Iterator[tuple[int, Any]]:
-    """The elements of an array, each with the line it begins on; reading ends where it is no JSON."""
-    at, line, counted = _skip(text, at + 1), 1, 0
-    if text.startswith("]", at):
-        _check_end(text, at + 1, faults)
+def _elements(text: str, start: int, faults: Faults) -> Iterator[tuple[int, Any]]:
+    """Yield the elements of an array with the lines on which they begin; stop at the first that is not JSON.
+
+    Args:
+        start: index of the opening bracket.
+    """
+    position, line, counted = _skip_blank(text, start + 1), 1, 0
+    if text.startswith("]", position):
+        _check_end(text, position + 1, faults)
         return
     while True:
-        line, counted = line + _line_ends(text, counted, at), at
+        line, counted = line + _count_line_ends(text, counted, position), position
         try:
-            value, at = _DECODER.raw_decode(text, at)
+            value, position = _DECODER.raw_decode(text, position)
         except JSONDecodeError as error:
-            what = f"is not JSON: {error.msg}, at character {error.colno}; nothing after it was read"
-            faults.add(1 + _line_ends(text, 0, error.pos), what)
+            what = f"not JSON: {error.msg}, at character {error.colno}; the rest of the file was not read"
+            faults.add(1 + _count_line_ends(text, 0, error.pos), what, code="file.not-json")
             return
         except RecursionError:
-            faults.add(line, _MOST_DEPTH)
+            faults.add(line, _TOO_DEEP[0], code=_TOO_DEEP[1])
             return
         except ValueError as error:
-            faults.add(line, f"is not JSON: {error}")
+            faults.add(line, f"not JSON: {error}", code="file.not-json")
             return
         yield line, value
-        at = _skip(text, at)
-        if text.startswith(",", at):
-            at = _skip(text, at + 1)
+        position = _skip_blank(text, position)
+        if text.startswith(",", position):
+            position = _skip_blank(text, position + 1)
             continue
-        if text.startswith("]", at):
-            _check_end(text, at + 1, faults)
+        if text.startswith("]", position):
+            _check_end(text, position + 1, faults)
         else:
-            end = 1 + _line_ends(text, 0, at)
-            faults.add(
-                end, "is not JSON: the array has no end, or a comma is missing", repr(text[at : at + 40])
-            )
+            what = "not JSON: the array is not closed, or a comma is missing"
+            excerpt = repr(text[position : position + 40])
+            faults.add(1 + _count_line_ends(text, 0, position), what, excerpt, code="file.not-json")
         return
 
 
-def _check_end(text: str, at: int, faults: Faults) -> None:
-    at = _skip(text, at)
-    if at < len(text):
-        faults.add(1 + _line_ends(text, 0, at), "something follows the array", repr(text[at : at + 40]))
+def _check_end(text: str, position: int, faults: Faults) -> None:
+    """Add a fault if anything but white space follows the array."""
+    position = _skip_blank(text, position)
+    if position < len(text):
+        line = 1 + _count_line_ends(text, 0, position)
+        faults.add(line, "text follows the array", repr(text[position : position + 40]), code="file.not-json")
 
 
-def _skip(text: str, at: int) -> int:
-    blank = _BLANK.match(text, at)
-    return blank.end() if blank else at
+def _skip_blank(text: str, position: int) -> int:
+    blank = _BLANK.match(text, position)
+    return blank.end() if blank else position
 
 
-def _line_ends(text: str, start: int, end: int) -> int:
+def _count_line_ends(text: str, start: int, end: int) -> int:
     return sum(1 for _ in _LINE_END.finditer(text, start, end))
 
 
-def _flaws(value: Any) -> Iterator[str]:
-    """What Python's reader took and JSON does not allow, anywhere in a value."""
+def _problems(value: Any) -> list[tuple[str, str]]:
+    """Return (statement, code) of every reason why a parsed value is not accepted as an object."""
+    if isinstance(value, _Broken):
+        return [(value.what, value.code)]
+    problems = list(dict.fromkeys(_json_violations(value)))
+    if not problems and not isinstance(value, dict):
+        return [(f"not a JSON object, but {json_type_name(value)}", "file.not-object")]
+    return problems
+
+
+def _json_violations(value: Any) -> Iterator[tuple[str, str]]:
+    """Yield (statement, code) of everything in a value that Python's parser accepts and JSON does not."""
     if isinstance(value, _Constant):
-        yield f"{value.name} is not JSON"
+        yield f"{value.name} is not JSON", "file.not-json"
     elif isinstance(value, str):
-        if not _is_whole(value):
-            yield "holds half a character (a lone surrogate)"
+        if not _is_encodable(value):
+            yield "a text contains half a character (a lone surrogate)", "file.lone-surrogate"
     elif isinstance(value, list):
-        for each in value:
-            yield from _flaws(each)
+        for element in value:
+            yield from _json_violations(element)
     elif isinstance(value, _Object):
         for name in value.repeated:
-            yield f"the key {name!r} is given more than once"
-        for name, each in value.items():
-            yield from _flaws(name)
-            yield from _flaws(each)
+            yield f"the key {name!r} is repeated", "file.duplicate-key"
+        for name, member in value.items():
+            yield from _json_violations(name)
+            yield from _json_violations(member)
 
 
-def _is_whole(text: str) -> bool:
+def _is_encodable(text: str) -> bool:
+    """Return whether a text has no lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:

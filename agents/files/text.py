@@ -1,4 +1,4 @@
-"""A file's bytes, and the text they are."""
+"""Readers of text files: bytes, decoding, and errors that name the file."""
 
 from __future__ import annotations
 
@@ -11,54 +11,61 @@ from prompts.text_files import SAVE_AS_UTF8, NotTextError, decode
 
 
 def read_bytes(path: Path | Traversable, what: str, *, remedy: str = "") -> bytes:
-    """The bytes of a file, or of a pipe (`<(…)`, `/dev/stdin`).
+    """Return the bytes of a file or of a pipe (`<(…)`, `/dev/stdin`).
 
     Args:
-        what: what cannot be read where it cannot: `the file of cells`.
+        what: name of the file's content for the error message, such as `the models file`.
 
     Raises:
-        UserError: it is not there, is a folder, or may not be read.
+        UserError: the file does not exist, is a folder, or is not readable.
     """
     try:
         return path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+    except (OSError, ValueError) as error:  # ValueError: an invalid file name
         reason = (error.strerror if isinstance(error, OSError) else "") or str(error)
-        raise UserError(f"{what} cannot be read", where=str(path), found=reason, remedy=remedy) from error
+        raise UserError(
+            f"{what} cannot be read", code="file.unreadable", where=str(path), found=reason, remedy=remedy
+        ) from error
 
 
 def decode_text(content: bytes, faults: Faults) -> str | None:
-    """The text of a file's bytes, without a byte order mark; what is not UTF-8 is added to `faults`.
+    """Decode the bytes of a file as UTF-8, without a byte order mark; add decoding errors to `faults`.
 
-    None where no line of it can be read (UTF-16, a picture); otherwise a byte that is no text is a
-    replacement character, so that what else is wrong can be told with it.
+    Return None if no line can be decoded (UTF-16, an image). Otherwise invalid bytes become replacement
+    characters, so that the caller can report other faults of the file together with these.
     """
     try:
         return decode(content)
     except NotTextError as error:
         for line, found in error.faults:
-            faults.add(line, "is not UTF-8 text", found, SAVE_AS_UTF8)
+            faults.add(line, "not UTF-8 text", found, SAVE_AS_UTF8, code=error.code)
         return None if error.is_whole else error.text
 
 
 def decode_or_raise(content: bytes, source: str, what: str) -> str:
-    """The text of a file's bytes.
+    """Decode the bytes of a file as UTF-8.
 
     Args:
-        what: what cannot be read where it cannot: `the study`.
+        source: the file, for the error message.
+        what: name of the file's content for the error message, such as `the study`.
 
     Raises:
-        UserError: they are not UTF-8; every such line at once.
+        UserError: the bytes are not UTF-8; it lists every such line.
     """
     faults = Faults(source)
     text = decode_text(content, faults)
-    faults.raise_if_any(f"{what} cannot be read")
+    faults.raise_if_any(f"{what} cannot be read", code="file.not-utf8")
     return text or ""
 
 
 def read_text(path: Path | Traversable, what: str, *, source: str = "", remedy: str = "") -> str:
-    """The text of a file.
+    """Return the text of a file.
+
+    Args:
+        what: as in `read_bytes`.
+        source: name of the file for the error message; by default its path.
 
     Raises:
-        UserError: as `read_bytes` and `decode_or_raise`.
+        UserError: the file cannot be read or is not UTF-8.
     """
     return decode_or_raise(read_bytes(path, what, remedy=remedy), source or str(path), what)

@@ -1,4 +1,4 @@
-"""TOML text as its values; a fault names its line."""
+"""TOML parser whose errors name the file and the line."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from agents.errors import UserError
 
 
 def parse_toml(text: str, source: str, remedy: str = "") -> dict[str, Any]:
-    """The values of a TOML file's text.
+    """Parse the text of a TOML file.
 
     Args:
-        source: the file, for people.
+        source: the file, for the error message.
 
     Raises:
-        UserError: it is no TOML.
+        UserError: the text is not valid TOML.
     """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UserError("the file is not TOML", where=source, found=str(error), remedy=remedy) from error
-    except (RecursionError, ValueError) as error:  # nested too deeply; a number of thousands of digits
-        raise UserError("the file is not TOML", where=source, found=str(error)[:80], remedy=remedy) from error
+        raise UserError(
+            "not valid TOML", code="file.not-toml", where=source, found=str(error), remedy=remedy
+        ) from error
+    except (RecursionError, ValueError) as error:  # nested too deeply; a number with thousands of digits
+        raise UserError(
+            "not valid TOML", code="file.not-toml", where=source, found=str(error)[:80], remedy=remedy
+        ) from error

@@ -1,4 +1,4 @@
-"""JSON values in the spelling of TOML, for settings that a user pastes into a file."""
+"""Formatting of JSON values as TOML, for settings that users paste into a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def toml_value(value: Any) -> str:
-    """A value as TOML writes it on one line; null, which TOML has not, is left out of tables and arrays.
+    """Format a value as TOML on one line; omit nulls in tables and arrays, since TOML has no null.
 
     >>> toml_value({"thinkingConfig": {"thinkingBudget": 0}, "stream": False})
     '{ thinkingConfig = { thinkingBudget = 0 }, stream = false }'
@@ -29,5 +29,5 @@ def _key(key: str) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """As JSON, but for the one control character that JSON leaves as it is."""
+    """Format a string, number or boolean as JSON, and escape DEL, which TOML requires and JSON does not."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

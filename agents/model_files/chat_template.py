@@ -53,8 +53,9 @@ def render_chat(tokenizer: Tokenizer, conversation: Sequence[dict[str, str]], as
     if not tokenizer.chat_template:
         raise UserError(
             "the tokenizer has no chat template",
+            code="chat-template.missing",
             where="--form chat",
-            remedy="A base model is asked in plain form: --form plain.",
+            remedy="Use plain form for a base model: --form plain.",
         )
     return _rendered(tokenizer, conversation, {"add_generation_prompt": asks, **template_options(tokenizer)})
 
@@ -97,10 +98,11 @@ def _probed_options(tokenizer: Tokenizer) -> dict[str, Any]:
         chosen |= _DAY
         if _reads_clock(tokenizer, chosen):
             raise UserError(
-                "the chat template writes the time of day into the prompt",
+                "the chat template inserts the current time into the prompt",
+                code="chat-template.reads-clock",
                 where="the tokenizer's chat_template",
                 found="strftime_now",
-                remedy="Write a fixed date into the template, or train and ask in plain form: --form plain.",
+                remedy="Write a fixed date into the template, or use plain form: --form plain.",
             )
     return chosen
 
@@ -122,6 +124,7 @@ def _rendered(tokenizer: Tokenizer, conversation: Sequence[dict[str, str]], opti
     except Exception as error:  # of the template's own language: whatever it is, it is the template's fault
         raise UserError(
             "the chat template cannot be rendered",
+            code="chat-template.not-renderable",
             where="the tokenizer's chat_template",
             found=f"{type(error).__name__}: {error}"[:300],
             remedy="Use the base model in plain form: --form plain.",

@@ -61,7 +61,13 @@ class DecoderConfig:
         unknown = [name for name in names if name not in layers]
         if unknown:
             remedy = f"Known: all-linear, {', '.join(layers)}."
-            raise UserError("no such layer", where="--target-modules", found=repr(unknown[0]), remedy=remedy)
+            raise UserError(
+                "unknown layer",
+                code="adapter.unknown-target",
+                where="--target-modules",
+                found=repr(unknown[0]),
+                remedy=remedy,
+            )
         return self.layers * rank * sum(sum(layers[name]) for name in names)
 
     def kv_cache_bytes(self, width: int = 2) -> int:
@@ -91,9 +97,12 @@ def parse_decoder_config(config: Mapping[str, Any], remedy: str = "") -> Decoder
     inner = config.get("text_config", config)
     missing = [key for key in _NEEDED if not isinstance(inner.get(key), int)]
     if missing or any(name in inner for name in _SEVERAL_MLPS):
-        found = f"model_type {config.get('model_type')!r}, without {', '.join(missing) or 'a single MLP'}"
         raise UserError(
-            "the plan knows LLaMA-type models alone", where="config.json", found=found, remedy=remedy
+            "memory can be planned for LLaMA-type models only",
+            code="base-model.unsupported-architecture",
+            where="config.json",
+            found=f"model_type {config.get('model_type')!r}, without {', '.join(missing) or 'a single MLP'}",
+            remedy=remedy,
         )
     heads = inner["num_attention_heads"]
     return DecoderConfig(

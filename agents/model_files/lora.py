@@ -1,8 +1,9 @@
-"""A LoRA adapter against its base: every tensor that its config asks for, of the right shape, and no other.
+"""Validation of a LoRA adapter against its base model.
 
-peft and vLLM pass over tensors whose names fit no layer; such an adapter changes nothing, and the student is
-its base under another name. What an adapter must hold follows from `adapter_config.json` and the tensors of
-the base (`agents/model_files/layers.py`). Reads headers without torch; knows nothing of how an adapter was trained.
+peft and vLLM ignore tensors whose names match no layer. Such an adapter changes nothing, and the student
+equals its base model. The required tensors follow from `adapter_config.json` and the layers of the base model
+(`agents/model_files/layers.py`); an adapter must have all of them, in the right shape, and no others. Headers
+are read without torch.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 FACTORS = ("lora_A.weight", "lora_B.weight")
 EMBEDDING_FACTORS = ("lora_embedding_A", "lora_embedding_B")
 PREFIX = "base_model.model."
-# Kinds of LoRA whose tensors do not follow from the names of layers: nothing here makes them.
+# Settings of LoRA variants whose tensors do not follow from the names of layers; training never uses them.
 UNKNOWN_KINDS = (
     "layer_replication",
     "target_parameters",
@@ -50,11 +51,11 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def adapter_faults(folder: Path, base: Path | None) -> list[Fault]:
-    """Everything that keeps an adapter from standing on its base; [] for one that lands whole.
+    """Return all reasons why an adapter cannot be applied completely to its base model; [] if it can.
 
     Args:
-        base: the base's folder; None where it is not at hand, and the adapter is held against its own
-            config alone.
+        folder: the adapter's folder.
+        base: the base model's folder; None to check the adapter against its own config only.
     """
     path = folder / CONFIG
     try:
@@ -65,18 +66,20 @@ def adapter_faults(folder: Path, base: Path | None) -> list[Fault]:
     except UserError as error:
         return [error.fault]
     except (OSError, ValueError) as error:
-        return [Fault("the adapter's config cannot be read", str(path), str(error))]
+        what = "the adapter's config cannot be read"
+        return [Fault(what, str(path), str(error), code="adapter.unreadable-config")]
     if faults := _config_faults(config, str(path)):
         return faults
-    there = layers_of(base, config) if base is not None else _own_layers(config, tensors)
-    layers = _renamed(there, tensors)
+    base_layers = layers_of(base, config) if base is not None else _adapter_layers(config, tensors)
+    layers = _rename_layers(base_layers, tensors)
     targets = {name: layer for name, layer in layers.items() if is_target(name, config)}
     faults = [
         Fault(
-            "a target module is no layer of the base",
+            "a target module is not a layer of the base model",
             str(path),
             repr(name),
             f"Layers: {layer_type_names(layers)}.",
+            code="adapter.unknown-target",
         )
         for name in unmatched_targets(config, layers)
     ]
@@ -85,28 +88,32 @@ def adapter_faults(folder: Path, base: Path | None) -> list[Fault]:
 
 
 def _config_faults(config: Config, where: str) -> list[Fault]:
-    """A config whose tensors cannot be foretold."""
+    """Return faults of a config from which the required tensors cannot be derived."""
     faults = []
     if config.get("peft_type", "LORA") != "LORA":
-        faults.append(Fault("is another kind of adapter", where, str(config["peft_type"]), "LoRA is needed."))
+        what, found, remedy = "not a LoRA adapter", str(config["peft_type"]), "Use a LoRA adapter."
+        faults.append(Fault(what, where, found, remedy, code="adapter.not-lora"))
     ranks = [config.get("r"), *(config.get("rank_pattern") or {}).values()]
     if not all(isinstance(rank, int) and not isinstance(rank, bool) and rank >= 1 for rank in ranks):
-        faults.append(Fault("the rank is none", where, ", ".join(map(repr, ranks))))
+        found = ", ".join(map(repr, ranks))
+        faults.append(Fault("invalid rank", where, found, RETRAIN, code="adapter.invalid-config"))
     alphas = [config.get("lora_alpha"), *(config.get("alpha_pattern") or {}).values()]
     if not all(isinstance(alpha, int | float) and not isinstance(alpha, bool) for alpha in alphas):
-        faults.append(Fault("lora_alpha is no number", where, ", ".join(map(repr, alphas)), RETRAIN))
+        what, found = "lora_alpha is not a number", ", ".join(map(repr, alphas))
+        faults.append(Fault(what, where, found, RETRAIN, code="adapter.invalid-config"))
     targets = config.get("target_modules")
     if not isinstance(targets, str | list) or not targets:
-        faults.append(Fault("names no target modules", where, repr(targets), RETRAIN))
+        what = "no target modules"
+        faults.append(Fault(what, where, repr(targets), RETRAIN, code="adapter.invalid-config"))
     patterns = [*(config.get("rank_pattern") or {}), *(config.get("alpha_pattern") or {})]
     patterns += [value for value in (targets, config.get("exclude_modules")) if isinstance(value, str)]
     faults += [
-        Fault("is no pattern of names", where, repr(pattern))
+        Fault("invalid pattern of module names", where, repr(pattern), code="adapter.invalid-config")
         for pattern in patterns
         if pattern != ALL_LINEAR and not _compiles(pattern)
     ]
     faults += [
-        Fault("is a kind of LoRA that cannot be checked here", where, name)
+        Fault("this variant of LoRA is not supported", where, name, code="adapter.unsupported-variant")
         for name in UNKNOWN_KINDS
         if config.get(name)
     ]
@@ -122,8 +129,13 @@ def _tensor_faults(
     *,
     exact: bool,
 ) -> list[Fault]:
-    """Tensors that are missing, not asked for, or of another shape."""
-    needed, allowed = _needed(config, layers, targets), _allowed(config, layers)
+    """Return faults for missing tensors, unexpected tensors and wrong shapes.
+
+    Args:
+        layers: all layers of the base model; `targets` those that the adapter changes.
+        exact: whether the sizes of the layers are known.
+    """
+    needed, allowed = _required_shapes(config, layers, targets), _optional_shapes(config, layers)
     names = {name.removesuffix(".weight") if "magnitude" in name else name: name for name in tensors}
     missing = [name for name in needed if name not in names]
     unknown = [name for name in names if name not in needed and name not in allowed]
@@ -133,31 +145,39 @@ def _tensor_faults(
         for name, written in names.items()
         if name in shapes and not _fits(tensors[written].shape, shapes[name], exact)
     ]
-    told = {
-        "tensors that its config and base ask for are missing": missing,
-        "tensors that its config and base do not ask for": unknown,
-        "tensors of another shape than the base's layers": wrong,
-    }
-    return [Fault(what, str(path), summarize_names(names), RETRAIN) for what, names in told.items() if names]
+    return [
+        Fault(what, str(path), summarize_names(tensor_names), RETRAIN, code="adapter.tensor-mismatch")
+        for what, tensor_names in (
+            ("tensors are missing", missing),
+            ("tensors are not part of the adapter", unknown),
+            ("the shape of tensors differs from the base model's layers", wrong),
+        )
+        if tensor_names
+    ]
 
 
-def _needed(config: Config, layers: Layers, targets: Layers) -> Shapes:
-    """Name → shape of every tensor that must be there; 0 stands for a size that is not known."""
+def _required_shapes(config: Config, layers: Layers, targets: Layers) -> Shapes:
+    """Return name → shape of every required tensor; 0 stands for an unknown size."""
     shapes: Shapes = {}
     for name, layer in targets.items():
-        at, rank = PREFIX + name, rank_of(name, config)
+        prefix, rank = PREFIX + name, rank_of(name, config)
         first, second = (
             ("lora_embedding_A", "lora_embedding_B")
             if layer.is_embedding
             else ("lora_A.weight", "lora_B.weight")
         )
-        shapes |= {f"{at}.{first}": (rank, layer.in_features), f"{at}.{second}": (layer.out_features, rank)}
+        shapes[f"{prefix}.{first}"] = (rank, layer.in_features)
+        shapes[f"{prefix}.{second}"] = (layer.out_features, rank)
         if config.get("lora_bias") and not layer.is_embedding:
-            shapes[f"{at}.lora_B.bias"] = (layer.out_features,)
+            shapes[f"{prefix}.lora_B.bias"] = (layer.out_features,)
         if config.get("use_dora"):
-            shapes[f"{at}.lora_magnitude_vector"] = (layer.out_features,)
+            shapes[f"{prefix}.lora_magnitude_vector"] = (layer.out_features,)
     kept = [str(name) for name in config.get("modules_to_save") or ()]
-    shapes |= {f"{PREFIX}{name}.weight": _stored(one) for name, one in layers.items() if matches(name, kept)}
+    shapes |= {
+        f"{PREFIX}{name}.weight": _weight_shape(layer)
+        for name, layer in layers.items()
+        if matches(name, kept)
+    }
     for module, indices in _trained_tokens(config).items():
         shapes |= {
             f"{PREFIX}{name}.token_adapter.trainable_tokens_delta": (len(indices), layer.out_features)
@@ -167,10 +187,10 @@ def _needed(config: Config, layers: Layers, targets: Layers) -> Shapes:
     return shapes
 
 
-def _allowed(config: Config, layers: Layers) -> Shapes:
-    """Name → shape of tensors that may be there: copies of embeddings and head, biases that were trained."""
+def _optional_shapes(config: Config, layers: Layers) -> Shapes:
+    """Return name → shape of optional tensors: copies of embeddings and head, and trained biases."""
     shapes: Shapes = {
-        f"{PREFIX}{name}.base_layer.weight": _stored(layer)
+        f"{PREFIX}{name}.base_layer.weight": _weight_shape(layer)
         for name, layer in layers.items()
         if (layer.is_embedding or name.endswith(HEAD)) and is_target(name, config)
     }
@@ -181,21 +201,25 @@ def _allowed(config: Config, layers: Layers) -> Shapes:
 
 
 def _effect_faults(path: Path, tensors: Mapping[str, Tensor]) -> list[Fault]:
-    """An adapter that holds factors alone, of which one of every layer's two is zero."""
+    """Return a fault if every update is zero, that is, if one factor of every layer is zero.
+
+    Adapters with tensors other than LoRA factors are not checked.
+    """
     factors: dict[str, list[Tensor]] = {}
     for name, tensor in tensors.items():
-        found = _FACTOR.match(name)
-        if found is not None:
-            factors.setdefault(found[1], []).append(tensor)
+        factor = _FACTOR.match(name)
+        if factor is not None:
+            factors.setdefault(factor[1], []).append(tensor)
         elif "base_layer" not in name:
             return []
-    if any(not any(is_zero(path, one) for one in both) for both in factors.values()):
+    if any(not any(is_zero(path, factor) for factor in pair) for pair in factors.values()):
         return []
-    return [Fault("changes nothing: every update is zero", str(path), f"{len(factors)} layers", "Train it.")]
+    what, found = "the adapter changes nothing: every update is zero", f"{len(factors)} layers"
+    return [Fault(what, str(path), found, "Train the adapter.", code="adapter.no-effect")]
 
 
-def _own_layers(config: Config, tensors: Mapping[str, Tensor]) -> dict[str, Layer]:
-    """The layers that an adapter's own tensors name, their sizes not known."""
+def _adapter_layers(config: Config, tensors: Mapping[str, Tensor]) -> dict[str, Layer]:
+    """Return the layers that an adapter's tensors name, with unknown sizes (0)."""
     kept = [str(name) for name in config.get("modules_to_save") or ()]
     layers = {}
     for name in tensors:
@@ -209,7 +233,7 @@ def _own_layers(config: Config, tensors: Mapping[str, Tensor]) -> dict[str, Laye
     return layers
 
 
-def _renamed(layers: Layers, tensors: Mapping[str, Tensor]) -> dict[str, Layer]:
+def _rename_layers(layers: Layers, tensors: Mapping[str, Tensor]) -> dict[str, Layer]:
     """The base's layers by the names that the loaded model gives them.
 
     transformers puts a part before, or takes one away, for some families (`h.0.attn` becomes
@@ -242,7 +266,7 @@ def _trained_tokens(config: Config) -> dict[str, Sequence[int]]:
     return dict(told) if isinstance(told, dict) else {"embed_tokens": list(told)}
 
 
-def _stored(layer: Layer) -> tuple[int, int]:
+def _weight_shape(layer: Layer) -> tuple[int, int]:
     return (
         (layer.in_features, layer.out_features)
         if layer.is_embedding

@@ -1,7 +1,7 @@
-"""The safetensors format, read without torch: which tensors a file holds, and whether they are numbers.
+"""Reader of the safetensors format without torch: headers, tensor bytes and checks for non-finite values.
 
-A file is a length (8 bytes), a JSON header and the tensors' bytes. What `git clone` without Git LFS leaves in
-its place, a page of HTML or a file that was cut off, is told by name. Knows nothing of models.
+A file consists of a length (8 bytes), a JSON header and the tensors' bytes. Git LFS pointers, HTML pages and
+truncated files are recognised and reported as such.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ WIDTHS = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "F8_E8M0": 1}
 }
 _FLOATS = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
 _POINTERS = (b"version https://git-lfs.github.com/spec/", b"/annex/objects/", b"../.git/annex/objects/")
-FETCH = "Fetch the file itself (git lfs pull, or hf download), or copy it again."
+FETCH = "Download the file with `git lfs pull` or `hf download`, or copy it again."
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """One tensor of a file.
+    """Entry of one tensor in a file's header.
 
     Attributes:
-        dtype: safetensors' name for it ("F32", "BF16", …).
+        dtype: name of the dtype in safetensors ("F32", "BF16", …).
         shape: its dimensions.
-        begin, end: of its bytes, counted from the file's first byte.
+        begin, end: range of its bytes, counted from the first byte of the file.
     """
 
     dtype: str
@@ -46,13 +46,15 @@ class Tensor:
 
 
 def read_header(path: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file by name; their bytes are not read.
+    """Return the tensors of a safetensors file by name, without reading their bytes.
 
     Raises:
-        UserError: it is a pointer, cut off, or no safetensors file.
+        UserError: the file is a Git LFS pointer, truncated, or not a safetensors file.
     """
     if (fault := pointer_fault(path)) is not None:
-        raise UserError(fault.what, where=fault.where, found=fault.found, remedy=fault.remedy)
+        raise UserError(
+            fault.what, code=fault.code, where=fault.where, found=fault.found, remedy=fault.remedy
+        )
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -61,38 +63,42 @@ def read_header(path: Path) -> dict[str, Tensor]:
                 raise ValueError("the header is longer than the file")
             header = json.loads(file.read(length))
             header.pop("__metadata__", None)
-            tensors = {name: _tensor(entry, 8 + length) for name, entry in header.items()}
+            tensors = {name: _parse_tensor(entry, 8 + length) for name, entry in header.items()}
             _check_layout(tensors, 8 + length, size)
             return tensors
     except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
         raise UserError(
-            "this is no whole safetensors file", where=str(path), found=str(error), remedy=FETCH
+            "the file is not a complete safetensors file",
+            code="base-model.broken-weights",
+            where=str(path),
+            found=str(error),
+            remedy=FETCH,
         ) from error
 
 
 def pointer_fault(path: Path) -> Fault | None:
-    """What stands in the place of a file that was not fetched; None where the file is itself."""
+    """Return a fault if the file is unreadable, empty, a Git LFS pointer or a web page; else None."""
     try:
         with path.open("rb") as file:
             head = file.read(64)
     except OSError as error:
-        return Fault("cannot be read", str(path), error.strerror or str(error))
+        what = "the file cannot be read"
+        return Fault(what, str(path), error.strerror or str(error), code="file.unreadable")
     if not head:
-        return Fault("is empty", str(path), "0 bytes", FETCH)
+        return Fault("the file is empty", str(path), "0 bytes", FETCH, code="file.empty")
     if head.startswith(_POINTERS):
-        return Fault(
-            "is a Git LFS pointer, not the file itself", str(path), head.split(b"\n")[0].decode(), FETCH
-        )
+        what, line = "a Git LFS pointer instead of the file", head.split(b"\n")[0].decode()
+        return Fault(what, str(path), line, FETCH, code="file.lfs-pointer")
     if head.lstrip().lower().startswith((b"<!doctype", b"<html")):
-        return Fault("is a web page, not the file itself", str(path), "HTML", FETCH)
+        return Fault("a web page instead of the file", str(path), "HTML", FETCH, code="file.web-page")
     return None
 
 
 def nonfinite_tensors(path: Path) -> list[str]:
-    """The tensors of a safetensors file that hold NaN or infinity, by name.
+    """Return the names of the tensors that contain NaN or infinity.
 
     Raises:
-        UserError: it is not such a file.
+        UserError: the file is not a safetensors file.
     """
     return [
         name
@@ -102,7 +108,7 @@ def nonfinite_tensors(path: Path) -> list[str]:
 
 
 def is_zero(path: Path, tensor: Tensor) -> bool:
-    """Whether every number of a tensor is zero (of either sign)."""
+    """Return whether every number of a tensor is zero (of either sign)."""
     import numpy as np
 
     mask = {"F16": 0x7FFF, "BF16": 0x7FFF, "F32": 0x7FFFFFFF}.get(tensor.dtype)
@@ -115,16 +121,20 @@ def is_zero(path: Path, tensor: Tensor) -> bool:
 
 
 def tensors_equal(one: tuple[Path, Tensor], other: tuple[Path, Tensor]) -> bool:
-    """Whether two tensors are of one dtype and shape and hold the same bytes."""
+    """Return whether two tensors have the same dtype, shape and bytes.
+
+    Args:
+        one, other: (file, tensor) each.
+    """
     (path, tensor), (other_path, other_tensor) = one, other
     if (tensor.dtype, tensor.shape) != (other_tensor.dtype, other_tensor.shape):
         return False
     pairs = zip(chunks(path, tensor), chunks(other_path, other_tensor), strict=True)
-    return all(mine == theirs for mine, theirs in pairs)
+    return all(chunk == other_chunk for chunk, other_chunk in pairs)
 
 
 def chunks(path: Path, tensor: Tensor) -> Iterator[bytes]:
-    """A tensor's bytes, 16 MiB at a time."""
+    """Yield a tensor's bytes in chunks of 16 MiB."""
     with path.open("rb") as file:
         file.seek(tensor.begin)
         left = tensor.end - tensor.begin
@@ -136,7 +146,8 @@ def chunks(path: Path, tensor: Tensor) -> Iterator[bytes]:
             yield chunk
 
 
-def _tensor(entry: Mapping[str, Any], offset: int) -> Tensor:
+def _parse_tensor(entry: Mapping[str, Any], offset: int) -> Tensor:
+    """Parse an entry of the header; `offset` is the position of the first tensor byte in the file."""
     begin, end = entry["data_offsets"]
     shape = tuple(int(size) for size in entry["shape"])
     tensor = Tensor(str(entry["dtype"]), shape, offset + int(begin), offset + int(end))
@@ -147,19 +158,19 @@ def _tensor(entry: Mapping[str, Any], offset: int) -> Tensor:
 
 
 def _check_layout(tensors: Mapping[str, Tensor], begin: int, size: int) -> None:
-    """The tensors fill the file from the header to its end, each where another ends."""
-    places = sorted((tensor.begin, tensor.end) for tensor in tensors.values())
-    last = places[-1][1] if places else begin
+    """Raise ValueError if tensors overlap or extend beyond the end of the file."""
+    ranges = sorted((tensor.begin, tensor.end) for tensor in tensors.values())
+    last = ranges[-1][1] if ranges else begin
     if last > size:
-        raise ValueError(f"it ends before its last tensor: {size} of {last} bytes")
-    if any(end > start for (_, end), (start, _) in pairwise(places)):
+        raise ValueError(f"the file ends before its last tensor: {size} of {last} bytes")
+    if any(end > start for (_, end), (start, _) in pairwise(ranges)):
         raise ValueError("two tensors share bytes")
 
 
 def _finite(content: bytes, dtype: str) -> bool:
-    """Whether every number is one; dtypes without NaN are fine as they are."""
+    """Return whether all numbers of a chunk are finite; True for dtypes without NaN and infinity."""
     import numpy as np
 
-    if dtype == "BF16":  # the upper half of a 32-bit float: infinity and NaN have all exponent bits set
+    if dtype == "BF16":  # infinity and NaN have all exponent bits set
         return not bool((np.frombuffer(content, "<u2") & 0x7F80 == 0x7F80).any())
     return dtype not in _FLOATS or bool(np.isfinite(np.frombuffer(content, _FLOATS[dtype])).all())

@@ -23,7 +23,7 @@ KEYS = frozenset((*_DATES, *_TEXTS, "confirmed"))
 
 
 class Status(StrEnum):
-    """Where a model stands on a given day."""
+    """Availability of a model on a given day."""
 
     LIVING = "living"
     RETIRING = "retiring"  # within `SOON_DAYS`
@@ -32,15 +32,15 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
-    """What is known of a model's end.
+    """Retirement date of a model and its source.
 
     Attributes:
-        retires: its last day, the one that its provider states; None where none is announced.
-        successor: `provider/name`, or "".
-        source: the URL of the page that states the date, or who stated it.
-        looked_up: the day on which that page was read.
-        confirmed: whether the provider itself states the date; else it comes from a secondary source.
-        stated: whether the server that is asked stated it itself, just now.
+        retires: last day of the model; None if none is announced.
+        successor: `provider/name` of the recommended replacement, or "".
+        source: URL of the page that states the date, or the name of its author.
+        looked_up: day on which that page was read.
+        confirmed: whether the provider itself states the date; otherwise it is from a secondary source.
+        stated: whether the server that receives the requests stated the date.
     """
 
     retires: date | None = None
@@ -51,18 +51,18 @@ class Lifecycle:
     stated: bool = False
 
     def status(self, day: date) -> Status:
-        """Where the model stands on a day."""
+        """Return the model's status on a day."""
         if self.retires is None:
             return Status.LIVING
         days = (self.retires - day).days
         return Status.RETIRED if days < 0 else Status.RETIRING if days <= SOON_DAYS else Status.LIVING
 
     def is_confirmed_retired(self, day: date) -> bool:
-        """Whether the model is not to be asked on a day: it has retired, and the provider says so."""
+        """Return whether the provider itself states that the model has retired by a day."""
         return self.confirmed and self.status(day) is Status.RETIRED
 
     def told(self, name: str, day: date) -> str:
-        """A sentence on a model that retires soon or has retired; "" for one that lives."""
+        """Return a sentence about a model that retires soon or has retired; "" for any other."""
         status = self.status(day)
         if status is Status.LIVING or self.retires is None:
             return ""
@@ -86,19 +86,19 @@ class Lifecycle:
 
 
 def today() -> date:
-    """The day that lifecycles are compared with (UTC)."""
+    """Return today's date (UTC)."""
     return datetime.now(UTC).date()
 
 
 def parse_lifecycle(entry: Mapping[str, Any]) -> Lifecycle:
-    """The lifecycle that a checked `[[model]]` entry states; `retired` stands for a date that has passed."""
+    """Return the lifecycle of a validated `[[model]]` entry; `retired` is a date in the past."""
     retired: date | None = entry.get("retired", entry.get("retires"))
     rest = {key: entry[key] for key in (*_TEXTS, "looked_up", "confirmed") if key in entry}
     return Lifecycle(retired, **rest)
 
 
 def lifecycle_faults(entry: Mapping[str, Any], where: str) -> list[Fault]:
-    """What is wrong with the lifecycle keys of a `[[model]]` entry."""
+    """Return the faults of the lifecycle keys of a `[[model]]` entry."""
     faults = []
     for key in sorted(KEYS & set(entry)):
         value = entry[key]
@@ -109,21 +109,24 @@ def lifecycle_faults(entry: Mapping[str, Any], where: str) -> list[Fault]:
         else:
             fits, wanted = isinstance(value, bool), "true or false"
         if not fits:
-            faults.append(Fault(f"must be {wanted}", f"{where}: {key}", repr(value)))
+            what = f"must be {wanted}"
+            faults.append(Fault(what, f"{where}: {key}", repr(value), code="models-file.invalid-type"))
     if "retires" in entry and "retired" in entry:
-        faults.append(Fault("has both retires and retired", where, remedy="Write one of them."))
+        what, remedy = "both retires and retired are set", "Write one of them."
+        faults.append(Fault(what, where, remedy=remedy, code="models-file.conflicting-keys"))
     if isinstance(entry.get("successor"), str) and "/" not in entry["successor"]:
-        remedy = "Write provider/name."
-        faults.append(Fault("names no model", f"{where}: successor", repr(entry["successor"]), remedy))
+        what, remedy, found = "not a model", "Write provider/name.", repr(entry["successor"])
+        faults.append(Fault(what, f"{where}: successor", found, remedy, code="model.unknown"))
     return faults
 
 
 def parse_shutdown_dates(listing: Any, source: str, looked_up: date) -> dict[str, Lifecycle]:
-    """The dates in OpenAI's `GET /v1/models`: model name → lifecycle, for models that carry `shutdown_date`.
+    """Return the lifecycles of models with a `shutdown_date` in OpenAI's `GET /v1/models`, by model name.
 
     Args:
-        listing: the answer's JSON; an entry of another form is passed over.
-        source: the address that was asked.
+        listing: JSON of the response; entries in another format are skipped.
+        source: URL of the list.
+        looked_up: day of the request.
     """
     entries = listing.get("data") if isinstance(listing, dict) else None
     found = {}

@@ -1,7 +1,7 @@
-"""Which of the models that are to be asked retire soon, and which are not to be asked any more.
+"""Retirement checks of the models to use: warnings before the date, an error after it.
 
-Pure, but for `today()`. Refused is only what has retired by the provider's own word, at the provider's own
-address; the emulator's stand-ins are never refused.
+A model is rejected only if its provider states that it has retired and if it is used at the provider's own
+address. Emulated models are never rejected.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ ALLOW = "--allow-retired"
 
 
 def warnings(models: Iterable[Model], day: date | None = None) -> list[str]:
-    """A sentence for each model that retires within 90 days or has retired, in the order of the models.
+    """Return a sentence for each model that retires within 90 days or has retired, in the order of models.
 
     Args:
-        day: None for today (UTC).
+        day: the day to check; None for today (UTC).
     """
     on = day or today()
     told = [model.lifecycle.told(real_model_id(model), on) for model in models if model.lifecycle is not None]
@@ -29,9 +29,9 @@ def warnings(models: Iterable[Model], day: date | None = None) -> list[str]:
 
 
 def is_retired(model: Model, day: date | None = None) -> bool:
-    """Whether a model is not to be asked: retired, by the provider's own word.
+    """Return whether a model's provider states that it has retired.
 
-    An emulated model is asked whatever has become of the real one, unless the emulator states its end.
+    For an emulated model only a date that the emulator itself states counts.
     """
     lifecycle = model.lifecycle
     if lifecycle is None or (model.name.startswith(EMULATED) and not lifecycle.stated):
@@ -40,17 +40,24 @@ def is_retired(model: Model, day: date | None = None) -> bool:
 
 
 def refusal(models: Sequence[Model], day: date | None = None) -> UserError:
-    """The error for refused models: what retired and when, what succeeds it, what to do."""
+    """Return the error for retired models, with their dates, successors and remedies."""
     on = day or today()
     faults = [
-        Fault(model.lifecycle.told(model.id, on), remedy=_remedy(model.lifecycle))
+        Fault(
+            "the model is retired",
+            model.id,
+            model.lifecycle.told(model.id, on).rstrip("."),
+            _remedy(model.lifecycle),
+            code="model.retired",
+        )
         for model in models
         if model.lifecycle is not None
     ]
     return UserError(
-        "a retired model cannot be asked",
+        "the model is retired",
+        code="model.retired",
         found=", ".join(model.id for model in models),
-        remedy=f"What it has answered stays stored and usable. To ask it all the same: {ALLOW}.",
+        remedy=f"Stored completions remain usable. To send requests nevertheless, pass {ALLOW}.",
         faults=faults,
     )
 
@@ -58,13 +65,14 @@ def refusal(models: Sequence[Model], day: date | None = None) -> UserError:
 def check_not_retired(
     calls: Mapping[Model, int], allow_retired: bool = False, day: date | None = None
 ) -> None:
-    """Refuse to plan calls of retired models.
+    """Check that no requests are planned for retired models.
 
     Args:
-        calls: how many calls each model is still to get; a model that gets none is not refused.
+        calls: number of requests still to send to each model; models with 0 are not checked.
+        allow_retired: whether to skip the check.
 
     Raises:
-        UserError: a refused model is to be asked; every one at once.
+        UserError: requests are planned for retired models; it lists every such model.
     """
     wrong = [model for model, count in calls.items() if count and is_retired(model, day)]
     if wrong and not allow_retired:
@@ -72,15 +80,15 @@ def check_not_retired(
 
 
 def real_model_id(model: Model) -> str:
-    """`provider/name` of the model that is asked, or that is emulated."""
+    """Return `provider/name` of a model, or of the model that it emulates."""
     return f"{model.provider}/{model.name.removeprefix(EMULATED)}"
 
 
 def with_provider_dates(model: Model, dates: Mapping[str, Lifecycle]) -> Model:
-    """The model with the date that its provider states; its successor stays as it was known.
+    """Return the model with the date that its provider states; keep the known successor.
 
     Args:
-        dates: by model name, as `agents.models.lifecycle.parse_shutdown_dates` reads them.
+        dates: lifecycles by model name, as returned by `agents.models.lifecycle.parse_shutdown_dates`.
     """
     stated = dates.get(model.name)
     if stated is None:
@@ -90,5 +98,5 @@ def with_provider_dates(model: Model, dates: Mapping[str, Lifecycle]) -> Model:
 
 
 def _remedy(lifecycle: Lifecycle) -> str:
-    named = f"Ask {lifecycle.successor} instead. " if lifecycle.successor else ""
-    return f"{named}How two judges differ: empathy audit."
+    successor = f"Use {lifecycle.successor} instead. " if lifecycle.successor else ""
+    return f"{successor}Compare two judges with `empathy audit`."

@@ -40,8 +40,9 @@ def fetch(to: Path, source: Path | None = None, root: str = ROOT) -> int:
                 raise
             faults.append(error.fault)
             continue
-        if fault := released.file_fault(name, contents[name]):
-            faults.append(Fault(fault, where, code="prompt.not-published-file"))
+        if difference := released.file_fault(name, contents[name]):
+            what = "not the published file"
+            faults.append(Fault(what, where, difference, code="prompt.not-published-file"))
     if faults:
         raise UserError(
             "the files are not the published prompts",

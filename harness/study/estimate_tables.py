@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from harness.study.config import Study
 from harness.study.estimate import CARD_TERAFLOPS, CARD_TOKENS_PER_SECOND, EstimateLine, total
-from results.render.table import Table, table_of
+from results.render.table import Table, make_table
 
 UNKNOWN = "?"
 COLUMNS = ("done", "calls", "tokens ≈ in / out", "card hours ≈", "time ≈", "expected cost ≈", "at most")
@@ -17,7 +17,7 @@ COLUMNS = ("done", "calls", "tokens ≈ in / out", "card hours ≈", "time ≈",
 
 def to_table(study: Study, lines: Sequence[EstimateLine]) -> Table:
     """The plan: a row for each line, and their total."""
-    table = table_of(f"{study.title} (fidelity {study.fidelity})", ("stage", *COLUMNS))
+    table = make_table(f"{study.title} (fidelity {study.fidelity})", ("stage", *COLUMNS))
     for one in lines:
         table.add_row(f"{one.kind} {_short(one)}", *_cells(one))
     table.add_section()

@@ -18,7 +18,7 @@ from results.render.format import (
     format_range,
     format_reasons,
 )
-from results.render.table import Cell, Table, table_of
+from results.render.table import Cell, Table, make_table
 from results.statistics.win_rate import SCOPE
 
 NOT_YET = "…"
@@ -36,7 +36,7 @@ def to_table(study: Study, stage_statuses: Sequence[StageStatus]) -> Table | Non
         return None
     contests = list(dict.fromkeys(contest for contest, _ in found))
     judges = list(dict.fromkeys(judge for _, judge in found))
-    table = table_of(study.title, ("A against B: how often A wins", *judges))
+    table = make_table(study.title, ("A against B: how often A wins", *judges))
     several = len({one["n"] for one in found.values()}) > 1
     for contest in contests:
         cells = (found.get((contest, judge)) for judge in judges)

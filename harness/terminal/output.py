@@ -57,7 +57,7 @@ def print_notes(notes: Iterable[str], *, dim: bool = True) -> None:
 
 def print_table(table: Table) -> None:
     """Write a table to standard output."""
-    _draw(sys.stdout, renderables(table, width_of_terminal(sys.stdout), _encoding(sys.stdout)))
+    _draw(sys.stdout, to_renderables(table, width_of_terminal(sys.stdout), _encoding(sys.stdout)))
 
 
 def print_json(data: Mapping[str, Any] | Sequence[Any], *, indented: bool = True) -> None:
@@ -116,7 +116,7 @@ def live(state: Callable[[], tuple[Table, Sequence[str]]]) -> Iterator[Callable[
         columns, height = _size(sys.stderr)
         encoding = _encoding(sys.stderr)
         if _has_room(table, columns, height, encoding):
-            return Group(*renderables(table, columns, encoding, ruled=False))
+            return Group(*to_renderables(table, columns, encoding, ruled=False))
         return Group(*map(_line, _fitting(rows, columns, height, encoding)))
 
     with Live(drawn(), console=_console(sys.stderr), auto_refresh=False) as display:
@@ -171,7 +171,7 @@ def _size(stream: TextIO) -> tuple[int, int]:
     return columns or size.columns or 80, lines or size.lines or 24
 
 
-def renderables(
+def to_renderables(
     table: Table, width: int | None, encoding: str = "utf-8", *, ruled: bool = True
 ) -> list[RenderableType]:
     """A table's parts with their titles and captions, laid out for a width, as rich draws them.

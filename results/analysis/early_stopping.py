@@ -25,7 +25,7 @@ from results.statistics import (
     confidence_sequence,
     stopping_feasibility,
 )
-from results.statistics.confidence_sequences import ANSWER
+from results.statistics.confidence_sequences import ANSWERS
 
 DECIDED = "decided"
 LEVEL = 0.95
@@ -65,7 +65,7 @@ class StoppingRule:
         return bool(sequence.better) if self.half_width is None else sequence.narrow
 
     def __str__(self) -> str:
-        return ANSWER[self.estimand] if self.half_width is None else f"half-width {self.half_width:g}"
+        return ANSWERS[self.estimand] if self.half_width is None else f"half-width {self.half_width:g}"
 
 
 def parse_stopping_rule(text: str, estimand: str = Estimand.POPULATION) -> StoppingRule:
@@ -214,10 +214,10 @@ class StoppingResult:
         better = {"A": a, "B": b}.get(sequence.better, "")
         if self.answered and self.is_exact:
             verdict = f"{better} is preferred" if better else "the two are even"
-            prefix = f"{ANSWER[sequence.estimand]}, all {sequence.total} dialogues judged"
+            prefix = f"{ANSWERS[sequence.estimand]}, all {sequence.total} dialogues judged"
             return f"{prefix}: {verdict} on these dialogues, without a conclusion for others"
         if self.answered and self.until.half_width is None:
-            return f"{ANSWER[sequence.estimand]} after {progress}: {better} is preferred"
+            return f"{ANSWERS[sequence.estimand]} after {progress}: {better} is preferred"
         if self.answered:
             suffix = f"; {better} is preferred" if better else "; the better author is undecided"
             return f"target half-width reached after {progress}{suffix}"

@@ -30,7 +30,7 @@ from results.db.schema import RunRow, table
 from results.db.store import Store
 from results.queries.judge_audits import AUDIT, load_audit
 from results.statistics.bias_correction import BiasAdjusted, ReferenceVerdicts, bias_adjusted
-from results.statistics.judge_accuracy import agreeing, first_preference_rates
+from results.statistics.judge_accuracy import agreement_shares, first_preference_rates
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold, cheap_and_gold
 from results.statistics.scores import dialogue_scores
@@ -163,7 +163,9 @@ async def adjusted_by_audit(store: Store, judges: Sequence[PanelJudge]) -> list[
     for run_id in await store.read(lambda connection: connection.execute(query).scalars().all()):
         audit_data = await load_audit(store, run_id, ids)
         for judge_verdicts in audit_data.said:
-            correct = agreeing(first_preference_rates(judge_verdicts.verdicts), audit_data.pairs.better)
+            correct = agreement_shares(
+                first_preference_rates(judge_verdicts.verdicts), audit_data.pairs.better
+            )
             correct = correct[~np.isnan(correct)]
             if correct.size > best.get(judge_verdicts.judge_id, (np.zeros(0), ""))[0].size:
                 best[judge_verdicts.judge_id] = (correct, str(audit_data.spec["split"]))

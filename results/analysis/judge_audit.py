@@ -19,7 +19,13 @@ from results.db.store import Store
 from results.queries.judge_audits import AuditData, JudgeVerdicts, load_audit
 from results.statistics import Calibration, NotEstimable, calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate
-from results.statistics.judge_accuracy import Audit, Floats, audit, first_preference_rates, more_than
+from results.statistics.judge_accuracy import (
+    Audit,
+    Floats,
+    agreement_difference,
+    audit,
+    first_preference_rates,
+)
 from results.statistics.rated_pairs import RatedPairs
 
 CONTROL = "control"
@@ -159,7 +165,7 @@ def _audit_judge(
             kept_pairs, verdicts, seed=seed, family=frozenset(same_family), permuted=data.permuted[:, kept]
         ),
         over={
-            name: more_than(kept_pairs, score, baseline_score[kept], seed=seed)
+            name: agreement_difference(kept_pairs, score, baseline_score[kept], seed=seed)
             for name, baseline_score in baseline_scores.items()
         },
         endpoint=_endpoint_report(judge, endpoints),

@@ -37,7 +37,7 @@ from results.statistics.agreement import (
     majority,
 )
 from results.statistics.not_estimable import NotEstimable
-from results.statistics.scores import spread
+from results.statistics.scores import to_order_array
 
 Floats = NDArray[np.float64]
 CONTROL = "control"
@@ -222,8 +222,10 @@ async def _build_panel(
     left_out: list[str],
     seed: int,
 ) -> JudgePanel:
-    samples = min(spread(judge.columns, judge.columns.outcome).shape[2] for judge in judges)
-    verdict_arrays = [spread(judge.columns, judge.columns.outcome)[:, :, :samples] for judge in judges]
+    samples = min(to_order_array(judge.columns, judge.columns.outcome).shape[2] for judge in judges)
+    verdict_arrays = [
+        to_order_array(judge.columns, judge.columns.outcome)[:, :, :samples] for judge in judges
+    ]
     verdicts = np.stack([array.reshape(-1) for array in verdict_arrays])
     groups = np.repeat(np.arange(len(dialogues)), 2 * samples)
     model_positions = _most_common_prompt(judges)

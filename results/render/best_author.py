@@ -16,7 +16,7 @@ MEANING = (
 )
 
 
-def winners_data(winners: Mapping[str, BestAuthor]) -> dict[str, Any]:
+def best_author_data(winners: Mapping[str, BestAuthor]) -> dict[str, Any]:
     """By judge: the best author, observed and corrected; rates in [0, 1]."""
     return {
         judge: {"author": None, "refused": winner.best.reason}
@@ -26,7 +26,7 @@ def winners_data(winners: Mapping[str, BestAuthor]) -> dict[str, Any]:
     }
 
 
-def winners_lines(winners: Mapping[str, BestAuthor]) -> list[str]:
+def best_author_lines(winners: Mapping[str, BestAuthor]) -> list[str]:
     """One line a judge, then what it means."""
     lines = [f"{judge}: {_line(winner)}" for judge, winner in winners.items()]
     return [*lines, MEANING] if lines else []

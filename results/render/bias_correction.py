@@ -11,13 +11,13 @@ from typing import Any
 from results.analysis.human_preferences import CorrectedPanel
 from results.analysis.judge_panel import JudgePanel
 from results.render.format import format_percent, format_range
-from results.render.table import Table, table_of
+from results.render.table import Table, make_table
 from results.statistics.bias_correction import BiasAdjusted
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold
 
 
-def corrections_data(at: int, corrected: CorrectedPanel) -> dict[str, Any]:
+def bias_correction_data(at: int, corrected: CorrectedPanel) -> dict[str, Any]:
     """What stands beside the judge at one place of a jury; rates in [0, 1]."""
     told = {}
     if at in corrected.by_people:
@@ -29,7 +29,7 @@ def corrections_data(at: int, corrected: CorrectedPanel) -> dict[str, Any]:
     return told
 
 
-def people_data(corrected: CorrectedPanel) -> dict[str, Any] | None:
+def human_preferences_data(corrected: CorrectedPanel) -> dict[str, Any] | None:
     """How many of people's preferences were used, and why the others were not; None without any."""
     people = corrected.people
     if people is None:
@@ -41,7 +41,7 @@ def _value(value: BiasAdjusted | CheapAndGold | NotEstimable) -> dict[str, Any]:
     return {"refused": str(value)} if isinstance(value, NotEstimable) else asdict(value)
 
 
-def corrections_table(panel: JudgePanel, corrected: CorrectedPanel) -> Table | None:
+def bias_correction_table(panel: JudgePanel, corrected: CorrectedPanel) -> Table | None:
     """Every judge's rate corrected, where there is anything to correct it by; None where there is not."""
     if not corrected.by_people and not corrected.by_audit:
         return None
@@ -56,7 +56,7 @@ def corrections_table(panel: JudgePanel, corrected: CorrectedPanel) -> Table | N
         "references A / B",
     )
     people = ("people as gold judge", "95 %", "asked", "worth")
-    table = table_of("Corrected win rates", (*heads, *(people if corrected.by_people else ())))
+    table = make_table("Corrected win rates", (*heads, *(people if corrected.by_people else ())))
     for at, (plug_in, powered) in corrected.by_people.items():
         table.add_row(
             panel.judges[at].name,
@@ -92,7 +92,7 @@ def _powered(found: CheapAndGold | NotEstimable) -> tuple[str, ...]:
     )
 
 
-def corrections(panel: JudgePanel, corrected: CorrectedPanel) -> list[str]:
+def bias_correction_caveats(panel: JudgePanel, corrected: CorrectedPanel) -> list[str]:
     """What a reader of that table must know: methods, assumptions, why a rate was refused."""
     told: list[str] = []
     every: list[tuple[int, BiasAdjusted | CheapAndGold | NotEstimable]] = [

@@ -87,7 +87,7 @@ def _length_data(found: LengthControl | NotEstimable) -> dict[str, Any]:
     }
 
 
-def told(summary: JudgingResult, of: Breakdowns) -> list[str]:
+def breakdown_lines(summary: JudgingResult, of: Breakdowns) -> list[str]:
     """The same as lines for people."""
     lines = [] if of.pooled is None else [_pooled_line(of.pooled)]
     for judge in summary.judges:

@@ -10,15 +10,15 @@ from results.queries.contest_index import name_of
 from results.render.comparison_data import verdict
 from results.render.format import ORDER_ROBUST_NOTE, format_range
 from results.render.paired_differences import (
-    cells,
-    common_notes,
+    common_caveats,
+    format_p,
+    format_points,
+    format_points_range,
+    incomplete_caveats,
     interval_head,
-    left_out_notes,
-    p_value,
-    points,
-    scope_note,
-    span,
-    table_of,
+    make_test_table,
+    scope_caveat,
+    test_cells,
 )
 from results.render.table import Table
 from results.statistics import NotEstimable, PairedDifference
@@ -30,7 +30,7 @@ def comparison_table(of: PairComparison) -> Table:
     columns = ["judge", "how", "first", "second", "difference", interval_head(of.family_size)]
     columns += ["p", "p, Holm", "n", "MDE"]
     what = f"{first} minus {second}, in points"
-    table = table_of(what, of.selection, of.family_size, columns, soft=of.soft)
+    table = make_test_table(what, of.selection, of.family_size, columns, soft=of.soft)
     opponent = f"against {name_of(of.selection.opponent)}"
     for one in of.judges:
         named = one.judge_contests.judge  # once
@@ -38,7 +38,7 @@ def comparison_table(of: PairComparison) -> Table:
             if test is not None:
                 mark = " *" if test.kind == one.answer.primary else ""
                 how = opponent if test is one.answer.against_opponent else test.kind
-                table.add_row(named, how + mark, *cells(test))
+                table.add_row(named, how + mark, *test_cells(test))
                 named = ""
         for order in one.single_orders:
             table.add_row("", f"McNemar, {order.order}", *_mcnemar_cells(order))
@@ -49,7 +49,7 @@ def _mcnemar_cells(one: SingleOrderTest) -> tuple[str, ...]:
     if isinstance(one.test, NotEstimable):
         return ("-",) * 8
     won = (f"only {one.test.only_first}", f"only {one.test.only_second}")
-    return (*won, "-", "-", p_value(one.test.p), p_value(one.p_adjusted), str(one.test.n), "-")
+    return (*won, "-", "-", format_p(one.test.p), format_p(one.p_adjusted), str(one.test.n), "-")
 
 
 def comparison_lines(of: PairComparison) -> list[str]:
@@ -72,14 +72,14 @@ def _group_lines(one: JudgeComparison, by: str) -> list[str]:
     width = max(len(name) for name in one.groups)
     lines = [f"{one.judge_contests.judge}, by {by}, in points:"]
     for name, test in one.groups.items():
-        interval = "" if test.low is None else f"  {span(test.low, test.high)}"
+        interval = "" if test.low is None else f"  {format_points_range(test.low, test.high)}"
         note = f"  {test.note}" if test.note else ""
-        lines.append(f"  {name:<{width}}  {points(test.difference):>6}  n {test.n:>4}{interval}{note}")
+        lines.append(f"  {name:<{width}}  {format_points(test.difference):>6}  n {test.n:>4}{interval}{note}")
     return lines
 
 
 def _sentence(one: JudgeComparison, first: str, second: str, level: float) -> str:
-    test = one.answer.answer
+    test = one.answer.primary_difference
     found = verdict(test, level)
     if not found:
         return f"nothing to say: {test.note}."
@@ -94,7 +94,7 @@ def _sentence(one: JudgeComparison, first: str, second: str, level: float) -> st
 
 def _told(test: PairedDifference, found: str, first: str, second: str) -> str:
     p = "p" if test.family_size < 2 else "p (Holm)"
-    by = f"{points(test.difference)} points ({span(test.low, test.high)}), {p} {p_value(test.p_adjusted)}"
+    by = f"{format_points(test.difference)} points ({format_points_range(test.low, test.high)}), {p} {format_p(test.p_adjusted)}"
     if found == "undecided":
         return f"{first} and {second} cannot be told apart: {by}"
     better, worse = (first, second) if found == "first" else (second, first)
@@ -107,7 +107,7 @@ def _more(one: JudgeComparison) -> str:
         return ""
     size = f"{100 * found.difference:g} points"
     if not found.more_dialogues:
-        return f" {one.answer.answer.n} dialogues are enough to find a true difference of {size}."
+        return f" {one.answer.primary_difference.n} dialogues are enough to find a true difference of {size}."
     told = f" To find a true difference of {size} takes {found.dialogues:,} dialogues, "
     told += f"{found.more_dialogues:,} more"
     if found.samples is not None:
@@ -120,9 +120,9 @@ def _robust(of: PairComparison, one: JudgeComparison) -> list[tuple[str, tuple[f
     return list(zip(names, one.answer.order_robust, strict=True))
 
 
-def comparison_notes(of: PairComparison) -> list[str]:
+def comparison_caveats(of: PairComparison) -> list[str]:
     """What a reader of the table must know."""
-    told = common_notes(of.selection, soft=of.soft)
+    told = common_caveats(of.selection, soft=of.soft)
     told.append(
         "* answers the question. Differences are paired by dialogue: sign-flip permutation test, bootstrap "
         "interval (near an edge, one that holds there). “MDE”: the smallest true difference, in "
@@ -131,7 +131,7 @@ def comparison_notes(of: PairComparison) -> list[str]:
     if of.by:
         told.append(f"By {of.by}: descriptive and not tested; each interval by itself, from 20 dialogues on.")
     told.append(ORDER_ROBUST_NOTE)
-    told.append(scope_note(of.selection))
+    told.append(scope_caveat(of.selection))
     for one in of.judges:
         judge = one.judge_contests.judge
         robust = [f"{name} {format_range(*bounds)}" for name, bounds in _robust(of, one) if bounds]
@@ -149,5 +149,5 @@ def comparison_notes(of: PairComparison) -> list[str]:
             for order in one.single_orders
             if isinstance(order.test, NotEstimable)
         ]
-        told += left_out_notes(judge, one.answer.against_opponent)
+        told += incomplete_caveats(judge, one.answer.against_opponent)
     return told

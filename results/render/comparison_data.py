@@ -22,7 +22,7 @@ def verdict(test: PairedDifference, level: float = 0.95) -> str:
     return "first" if test.difference > 0 else "second"
 
 
-def compared_data(of: PairComparison) -> dict[str, Any]:
+def comparison_to_dict(of: PairComparison) -> dict[str, Any]:
     """Two authors compared, as plain data; rates in [0, 1], differences in [−1, 1]."""
     return {
         **_head(of.selection, of.seed, soft=of.soft),
@@ -76,7 +76,7 @@ def _answer_data(one: JudgeComparison, level: float) -> dict[str, Any]:
     answer = one.answer
     return {
         **_judge(one.judge_contests),
-        "verdict": verdict(answer.answer, level),
+        "verdict": verdict(answer.primary_difference, level),
         "primary": answer.primary,
         "saturated": answer.saturated,
         "rates": [answer.rate_first, answer.rate_second],
@@ -147,7 +147,7 @@ def _needed_data(found: SampleSize | None) -> dict[str, Any] | None:
     return {name: getattr(found, name) for name in names}
 
 
-def multi_comparison_data(of: MultiComparison) -> dict[str, Any]:
+def multi_comparison_to_dict(of: MultiComparison) -> dict[str, Any]:
     """Every author against one opponent, as plain data."""
     return {
         **_head(of.selection, of.seed, soft=of.soft),
@@ -186,7 +186,7 @@ def _place_data(place: ComparisonRow, level: float) -> dict[str, Any]:
     }
 
 
-def strategies_data(of: SeedComparison) -> dict[str, Any]:
+def strategies_to_dict(of: SeedComparison) -> dict[str, Any]:
     """A strategy's win rate, or two strategies' difference, as plain data."""
     rows = []
     for judge_contests in of.selection.judges:

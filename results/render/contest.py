@@ -40,7 +40,7 @@ def to_dict(summary: JudgingResult) -> dict[str, Any]:
     }
 
 
-def answerer_data(contest: Contest) -> dict[str, Any]:
+def answering_model_data(contest: Contest) -> dict[str, Any]:
     """Who answered under a judge's name: counts, whether they are several, what is left out."""
     return {
         "answering_models": dict(contest.answerers),
@@ -91,7 +91,7 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
         },
         "unscored": judge.unscored,
         "asked_again": contest.asked_again,
-        **answerer_data(contest),
+        **answering_model_data(contest),
         "readings": contest.readings.to_dict(),
         "requests": {
             "expected": contest.expected,
@@ -190,12 +190,12 @@ def _row(judge: JudgeResult) -> dict[str, str]:
     }
 
 
-def answerer_notes(contests: Iterable[Contest]) -> list[str]:
+def answering_model_caveats(contests: Iterable[Contest]) -> list[str]:
     """Who answered under the judges' names, where it was not the model of that name alone."""
     return list(dict.fromkeys(note for one in contests if (note := one.answering_model_note)))
 
 
-def kin_notes(contests: Iterable[Contest]) -> list[str]:
+def self_preference_caveats(contests: Iterable[Contest]) -> list[str]:
     """The flags of judges that are of a contestant's family."""
     return [f"{self_preference_warning(one.judge, one.same_family)}." for one in contests if one.same_family]
 
@@ -205,8 +205,8 @@ def caveats(summary: JudgingResult) -> list[str]:
     told = []
     if any(_is_emulated(judge) for judge in summary.judges):
         told.append(EMULATED_NOTE)
-    told += answerer_notes(judge.contest for judge in summary.judges)
-    told += kin_notes(judge.contest for judge in summary.judges)
+    told += answering_model_caveats(judge.contest for judge in summary.judges)
+    told += self_preference_caveats(judge.contest for judge in summary.judges)
     told.append(
         f"Win rate of {summary.judges[0].contest.a.name}, balanced over order; interval "
         f"{summary.judges[0].hard.scope}. {ORDER_ROBUST_NOTE} “first place”: share of verdicts for it. “A "

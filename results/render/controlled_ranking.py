@@ -11,7 +11,7 @@ import numpy as np
 from results.analysis.controlled_ranking import ControlledRanking
 from results.queries.contest_index import name_of
 from results.render.format import EMULATED_NOTE
-from results.render.table import Table, table_of
+from results.render.table import Table, make_table
 from results.statistics import ControlledStrengths, NotEstimable
 
 
@@ -20,7 +20,7 @@ def rankings_data(rankings: Sequence[ControlledRanking], split: str) -> dict[str
     return {
         "split": split,
         "rankings": [_ranking_data(ranking) for ranking in rankings],
-        "notes": rankings_notes(rankings),
+        "notes": rankings_caveats(rankings),
     }
 
 
@@ -69,7 +69,7 @@ def rankings_tables(rankings: Sequence[ControlledRanking]) -> list[Table]:
         found = ranking.strengths
         if isinstance(found, NotEstimable):
             continue
-        table = table_of(
+        table = make_table(
             f"{ranking.judge}, at equal length and style", ("author", "strength", "95 %", "plain")
         )
         for at in _order(found):
@@ -81,7 +81,7 @@ def rankings_tables(rankings: Sequence[ControlledRanking]) -> list[Table]:
     return tables
 
 
-def rankings_notes(rankings: Sequence[ControlledRanking]) -> list[str]:
+def rankings_caveats(rankings: Sequence[ControlledRanking]) -> list[str]:
     """What a reader must know."""
     notes = [EMULATED_NOTE] if any(ranking.emulated for ranking in rankings) else []
     for ranking in rankings:

@@ -11,7 +11,7 @@ from typing import Any
 from agents.models.spec import is_emulated
 from results.analysis.contest_results import JudgeResult, JudgingResult
 from results.analysis.early_stopping import StoppingResult, StoppingRule
-from results.render.contest import answerer_data, answerer_notes, kin_notes
+from results.render.contest import answering_model_caveats, answering_model_data, self_preference_caveats
 from results.render.format import EMULATED_NOTE, format_percent, format_range, format_reasons, format_usd
 from results.render.table import Table
 from results.statistics.win_rate import GENERATION
@@ -73,7 +73,7 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         ],
         "samples": contest.samples,
         "unscored": dict(judge.hard.unscored),
-        **answerer_data(contest),
+        **answering_model_data(contest),
         "exact": stopped.is_exact,
         "requests": {
             "expected": stopped.expected,
@@ -138,8 +138,8 @@ def _answer(judge: JudgeResult, stopped: StoppingResult) -> str:
 def caveats(summary: JudgingResult) -> list[str]:
     """What a reader of the table must know."""
     told = [EMULATED_NOTE] if _emulated(summary) else []
-    told += answerer_notes(judge.contest for judge in summary.judges)
-    told += kin_notes(judge.contest for judge in summary.judges)
+    told += answering_model_caveats(judge.contest for judge in summary.judges)
+    told += self_preference_caveats(judge.contest for judge in summary.judges)
     judged = _stopped(summary)
     sequence = judged[0][1].sequence
     n_contests = f", for all {sequence.n_contests} judges at once" if sequence.n_contests > 1 else ""

@@ -146,7 +146,7 @@ def seconds_per_1000(one: JudgeAuditResult) -> float | None:
     return None if one.said is None or one.said.seconds is None else 1000 * one.said.seconds
 
 
-def estimate(found: ClusteredEstimate) -> str:
+def format_estimate(found: ClusteredEstimate) -> str:
     """`61.6 % (58.0 to 65.1)`."""
     return (
         "-"
@@ -155,14 +155,14 @@ def estimate(found: ClusteredEstimate) -> str:
     )
 
 
-def points(found: ClusteredEstimate) -> str:
+def format_points(found: ClusteredEstimate) -> str:
     """`+4.2 (−0.3 to +8.8)` in points."""
     if found.value is None or found.low is None or found.high is None:
         return "-"
     return f"{100 * found.value:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
 
 
-def decimal(value: float | NotEstimable | None) -> str:
+def format_decimal(value: float | NotEstimable | None) -> str:
     """Two decimals, or `-`."""
     return f"{value:.2f}" if isinstance(value, float) else "-"
 
@@ -175,18 +175,18 @@ def to_table(summary: AuditSummary) -> Table:
         f"different ratings in {len(found.dialogues):,} dialogues, both orders"
     )
     table.add_column("judge")
-    for name in columns_of(summary.judges[0] if summary.judges else summary.baselines[0]):
+    for name in audit_cells(summary.judges[0] if summary.judges else summary.baselines[0]):
         table.add_column(name, justify="right", style="bold" if name == "agreement" else "")
     for one in summary.judges:
-        table.add_row(one.name, *columns_of(one).values())
+        table.add_row(one.name, *audit_cells(one).values())
     if summary.judges:
         table.add_section()
     for one in summary.baselines:
-        table.add_row(one.name, *columns_of(one).values(), style="dim")
+        table.add_row(one.name, *audit_cells(one).values(), style="dim")
     return table
 
 
-def columns_of(one: JudgeAuditResult) -> dict[str, str]:
+def audit_cells(one: JudgeAuditResult) -> dict[str, str]:
     """One row of the table, by heading."""
     found = one.audit
     family = found.own_family
@@ -194,11 +194,11 @@ def columns_of(one: JudgeAuditResult) -> dict[str, str]:
     return {
         "agreement": format_percent(found.agreement.value),
         "95 %": format_range(found.agreement.low, found.agreement.high),
-        "within raters": within(found.within),
+        "within raters": format_within(found.within),
         "gap 2": format_percent(found.rating_gap_2.value),
         "human v LLM": format_percent(found.groups[HUMAN_LLM].value),
         "LLM v LLM": format_percent(found.groups[LLM_LLM].value),
-        "κ": decimal(found.kappa),
+        "κ": format_decimal(found.kappa),
         "consistency": format_percent(found.consistency),
         "first place": format_percent(found.first_position_rate),
         "longer": format_percent(found.length.judge.value),
@@ -211,7 +211,7 @@ def columns_of(one: JudgeAuditResult) -> dict[str, str]:
     }
 
 
-def within(found: WithinRaters | NotEstimable) -> str:
+def format_within(found: WithinRaters | NotEstimable) -> str:
     """`+4.2 (p 0.001)`, in points."""
     return "-" if isinstance(found, NotEstimable) else f"{100 * found.excess:+.1f} (p {found.p:.3f})"
 
@@ -236,7 +236,7 @@ def caveats(summary: AuditSummary) -> list[str]:
     ]
     told += [note for one in summary.judges if one.said and (note := one.said.answering_model_note)]
     told += [note for one in summary.judges if (note := _kin_note(one))]
-    told += [line for one in summary.judges for line in trust(one)]
+    told += [line for one in summary.judges for line in reliability_findings(one)]
     return told
 
 
@@ -255,7 +255,7 @@ def _humans_longer(summary: AuditSummary) -> float | None:
     return next((one.audit.length.humans for one in every if one.audit.length.humans is not None), None)
 
 
-def trust(one: JudgeAuditResult) -> list[str]:
+def reliability_findings(one: JudgeAuditResult) -> list[str]:
     """What a judge may be trusted for, a line each; from intervals alone, never from a point estimate."""
     found, lines = one.audit, []
     beaten = [name for name, more in one.over.items() if more.low is not None and more.low > 0]
@@ -264,9 +264,11 @@ def trust(one: JudgeAuditResult) -> list[str]:
     if found.agreement.value is None:
         return [f"{one.name}: nothing can be said, no pair has all its verdicts"]
     if found.agreement.low is not None and found.agreement.low > 0.5:
-        lines.append(f"agrees with people more than chance does: {estimate(found.agreement)}")
+        lines.append(f"agrees with people more than chance does: {format_estimate(found.agreement)}")
     else:
-        lines.append(f"not shown to agree with people more than chance does: {estimate(found.agreement)}")
+        lines.append(
+            f"not shown to agree with people more than chance does: {format_estimate(found.agreement)}"
+        )
     lines += _within_line(found.within)
     if beaten:
         lines.append(f"agrees more than {_by_how_much(one, beaten)}")
@@ -276,7 +278,7 @@ def trust(one: JudgeAuditResult) -> list[str]:
         lines.append(f"agrees less than {_by_how_much(one, beaten_by)}")
     for name, group in found.groups.items():
         if group.low is None or group.low <= 0.5:
-            lines.append(f"not to be relied on for {name}: {estimate(group)}")
+            lines.append(f"not to be relied on for {name}: {format_estimate(group)}")
     if found.consistency is not None and found.consistency < 0.8:
         lines.append(
             f"its two orders agree in {format_percent(found.consistency)} only: never use one order alone"
@@ -296,7 +298,7 @@ def trust(one: JudgeAuditResult) -> list[str]:
 def _within_line(found: WithinRaters | NotEstimable) -> list[str]:
     if isinstance(found, NotEstimable):
         return []
-    told = f"{within(found)}; {found.movable:,} of {found.n:,} pairs can tell"
+    told = f"{format_within(found)}; {found.movable:,} of {found.n:,} pairs can tell"
     if found.p <= 0.05 and found.excess > 0:
         return [f"knows more of single responses than who rated and who responded: {told}"]
     return [f"not shown to know more than who rated and who responded: {told}"]
@@ -304,7 +306,7 @@ def _within_line(found: WithinRaters | NotEstimable) -> list[str]:
 
 def _by_how_much(one: JudgeAuditResult, names: Sequence[str]) -> str:
     """`control/longer, +4.1 (+1.1 to +7.3) points; …`."""
-    return "; ".join(f"{name}, {points(one.over[name])} points" for name in names)
+    return "; ".join(f"{name}, {format_points(one.over[name])} points" for name in names)
 
 
 def _leanings(leaning: JudgeBias, what: str) -> list[str]:
@@ -312,7 +314,7 @@ def _leanings(leaning: JudgeBias, what: str) -> list[str]:
     if more.low is None or more.high is None or more.low <= 0 <= more.high:
         return []
     side = "more" if more.low > 0 else "less"
-    return [f"prefers {what} {side} often than people do: {points(more)} points"]
+    return [f"prefers {what} {side} often than people do: {format_points(more)} points"]
 
 
 def page_title(summary: AuditSummary) -> str:
@@ -322,12 +324,12 @@ def page_title(summary: AuditSummary) -> str:
 
 __all__ = [
     "LENIENCY",
+    "audit_cells",
     "caveats",
-    "columns_of",
     "cost_per_1000",
     "page_title",
+    "reliability_findings",
     "seconds_per_1000",
     "to_dict",
     "to_table",
-    "trust",
 ]

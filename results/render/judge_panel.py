@@ -9,9 +9,9 @@ from agents.models.spec import is_emulated
 from results.analysis.human_preferences import CorrectedPanel
 from results.analysis.judge_panel import JudgePanel, PanelJudge
 from results.queries.contest_index import name_of
-from results.render.bias_correction import corrections_data, people_data
+from results.render.bias_correction import bias_correction_data, human_preferences_data
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, format_percent, format_range, format_usd
-from results.render.table import Table, table_of
+from results.render.table import Table, make_table
 from results.statistics.agreement import A_PREFERRED, B_PREFERRED, TIE, PairAgreement
 from results.statistics.not_estimable import NotEstimable
 
@@ -60,7 +60,7 @@ def to_dict(panel: JudgePanel, corrected: CorrectedPanel | None = None) -> dict[
             "range": [panel.pooled.lowest, panel.pooled.highest],
             "note": panel.pooled.note,
         },
-        "preferences": people_data(more),
+        "preferences": human_preferences_data(more),
         "notes": caveats(panel),
     }
 
@@ -85,7 +85,7 @@ def _juror_data(at: int, judge: PanelJudge, corrected: CorrectedPanel) -> dict[s
         "cost_usd": judge.cost_usd,
         "emulated": is_emulated(judge.entry.model),
     }
-    return told | corrections_data(at, corrected)
+    return told | bias_correction_data(at, corrected)
 
 
 def _agreement_data(found: PairAgreement) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _value(value: float | NotEstimable) -> float | str:
 def to_tables(panel: JudgePanel) -> list[Table]:
     """The judges, and how they agree."""
     title = f"{name_of(panel.a)} against {name_of(panel.b)}, {panel.split} split: {len(panel.judges)} judges"
-    judges = table_of(
+    judges = make_table(
         title, ("judge", "win rate", "95 %", ROBUST, "n", "consistency", "first place", "same_family", "cost")
     )
     for judge in panel.judges:
@@ -158,7 +158,7 @@ def to_tables(panel: JudgePanel) -> list[Table]:
             "order of authors",
             "n",
         )
-        agreement = table_of("Agreement between judges, comparison by comparison", heads)
+        agreement = make_table("Agreement between judges, comparison by comparison", heads)
         for (one, other), pair in panel.agreements.items():
             if not _worth_showing(panel, one, other):
                 continue

@@ -46,7 +46,7 @@ ALPACA = (
 )
 
 
-def rows_of(ranking: JudgeRanking) -> list[dict[str, Any]]:
+def ranking_rows(ranking: JudgeRanking) -> list[dict[str, Any]]:
     """One row per author, the strongest first; strengths on Elo's scale, rates in [0, 1].
 
     An end of an interval that the data do not bound is None.
@@ -101,7 +101,7 @@ def to_dict(board: Leaderboard) -> dict[str, Any]:
                         "response_set": ranking.authors[at].id,
                         "reference": ranking.names[ranking.strengths.reference[at]],
                     }
-                    for at, row in zip(ranking.order, rows_of(ranking), strict=True)
+                    for at, row in zip(ranking.order, ranking_rows(ranking), strict=True)
                 ],
             }
             for ranking in board.rankings
@@ -112,7 +112,7 @@ def to_dict(board: Leaderboard) -> dict[str, Any]:
 
 def to_csv(board: Leaderboard) -> str:
     """One line per judge and author."""
-    return csv_rows(HEADS, (row for ranking in board.rankings for row in rows_of(ranking)))
+    return csv_rows(HEADS, (row for ranking in board.rankings for row in ranking_rows(ranking)))
 
 
 def to_markdown(board: Leaderboard) -> str:
@@ -121,7 +121,7 @@ def to_markdown(board: Leaderboard) -> str:
     for ranking in board.rankings:
         parts.append(f"## {markdown_text(ranking.judge)}")
         lines = [markdown_row(TABLE), "|--:|:--|--:|:-:|:-:|--:|--:|:-:|--:|"]
-        lines += [markdown_row(_cells(row)) for row in rows_of(ranking)]
+        lines += [markdown_row(_cells(row)) for row in ranking_rows(ranking)]
         parts.append("\n".join(lines))
     parts += [f"*{markdown_text(note)}*" for note in caveats(board)]
     return "\n\n".join(parts) + "\n"
@@ -161,7 +161,7 @@ def to_tables(board: Leaderboard) -> list[Table]:
         table = Table(ranking.judge)
         for head in TABLE:
             table.add_column(head, justify="left" if head == "author" else "right")
-        for row in rows_of(ranking):
+        for row in ranking_rows(ranking):
             table.add_row(*_cells(row))
         tables.append(table)
     return tables
@@ -239,7 +239,7 @@ def caveats(board: Leaderboard) -> list[str]:
     return told
 
 
-def commonest_opponent(rankings: Sequence[JudgeRanking]) -> str:
+def most_common_opponent(rankings: Sequence[JudgeRanking]) -> str:
     """The author that most others met: AlpacaEval's baseline where none is named."""
     counts: dict[str, set[str]] = {}
     names: dict[str, str] = {}

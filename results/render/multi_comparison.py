@@ -8,13 +8,13 @@ from results.analysis.multi_comparison import ComparisonRow, MultiComparison
 from results.queries.contest_index import name_of
 from results.render.format import ORDER_ROBUST_NOTE, format_percent, format_range
 from results.render.paired_differences import (
-    cells,
-    common_notes,
+    common_caveats,
+    incomplete_caveats,
     interval_head,
-    left_out_notes,
-    saturation_note,
-    scope_note,
-    table_of,
+    make_test_table,
+    saturation_caveat,
+    scope_caveat,
+    test_cells,
 )
 from results.render.table import Table
 from results.statistics import HEAD_TO_HEAD
@@ -30,7 +30,7 @@ def multi_comparison_table(of: MultiComparison) -> Table:
         what = f"every author against {opponent}"
         columns = ("judge", "author", "win rate", interval, "alone, 95 %", "order-robust")
     columns += ("p", "p, Holm", "n", "MDE")
-    table = table_of(what, of.selection, of.family_size, columns, soft=of.soft)
+    table = make_test_table(what, of.selection, of.family_size, columns, soft=of.soft)
     order = {judge_contests.judge_id: at for at, judge_contests in enumerate(of.selection.judges)}
     places = sorted(
         of.places, key=lambda one: (order[one.judge_contests.judge_id], -(one.test.difference or 0.0))
@@ -41,9 +41,9 @@ def multi_comparison_table(of: MultiComparison) -> Table:
         named = place.judge_contests.judge_id
         if of.pairwise:
             how = ", head to head" if place.test.kind == HEAD_TO_HEAD else ""
-            table.add_row(judge, f"{place.first} – {place.second}{how}", *cells(place.test))
+            table.add_row(judge, f"{place.first} – {place.second}{how}", *test_cells(place.test))
         else:
-            table.add_row(judge, place.first, *_rates(place), *cells(place.test)[4:])
+            table.add_row(judge, place.first, *_rates(place), *test_cells(place.test)[4:])
     return table
 
 
@@ -63,9 +63,9 @@ def _rates(place: ComparisonRow) -> tuple[str, str, str, str]:
     )
 
 
-def multi_comparison_notes(of: MultiComparison) -> list[str]:
+def multi_comparison_caveats(of: MultiComparison) -> list[str]:
     """What a reader of the table must know."""
-    told = common_notes(of.selection, soft=of.soft)
+    told = common_caveats(of.selection, soft=of.soft)
     told.append(
         "p: sign-flip permutation over dialogues, against no difference; Holm over all rows. Simultaneous: "
         "with probability 95 % all of these intervals hold at once. “MDE”: in points of the "
@@ -73,7 +73,7 @@ def multi_comparison_notes(of: MultiComparison) -> list[str]:
     )
     if not of.pairwise:
         told.append(ORDER_ROBUST_NOTE)
-    told.append(scope_note(of.selection))
+    told.append(scope_caveat(of.selection))
     if not of.pairwise and len(of.places) > 1:
         told.append(
             "The best of several on the same dialogues looks better than it is; to say that one author is "
@@ -86,7 +86,7 @@ def multi_comparison_notes(of: MultiComparison) -> list[str]:
             said.setdefault((place.judge_contests.judge, place.test.note), []).append(_who(of, place))
     told += [f"{judge}: {note}: {', '.join(who)}." for (judge, note), who in said.items()]
     for place in of.places:
-        told += left_out_notes(f"{place.judge_contests.judge}, {_who(of, place)}", place.test)
+        told += incomplete_caveats(f"{place.judge_contests.judge}, {_who(of, place)}", place.test)
     return told
 
 
@@ -103,4 +103,4 @@ def _saturation(of: MultiComparison, judge: str, names: Sequence[str]) -> str:
     remedy = "judge them head to head"
     if so_judged:
         remedy = "pairs with one of these are compared head to head where they were so judged"
-    return saturation_note(of.selection, judge, names, remedy)
+    return saturation_caveat(of.selection, judge, names, remedy)

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from results.analysis.noninferiority import NonInferiorityMargins
-from results.render.paired_differences import points, span
+from results.render.paired_differences import format_points, format_points_range
 from results.statistics import NonInferiority, NotEstimable
 
 
-def margins_data(margins: NonInferiorityMargins) -> dict[str, Any]:
+def noninferiority_data(margins: NonInferiorityMargins) -> dict[str, Any]:
     """By judge: the verdict and what it rests on, or why it is refused; differences in [−1, 1]."""
     return {
         "margin": margins.margin,
@@ -25,7 +25,7 @@ def margins_data(margins: NonInferiorityMargins) -> dict[str, Any]:
     }
 
 
-def margins_lines(margins: NonInferiorityMargins) -> list[str]:
+def noninferiority_lines(margins: NonInferiorityMargins) -> list[str]:
     """One sentence a judge."""
     return [
         f"{judge}: {result}."
@@ -42,9 +42,7 @@ def _sentence(margins: NonInferiorityMargins, result: NonInferiority) -> str:
         "inferior": f"{margins.first} is not as good as {within}",
         "undecided": f"whether {margins.first} is as good as {within} cannot be told",
     }
-    interval = (
-        f"{points(result.difference)} points ({span(result.low, result.high)}; {100 * result.level:g} %)"
-    )
+    interval = f"{format_points(result.difference)} points ({format_points_range(result.low, result.high)}; {100 * result.level:g} %)"
     said = f"{verdicts[result.verdict]}: {interval}"
     if result.left_out:
         said += f", {result.left_out} incomplete dialogues at their worst"

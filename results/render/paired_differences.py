@@ -21,22 +21,22 @@ CONDITIONED = (
 SOFT = "Soft: of the judges' probabilities, not of their verdicts; another measurement."
 
 
-def points(difference: float | None) -> str:
+def format_points(difference: float | None) -> str:
     """`+7.2`, in points of a hundred."""
     return "-" if difference is None else f"{100 * difference:+.1f}"
 
 
-def span(low: float | None, high: float | None) -> str:
+def format_points_range(low: float | None, high: float | None) -> str:
     """`+3.1 to +11.0`, in points."""
-    return "-" if low is None or high is None else f"{points(low)} to {points(high)}"
+    return "-" if low is None or high is None else f"{format_points(low)} to {format_points(high)}"
 
 
-def p_value(p: float | None) -> str:
+def format_p(p: float | None) -> str:
     """`0.012`, `< 0.001`."""
     return "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def table_of(
+def make_test_table(
     what: str, selection: ContestSelection, size: int, columns: Sequence[str], *, soft: bool
 ) -> Table:
     """An empty table of tests; its title says how many make up the family."""
@@ -53,31 +53,31 @@ def interval_head(size: int) -> str:
     return "95 %" if size < 2 else "95 %, simultaneous"
 
 
-def cells(test: PairedDifference) -> tuple[str, ...]:
+def test_cells(test: PairedDifference) -> tuple[str, ...]:
     """Both rates, difference, interval, p, p after Holm, n, smallest detectable difference."""
     return (
         format_percent(test.rate_first),
         format_percent(test.rate_second),
-        points(test.difference),
-        span(test.low, test.high),
-        p_value(test.p),
-        p_value(test.p_adjusted),
+        format_points(test.difference),
+        format_points_range(test.low, test.high),
+        format_p(test.p),
+        format_p(test.p_adjusted),
         str(test.n),
         "-" if test.mde is None else f"{100 * test.mde:.1f}",
     )
 
 
-def left_out_notes(who: str, test: PairedDifference) -> list[str]:
+def incomplete_caveats(who: str, test: PairedDifference) -> list[str]:
     """What the dialogues that are not complete could do; nothing where all are."""
     if not test.left_out:
         return []
     return [
         f"{who}: {test.left_out} dialogues are not complete; with their missing judgments all one way or "
-        f"all the other the difference is {span(test.bound_low, test.bound_high)} points."
+        f"all the other the difference is {format_points_range(test.bound_low, test.bound_high)} points."
     ]
 
 
-def saturation_note(selection: ContestSelection, judge: str, names: Sequence[str], remedy: str) -> str:
+def saturation_caveat(selection: ContestSelection, judge: str, names: Sequence[str], remedy: str) -> str:
     """That an opponent loses to these so often that it cannot tell them apart, and what to do."""
     return (
         f"{judge}: {name_of(selection.opponent)} saturates against {', '.join(names)} (over 90 %) and can "
@@ -85,7 +85,7 @@ def saturation_note(selection: ContestSelection, judge: str, names: Sequence[str
     )
 
 
-def common_notes(selection: ContestSelection, *, soft: bool) -> list[str]:
+def common_caveats(selection: ContestSelection, *, soft: bool) -> list[str]:
     """What must be known of every comparison: who answered, who is kin, and the test-set uses."""
     told = [EMULATED_NOTE] if is_any_emulated(selection) else []
     told += [note for judge_contests in selection.judges if (note := judge_contests.answering_model_note)]
@@ -109,7 +109,7 @@ def common_notes(selection: ContestSelection, *, soft: bool) -> list[str]:
     return told
 
 
-def scope_note(selection: ContestSelection) -> str:
+def scope_caveat(selection: ContestSelection) -> str:
     """What the intervals of a table cover."""
     strategies = f" {SEVERAL_SEEDS}" if has_students(selection) else ""
     return f"Scope of every interval: {scope_of(selection)}.{strategies}"

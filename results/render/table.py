@@ -68,7 +68,7 @@ class Table:
             self.rows[-1].ends = True
 
 
-def table_of(title: str, heads: Sequence[str]) -> Table:
+def make_table(title: str, heads: Sequence[str]) -> Table:
     """An empty table: the first column to the left, the others, numbers, to the right."""
     table = Table(title)
     for number, head in enumerate(heads):

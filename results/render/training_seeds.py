@@ -5,7 +5,13 @@ from __future__ import annotations
 from results.analysis.training_seeds import SeedComparison
 from results.queries.contest_index import name_of
 from results.render.format import format_percent, format_range
-from results.render.paired_differences import common_notes, p_value, points, saturation_note, span
+from results.render.paired_differences import (
+    common_caveats,
+    format_p,
+    format_points,
+    format_points_range,
+    saturation_caveat,
+)
 from results.statistics import NotEstimable, StrategyEstimate
 
 
@@ -29,10 +35,10 @@ def _line(found: StrategyEstimate, level: float) -> str:
         robust = format_range(found.order_robust_low, found.order_robust_high)
         what = f"win rate {format_percent(found.estimate)}, order-robust {robust} ({format_range(found.low, found.high)}"
     else:
-        what = f"first minus second {points(found.estimate)} points ({span(found.low, found.high)}"
-    p = f"p {p_value(found.p)}"
+        what = f"first minus second {format_points(found.estimate)} points ({format_points_range(found.low, found.high)}"
+    p = f"p {format_p(found.p)}"
     if found.family_size > 1:
-        p += f", after Holm over {found.family_size} judges {p_value(found.p_adjusted)}"
+        p += f", after Holm over {found.family_size} judges {format_p(found.p_adjusted)}"
     left_out = f", {found.left_out} left out" if found.left_out else ""
     return (
         f"{what}; {100 * level:g} %{together}), {p}; {seeds} training seeds, n {found.n}{left_out}; between "
@@ -40,16 +46,16 @@ def _line(found: StrategyEstimate, level: float) -> str:
     )
 
 
-def strategies_notes(of: SeedComparison) -> list[str]:
+def strategies_caveats(of: SeedComparison) -> list[str]:
     """What a reader must know."""
-    told = common_notes(of.selection, soft=of.soft)
+    told = common_caveats(of.selection, soft=of.soft)
     told.append(
         "Method: training seeds by Student's t in log-odds, with dialogues; never narrower than by dialogue. "
         "Few seeds say little: from two, hardly an interval at all."
     )
     if len(of.groups) > 1:
         told += [
-            saturation_note(of.selection, judge, names, "judge checkpoints head to head")
+            saturation_caveat(of.selection, judge, names, "judge checkpoints head to head")
             for judge, names in of.saturated.items()
         ]
     return told

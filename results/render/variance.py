@@ -9,7 +9,7 @@ from results.analysis.variance import VarianceAnalysis
 from results.queries.contest_index import name_of
 from results.render.comparison_data import is_any_emulated
 from results.render.format import format_percent
-from results.render.paired_differences import common_notes
+from results.render.paired_differences import common_caveats
 from results.statistics import NotEstimable, VarianceTable
 
 SOURCES = {
@@ -22,7 +22,7 @@ SOURCES = {
 }
 
 
-def noise_data(noise: VarianceAnalysis) -> dict[str, Any]:
+def variance_data(noise: VarianceAnalysis) -> dict[str, Any]:
     """By judge: components, what they add to the squared standard error, and what more requests would do."""
     return {
         "checkpoints": [[name_of(one) for one in generations] for generations in noise.checkpoints],
@@ -39,7 +39,7 @@ def noise_data(noise: VarianceAnalysis) -> dict[str, Any]:
     }
 
 
-def noise_lines(noise: VarianceAnalysis) -> list[str]:
+def variance_lines(noise: VarianceAnalysis) -> list[str]:
     """One table a judge."""
     lines = [
         f"{len(noise.checkpoints)} training seeds with {len(noise.checkpoints[0])} generations each, against "
@@ -83,10 +83,10 @@ def _part(table: VarianceTable, name: str) -> str:
     return format_percent(table.parts[name] / table.error**2)
 
 
-def noise_notes(noise: VarianceAnalysis) -> list[str]:
+def variance_caveats(noise: VarianceAnalysis) -> list[str]:
     """What a reader must know."""
     return [
-        *common_notes(noise.selection, soft=noise.soft),
+        *common_caveats(noise.selection, soft=noise.soft),
         "What is not repeated is part of the next source above it. A request is a generation or a verdict; a "
         "training seed must be trained besides. From two or three seeds their spread is hardly known.",
     ]

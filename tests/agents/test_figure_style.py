@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 DRAW = """
 import hashlib, sys
-from agents.figure_style import drawn
+from agents.figure_style import render_figure
 from tests.agents.test_figure_style import bars
-figures = drawn(lambda: bars("a name with $x^2$ and 95 %"), {"svg": {}, "png": {}, "pdf": {}})
+figures = render_figure(lambda: bars("a name with $x^2$ and 95 %"), {"svg": {}, "png": {}, "pdf": {}})
 for form, content in figures.items():
     print(form, hashlib.sha256(content).hexdigest())
 """

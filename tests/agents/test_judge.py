@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.control_judges import rules
-from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge, judge_temperature, select_judge_prompt
 from agents.messages import Completion, FinishReason
 from agents.models.registry import Registry
@@ -32,6 +31,7 @@ from agents.types import (
 )
 from agents.verdicts.parser import VERDICT_PARSER
 from prompts import Library, Prompt, released
+from tests.errors import user_error
 from tests.released_scripts import said_by
 
 LIBRARY = Library()
@@ -101,7 +101,7 @@ def test_another_fidelity_or_prompt_or_a_control_judge_is_asked_as_ever() -> Non
         (control, DEFAULT_PROMPT, Fidelity.RELEASED),
     ):
         assert select_judge_prompt(model, name, fidelity, LIBRARY) is LIBRARY[name]
-    with pytest.raises(UserError, match="empathy prompts fetch"):
+    with user_error("prompt.released-missing"):
         select_judge_prompt(GPT, DEFAULT_PROMPT, Fidelity.RELEASED, Library(released_folder=Path("nowhere")))
 
 
@@ -335,14 +335,14 @@ def test_a_users_prompt_judges(write: Write) -> None:
         (HEAD + BODY + "\n=== next turn ===\nSure?", "turns 2"),
     ],
 )
-def test_what_is_no_judge_prompt_is_told_so(write: Write, text: str, found: str) -> None:
-    with pytest.raises(UserError, match="this is no judge prompt") as caught:
+def test_a_prompt_that_is_not_a_judge_prompt_is_rejected(write: Write, text: str, found: str) -> None:
+    with user_error("prompt.not-judge") as error:
         Judge(GPT, write(text)["judge/mine"])
-    assert found in str(caught.value)
-    assert "mine.md" in str(caught.value)
+    assert found in error.fault.found
+    assert error.fault.where.endswith("mine.md")
 
 
 @pytest.mark.parametrize("name", ["respond", "improve/naive", "improve/sequential"])
 def test_our_other_prompts_do_not_judge(name: str) -> None:
-    with pytest.raises(UserError, match="this is no judge prompt"):
+    with user_error("prompt.not-judge"):
         Judge(Model("openai", "m", ApiProtocol.OPENAI_CHAT), LIBRARY[name])

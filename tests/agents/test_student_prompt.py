@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.errors import UserError
 from agents.models.spec import ApiProtocol
 from agents.student_prompt import (
     RESPONSE_CUE,
@@ -28,6 +27,7 @@ from agents.student_prompt import (
 )
 from agents.types import Dialogue
 from prompts import Library, released
+from tests.errors import user_error
 from tests.released_scripts import said_by
 
 DIALOGUE = Dialogue("d1", "I lost my keys.", "They were in the fridge {{context}}")
@@ -152,11 +152,11 @@ def test_a_released_prompt_is_rendered_as_it_is(released_prompts: Path, name: st
 
 
 def test_bad_input() -> None:
-    with pytest.raises(UserError, match="no chat template"):
+    with user_error("chat-template.missing"):
         chat_prompt(Letters(), "Hello.")
-    with pytest.raises(UserError, match="differently when its answer follows"):
+    with user_error("chat-template.unstable-prompt"):
         chat_completion(Letters("forgetful"), "Hello.", "Oh dear.")
-    with pytest.raises(UserError, match="no direct prompt"):
+    with user_error("prompt.not-direct"):
         PromptFormat(Library()["judge/pairwise"])
     with pytest.raises(ValueError, match="tokenizer"):
         rendering(PromptStyle.CHAT).prompt_text("Hello.")

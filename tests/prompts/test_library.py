@@ -32,25 +32,28 @@ def write(tmp_path: Path) -> Write:
     return files
 
 
-def faults_of(folder: Path) -> list[str]:
+def load_faults(folder: Path) -> list[tuple[str, str, str]]:
+    """Load a folder with faults; return (code, where relative to the folder, found) of each."""
     with pytest.raises(PromptError) as caught:
         Library(folder)
-    assert str(caught.value) == "\n".join(caught.value.faults)
-    return caught.value.faults
+    assert str(caught.value) == "\n".join(map(str, caught.value.faults))
+    return [
+        (fault.code, fault.where.removeprefix(f"{folder}/"), fault.found) for fault in caught.value.faults
+    ]
 
 
 # ---- the package's own prompts --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prompt", list(OWN), ids=lambda prompt: prompt.name)
-def test_what_is_declared_is_what_is_used(prompt: Prompt) -> None:
+def test_declared_variables_are_used_variables(prompt: Prompt) -> None:
     used = {name for turn in prompt.turns for name in VARIABLE.findall(turn)}
     assert used == set(prompt.variables)
     assert len(prompt.variables) == len(set(prompt.variables))
 
 
 @pytest.mark.parametrize("prompt", list(OWN), ids=lambda prompt: prompt.name)
-def test_every_prompt_is_whole(prompt: Prompt) -> None:
+def test_every_prompt_is_complete(prompt: Prompt) -> None:
     assert prompt.title
     assert prompt.version.startswith("prompt-1:")
     assert len(prompt.version) == len("prompt-1:") + 16
@@ -59,7 +62,7 @@ def test_every_prompt_is_whole(prompt: Prompt) -> None:
     assert not any("{{>" in turn or "=== next turn" in turn or "\r" in turn for turn in prompt.turns)
 
 
-def test_the_prompts_that_others_count_on_are_there() -> None:
+def test_required_prompts_exist() -> None:
     strategies = ("naive", "cognitive", "affective", "compassionate", "all-dimensions", "sequential")
     assert {f"improve/{name}" for name in (*strategies, "lacking-dimension")} <= {p.name for p in OWN}
     assert OWN["judge/pairwise"].answers == ("1", "2")
@@ -67,23 +70,29 @@ def test_the_prompts_that_others_count_on_are_there() -> None:
     assert set(OWN["respond"].variables) == {"context", "utterance"}
 
 
-def test_versions_tell_the_prompts_apart_and_are_the_same_in_every_library() -> None:
+def test_versions_are_unique_and_the_same_in_every_library() -> None:
     versions = {prompt.name: prompt.version for prompt in OWN}
     assert len(set(versions.values())) == len(versions)
     assert {prompt.name: prompt.version for prompt in Library()} == versions
 
 
-def test_parts_are_no_prompts_and_an_unknown_name_is_told_which_there_are() -> None:
+def test_parts_are_not_prompts() -> None:
     assert not any(prompt.name.startswith("parts/") for prompt in OWN)
-    with pytest.raises(PromptError, match=r"no prompt 'judge/pair'; there are: .*judge/pairwise"):
+
+
+def test_an_unknown_prompt_lists_the_known_ones() -> None:
+    with pytest.raises(PromptError) as caught:
         OWN["judge/pair"]
+    (fault,) = caught.value.faults
+    assert (caught.value.code, fault.found) == ("prompt.unknown", "'judge/pair'")
+    assert "judge/pairwise" in fault.remedy
 
 
 # ---- filling ---------------------------------------------------------------------------------------------
 
 
 @given(st.dictionaries(st.sampled_from(OWN["judge/pairwise"].variables), st.text(), min_size=4))
-def test_what_is_filled_in_stands_there_as_it_is(values: dict[str, str]) -> None:
+def test_values_are_inserted_unchanged(values: dict[str, str]) -> None:
     prompt = OWN["judge/pairwise"]
     filled = prompt.fill(values)
     pieces = VARIABLE.split(prompt.turns[0])
@@ -95,20 +104,20 @@ def test_what_is_filled_in_stands_there_as_it_is(values: dict[str, str]) -> None
     "value",
     ["{{utterance}}", "{{> naive}}", "{{ response }}", "=== next turn ===\n", r"\1 \g<0>", "{{", "}}"],
 )
-def test_what_is_filled_in_is_never_read_as_a_template(value: str) -> None:
+def test_values_are_not_interpreted_as_templates(value: str) -> None:
     prompt = OWN["improve/naive"]
     (filled,) = prompt.fill({"context": value, "utterance": "U", "response": "R"})
     assert f"<context>\n{value}\n</context>" in filled
     assert "<utterance>\nU\n</utterance>" in filled
 
 
-def test_filling_gives_exactly_what_is_declared_and_names_every_fault() -> None:
+def test_missing_and_undeclared_values_are_all_reported() -> None:
     with pytest.raises(PromptError) as caught:
         OWN["respond"].fill({"context": "C", "response": "R", "mood": "M"})
-    assert caught.value.faults == [
-        "respond: {{utterance}} was not given",
-        "respond: 'response' was given and is not declared",
-        "respond: 'mood' was given and is not declared",
+    assert [(fault.code, fault.where, fault.found) for fault in caught.value.faults] == [
+        ("prompt.missing-value", "respond", "'utterance'"),
+        ("prompt.undeclared-value", "respond", "'response'"),
+        ("prompt.undeclared-value", "respond", "'mood'"),
     ]
 
 
@@ -125,7 +134,7 @@ def version(folder_write: Write, text: str) -> str:
     return Library(folder_write(own=text))["own"].version
 
 
-def test_the_version_is_that_of_what_is_said(write: Write) -> None:
+def test_the_version_depends_on_the_prompt_text_only(write: Write) -> None:
     text = "---\ntitle: T\npaper: 7\nvariables: a, b\nanswers: 1, 2\n---\nSay {{a}} or {{b}}."
     first = version(write, text)
     for same in (
@@ -147,18 +156,18 @@ def test_the_version_is_that_of_what_is_said(write: Write) -> None:
         assert version(write, other) != first
 
 
-def test_a_word_of_a_part_is_a_word_of_every_prompt_that_has_it(write: Write) -> None:
+def test_changing_a_part_changes_every_prompt_that_includes_it(write: Write) -> None:
     library = Library(write(parts__cognitive="Cognitive empathy is something else."))
     changed = {prompt.name for prompt in library if prompt.version != OWN[prompt.name].version}
-    saying_it = {
+    including = {
         prompt.name for prompt in OWN if any("Cognitive empathy is" in turn for turn in prompt.turns)
     }
-    assert changed == saying_it
+    assert changed == including
     assert "improve/cognitive" in changed
     assert "improve/naive" not in changed
 
 
-def test_where_a_file_lies_is_not_part_of_its_version(write: Write) -> None:
+def test_the_version_does_not_depend_on_the_path(write: Write) -> None:
     text = HEAD.format(variables="a") + "{{a}}"
     library = Library(write(one=text, deep__er__two=text))
     assert library["one"].version == library["deep/er/two"].version
@@ -182,16 +191,17 @@ def test_a_users_folder_overrides_by_name_and_adds(write: Write) -> None:
     assert {prompt.name for prompt in library} == {prompt.name for prompt in OWN} | {"judge/brief"}
 
 
-def test_hidden_files_are_no_prompts(write: Write) -> None:
+def test_hidden_files_are_skipped(write: Write) -> None:
     folder = write(**{".checkpoints__respond": "not a prompt", ".draft": "neither"})
     assert {prompt.version for prompt in Library(folder)} == {prompt.version for prompt in OWN}
 
 
-def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
-    assert faults_of(tmp_path / "absent") == [f"{tmp_path / 'absent'}: is not a folder of prompts"]
+def test_a_missing_folder_is_rejected(tmp_path: Path) -> None:
+    folder = tmp_path / "absent"
+    assert load_faults(folder) == [("prompt.no-folder", str(folder), "")]
 
 
-def test_parts_may_hold_parts_and_may_not_hold_themselves(write: Write) -> None:
+def test_parts_may_include_other_parts_but_not_themselves(write: Write) -> None:
     folder = write(
         own=HEAD.format(variables="") + "{{> outer}}",
         parts__outer="[{{> middle}}]",
@@ -200,44 +210,47 @@ def test_parts_may_hold_parts_and_may_not_hold_themselves(write: Write) -> None:
     )
     assert Library(folder)["own"].turns == ("[(xx)]",)
     write(parts__inner="{{> outer}}")
-    assert faults_of(folder) == [f"{folder / 'own.md'}: part 'outer' includes itself"] * 2
+    assert load_faults(folder) == [("prompt.recursive-part", "own.md", "'outer'")] * 2
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"),
+    ("text", "code", "where", "found"),
     [
-        ("Say something.", ": must begin with a front matter between two lines of ---"),
-        ("", ": must begin with a front matter between two lines of ---"),
-        ("---\ntitle: T\nvariables: a\n{{a}}", ": must begin with a front matter between two lines of ---"),
-        ("---\ntitle: T\n---\n", ": a turn has no text"),
-        ("---\ntitle: T\n---\nOne.\n=== next turn ===\n", ": a turn has no text"),
-        ("---\ntitle: T\n---\nOne.\n=== next turn ===", ": a turn has no text"),
-        ("---\ntitle: T\n---\n{{a}}", ": {{a}} is used and not declared"),
-        ("---\nvariables: a\n---\nx", ": 'a' is declared and not used"),
-        ("---\nvariables: a, a\n---\n{{a}}", ": 'a' is listed twice"),
-        ("---\nanswers: 1, 2, 1\n---\nx", ": '1' is listed twice"),
-        ("---\ntitle: T\n---\n{{> no-such}}", ": there is no part 'no-such'; there are: affective, "),
-        ("---\ntitle: T\n---\n{{A}}", ": '{{A}}' is neither a variable nor a part"),
-        ("---\ntitle: T\n---\n{{a b}}", ": '{{a b}}' is neither a variable nor a part"),
-        ("---\ntitle: T\n---\nx {{ y", ": '{{' is neither a variable nor a part"),
-        ("---\ntitel: T\n---\nx", ":2: 'titel: T' is not one of: answers, paper, title, variables"),
-        ("---\ntitle: T\ntitle: U\n---\nx", ":3: title is given twice"),
+        ("Say something.", "prompt.no-front-matter", "own.md", ""),
+        ("", "prompt.no-front-matter", "own.md", ""),
+        ("---\ntitle: T\nvariables: a\n{{a}}", "prompt.no-front-matter", "own.md", ""),
+        ("---\ntitle: T\n---\n", "prompt.empty-turn", "own.md", ""),
+        ("---\ntitle: T\n---\nOne.\n=== next turn ===\n", "prompt.empty-turn", "own.md", ""),
+        ("---\ntitle: T\n---\nOne.\n=== next turn ===", "prompt.empty-turn", "own.md", ""),
+        ("---\ntitle: T\n---\n{{a}}", "prompt.undeclared-variable", "own.md", "{{a}}"),
+        ("---\nvariables: a\n---\nx", "prompt.unused-variable", "own.md", "'a'"),
+        ("---\nvariables: a, a\n---\n{{a}}", "prompt.duplicate-entry", "own.md", "'a'"),
+        ("---\nanswers: 1, 2, 1\n---\nx", "prompt.duplicate-entry", "own.md", "'1'"),
+        ("---\ntitle: T\n---\n{{> no-such}}", "prompt.unknown-part", "own.md", "'no-such'"),
+        ("---\ntitle: T\n---\n{{A}}", "prompt.invalid-braces", "own.md", "'{{A}}'"),
+        ("---\ntitle: T\n---\n{{a b}}", "prompt.invalid-braces", "own.md", "'{{a b}}'"),
+        ("---\ntitle: T\n---\nx {{ y", "prompt.invalid-braces", "own.md", "'{{'"),
+        ("---\ntitel: T\n---\nx", "prompt.unknown-field", "own.md:2", "'titel: T'"),
+        ("---\ntitle: T\ntitle: U\n---\nx", "prompt.duplicate-field", "own.md:3", "'title'"),
     ],
 )
-def test_a_fault_is_told_where_it_stands(write: Write, text: str, fault: str) -> None:
-    folder = write(own=text)
-    assert any(told.startswith(f"{folder / 'own.md'}{fault}") for told in faults_of(folder))
+def test_a_fault_names_its_place(write: Write, text: str, code: str, where: str, found: str) -> None:
+    assert (code, where, found) in load_faults(write(own=text))
 
 
-def test_all_faults_of_all_files_are_told_at_once(write: Write) -> None:
+def test_all_faults_of_all_files_are_reported_together(write: Write) -> None:
     folder = write(
         one="---\nvariables: a, b\ncolour: red\n---\n{{a}} {{c}} {{> gone}}",
         two="no head",
         three=b"---\ntitle: \xff\n---\nx",
         four="---\ntitle: T\n---\n{{D}}",
     )
-    faults = "\n".join(faults_of(folder))
-    for told in ("'colour: red'", "'b' is declared", "{{c}} is used", "no part 'gone'", "two.md: must begin"):
-        assert told in faults
-    assert "three.md:2: is not UTF-8 text" in faults
-    assert "'{{D}}' is neither" in faults
+    assert {
+        ("prompt.unknown-field", "one.md:3", "'colour: red'"),
+        ("prompt.unused-variable", "one.md", "'b'"),
+        ("prompt.undeclared-variable", "one.md", "{{c}}"),
+        ("prompt.unknown-part", "one.md", "'gone'"),
+        ("prompt.no-front-matter", "two.md", ""),
+        ("file.not-utf8", "three.md:2", "byte 0xff"),
+        ("prompt.invalid-braces", "four.md", "'{{D}}'"),
+    } <= set(load_faults(folder))

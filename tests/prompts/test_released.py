@@ -87,21 +87,24 @@ def test_versions_differ_and_say_that_nothing_is_trimmed(library: Library) -> No
     assert library["released/respond/llama-base"].turns[0].endswith("Response: ")
 
 
-def test_what_is_missing_is_said_with_how_to_get_it(tmp_path: Path) -> None:
+def test_missing_files_are_reported_with_a_remedy(tmp_path: Path) -> None:
     library = Library(released_folder=tmp_path)
     assert not {prompt.name for prompt in library} & set(released.PROMPTS)
-    with pytest.raises(PromptError, match="empathy prompts fetch") as caught:
+    with pytest.raises(PromptError) as caught:
         library["released/judge/gpt-4o"]
+    assert caught.value.code == "prompt.released-missing"
+    assert "empathy prompts fetch" in caught.value.faults[0].remedy
     assert len(caught.value.faults) == 1 + len(released.FILES)
 
 
 @pytest.mark.parametrize("name", sorted(released.FILES))
-def test_a_changed_file_is_not_the_published_one(released_prompts: Path, name: str) -> None:
-    place = released_prompts / name
-    place.write_bytes(place.read_bytes() + b"\n")
-    with pytest.raises(PromptError, match="is not the published file") as caught:
+def test_a_changed_file_is_rejected(released_prompts: Path, name: str) -> None:
+    path = released_prompts / name
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(PromptError) as caught:
         Library(released_folder=released_prompts)["released/judge/gpt-4o"]
-    assert len(caught.value.faults) == 2
+    _, fault = caught.value.faults
+    assert (fault.code, fault.where) == ("prompt.not-published-file", str(path))
 
 
 @pytest.mark.parametrize(
@@ -115,31 +118,33 @@ def test_a_changed_file_is_not_the_published_one(released_prompts: Path, name: s
         'prompt = "a {{context}}"',
     ],
 )
-def test_a_prompt_that_is_more_than_texts_and_parts_is_refused(text: str) -> None:
-    with pytest.raises(PromptError, match="line 1"):
+def test_a_prompt_with_other_expressions_is_rejected(text: str) -> None:
+    with pytest.raises(PromptError) as caught:
         released.extract_conversations(text)
+    (fault,) = caught.value.faults
+    assert (fault.code, fault.where) == ("prompt.invalid-script", "line 1")
 
 
-def test_other_lists_and_names_are_no_prompts() -> None:
+def test_other_lists_and_names_are_not_prompts() -> None:
     text = 'a = ["x"]\nb = [{"id": 1}]\nc = [{"role": role, "content": "x"}]\nanswer = "y"\nprompt = call()'
     assert released.extract_conversations(text) == []
 
 
-def test_a_script_is_never_run() -> None:
-    [said] = released.extract_conversations('raise SystemExit\nprompt = f"Context: {context} "')
-    assert said == (("user", "Context: {{context}} ", ("context",)),)
+def test_a_script_is_not_executed() -> None:
+    [messages] = released.extract_conversations('raise SystemExit\nprompt = f"Context: {context} "')
+    assert messages == (("user", "Context: {{context}} ", ("context",)),)
 
 
-def test_only_hashes_of_the_published_files_are_here() -> None:
+def test_every_prompt_refers_to_a_hashed_file() -> None:
     assert all(len(digest) == 64 for digest in released.FILES.values())
-    assert {place.file for place in released.PROMPTS.values()} == set(released.FILES)
+    assert {location.file for location in released.PROMPTS.values()} == set(released.FILES)
 
 
 def test_the_published_files() -> None:
-    """Where they have been fetched: every hash, every prompt."""
+    """Check hashes and prompts of the published files, if they have been fetched."""
     folder = Path(os.environ.get(released.ENVIRONMENT, Path(__file__).parents[2] / released.DEFAULT_FOLDER))
     if not folder.is_dir():
-        pytest.skip("the released prompts are not here; get them with: empathy prompts fetch")
+        pytest.skip("the released prompts are missing; run: empathy prompts fetch")
     prompts = released.load(folder)
     assert set(prompts) == set(released.PROMPTS)
     for name, expected in released.FILES.items():

@@ -17,6 +17,7 @@ from agents.files.faults import first_faults
 from agents.models.registry import EMULATED, Registry
 from agents.models.retirement import is_retired, real_model_id, warnings
 from agents.models.spec import Model
+from agents.prompt_lookup import prompt_faults
 from harness.cli.options.renamed import renamed_option
 from harness.terminal.output import print_message
 from prompts import Library, PromptError, released
@@ -378,7 +379,7 @@ def library(folder: Path | None) -> Library:
             "invalid prompts",
             code="prompt.invalid",
             where=str(folder or "prompts"),
-            faults=first_faults([Fault(fault) for fault in error.faults]),
+            faults=first_faults(prompt_faults(error)),
         ) from error
 
 

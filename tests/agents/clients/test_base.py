@@ -22,7 +22,7 @@ PROTOCOLS = [protocol for protocol in ApiProtocol if protocol is not ApiProtocol
 
 
 def model(protocol: ApiProtocol, **changed: Any) -> Model:
-    values = {"provider": "vllm", "name": "m", "traits": OPEN, "base_url": "http://h/v1", **changed}
+    values = {"provider": "vllm", "name": "m", "capabilities": OPEN, "base_url": "http://h/v1", **changed}
     return Model(protocol=protocol, **values)
 
 

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.control_judges import ratings_model, rules
-from agents.errors import UserError
 from agents.hashing import canonical, content_id
 from agents.judge import Judge
 from agents.messages import Usage
 from agents.types import Comparison, Dialogue, Preference, Response, Verdict
 from agents.verdicts.parser import parse_verdict
 from prompts import Library
+from tests.errors import user_error
 
 PROMPT = Library()["judge/pairwise"]
 WORDS = "I i'm sorry so proud of you ! ? ... but help maybe great understand the dog"
@@ -146,30 +146,31 @@ def test_control_judges_are_known_by_version_and_weights() -> None:
     assert identities["ratings"] == identities["author"] == f"{rules.VERSION} {weights}"
     assert identities["longer"] == rules.VERSION
     assert [rules.model(name).id for name in rules.NAMES] == [f"control/{name}" for name in rules.NAMES]
-    with pytest.raises(UserError, match=r"'control/oracle'.*control/ratings"):
+    with user_error("judge.unknown-control", found="'control/oracle'") as error:
         rules.model("oracle")
+    assert "control/ratings" in error.fault.remedy
 
 
-def test_the_weights_are_named_by_their_content() -> None:
+def test_the_weights_are_identified_by_their_content() -> None:
     shipped = ratings_model.weights()
-    told = {"features": shipped["features"], "author_means": shipped["author_means"]}
-    assert shipped["id"] == content_id("weights-1", [rules.VERSION, told])
+    content = {"features": shipped["features"], "author_means": shipped["author_means"]}
+    assert shipped["id"] == content_id("weights-1", [rules.VERSION, content])
     assert tuple(shipped["features"]) == ratings_model.FEATURES
 
 
-def test_the_measured_accuracy_is_that_of_the_docs() -> None:
-    """A floor that is told wrong is none: docs/judges.md prints what the weights' file says."""
+def test_the_docs_state_the_measured_accuracy() -> None:
+    """docs/judges.md states the accuracies in the weights file."""
     docs = (Path(__file__).resolve().parents[3] / "docs" / "judges.md").read_text(encoding="utf-8")
-    made: dict[str, Any] = ratings_model.weights()["made"]
-    assert made["script"] in docs
+    provenance: dict[str, Any] = ratings_model.weights()["made"]
+    assert provenance["script"] in docs
     for name in ("ratings_train_out_of_fold", "ratings_test", "author_test", "longer_test"):
-        assert f"{made[name]:.4f}" in docs, f"{name} stands otherwise in docs/judges.md"
+        assert f"{provenance[name]:.4f}" in docs, f"docs/judges.md states another {name}"
     for name in ("train_pairs", "test_pairs"):
-        assert f"{made[name]:,}" in docs
-    assert 0.5 < made["ratings_test"] < made["author_test"] < 0.7
+        assert f"{provenance[name]:,}" in docs
+    assert 0.5 < provenance["ratings_test"] < provenance["author_test"] < 0.7
 
 
-def test_the_weights_hold_nothing_of_the_dataset_but_counts_and_means() -> None:
+def test_the_weights_contain_only_counts_and_means_of_the_dataset() -> None:
     text = json.dumps(ratings_model.weights())
     assert len(text) < 4000
     assert canonical(ratings_model.weights())

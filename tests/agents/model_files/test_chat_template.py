@@ -20,6 +20,7 @@ from agents.student_prompt import (
     rendering,
     token_faults,
 )
+from tests.errors import user_error
 
 TURNS = "{{ bos_token }}{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}</s>{% endfor %}"
 ASKS = "{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -98,14 +99,14 @@ def test_a_template_that_cannot_be_freed_of_the_clock_is_refused_in_chat_form_al
     )
 
 
-def test_a_thought_that_the_prompt_opens_is_refused() -> None:
-    with pytest.raises(UserError, match="writes a prompt differently"):
+def test_a_prompt_that_opens_a_thought_is_rejected() -> None:
+    with user_error("chat-template.unstable-prompt"):
         chat_completion(Characters(OPENS), "Hello.", "Oh dear.")
 
 
 @pytest.mark.parametrize("template", ["{{ nothing.at.all }}", "{% for %}", "{{ raise_exception('no') }}"])
-def test_a_template_that_fails_is_told(template: str) -> None:
-    with pytest.raises(UserError, match="cannot be rendered"):
+def test_a_failing_template_is_rejected(template: str) -> None:
+    with user_error("chat-template.not-renderable"):
         chat_prompt(Characters(template), "Hello.")
 
 

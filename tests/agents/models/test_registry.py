@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from agents.control_judges import rules
-from agents.errors import UserError
 from agents.models.registry import Registry
 from agents.models.spec import ApiProtocol, Capabilities
+from tests.errors import user_error
 
 Write = Callable[[str], Path]
 OWN = tomllib.loads(resources.files("agents.models").joinpath("models.toml").read_text(encoding="utf-8"))
@@ -32,11 +32,12 @@ def write(tmp_path: Path) -> Write:
     return file
 
 
-def faults_of(path: Path) -> str:
-    with pytest.raises(UserError) as caught:
+def load_faults(path: Path) -> list[tuple[str, str, str]]:
+    """Load a file with faults; return (code, where within the file, found) of each."""
+    with user_error("models-file.invalid") as error:
         Registry(path, {})
-    assert all(str(path) in fault.where for fault in caught.value.faults)
-    return "\n".join(map(str, caught.value.faults))
+    assert all(str(path) in fault.where for fault in error.faults)
+    return [(fault.code, fault.where.removeprefix(f"{path}: "), fault.found) for fault in error.faults]
 
 
 # ---- the package's own file ------------------------------------------------------------------------------
@@ -170,7 +171,7 @@ def test_another_address_is_another_model() -> None:
     )
 
 
-def test_an_address_from_a_file_is_another_model_too(write: Write) -> None:
+def test_an_address_from_a_file_is_another_model(write: Write) -> None:
     path = write(
         '[provider.openai]\nbase_url = "http://10.0.0.1/v1"\n\n'
         '[provider.mine]\nprotocol = "openai-chat"\nbase_url = "http://10.0.0.2/v1/"\n\n'
@@ -179,9 +180,9 @@ def test_an_address_from_a_file_is_another_model_too(write: Write) -> None:
     registry = Registry(path, {})
     openai, mine, yours = (registry.model(f"{name}/m") for name in ("openai", "mine", "yours"))
     assert openai.identity == "http://10.0.0.1/v1"
-    assert openai.key_env == "OPENAI_API_KEY", "what is not told anew stays"
+    assert openai.key_env == "OPENAI_API_KEY", "settings that the file omits are kept"
     assert mine.identity == mine.base_url == "http://10.0.0.2/v1"
-    assert mine.identity != yours.identity, "two servers are never one model"
+    assert mine.identity != yours.identity, "different servers are different models"
 
 
 @pytest.mark.parametrize(
@@ -198,32 +199,32 @@ def test_an_address_from_a_file_is_another_model_too(write: Write) -> None:
         "file:///etc/hosts",
     ],
 )
-def test_what_is_no_address_is_told_by_its_variable(address: str) -> None:
-    with pytest.raises(UserError, match=r"^OPENAI_BASE_URL: this is no address"):
+def test_an_invalid_address_is_rejected(address: str) -> None:
+    with user_error("endpoint.invalid-address", where="OPENAI_BASE_URL"):
         Registry(None, {"OPENAI_BASE_URL": address}).model("openai/gpt-4o")
 
 
 @pytest.mark.parametrize(
     "address", ["https://me:geheim@host/v1", "https://geheim@host/v1", "http://h/v1?key=geheim"]
 )
-def test_an_address_with_a_secret_is_refused_and_not_shown(address: str) -> None:
-    with pytest.raises(UserError) as caught:
+def test_an_address_with_a_secret_is_rejected_and_not_shown(address: str) -> None:
+    with user_error("endpoint.secret-in-address", where="OPENAI_BASE_URL") as error:
         Registry(None, {"OPENAI_BASE_URL": address}).model("openai/gpt-4o")
-    assert "geheim" not in str(caught.value)
-    assert "OPENAI_BASE_URL" in str(caught.value)
+    assert "geheim" not in str(error.value)
 
 
 def test_a_provider_without_an_address_names_its_variable() -> None:
-    with pytest.raises(UserError, match=r"VLLM_BASE_URL is not set.*Set VLLM_BASE_URL"):
+    with user_error("endpoint.no-address", where="VLLM_BASE_URL"):
         Registry(None, {}).model("vllm/base")
     assert Registry(None, VLLM).model("vllm/org/base").name == "org/base"
     assert Registry(None, VLLM).model("vllm/base").identity == VLLM["VLLM_BASE_URL"]
 
 
 @pytest.mark.parametrize("name", ["gpt-4o", "openai", "openai/", "/gpt-4o", "closedai/gpt", ""])
-def test_what_is_no_model_is_told_how_one_is_written(name: str) -> None:
-    with pytest.raises(UserError, match=r"provider/name.*openai, anthropic, google, vllm, control"):
+def test_an_unknown_model_lists_the_providers(name: str) -> None:
+    with user_error("model.unknown", found=repr(name)) as error:
         Registry(None, {}).model(name)
+    assert "openai, anthropic, google, vllm, control" in error.fault.remedy
 
 
 @pytest.mark.parametrize("name", ["openai/gpt-4o", "anthropic/claude", "google/gemini-2.0-flash"])
@@ -231,11 +232,12 @@ def test_what_is_no_model_is_told_how_one_is_written(name: str) -> None:
 def test_a_missing_key_names_its_variable(name: str, value: str | None) -> None:
     model = Registry(None, {}).model(name)
     environ = {} if value is None else {model.key_env: value}
-    with pytest.raises(UserError, match=f"{model.key_env} is not set.*export {model.key_env}="):
+    with user_error("key.missing", where=model.key_env) as error:
         Registry(None, environ).key(model)
+    assert f"export {model.key_env}=" in error.fault.remedy
 
 
-def test_a_key_is_found_stripped_and_not_needed_everywhere() -> None:
+def test_a_key_is_stripped_and_optional_for_some_models() -> None:
     environ = VLLM | {"OPENAI_API_KEY": " sk-abc \n"}
     registry = Registry(None, environ)
     assert registry.key(registry.model("openai/gpt-4o")) == "sk-abc"
@@ -245,11 +247,11 @@ def test_a_key_is_found_stripped_and_not_needed_everywhere() -> None:
 
 
 @pytest.mark.parametrize("key", ["“sk-abc”", "sk-abc def", "sk-abc\ndef", "schlüssel"])
-def test_what_can_be_no_key_is_told_and_not_shown(key: str) -> None:
+def test_an_invalid_key_is_rejected_and_not_shown(key: str) -> None:
     registry = Registry(None, {"OPENAI_API_KEY": key})
-    with pytest.raises(UserError, match="OPENAI_API_KEY holds no key") as caught:
+    with user_error("key.invalid", where="OPENAI_API_KEY") as error:
         registry.key(registry.model("openai/gpt-4o"))
-    assert key not in str(caught.value)
+    assert key not in str(error.value)
 
 
 # ---- control and emulated models -------------------------------------------------------------------------
@@ -258,8 +260,9 @@ def test_what_can_be_no_key_is_told_and_not_shown(key: str) -> None:
 def test_control_judges_are_models_too() -> None:
     registry = Registry(None, {})
     assert registry.model("control/ratings") == rules.model("ratings")
-    with pytest.raises(UserError, match=r"'control/oracle'.*control/ratings, control/longer"):
+    with user_error("judge.unknown-control", found="'control/oracle'") as error:
         registry.model("control/oracle")
+    assert "control/ratings, control/longer" in error.fault.remedy
 
 
 @pytest.mark.parametrize(
@@ -307,49 +310,60 @@ def test_a_users_file_is_read_after_the_packages_and_the_later_entry_decides(wri
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "code", "where", "found"),
     [
-        ("[[modle]]\nx = 1", "modle: is not known here"),
-        ("model = 3", "model: has another form"),
-        ("provider = []", "provider: has another form"),
-        ("model = [1]", "[[model]] 1: is no table"),
-        ("[[model]]\nseed = true", "[[model]] 1: has no match"),
-        ("[[model]]\nmatch = 1", "[[model]] 1: has no match"),
-        ('[[model]]\nmatch = "a/*"\nspeed = 1', "[[model]] 1: speed: is not known"),
-        ('[[model]]\nmatch = "a/*"\nseed = "yes"', "seed: must be bool. Found: 'yes'"),
-        ('[[model]]\nmatch = "a/*"\nseed = 1', "seed: must be bool. Found: 1"),
-        ('[[model]]\nmatch = "a/*"\nverdict = "guess"', "must be one of logprobs, choice, json, text"),
-        ('[[model]]\nmatch = "a/*"\nverdict_tokens = 0', "verdict_tokens: must be 1 or more"),
-        ('[[model]]\nmatch = "a/*"\nmax_top_logprobs = -1', "max_top_logprobs: must be 0 or more"),
-        ('[[model]]\nmatch = "a/*"\nextra = "x"', "extra: must be dict"),
-        ("[provider]\nx = 3", "[provider.x]: is no table"),
-        ('[provider.x]\nprotocol = "smtp"', "[provider.x]: has no protocol. Found: 'smtp'"),
-        ('[provider.x]\nprotocol = "control"', "[provider.x]: has no protocol"),
-        ('[provider.x]\nbase_url = "http://h"', "[provider.x]: has no protocol. Found: None"),
-        ('[provider.openai]\nkey = "abc"', "[provider.openai] key: is not known"),
-        ("[provider.openai]\nbase_url = 3", "[provider.openai] base_url: must be str. Found: 3"),
+        ("[[modle]]\nx = 1", "unknown-key", "modle", ""),
+        ("model = 3", "invalid-type", "model", ""),
+        ("provider = []", "invalid-type", "provider", ""),
+        ("model = [1]", "invalid-type", "[[model]] 1", "1"),
+        ("[[model]]\nseed = true", "no-match", "[[model]] 1", ""),
+        ("[[model]]\nmatch = 1", "no-match", "[[model]] 1", ""),
+        ('[[model]]\nmatch = "a/*"\nspeed = 1', "unknown-key", "[[model]] 1: speed", ""),
+        ('[[model]]\nmatch = "a/*"\nseed = "yes"', "invalid-type", "[[model]] 1: seed", "'yes'"),
+        ('[[model]]\nmatch = "a/*"\nseed = 1', "invalid-type", "[[model]] 1: seed", "1"),
+        ('[[model]]\nmatch = "a/*"\nverdict = "guess"', "invalid-type", "[[model]] 1: verdict", "'guess'"),
+        ('[[model]]\nmatch = "a/*"\nverdict_tokens = 0', "out-of-range", "[[model]] 1: verdict_tokens", "0"),
+        (
+            '[[model]]\nmatch = "a/*"\nmax_top_logprobs = -1',
+            "out-of-range",
+            "[[model]] 1: max_top_logprobs",
+            "-1",
+        ),
+        ('[[model]]\nmatch = "a/*"\nextra = "x"', "invalid-type", "[[model]] 1: extra", "'x'"),
+        ("[provider]\nx = 3", "invalid-type", "[provider.x]", "3"),
+        ('[provider.x]\nprotocol = "smtp"', "unknown-protocol", "[provider.x]", "'smtp'"),
+        ('[provider.x]\nprotocol = "control"', "unknown-protocol", "[provider.x]", "'control'"),
+        ('[provider.x]\nbase_url = "http://h"', "unknown-protocol", "[provider.x]", "None"),
+        ('[provider.openai]\nkey = "abc"', "unknown-key", "[provider.openai] key", ""),
+        ("[provider.openai]\nbase_url = 3", "invalid-type", "[provider.openai] base_url", "3"),
     ],
 )
-def test_a_fault_is_told_where_it_stands(write: Write, text: str, told: str) -> None:
-    assert told in faults_of(write(text))
+def test_a_fault_names_its_place(write: Write, text: str, code: str, where: str, found: str) -> None:
+    assert (f"models-file.{code}", where, found) in load_faults(write(text))
 
 
-def test_every_fault_is_told_at_once(write: Write) -> None:
-    faults = faults_of(
+def test_all_faults_are_reported_together(write: Write) -> None:
+    faults = load_faults(
         write(
             'colour = "red"\n[provider.x]\nprotocol = "smtp"\n[[model]]\nseed = 1\n'
             '[[model]]\nmatch = "a/*"\nspeed = 1\n'
         )
     )
-    for told in ("colour", "'smtp'", "[[model]] 1: has no match", "[[model]] 1: seed", "[[model]] 2: speed"):
-        assert told in faults
+    assert [(code, where) for code, where, _ in faults] == [
+        ("models-file.unknown-key", "colour"),
+        ("models-file.unknown-protocol", "[provider.x]"),
+        ("models-file.no-match", "[[model]] 1"),
+        ("models-file.invalid-type", "[[model]] 1: seed"),
+        ("models-file.unknown-key", "[[model]] 2: speed"),
+    ]
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, write: Write) -> None:
-    with pytest.raises(UserError, match=r"absent\.toml: the file of models cannot be read"):
+def test_an_unreadable_file_is_rejected(tmp_path: Path, write: Write) -> None:
+    with user_error("file.unreadable", where=str(tmp_path / "absent.toml")):
         Registry(tmp_path / "absent.toml", {})
-    with pytest.raises(UserError, match=r"mine\.toml.*line 1"):
+    with user_error("file.not-toml", where=str(tmp_path / "mine.toml")) as error:
         Registry(write("match = = 1"), {})
+    assert "line 1" in error.fault.found
     write("").write_bytes(b"\xff\xfe")
-    with pytest.raises(UserError, match="cannot be read"):
+    with user_error("file.not-utf8"):
         Registry(tmp_path / "mine.toml", {})

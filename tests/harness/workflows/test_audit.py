@@ -21,7 +21,7 @@ from results.analysis.judge_audit import AuditSummary, summarize_audit
 from results.db.store import Store
 from results.queries.judge_audits import AuditData, load_audit
 from results.statistics import WithinRaters
-from results.statistics.judge_accuracy import agreeing
+from results.statistics.judge_accuracy import agreement_shares
 from tests.errors import user_error
 
 PROMPT = Library()[DEFAULT_PROMPT]
@@ -91,10 +91,10 @@ async def test_on_train_the_fitted_judges_stand_out_of_fold_alone(real_dataset: 
     assert {judge.name for judge in plan.judges} == {"control/longer", "control/first", "control/random"}
     found = await stored(tmp_path, plan)
     score = audit_baselines.ratings_out_of_fold(found)
-    assert agreeing(score, found.pairs.better).mean() == pytest.approx(
+    assert agreement_shares(score, found.pairs.better).mean() == pytest.approx(
         0.5781, abs=2e-3
     )  # as the fit's script
-    assert 0.6 < agreeing(audit_baselines.leniency(found), found.pairs.better).mean() < 0.75
+    assert 0.6 < agreement_shares(audit_baselines.leniency(found), found.pairs.better).mean() < 0.75
     folds = audit_baselines.assign_folds(found)
     part = np.array([found.dialogues[place].part for place in found.dialogue_of])
     assert all(len(set(folds[part == one])) == 1 for one in set(part[:200]))
