@@ -69,7 +69,7 @@ async def create_study_run(
         "runs": sorted({str(one["run"]) for one in (*judged, *asked)}),
         "taught": sorted({str(one["set"]) for one in asked}),
     }
-    context = provenance.context(study=study.source)
+    context = provenance.run_context(study=study.source)
     run_id, invocation = await store.start_run(
         JUDGING, spec, command=provenance.redacted_command_line(), context=context
     )
