@@ -366,19 +366,19 @@ async def test_killed_and_gone_on_with_it_decides_as_an_undisturbed_run(
 async def killed(
     judging: Coroutine[Any, Any, JudgingResult], after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Let a run die as soon as so many judgments are in."""
+    """Cancel a run after this many judgments."""
     run = asyncio.ensure_future(judging)
-    tell_it, count = StoppingMonitor.told, 0
+    record_judgment, count = StoppingMonitor.record_judgment, 0
 
     def dying(self: StoppingMonitor, place: Any, judgment: Judgment) -> None:
         nonlocal count
         count += 1
-        tell_it(self, place, judgment)
+        record_judgment(self, place, judgment)
         if count == after:
             run.cancel()
 
     with monkeypatch.context() as patched:
-        patched.setattr(StoppingMonitor, "told", dying)
+        patched.setattr(StoppingMonitor, "record_judgment", dying)
         with pytest.raises(asyncio.CancelledError):
             await run
 
