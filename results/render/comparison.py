@@ -1,6 +1,6 @@
 """Two authors compared, for people: a table, what it comes to, and what must be known with it.
 
-Computes nothing. What every line means stands in `docs/comparing.md`.
+Computes nothing. What every line means stands in `docs/results.md`.
 """
 
 from __future__ import annotations

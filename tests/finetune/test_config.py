@@ -75,6 +75,6 @@ def test_every_mistake_is_told_at_once() -> None:
 
 
 def test_the_documentation_prints_these_settings() -> None:
-    text = (Path(__file__).resolve().parents[2] / "docs/fine-tuning.md").read_text(encoding="utf-8")
+    text = (Path(__file__).resolve().parents[2] / "docs/students.md").read_text(encoding="utf-8")
     for name, default, source in settings_table():
         assert f"| `{name}` | {default} | {source} |" in text
