@@ -19,6 +19,7 @@ from finetune.config import parse_training_config
 from finetune.dialogue_selection import COMBINED, LLMS, LOW_RATED
 from harness.engine.limits import Limits
 from harness.study.config import (
+    BACKENDS,
     BASE,
     BEST,
     DEVICES,
@@ -26,7 +27,6 @@ from harness.study.config import (
     PRESETS,
     STEPS,
     STUDENT,
-    THROUGH,
     TRUNCATED_BASE,
     Data,
     Generation,
@@ -203,7 +203,7 @@ def _settings(
 def _generation(table: TomlTable) -> Generation:
     got = Generation(
         preset=table.value("preset", "cut", of=PRESETS),
-        through=table.value("through", "server", of=THROUGH),
+        through=table.value("through", "server", of=BACKENDS),
     )
     table.done()
     return got

@@ -92,7 +92,7 @@ async def generate_students(context: StudyContext, chosen: DialogueSubset, ready
         raise StudyInterrupted("interrupted; every answer is stored")
     base = _located(context, _learner(context, ready), ready)
     author = stage_author(context, ready, base).author
-    (mine,) = (one for one in summary.sets if one.of.author == author)
+    (mine,) = (one for one in summary.sets if one.response_set.author == author)
     if mine.missing:
         why = next((endpoint.stopped for endpoint in summary.endpoints.values() if endpoint.stopped), "")
         raise StageNotFinished(

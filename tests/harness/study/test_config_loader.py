@@ -109,7 +109,7 @@ def test_a_fault_has_a_code_and_a_line(tmp_path: Path, text: str, code: str, lin
     assert code in error.codes
     places = [fault.where for fault in (error.fault, *error.faults) if fault.code == code]
     separator = ":" if line[:1].isdigit() else ": "
-    assert not line or places == [f"{tmp_path / 'bad.toml'}{separator}{line}"]
+    assert not line or f"{tmp_path / 'bad.toml'}{separator}{line}" in places
 
 
 def test_choosing_needs_dialogues_that_do_not_train(tmp_path: Path) -> None:

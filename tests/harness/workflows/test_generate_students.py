@@ -207,7 +207,9 @@ async def test_another_tokenizer_or_template_is_another_set_and_older_sets_keep_
     room, people = rooms(), who(place, "student:kind", "base", "base-cut")
 
     async def sets(preset: str = "") -> list[str]:
-        return [one.of.id for one in (await asked(store, people, ServingConfig(preset=preset))).sets]
+        return [
+            one.response_set.id for one in (await asked(store, people, ServingConfig(preset=preset))).sets
+        ]
 
     async def asked_with(name: str, preset: str = "") -> list[str]:
         monkeypatch.setattr(
@@ -267,9 +269,9 @@ async def test_the_database_tells_who_was_truncated_and_who_rambles(
     }
     people = who(place, "student:kind", "base", "base-cut")
     for one in (await asked(store, people)).sets:
-        base = one.of.author != "student:kind"
+        base = one.response_set.author != "student:kind"
         expected = EndingCounts(5, truncated=5 * base, rambling=5 * base)
-        assert await count_endings(store, one.of.id) == expected
+        assert await count_endings(store, one.response_set.id) == expected
         assert one.flaws == ({"truncated": 5} if base else {})
     human = await resolve_author("dataset:human", sample(), store)
     await store.save_responses(human.set, human.responses.values())
