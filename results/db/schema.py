@@ -1,4 +1,4 @@
-"""Tables of the database. `docs/database.md` explains them and lists useful queries.
+"""Tables of the database. `docs/architecture.md` explains them and lists useful queries.
 
 Keys are content ids (see `agents/hashing.py`) wherever a value is identified by its content; only an
 invocation, which happens once, has a random id. Times are seconds since 1970, money is US dollars, rates lie
