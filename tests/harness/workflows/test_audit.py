@@ -65,7 +65,7 @@ async def test_the_floors_on_the_test_dialogues_are_the_methods(real_dataset: Pa
     async with await Store.open(
         str(tmp_path / "audit.sqlite")
     ) as store:  # and again, from the database alone
-        again = await summarize_audit(store, summary.found.run_id)
+        again = await summarize_audit(store, summary.data.run_id)
     assert agreement(again) == found
 
 
@@ -116,10 +116,10 @@ async def test_a_second_run_asks_nothing_and_a_larger_one_only_what_is_new(tmp_p
     small = await done(tmp_path, sample(), limit=8)
     again = await done(tmp_path, sample(), limit=8)
     assert agreement(small) == agreement(again)
-    assert small.found.run_id == again.found.run_id
+    assert small.data.run_id == again.data.run_id
     larger = await done(tmp_path, sample(), limit=12)
-    endpoints = [one.said for one in larger.baselines if one.said]
-    assert all(said.judgments == 2 * len(larger.found.pairs) for said in endpoints)
+    endpoints = [one.verdicts for one in larger.baselines if one.verdicts]
+    assert all(said.judgments == 2 * len(larger.data.pairs) for said in endpoints)
 
 
 def test_splits_are_audited_apart_and_there_must_be_pairs() -> None:
