@@ -55,7 +55,7 @@ def test_default_settings_fit_a_4090_and_suggestions_are_given_otherwise() -> No
     tight = plan_stage(LLAMA, TrainingConfig(activation_checkpointing=False), "dpo", lengths, completions)
     assert not tight.fits
     assert tight.suggestions == ("--activation-checkpointing",)
-    small = plan_stage(LLAMA, TrainingConfig(), "sft", lengths, completions, card_mib=12_000)
+    small = plan_stage(LLAMA, TrainingConfig(), "sft", lengths, completions, gpu_memory_mib=12_000)
     assert not small.fits
     assert "GiB" in small.suggestions[-1]
 
