@@ -106,9 +106,14 @@ def read_preferences(path: Path, codes: Mapping[str, int], a: str, b: str) -> Pr
         dialogue_id, first, second, preferred_text = (row.cells[name].strip() for name in COLUMNS)
         preferred = preferred_text.lower()
         if preferred not in SCORES:
-            faults.add(row.line, "preferred must be a, b or tie", repr(row.cells["preferred"])[:80])
+            faults.add(
+                row.line,
+                "preferred must be a, b or tie",
+                repr(row.cells["preferred"])[:80],
+                code="panel.invalid-preference",
+            )
         elif first == second:
-            faults.add(row.line, "a and b are the same author", repr(first)[:80])
+            faults.add(row.line, "a and b are the same author", repr(first)[:80], code="panel.same-author")
         elif {first, second} != {a, b}:
             skipped["about other authors"] += 1
         elif dialogue_id not in codes:

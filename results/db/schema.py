@@ -1,4 +1,4 @@
-"""The database's tables. What they mean, and queries worth knowing, stands in `docs/database.md`.
+"""The database's tables. What they mean, and queries worth knowing, stands in `docs/architecture.md`.
 
 Keys are content ids (see `agents/hashing.py`) wherever a thing is known by what it is; only an invocation,
 which happens once, has a random id. Times are seconds since 1970; money is US dollars; rates lie in [0, 1].

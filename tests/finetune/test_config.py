@@ -84,6 +84,6 @@ def test_all_faults_are_reported_at_once() -> None:
 
 
 def test_the_documentation_lists_every_setting() -> None:
-    text = (Path(__file__).resolve().parents[2] / "docs/fine-tuning.md").read_text(encoding="utf-8")
+    text = (Path(__file__).resolve().parents[2] / "docs/students.md").read_text(encoding="utf-8")
     for name, default, source in settings_table():
         assert f"| `{name}` | {default} | {source} |" in text
