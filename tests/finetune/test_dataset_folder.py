@@ -126,7 +126,7 @@ def test_invalid_input_is_refused_and_nothing_is_written(
         write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN, forms=["csv"])
     assert list(tmp_path.iterdir()) == []
     write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN)
-    with user_error("file.output-exists"):
+    with user_error("file.exists"):
         write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN)
 
 
@@ -143,7 +143,7 @@ def test_all_faults_of_a_folder_are_reported_at_once(
     rows[2]["chosen"] = " "
     dpo.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "d/llama-factory/sft.json").unlink()
-    with user_error("training-set.invalid") as error:
+    with user_error("training-set.unusable") as error:
         read_dataset(tmp_path / "d")
     faults = [str(fault) for fault in error.faults]
     assert len(faults) == 8  # two files changed, one missing, two bad lines, three bad pairs
