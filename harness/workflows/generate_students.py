@@ -302,7 +302,7 @@ async def _generate_on_backend(
             served_models, group, serving, plan.models, preset_dtype(served_models, serving)
         ) as backend:
             clients = {model: _fail_fast_client(backend, model) for model in plan.models}
-            attempt_settings = replace(settings, own=clients)
+            attempt_settings = replace(settings, clients=clients)
             retry = retry_unusable and attempt == 1
             summary = await generate(store, registry, plan, attempt_settings, retry_unusable=retry)
             reports.append(dict(summary.endpoints))
