@@ -184,7 +184,7 @@ async def _tell_size(
     store: Store, plans: list[AuditPlan], settings: RequestSettings, as_json: bool, retry_unscored: bool
 ) -> None:
     """What the judges that are models would take; nothing is asked."""
-    from harness.workflows.judge_cost import estimate_judging_cost, told
+    from harness.workflows.judge_cost import describe_estimate, estimate_judging_cost
 
     found = [
         (plan, each)
@@ -199,7 +199,7 @@ async def _tell_size(
         return
     for plan, each in found:
         print_line(f"{plan.split} split, {len(plan.pairs):,} pairs in both orders")
-        for line in told(each):
+        for line in describe_estimate(each):
             print_line(line)
     print_line("Nothing was asked.")
 

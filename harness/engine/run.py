@@ -132,7 +132,7 @@ async def run_requests(
     prices = {source.model: lookup_price(source.model, dict(settings.prices)) for source in sources}
     if settings.budget_usd is not None:
         _check_prices(prices)
-    context = provenance.context(limits=str(settings.limits), budget_usd=settings.budget_usd)
+    context = provenance.run_context(limits=str(settings.limits), budget_usd=settings.budget_usd)
     run_id, invocation_id = await store.start_run(
         kind, spec, command=provenance.redacted_command_line(), context=context
     )

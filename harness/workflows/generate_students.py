@@ -34,7 +34,7 @@ from harness.workflows.records import save_checkpoints
 from prompts import Library
 from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
-from results.db.tokenizer_identities import kept_sets
+from results.db.tokenizer_identities import unchanged_sets
 from serve import sampling_presets
 from serve.sampling_presets import Preset, read_json
 from serve.served_model import Dtype, ServedModelId
@@ -183,7 +183,7 @@ async def resolve_identities(
             )
             for old, new in zip(unchanged, group, strict=True)
         }
-        kept_ids = await kept_sets(store, encodings)
+        kept_ids = await unchanged_sets(store, encodings)
         authors |= {author.author: author for author in (unchanged if kept_ids else group)}
     return replace(served_models, authors=tuple(authors[author.author] for author in served_models.authors))
 

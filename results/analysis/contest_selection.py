@@ -83,7 +83,9 @@ class JudgeContests:
     def same_family(self) -> tuple[FamilyMatch, ...]:
         """Judged authors of the judge's own model family."""
         author_contests = [*self.author_contests.values(), *self.direct.values()]
-        return tuple(dict.fromkeys(one for standing in author_contests for one in standing.entry.same_family))
+        return tuple(
+            dict.fromkeys(match for standing in author_contests for match in standing.entry.same_family)
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,7 @@ th:first-child,td:first-child{text-align:left}.floor{color:#666}.scroll{overflow
 .side{display:flex;flex-wrap:wrap;gap:0 3rem;align-items:flex-start}
 .plot{font-size:13px}.plot text{paint-order:stroke;stroke:#fff;stroke-width:4px}
 .emulated{border:2px solid #D55E00;padding:.4rem .8rem;max-width:60rem}
-.plot-told,.plot-tick,.plot-end{fill-opacity:.75}
+.plot-label,.plot-tick,.plot-end{fill-opacity:.75}
 .plot-interval{stroke:#0072B2}.plot-rate{fill:#0072B2}
 @media(prefers-color-scheme:dark){body{background:#111;color:#eee}th,td{border-color:#444}
 .floor,.note{color:#aaa}.plot text{stroke:#111}.plot-interval{stroke:#56B4E9}.plot-rate{fill:#56B4E9}}
@@ -78,7 +78,7 @@ def _drawing(summary: AuditSummary) -> Markup:
         for one in every
         for found in (one.audit.agreement,)
     ]
-    told = "; ".join(f"{one.name} {one.told}" for one in estimates)
+    told = "; ".join(f"{one.name} {one.label}" for one in estimates)
     plot = interval_plot(
         estimates,
         name=f"agreement-{summary.split}",

@@ -357,7 +357,7 @@ OTHERS: list[tuple[str, Any]] = [
 
 def test_an_adapter_of_another_base(place: Path) -> None:
     other = base_at(place / "other", 2.0)
-    with pytest.raises(UserError, match="does not match the adapter"):
+    with user_error("checkpoint.base-mismatch"):
         select_served_models(["student:kind"], base=str(other), students=[place / "checkpoints"])
     student_at(place / "checkpoints" / "stranger", other)
     with user_error("base-model.ambiguous"):
@@ -373,14 +373,13 @@ def test_unknown_names_are_refused(place: Path, name: str, code: str) -> None:
 
 
 def test_a_missing_base_a_base_without_tokenizer_and_a_quantised_one(place: Path) -> None:
-    with pytest.raises(UserError, match="no such model folder"):
+    with user_error("base-model.not-found", where="--base"):
         select_served_models(["base"], base=str(place / "nowhere"))
     bare = base_at(place / "bare", quantization_config={"bits": 4})
     (bare / "tokenizer.json").unlink()
-    with pytest.raises(UserError) as error:
+    with user_error("tokenizer.missing") as error:
         select_served_models(["base"], base=str(bare))
-    assert "no tokenizer" in str(error.value)
-    assert "quantised" in str(error.value)
+    assert "base-model.quantised" in error.value.codes
 
 
 def test_an_unfinished_training_is_no_student(place: Path) -> None:
