@@ -34,7 +34,7 @@ from harness.workflows.records import save_checkpoints
 from prompts import Library
 from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
-from results.db.tokenizer_identities import kept_sets
+from results.db.tokenizer_identities import unchanged_sets
 from serve import sampling_presets
 from serve.sampling_presets import Preset, read_json
 from serve.served_model import Dtype, ServedModelId
@@ -183,7 +183,7 @@ async def resolve_identities(
             )
             for old, new in zip(unchanged, group, strict=True)
         }
-        kept_ids = await kept_sets(store, encodings)
+        kept_ids = await unchanged_sets(store, encodings)
         authors |= {author.author: author for author in (unchanged if kept_ids else group)}
     return replace(served_models, authors=tuple(authors[author.author] for author in served_models.authors))
 
@@ -302,7 +302,7 @@ async def _generate_on_backend(
             served_models, group, serving, plan.models, preset_dtype(served_models, serving)
         ) as backend:
             clients = {model: _fail_fast_client(backend, model) for model in plan.models}
-            attempt_settings = replace(settings, own=clients)
+            attempt_settings = replace(settings, clients=clients)
             retry = retry_unusable and attempt == 1
             summary = await generate(store, registry, plan, attempt_settings, retry_unusable=retry)
             reports.append(dict(summary.endpoints))

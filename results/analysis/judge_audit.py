@@ -16,7 +16,7 @@ from agents.types import Split
 from results.analysis import audit_baselines
 from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
-from results.queries.judge_audits import AuditData, JudgeVerdicts, audited
+from results.queries.judge_audits import AuditData, JudgeVerdicts, load_audit
 from results.statistics import Calibration, NotEstimable, calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate
 from results.statistics.judge_accuracy import (
@@ -114,7 +114,7 @@ async def summarize_audit(
     Raises:
         UserError: unknown run.
     """
-    data = await audited(store, run_id)
+    data = await load_audit(store, run_id)
     seed, pairs = int(data.spec["seed"]), data.pairs
     computed = {audit_baselines.LENIENCY: audit_baselines.leniency(data)}
     if data.spec["split"] == Split.TRAIN:

@@ -19,7 +19,7 @@ from prompts import Library
 from results.analysis import audit_baselines
 from results.analysis.judge_audit import AuditSummary, summarize_audit
 from results.db.store import Store
-from results.queries.judge_audits import AuditData, audited
+from results.queries.judge_audits import AuditData, load_audit
 from results.statistics import WithinRaters
 from results.statistics.judge_accuracy import agreement_shares
 from tests.errors import user_error
@@ -109,7 +109,7 @@ async def stored(tmp_path: Path, plan: object) -> AuditData:
             await store.save_responses(of, [responses[one.key] for one in plan.dialogues])  # type: ignore[attr-defined]
         await store.save_run_dialogues(run_id, [one.key for one in plan.dialogues])  # type: ignore[attr-defined]
         await store.finish_run(invocation)
-        return await audited(store, run_id)
+        return await load_audit(store, run_id)
 
 
 async def test_a_second_run_asks_nothing_and_a_larger_one_only_what_is_new(tmp_path: Path) -> None:
