@@ -169,7 +169,7 @@ def multi_comparison_to_dict(comparison: MultiComparison) -> dict[str, Any]:
             for judge_contests in comparison.selection.judges
             if judge_contests.same_family
         },
-        "rows": [_place_data(place, comparison.level) for place in comparison.places],
+        "rows": [_place_data(place, comparison.level) for place in comparison.rows],
     }
 
 

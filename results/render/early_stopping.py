@@ -80,7 +80,7 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         "exact": stopped.is_exact,
         "requests": {
             "expected": stopped.expected,
-            "asked": stopped.asked,
+            "asked": stopped.requested,
             "beyond": stopped.beyond,
             "saved": stopped.saved,
             "made": endpoint.made if endpoint else 0,
@@ -121,7 +121,7 @@ def to_table(summary: JudgingResult) -> Table:
             f"{sequence.prefix} of {sequence.total}",
             str(sequence.incomplete),
             _answer(judge, stopped),
-            f"{stopped.asked:,}",
+            f"{stopped.requested:,}",
             f"{stopped.saved:,}",
             format_usd(judge.contest.cost_usd),
             format_usd(stopped.saved_usd),

@@ -335,7 +335,7 @@ async def test_a_contest_that_is_decided_stops_asking_and_the_others_go_on(
         assert gpt.stopped.saved > 0
         assert gpt.endpoint is not None
         assert gpt.endpoint.made + gpt.stopped.saved == gpt.stopped.expected == 128
-        assert (first.stopped.answered, first.stopped.finished, first.stopped.asked) == (False, True, 128)
+        assert (first.stopped.answered, first.stopped.finished, first.stopped.requested) == (False, True, 128)
         again = await judge_contest(store, registry, await plan_of(dataset, store, models), QUIET)
         assert answers(again) == answers(summary)
         assert [judge.endpoint.made for judge in again.judges if judge.endpoint] == [0, 0]

@@ -251,7 +251,7 @@ async def test_what_the_template_is_told_goes_into_every_request_of_the_chat_for
         student, base = (build_responder(one, people, ServingConfig(), LIBRARY) for one in people.authors)
         assert json.loads(student.model.capabilities.extra).get("chat_template_kwargs") == told
         assert json.loads(base.model.capabilities.extra)["chat_template_kwargs"] == dict(options)
-        before = [replace(one, known_before=True) for one in people.authors]
+        before = [replace(one, predates_encoding=True) for one in people.authors]
         older = replace(people, authors=tuple(before))
         for one in before:
             assert "chat_template" not in build_responder(
