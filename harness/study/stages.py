@@ -225,7 +225,7 @@ async def judge(
             "n": rate.n,
             "incomplete": rate.incomplete,
             "unscored": one.unscored,
-            "kin": [same_family.told() for same_family in one.contest.same_family],
+            "kin": [same_family.to_dict() for same_family in one.contest.same_family],
             "answerers": dict(one.contest.answerers),
             "answered_by_several": len(one.contest.answerers) > 1,
             "answered": one.contest.answering_model_note,

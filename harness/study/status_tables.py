@@ -69,7 +69,7 @@ def caveats(study: Study, stage_statuses: Sequence[StageStatus]) -> list[str]:
     same_family: dict[str, list[FamilyMatch]] = {}
     for each in found:
         same_family.setdefault(str(each["judge"]), []).extend(
-            FamilyMatch.of(one) for one in each.get("kin", ())
+            FamilyMatch.from_dict(one) for one in each.get("kin", ())
         )
     told += [f"{self_preference_warning(judge, of)}." for judge, of in same_family.items() if of]
     if any(one.base.startswith(TINY) for one in study.student_specs):

@@ -97,7 +97,7 @@ def _judge(judge_contests: JudgeContests) -> dict[str, Any]:
         "judge": judge_contests.judge,
         "judge_id": judge_contests.judge_id,
         "runs": sorted({one.entry.run_id for one in author_contests}),
-        "same_family": [one.told() for one in judge_contests.same_family],
+        "same_family": [one.to_dict() for one in judge_contests.same_family],
         "answering_models": judge_contests.answerers,
         "several_answering_models": len(judge_contests.answerers) > 1,
     }
@@ -160,7 +160,7 @@ def multi_comparison_data(of: MultiComparison) -> dict[str, Any]:
             judge_contests.judge: judge_contests.answerers for judge_contests in of.selection.judges
         },
         "same_family": {
-            judge_contests.judge: [one.told() for one in judge_contests.same_family]
+            judge_contests.judge: [one.to_dict() for one in judge_contests.same_family]
             for judge_contests in of.selection.judges
             if judge_contests.same_family
         },

@@ -81,7 +81,7 @@ def _juror_data(at: int, judge: PanelJudge, corrected: CorrectedPanel) -> dict[s
         "first_position_rate": rate.first_position_rate,
         "unscored": dict(rate.unscored),
         "not_judged": rate.not_judged,
-        "same_family": [one.told() for one in judge.same_family],
+        "same_family": [one.to_dict() for one in judge.same_family],
         "cost_usd": judge.cost_usd,
         "emulated": is_emulated(judge.entry.model),
     }
