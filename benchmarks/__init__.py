@@ -1,1 +1,1 @@
-"""Measurements: side by side in one run, against a floor or a peer; `make bench` prints them all."""
+"""Benchmarks of the engine, the database, training and serving."""

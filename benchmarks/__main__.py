@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME…]`: every measure (or those named), one table."""
+"""`python -m benchmarks [NAME…]`: run all benchmarks (or the named ones) and print one table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from benchmarks import measures
 from benchmarks.store import store
 
-MEASURES = {
+BENCHMARKS = {
     "throughput": measures.throughput,
     "client": measures.client,
     "limits": measures.limits,
@@ -24,17 +24,17 @@ MEASURES = {
 
 
 def main() -> None:
-    """Measure and print."""
-    names = sys.argv[1:] or list(MEASURES)
-    unknown = [name for name in names if name not in MEASURES]
+    """Run the benchmarks and print the results."""
+    names = sys.argv[1:] or list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
-        sys.exit(f"benchmarks: not known: {', '.join(unknown)}. Choose from: {', '.join(MEASURES)}.")
+        sys.exit(f"benchmarks: unknown: {', '.join(unknown)}. Choose from: {', '.join(BENCHMARKS)}.")
     began = time.monotonic()
     table = Table("measure", "value", "goal", "", title=f"{time.strftime('%Y-%m-%d')}, {platform.platform()}")
     for name in names:
-        for row in MEASURES[name]():
-            print(f"{row.what}: {row.value}  {row.goal}", file=sys.stderr, flush=True)
-            table.add_row(row.what, row.value, row.goal, {True: "met", False: "NOT MET", None: ""}[row.met])
+        for row in BENCHMARKS[name]():
+            print(f"{row.name}: {row.value}  {row.goal}", file=sys.stderr, flush=True)
+            table.add_row(row.name, row.value, row.goal, {True: "met", False: "NOT MET", None: ""}[row.met])
     Console(width=150).print(table)
     print(f"{time.monotonic() - began:.0f} s")
 

@@ -1,7 +1,7 @@
-"""What somebody who knows trl would write: SFT or DPO with LoRA on a dataset's plain files, nothing else.
+"""Plain trl baseline: SFT or DPO with LoRA on a dataset's files, as a trl user would write it.
 
-The floor that `benchmarks/training.py` compares ours with: the same rows, adapter and numbers, trl's own way
-of turning text into ids, no records, no checks, nothing that could be resumed.
+`benchmarks/training.py` compares the project's training with it: the same rows, adapter and numbers, trl's
+own tokenization, no records, no checks, no resume.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Log = Callable[[int, dict[str, Any]], None]
 def train(
     stage: str, base: str, data: Path, out: Path, parent: str, settings: TrainingConfig, log: Log
 ) -> None:
-    """Train `settings.max_steps` steps.
+    """Train for `settings.max_steps` steps.
 
     Args:
-        parent: the SFT adapter's folder, for DPO.
-        log: is given (step, trl's metrics) after every optimiser step.
+        parent: folder of the SFT adapter, for DPO.
+        log: called with (step, trl's metrics) after every optimizer step.
     """
     import torch
     from datasets import load_dataset
@@ -63,12 +63,12 @@ def train(
         "disable_tqdm": True,
         "seed": settings.seed,
     }
-    told = {"train_dataset": rows, "processing_class": tokenizer, "callbacks": [Watch()]}
+    trainer_options = {"train_dataset": rows, "processing_class": tokenizer, "callbacks": [Watch()]}
     if stage == "sft":
         lora = LoraConfig(
             r=settings.rank, lora_alpha=settings.alpha, target_modules="all-linear", task_type="CAUSAL_LM"
         )
-        SFTTrainer(model=get_peft_model(model, lora), args=SFTConfig(**common), **told).train()
+        SFTTrainer(model=get_peft_model(model, lora), args=SFTConfig(**common), **trainer_options).train()
         return
     student = PeftModel.from_pretrained(model, parent, is_trainable=True)
-    DPOTrainer(model=student, args=DPOConfig(**common, beta=settings.beta), **told).train()
+    DPOTrainer(model=student, args=DPOConfig(**common, beta=settings.beta), **trainer_options).train()

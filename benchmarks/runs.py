@@ -1,4 +1,4 @@
-"""Starting servers and measured children, and reading what a server saw."""
+"""Child processes of the benchmarks, and the counters of an emulator server."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 
-def child(**told: Any) -> dict[str, Any]:
-    """One measured run in a process of its own (see `benchmarks.child`).
+def child(**job: Any) -> dict[str, Any]:
+    """Run one measured job in its own process (see `benchmarks.child`) and return its result.
 
     Raises:
-        RuntimeError: it failed; with its last words.
+        RuntimeError: the job failed; with the end of its error output.
     """
-    process = start(**told)
+    process = start(**job)
     out, errors = process.communicate()
     if process.returncode:
         raise RuntimeError(errors[-2000:])
@@ -27,21 +27,21 @@ def child(**told: Any) -> dict[str, Any]:
     return answer
 
 
-def start(**told: Any) -> subprocess.Popen[str]:
-    """The same, not waited for."""
-    command = [sys.executable, "-m", "benchmarks.child", json.dumps(told)]
+def start(**job: Any) -> subprocess.Popen[str]:
+    """Start a measured job without waiting for it."""
+    command = [sys.executable, "-m", "benchmarks.child", json.dumps(job)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def seen(url: str) -> dict[str, Any]:
-    """What the emulator has counted."""
+def server_stats(url: str) -> dict[str, Any]:
+    """Return the counters of an emulator server."""
     with urllib.request.urlopen(f"{url}/stats") as answer:
-        counted: dict[str, Any] = json.load(answer)
-    return counted
+        stats: dict[str, Any] = json.load(answer)
+    return stats
 
 
 @contextmanager
 def database() -> Iterator[str]:
-    """A new SQLite file, gone afterwards."""
+    """Provide a new SQLite file, deleted afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         yield str(Path(folder) / "bench.sqlite")

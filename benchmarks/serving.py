@@ -1,14 +1,13 @@
-"""`python -m benchmarks.serving`: how fast base and students answer, side by side, one table.
+"""`python -m benchmarks.serving`: speed of base and students with several backends, as one table.
 
-    one server, N adapters mixed in its batches   250 prompts dealt to 1, 2, 4 and 8 adapters
+    one server, N adapters mixed in its batches   250 prompts distributed over 1, 2, 4 and 8 adapters
     one server, one adapter after another         the same 250, adapter by adapter
     merged                                        250 prompts to one merged student
-    transformers, one by one                      as the paper's released scripts do; a part of them
+    transformers, one by one                      as the paper's released scripts do; a subset
 
-Every answer is 64 tokens long, greedy, whatever is said; medians of three rounds. No prompt's beginning is
-kept from one request to the next (vLLM's prefix cache is off), so that every row does the same work. Where no
-base is named it is the tiny student, built here: then it says what batching and adapters cost beside each
-other, and nothing of a real model's speed.
+Every completion has 64 tokens, greedy, whatever its text; medians of three rounds. vLLM's prefix cache is
+off, so that every row does the same work. Without `--base` the benchmark builds a tiny model: then it shows
+the relative cost of batching and adapters, not a real model's speed.
 """
 
 from __future__ import annotations
@@ -56,79 +55,80 @@ RANK = 8
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the results."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--base", default="", help="a model's folder; the tiny student where none is named")
+    options.add_argument("--base", default="", help="folder of a base model; a tiny model by default")
     options.add_argument("--data", default="sample", help="the dataset's CSV")
     options.add_argument("--dtype", default="", choices=["", *VLLM_DTYPES])
-    told = options.parse_args()
+    arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        place = Path(work)
-        base = Path(told.base) if told.base else _tiny(place / "tiny")
-        dtype: Dtype = told.dtype or ("bf16" if told.base else "fp32")
-        dialogues = dialogues_in_split(load(told.data), Split.ALL)
-        asked = [dialogues[at % len(dialogues)] for at in range(PROMPTS)]
+        folder = Path(work)
+        base = Path(arguments.base) if arguments.base else _tiny(folder / "tiny")
+        dtype: Dtype = arguments.dtype or ("bf16" if arguments.base else "fp32")
+        dialogues = dialogues_in_split(load(arguments.data), Split.ALL)
+        dialogues = [dialogues[index % len(dialogues)] for index in range(PROMPTS)]
         adapters = [
-            read_adapter(f"a{n}", _adapter(base, place / f"a{n}", n, dtype)) for n in range(ADAPTERS[-1])
+            read_adapter(f"a{n}", _adapter(base, folder / f"a{n}", n, dtype)) for n in range(ADAPTERS[-1])
         ]
-        rows = _beside(base, adapters, asked, dtype, place / "log")
-        rows += _merged(base, adapters[0], asked, dtype, place)
-        rows.append(_one_by_one(base, adapters[0], asked[:ONE_BY_ONE], dtype))
+        rows = _measure_adapters(base, adapters, dialogues, dtype, folder / "log")
+        rows += _measure_merged(base, adapters[0], dialogues, dtype, folder)
+        rows.append(_measure_one_by_one(base, adapters[0], dialogues[:ONE_BY_ONE], dtype))
     table = Table(
         "how", "requests/s", "tokens/s", title=f"{PROMPTS} prompts, {TOKENS} new tokens each, {dtype}"
     )
-    for how, count, seconds in rows:
-        table.add_row(how, f"{count / seconds:.1f}", f"{count * TOKENS / seconds:,.0f}")
+    for variant, count, seconds in rows:
+        table.add_row(variant, f"{count / seconds:.1f}", f"{count * TOKENS / seconds:,.0f}")
     Console(width=100).print(table)
 
 
 Row = tuple[str, int, float]
 
 
-def _beside(
-    base: Path, adapters: Sequence[LoraAdapter], asked: Sequence[Dialogue], dtype: Dtype, log: Path
+def _measure_adapters(
+    base: Path, adapters: Sequence[LoraAdapter], dialogues: Sequence[Dialogue], dtype: Dtype, log: Path
 ) -> list[Row]:
-    names = [one.name for one in adapters]
-    shares = [asked[at :: len(names)] for at in range(len(names))]
+    names = [adapter.name for adapter in adapters]
+    shares = [dialogues[index :: len(names)] for index in range(len(names))]
     with _server(base, adapters, dtype, log) as server:
-        _ask(server, asked[: 2 * len(names)], names)  # warm
+        _send(server, dialogues[: 2 * len(names)], names)  # warm
 
-        def in_turn() -> float:
-            return sum(_ask(server, share, [name]) for name, share in zip(names, shares, strict=True))
+        def one_after_another() -> float:
+            return sum(_send(server, share, [name]) for name, share in zip(names, shares, strict=True))
 
-        ways: dict[str, Callable[[], float]] = {
-            f"one server, {count} mixed": partial(_ask, server, asked, names[:count]) for count in ADAPTERS
+        variants: dict[str, Callable[[], float]] = {
+            f"one server, {count} mixed": partial(_send, server, dialogues, names[:count])
+            for count in ADAPTERS
         }
-        ways[f"one server, {len(names)} one after another"] = in_turn
-        ways["one server, the base alone"] = partial(_ask, server, asked, ["base"])
-        return _medians(ways, len(asked))
+        variants[f"one server, {len(names)} one after another"] = one_after_another
+        variants["one server, the base alone"] = partial(_send, server, dialogues, ["base"])
+        return _medians(variants, len(dialogues))
 
 
-def _medians(ways: Mapping[str, Callable[[], float]], count: int) -> list[Row]:
-    """Each way measured in every round; the median of its seconds."""
-    taken: dict[str, list[float]] = {how: [] for how in ways}
+def _medians(variants: Mapping[str, Callable[[], float]], count: int) -> list[Row]:
+    """Measure each variant in every round; return the median of its seconds."""
+    taken: dict[str, list[float]] = {variant: [] for variant in variants}
     for _ in range(ROUNDS):
-        for how, seconds in ways.items():
-            taken[how].append(seconds())
-    return [(how, count, median(seconds)) for how, seconds in taken.items()]
+        for variant, seconds in variants.items():
+            taken[variant].append(seconds())
+    return [(variant, count, median(seconds)) for variant, seconds in taken.items()]
 
 
-def _merged(
-    base: Path, adapter: LoraAdapter, asked: Sequence[Dialogue], dtype: Dtype, place: Path
+def _measure_merged(
+    base: Path, adapter: LoraAdapter, dialogues: Sequence[Dialogue], dtype: Dtype, folder: Path
 ) -> list[Row]:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    folder = place / "merged"
+    folder = folder / "merged"
     model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=_torch(dtype))
     PeftModel.from_pretrained(model, adapter.folder).merge_and_unload().save_pretrained(folder)
     AutoTokenizer.from_pretrained(base).save_pretrained(folder)
-    with _server(folder, [], dtype, place / "merged.log") as server:
-        _ask(server, asked[:8], ["base"])
-        return _medians({"merged, by itself": partial(_ask, server, asked, ["base"])}, len(asked))
+    with _server(folder, [], dtype, folder / "merged.log") as server:
+        _send(server, dialogues[:8], ["base"])
+        return _medians({"merged, by itself": partial(_send, server, dialogues, ["base"])}, len(dialogues))
 
 
-def _one_by_one(base: Path, adapter: LoraAdapter, asked: Sequence[Dialogue], dtype: Dtype) -> Row:
+def _measure_one_by_one(base: Path, adapter: LoraAdapter, dialogues: Sequence[Dialogue], dtype: Dtype) -> Row:
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -137,50 +137,52 @@ def _one_by_one(base: Path, adapter: LoraAdapter, asked: Sequence[Dialogue], dty
     loaded: Any = AutoModelForCausalLM.from_pretrained(base, dtype=_torch(dtype))
     model = PeftModel.from_pretrained(loaded, adapter.folder).to(default_device()).eval()
     if default_device() == "cpu":
-        torch.set_num_threads(1)  # a small model with more waits for itself
-    how = rendering()
-    began = time.perf_counter()
-    for dialogue in asked:  # one round: it is long enough
-        ids = torch.tensor([how.prompt_ids(how.turn(dialogue), tokenizer)], device=default_device())
+        torch.set_num_threads(1)  # a small model is slower with more threads
+    variant = rendering()
+    started_at = time.perf_counter()
+    for dialogue in dialogues:  # one round takes long enough
+        ids = torch.tensor([variant.prompt_ids(variant.turn(dialogue), tokenizer)], device=default_device())
         with torch.inference_mode():
             options = {"max_new_tokens": TOKENS, "min_new_tokens": TOKENS, "do_sample": False}
             model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), pad_token_id=0, **options)
-    return ("transformers, one by one", len(asked), time.perf_counter() - began)
+    return ("transformers, one by one", len(dialogues), time.perf_counter() - started_at)
 
 
 def _server(folder: Path, adapters: Sequence[LoraAdapter], dtype: Dtype, log: Path) -> Any:
     device = default_device()
     name, adapters = with_null_adapter(folder, "base", adapters, device, log.parent / "shelf")
     memory = RTX_4090_MIB if device == "cuda" else available_memory_mib()
-    made = plan_memory(
+    memory_plan = plan_memory(
         read_json(folder / "config.json"), adapters, ServingRequest(device, dtype, memory, MEMORY_FRACTION)
     )
     port = free_port()
-    words = [*vllm_command(made, folder, name, LOOPBACK, port), *lora_module_arguments(adapters)]
-    words.append("--no-enable-prefix-caching")
-    return running_server(words, LOOPBACK, port, environment=made.environment(), log=log)
+    arguments = [*vllm_command(memory_plan, folder, name, LOOPBACK, port), *lora_module_arguments(adapters)]
+    arguments.append("--no-enable-prefix-caching")
+    return running_server(arguments, LOOPBACK, port, environment=memory_plan.environment(), log=log)
 
 
-def _ask(server: VllmServer, asked: Sequence[Dialogue], names: Sequence[str]) -> float:
-    """Seconds until every prompt is answered, all sent at once, dealt to the models in turn."""
+def _send(server: VllmServer, dialogues: Sequence[Dialogue], names: Sequence[str]) -> float:
+    """Return the seconds until every prompt is answered; all are sent at once, distributed over the models in
+    turn.
+    """
     capabilities = Capabilities(seed=True, extra='{"ignore_eos":true}')
     sampling = Sampling(TOKENS, temperature=0.0)
-    how = rendering()
+    variant = rendering()
     calls = []
-    for at, dialogue in enumerate(asked):
-        name = names[at % len(names)]
+    for index, dialogue in enumerate(dialogues):
+        name = names[index % len(names)]
         model = Model(
             "vllm", name, ApiProtocol.OPENAI_COMPLETIONS, capabilities, f"{server.url}/v1", identity="x"
         )
-        calls.append(ModelRequest(model, how.messages(dialogue), sampling))
+        calls.append(ModelRequest(model, variant.messages(dialogue), sampling))
 
     async def main() -> float:
         session = open_session()
         clients = {call.model: HttpClient(call.model, server.key, session, 3600.0) for call in calls}
         try:
-            began = time.perf_counter()
+            started_at = time.perf_counter()
             await asyncio.gather(*(clients[call.model].complete(call) for call in calls))
-            return time.perf_counter() - began
+            return time.perf_counter() - started_at
         finally:
             for client in clients.values():
                 await client.close()
@@ -196,7 +198,7 @@ def _tiny(folder: Path) -> Path:
 
 
 def _adapter(base: Path, folder: Path, seed: int, dtype: Dtype) -> Path:
-    """An adapter of noise: what it says does not matter, what it takes does."""
+    """Save an adapter with random weights; its output does not matter, only its cost."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM

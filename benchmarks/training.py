@@ -1,15 +1,15 @@
-"""`python -m benchmarks.training`: how fast a student is trained beside a plain trl script; what it needs.
+"""`python -m benchmarks.training`: training speed compared with a plain trl script, and peak memory.
 
-    side by side    SFT and DPO, ours and plain trl, in turn, each run a process of its own; medians
-    peak            on a card: its memory capped at 24,564 MiB (--card-mib), on the dataset's longest rows
+    side by side    SFT and DPO, this project and plain trl in turn, each run in its own process; medians
+    peak            on a GPU with its memory capped at 24,564 MiB (--card-mib), on the dataset's longest rows
 
-    python -m benchmarks.training                                     the tiny student, wherever you are
-    python -m benchmarks.training --random meta-llama/Llama-3.1-8B    random weights of that shape, on a card
+    python -m benchmarks.training                                     a tiny model, on any machine
+    python -m benchmarks.training --random meta-llama/Llama-3.1-8B    random weights of that shape, on a GPU
     python -m benchmarks.training --base DIR --data DIR
 
-Where no base is named it is the tiny student, built here: then it says what we add to trl on top of a model
-that costs nearly nothing, and nothing of a real model's speed. Random weights compute as fast as real ones
-and take the same memory; their tokenizer is the tiny one's, whose rows are longer than the real one's.
+Without `--base` the benchmark builds a tiny model: then it shows the overhead over trl for a model that costs
+almost nothing, not a real model's speed. Random weights compute as fast as real ones and take the same
+memory; they use the tiny model's tokenizer, whose rows are longer than those of the real one.
 """
 
 from __future__ import annotations
@@ -44,14 +44,15 @@ from prompts import Library
 
 STEPS, REPEATS, LONGEST_ROWS, CONTEXT_GIB = 8, 3, 64, 0.5
 STAGES: tuple[Stage, ...] = ("sft", "dpo")
-WHO = ("ours", "plain trl")
+TRAINERS = ("this project", "plain trl")
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """One training after its first step: tokens per second, and of CPU; on a card the peak in bytes.
+class TrainingSpeed:
+    """Result of one training run after its first step: tokens per second, tokens per CPU second, peak bytes
+    on a GPU.
 
-    Where the CPU computes and has other work too, only the second says anything.
+    If the CPU computes and is shared with other work, only the second number is meaningful.
     """
 
     tokens_per_second: float
@@ -61,8 +62,10 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True)
-class Peak:
-    """One stage's peak on a card against the plan's, in GiB; the context that torch does not count aside."""
+class PeakMemory:
+    """Peak memory of one stage on a GPU against the plan, in GiB, without the CUDA context that torch does
+    not count.
+    """
 
     stage: Stage
     longest: int
@@ -72,12 +75,12 @@ class Peak:
 
     @property
     def error(self) -> float:
-        """(planned − used) / used, used being what torch reserved and the context's half GiB."""
+        """(planned − used) / used, where used is what torch reserved plus half a GiB for the context."""
         used = self.reserved + CONTEXT_GIB
         return (self.planned - used) / used
 
-    def told(self) -> str:
-        """One line."""
+    def describe(self) -> str:
+        """Return the result as one line."""
         return (
             f"{self.stage}, rows of {self.longest} tokens: planned {self.planned:.2f} GiB; torch allocated "
             f"{self.allocated:.2f} and reserved {self.reserved:.2f}; the plan's error {self.error:+.1%}"
@@ -85,75 +88,79 @@ class Peak:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the results."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--base", default="", help="a model's folder; the tiny student where none is named")
-    options.add_argument("--random", default="", help="random weights of this base's shape, made here")
-    options.add_argument(
-        "--data", default="", help="a dataset's folder; one of the sample where none is named"
-    )
+    options.add_argument("--base", default="", help="folder of a base model; a tiny model by default")
+    options.add_argument("--random", default="", help="use random weights of this base model's shape")
+    options.add_argument("--data", default="", help="dataset folder; one of the sample dataset by default")
     options.add_argument("--dtype", default="", choices=["", "bf16", "fp16", "fp32"])
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument("--repeats", type=int, default=REPEATS)
     options.add_argument("--card-mib", type=int, default=RTX_4090_MIB)
-    told = options.parse_args()
+    arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        place = Path(work)
-        base = told.base or str(random_base(told.random, place) if told.random else _tiny(place))
-        data = Path(told.data) if told.data else _sample(place)
-        dtype = told.dtype or ("bf16" if told.base or told.random else "fp32")
-        settings = TrainingConfig(dtype=dtype, max_steps=told.steps)
-        began = time.monotonic()
-        speed = side_by_side(base, data, settings, place, told.repeats)
-        Console(width=100).print(_speeds(speed, told.steps, dtype))
-        for peak in peaks(base, data, settings, place, told.card_mib):
-            print(peak.told())
-        print(f"{time.monotonic() - began:.0f} s")
+        folder = Path(work)
+        base = arguments.base or str(
+            random_base(arguments.random, folder) if arguments.random else _tiny(folder)
+        )
+        data = Path(arguments.data) if arguments.data else _sample(folder)
+        dtype = arguments.dtype or ("bf16" if arguments.base or arguments.random else "fp32")
+        settings = TrainingConfig(dtype=dtype, max_steps=arguments.steps)
+        started_at = time.monotonic()
+        speed = side_by_side(base, data, settings, folder, arguments.repeats)
+        Console(width=100).print(_speeds(speed, arguments.steps, dtype))
+        for peak in peaks(base, data, settings, folder, arguments.card_mib):
+            print(peak.describe())
+        print(f"{time.monotonic() - started_at:.0f} s")
 
 
 def side_by_side(
-    base: str, data: Path, settings: TrainingConfig, place: Path, repeats: int
-) -> dict[tuple[Stage, str], list[Ran]]:
-    """Every run, by stage and who trained."""
-    parent = place / "sft-ours-0"  # which is trained first, and DPO goes on from
-    found: dict[tuple[Stage, str], list[Ran]] = {(stage, who): [] for stage in STAGES for who in WHO}
-    for again in range(repeats):
+    base: str, data: Path, settings: TrainingConfig, folder: Path, repeats: int
+) -> dict[tuple[Stage, str], list[TrainingSpeed]]:
+    """Return every run, by stage and trainer."""
+    parent = folder / "sft-this-0"  # trained first; DPO starts from it
+    runs: dict[tuple[Stage, str], list[TrainingSpeed]] = {
+        (stage, trainer): [] for stage in STAGES for trainer in TRAINERS
+    }
+    for repeat in range(repeats):
         for stage in STAGES:
-            for who in WHO if again % 2 == 0 else WHO[::-1]:
-                out = place / f"{stage}-{who.split()[0]}-{again}"
-                ran = child(who, stage, base, data, settings, out, parent)
-                found[stage, who].append(ran)
-                print(f"{stage}, {who}: {ran}", file=sys.stderr, flush=True)
-    return found
+            for trainer in TRAINERS if repeat % 2 == 0 else TRAINERS[::-1]:
+                out = folder / f"{stage}-{trainer.split()[0]}-{repeat}"
+                run = child(trainer, stage, base, data, settings, out, parent)
+                runs[stage, trainer].append(run)
+                print(f"{stage}, {trainer}: {run}", file=sys.stderr, flush=True)
+    return runs
 
 
 def peaks(
-    base: str, data: Path, settings: TrainingConfig, place: Path, card_mib: int = RTX_4090_MIB
-) -> list[Peak]:
-    """Peak memory of both stages on the longest rows, the card capped; [] where there is no card."""
+    base: str, data: Path, settings: TrainingConfig, folder: Path, card_mib: int = RTX_4090_MIB
+) -> list[PeakMemory]:
+    """Return the peak memory of both stages on the longest rows with capped memory; [] without a GPU."""
     import torch
 
     if not torch.cuda.is_available():
-        print("no card: peak memory is not measured", file=sys.stderr)
+        print("no GPU: peak memory is not measured", file=sys.stderr)
         return []
-    longest = longest_rows(data, place / "longest")
-    parent = place / "peak-sft"  # which is trained first, and DPO goes on from
+    longest = longest_rows(data, folder / "longest")
+    parent = folder / "peak-sft"  # trained first; DPO starts from it
     shape, lengths = (
         parse_decoder_config(load_base_config(base)),
         sequence_lengths(read_dataset(longest), base, settings)[0],
     )
-    made = []
+    results = []
     for stage in STAGES:
-        of = lengths[stage]
-        planned = plan_stage(shape, settings, stage, of.rows, of.completion_tokens, card_mib).memory.total
-        ran = child("ours", stage, base, longest, settings, place / f"peak-{stage}", parent, card_mib)
-        gib = [each / GIB for each in (planned, ran.allocated, ran.reserved)]
-        made.append(Peak(stage, max(of.rows), *gib))
-    return made
+        stage_lengths = lengths[stage]
+        planned = plan_stage(
+            shape, settings, stage, stage_lengths.rows, stage_lengths.completion_tokens, card_mib
+        ).memory.total
+        run = child(TRAINERS[0], stage, base, longest, settings, folder / f"peak-{stage}", parent, card_mib)
+        gib = [each / GIB for each in (planned, run.allocated, run.reserved)]
+        results.append(PeakMemory(stage, max(stage_lengths.rows), *gib))
+    return results
 
 
 def longest_rows(data: Path, out: Path, rows: int = LONGEST_ROWS) -> Path:
-    """A dataset's folder with the longest rows of another, by characters, of each stage."""
+    """Write a dataset folder with the longest rows of another, by characters, of each stage."""
     manifest = json.loads((data / "manifest.json").read_text(encoding="utf-8"))
     out.mkdir(parents=True)
     files = {}
@@ -162,13 +169,13 @@ def longest_rows(data: Path, out: Path, rows: int = LONGEST_ROWS) -> Path:
         text = "".join(f"{line}\n" for line in sorted(lines, key=_characters, reverse=True)[:rows])
         (out / f"{stage}.jsonl").write_text(text, encoding="utf-8")
         files[f"{stage}.jsonl"] = f"sha256:{sha256(text.encode()).hexdigest()}"
-    whole = json.dumps({**manifest, "files": files, "held_out": {}})
-    (out / "manifest.json").write_text(whole, encoding="utf-8")
+    manifest_text = json.dumps({**manifest, "files": files, "held_out": {}})
+    (out / "manifest.json").write_text(manifest_text, encoding="utf-8")
     return out
 
 
 def child(
-    who: str,
+    trainer: str,
     stage: Stage,
     base: str,
     data: Path,
@@ -176,10 +183,10 @@ def child(
     out: Path,
     parent: Path,
     card_mib: int = 0,
-) -> Ran:
-    """One training in a process of its own; `card_mib` caps its memory where it is above 0."""
+) -> TrainingSpeed:
+    """Run one training in its own process; `card_mib` > 0 caps its memory."""
     job = {
-        "who": who,
+        "trainer": trainer,
         "stage": stage,
         "base": base,
         "data": str(data),
@@ -191,16 +198,16 @@ def child(
     command = [sys.executable, "-m", "benchmarks.training", "--child"]
     done = subprocess.run(command, input=json.dumps(job), capture_output=True, text=True, check=False)
     if done.returncode:
-        sys.exit(f"benchmarks.training: {who}, {stage} failed\n{done.stderr[-3000:]}")
-    return Ran(**json.loads(done.stdout.strip().rsplit("\n", 1)[-1]))
+        sys.exit(f"benchmarks.training: {trainer}, {stage} failed\n{done.stderr[-3000:]}")
+    return TrainingSpeed(**json.loads(done.stdout.strip().rsplit("\n", 1)[-1]))
 
 
-def random_base(name: str, place: Path) -> Path:
-    """A base of a known shape with random weights in bf16, and the tiny student's tokenizer.
+def random_base(name: str, folder: Path) -> Path:
+    """Save a base model of a known shape with random bf16 weights, and the tiny model's tokenizer.
 
-    Made in a process of its own, which gives the card back.
+    It is created in its own process, so that the GPU memory is released.
     """
-    folder, tokenizer = place / "random", _tiny(place)
+    folder, tokenizer = folder / "random", _tiny(folder)
     making = get_context("spawn").Process(target=_make_random, args=(name, folder))
     making.start()
     making.join()
@@ -225,38 +232,44 @@ def _make_random(name: str, folder: Path) -> None:
 
 
 def _child() -> None:
-    """The process of one training: a job as JSON on standard input, a `Ran` on standard output."""
+    """Run one training: reads a job as JSON from standard input and writes a `TrainingSpeed` to standard
+    output.
+    """
     import torch
 
     from finetune.dependencies import require_training_libraries
 
     job = json.loads(sys.stdin.read())
     require_training_libraries()
-    settings, seen = TrainingConfig(**job["settings"]), []
+    settings, measurements = TrainingConfig(**job["settings"]), []
     cuda = torch.cuda.is_available()
     if cuda and job["card_mib"]:
         total = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, job["card_mib"] * 2**20 / total))
 
     def log(step: int, logs: Mapping[str, Any]) -> None:
-        seen.append((time.monotonic(), time.process_time(), float(logs["num_tokens"])))
+        measurements.append((time.monotonic(), time.process_time(), float(logs["num_tokens"])))
         if cuda and step == settings.max_steps:
             peak.extend([torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()])
 
     peak: list[int] = []
     data, out = Path(job["data"]), Path(job["out"])
-    if job["who"] == "ours":
-        _ours(job, data, out, settings, log)
+    if job["trainer"] == TRAINERS[0]:
+        _train_with_project(job, data, out, settings, log)
     else:
         from benchmarks import plain_trl
 
         plain_trl.train(job["stage"], job["base"], data, out, job["parent"], settings, log)
-    seconds, of_cpu, tokens = (last - first for first, last in zip(seen[0], seen[-1], strict=True))
+    seconds, cpu_seconds, tokens = (
+        last - first for first, last in zip(measurements[0], measurements[-1], strict=True)
+    )
     allocated, reserved = peak or (0, 0)
-    print(json.dumps(asdict(Ran(tokens / seconds, tokens / of_cpu, allocated, reserved))))
+    print(json.dumps(asdict(TrainingSpeed(tokens / seconds, tokens / cpu_seconds, allocated, reserved))))
 
 
-def _ours(job: Mapping[str, Any], data: Path, out: Path, settings: TrainingConfig, log: Any) -> None:
+def _train_with_project(
+    job: Mapping[str, Any], data: Path, out: Path, settings: TrainingConfig, log: Any
+) -> None:
     from finetune.dpo import train_dpo
     from finetune.pipeline import TrainOptions
     from finetune.sft import train_sft
@@ -268,32 +281,36 @@ def _ours(job: Mapping[str, Any], data: Path, out: Path, settings: TrainingConfi
         train_dpo(Path(job["parent"]), data, out, settings, base=job["base"], options=options)
 
 
-def _tiny(place: Path) -> Path:
+def _tiny(folder: Path) -> Path:
     from finetune import tiny_model
 
-    folder = place / "tiny"
+    folder = folder / "tiny"
     return folder if folder.is_dir() else tiny_model.build_tiny_model(folder)
 
 
-def _sample(place: Path) -> Path:
-    """Direct distillation from all LLMs of the written sample."""
-    folder = place / "data"
+def _sample(folder: Path) -> Path:
+    """Write a dataset folder for direct distillation from all LLMs of the sample dataset."""
+    folder = folder / "data"
     asyncio.run(build(load("sample"), None, TrainingSetSpec("direct"))).write(folder, Library(), ())
     return folder
 
 
 def _characters(line: str) -> int:
     row = json.loads(line)
-    said = [row[name] for name in ("completion", "chosen", "rejected") if name in row]
-    return len(row["prompt"]) + max(map(len, said))
+    answers = [row[name] for name in ("completion", "chosen", "rejected") if name in row]
+    return len(row["prompt"]) + max(map(len, answers))
 
 
-def _speeds(found: Mapping[tuple[Stage, str], Sequence[Ran]], steps: int, dtype: str) -> Table:
-    table = Table("stage", "tokens per", *WHO, "ours / plain", title=f"{steps} steps, {dtype}, medians")
+def _speeds(runs: Mapping[tuple[Stage, str], Sequence[TrainingSpeed]], steps: int, dtype: str) -> Table:
+    table = Table(
+        "stage", "tokens per", *TRAINERS, "this project / plain", title=f"{steps} steps, {dtype}, medians"
+    )
     for stage in STAGES:
-        for of, name in (("second", "tokens_per_second"), ("second of CPU", "tokens_per_cpu_second")):
-            ours, plain = (statistics.median(getattr(ran, name) for ran in found[stage, who]) for who in WHO)
-            table.add_row(stage, of, f"{ours:,.0f}", f"{plain:,.0f}", f"{ours / plain:.3f}")
+        for unit, name in (("second", "tokens_per_second"), ("second of CPU", "tokens_per_cpu_second")):
+            project, plain = (
+                statistics.median(getattr(run, name) for run in runs[stage, trainer]) for trainer in TRAINERS
+            )
+            table.add_row(stage, unit, f"{project:,.0f}", f"{plain:,.0f}", f"{project / plain:.3f}")
     return table
 
 

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all: a reader sees the old one or the new, and nothing unfinished."""
+"""Atomic file writes: a reader sees the old file or the new one, never a partial one."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from tempfile import NamedTemporaryFile
 
 
 def atomic_write(path: Path, content: bytes | str) -> None:
-    """Write a file, its folder too where there is none; it is safe on the disk before it has its name.
+    """Write a file atomically and durably; missing parent folders are created.
 
     Raises:
-        OSError: it cannot be written; what was there before still is.
+        OSError: the file cannot be written; an existing file is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as unfinished:
-        part = Path(unfinished.name)
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
+        temporary = Path(stream.name)
         try:
-            unfinished.write(content.encode() if isinstance(content, str) else content)
-            unfinished.flush()
-            os.fsync(unfinished.fileno())
-            unfinished.close()
-            part.chmod(0o666 & ~_umask())  # a temporary file is private, this one is not
-            part.replace(path)
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+            stream.close()
+            temporary.chmod(0o666 & ~_umask())  # temporary files are created private
+            temporary.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
-                part.unlink()
+                temporary.unlink()
             raise
 
 
 def _umask() -> int:
-    """What new files of this process may not be."""
+    """Return the process's umask."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

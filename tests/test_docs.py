@@ -54,7 +54,7 @@ def commands(document: Path) -> Iterator[tuple[str, bool]]:
     text, fenced = parts(document)
     for line in fenced:
         if VARIABLES.match(line.strip()):
-            yield re.sub(r"\s+#\s.*", "", VARIABLES.sub("", line.strip())), True
+            yield re.sub(r"\s+[#>]\s.*", "", VARIABLES.sub("", line.strip())), True
     for line in text:
         yield from ((found, False) for found in INLINE.findall(line))
 

@@ -46,9 +46,10 @@ INSTEAD = (  # what a document leaves to the reader, and models where a command 
 )
 JUDGED = ("judge", "compare", "leaderboard")
 SETS = [*(f"student:{name}" for name in STUDENTS), "base:tiny"]
+GENERATED = ("docs/cli.md", "docs/errors.md")  # help texts: examples without the files that they name
 BY_DOCUMENT: dict[str, list[str]] = {}
 for _document, _line, _whole in COMMANDS:
-    if _whole and not any(re.search(pattern, _line) for pattern in ELSEWHERE):
+    if _whole and _document not in GENERATED and not any(re.search(pattern, _line) for pattern in ELSEWHERE):
         BY_DOCUMENT.setdefault(_document, []).append(_line)
 
 
@@ -141,7 +142,7 @@ def workplace(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_most_commands_are_run_and_the_others_have_a_reason() -> None:
-    whole = [line for _, line, whole in COMMANDS if whole]
+    whole = [line for document, line, whole in COMMANDS if whole and document not in GENERATED]
     assert sum(map(len, BY_DOCUMENT.values())) > len(whole) / 2
     unused = [pattern for pattern in ELSEWHERE if not any(re.search(pattern, line) for line in whole)]
     assert unused in ([], [r"empathy emulate"])

@@ -6,6 +6,7 @@ their code, place, value and remedy, without a traceback, and sets the exit code
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 import warnings
@@ -129,17 +130,31 @@ def _report_error(error: Exception, *, as_json: bool) -> int:
 
 def _usage_error(error: click.ClickException) -> UserError:
     """Return click's error as a `UserError` with a code."""
-    what = error.format_message()
     context = getattr(error, "ctx", None)
     remedy = f"See {context.command_path} --help." if context is not None else ""
     if isinstance(error, click.NoSuchOption):
-        return UserError(what, code="usage.unknown-option", found=error.option_name, remedy=remedy)
+        near = " or ".join(error.possibilities or ())
+        remedy = f"Did you mean {near}? {remedy}" if near else remedy
+        return UserError(
+            "unknown option", code="usage.unknown-option", found=error.option_name, remedy=remedy
+        )
     if isinstance(error, click.MissingParameter):
-        return UserError(what, code="usage.missing-parameter", remedy=remedy)
+        where = _parameter_hint(error)
+        return UserError("missing parameter", code="usage.missing-parameter", where=where, remedy=remedy)
     if isinstance(error, click.BadParameter):
-        return UserError(what, code="usage.invalid-value", remedy=remedy)
-    if isinstance(error, click.FileError):
-        return UserError(what, code="file.not-usable")
-    if isinstance(error, click.UsageError) and what.startswith("No such command"):
-        return UserError(what, code="usage.unknown-command", remedy=remedy)
-    return UserError(what, code="usage.invalid", remedy=remedy)
+        where, found = _parameter_hint(error), error.message.rstrip(".")
+        return UserError("invalid value", code="usage.invalid-value", where=where, found=found, remedy=remedy)
+    message = error.format_message()
+    if match := re.match(r"No such command '(.*)'\.(?: (Did you mean .*))?", message):
+        remedy = f"{match[2]} {remedy}" if match[2] else remedy
+        return UserError("unknown command", code="usage.unknown-command", found=repr(match[1]), remedy=remedy)
+    return UserError("invalid usage", code="usage.invalid", found=message.rstrip("."), remedy=remedy)
+
+
+def _parameter_hint(error: click.BadParameter) -> str:
+    """Return the flag or argument that an error is about."""
+    hint = error.param_hint
+    if hint is None and error.param is not None:
+        hint = error.param.get_error_hint(error.ctx)  # type: ignore[arg-type,unused-ignore]
+    text = hint if isinstance(hint, str) else " / ".join(hint or ())
+    return text.replace("'", "")

@@ -173,9 +173,9 @@ def _prompts(folder: Path | None, names: tuple[str, ...]) -> list[Prompt]:
 
 def _tell_left_out(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:
     """On training dialogues the fitted control judges stand out of fold, whoever named them."""
-    from harness.workflows.audit import NOT_ASKED_ON_TRAIN
+    from harness.workflows.audit import FITTED_CONTROL_JUDGES
 
-    named = [name for name in judges if name in NOT_ASKED_ON_TRAIN]
+    named = [name for name in judges if name in FITTED_CONTROL_JUDGES]
     if named and any(plan.split == Split.TRAIN for plan in plans):
         print_message(f"{', '.join(named)}: fitted on the training ratings, so on train only out of fold.")
 
@@ -184,7 +184,7 @@ async def _tell_size(
     store: Store, plans: list[AuditPlan], settings: RequestSettings, as_json: bool, retry_unscored: bool
 ) -> None:
     """What the judges that are models would take; nothing is asked."""
-    from harness.workflows.judge_cost import estimate_judging_cost, told
+    from harness.workflows.judge_cost import describe_estimate, estimate_judging_cost
 
     found = [
         (plan, each)
@@ -199,7 +199,7 @@ async def _tell_size(
         return
     for plan, each in found:
         print_line(f"{plan.split} split, {len(plan.pairs):,} pairs in both orders")
-        for line in told(each):
+        for line in describe_estimate(each):
             print_line(line)
     print_line("Nothing was asked.")
 

@@ -275,16 +275,16 @@ def _compare_pair(
 ) -> CompareOutput:
     from results.analysis.comparison import compare_pair
     from results.render import comparison as rendering
-    from results.render.comparison_data import compared_data
+    from results.render.comparison_data import comparison_to_dict
 
     comparison = compare_pair(
         selection, seed=seed, soft=soft, min_effect=min_effect, single_orders=single_orders, by=group_by
     )
     output = CompareOutput(
-        compared_data(comparison),
+        comparison_to_dict(comparison),
         rendering.comparison_table(comparison),
         rendering.comparison_lines(comparison),
-        rendering.comparison_notes(comparison),
+        rendering.comparison_caveats(comparison),
     )
     if margin is None:
         return output
@@ -294,34 +294,34 @@ def _compare_pair(
 
 
 def _with_margin(output: CompareOutput, margins: NonInferiorityMargins) -> CompareOutput:
-    from results.render.noninferiority import margins_data, margins_lines
+    from results.render.noninferiority import noninferiority_data, noninferiority_lines
 
-    data = {**output.data, "non_inferiority": margins_data(margins)}
-    return replace(output, data=data, lines=[*output.lines, *margins_lines(margins)])
+    data = {**output.data, "non_inferiority": noninferiority_data(margins)}
+    return replace(output, data=data, lines=[*output.lines, *noninferiority_lines(margins)])
 
 
 def _analyze_variance(selection: ContestSelection, generations: int, *, soft: bool) -> CompareOutput:
     from results.analysis.variance import analyze_variance
-    from results.render.variance import noise_data, noise_lines, noise_notes
+    from results.render.variance import variance_caveats, variance_data, variance_lines
 
     variance = analyze_variance(selection, generations, soft=soft)
-    return CompareOutput(noise_data(variance), None, noise_lines(variance), noise_notes(variance))
+    return CompareOutput(variance_data(variance), None, variance_lines(variance), variance_caveats(variance))
 
 
 def _compare_everyone(selection: ContestSelection, seed: int, *, pairwise: bool, soft: bool) -> CompareOutput:
     from results.analysis.best_author import best_authors
     from results.analysis.multi_comparison import compare_authors
     from results.render import multi_comparison as rendering
-    from results.render.best_author import winners_data, winners_lines
-    from results.render.comparison_data import multi_comparison_data
+    from results.render.best_author import best_author_data, best_author_lines
+    from results.render.comparison_data import multi_comparison_to_dict
 
     comparison = compare_authors(selection, seed=seed, pairwise=pairwise, soft=soft)
     winners = best_authors(comparison)
     return CompareOutput(
-        {**multi_comparison_data(comparison), "best": winners_data(winners)},
+        {**multi_comparison_to_dict(comparison), "best": best_author_data(winners)},
         rendering.multi_comparison_table(comparison),
-        winners_lines(winners),
-        rendering.multi_comparison_notes(comparison),
+        best_author_lines(winners),
+        rendering.multi_comparison_caveats(comparison),
     )
 
 
@@ -330,14 +330,14 @@ def _compare_strategies(
 ) -> CompareOutput:
     from results.analysis.training_seeds import compare_training_seeds
     from results.render import training_seeds as rendering
-    from results.render.comparison_data import strategies_data
+    from results.render.comparison_data import strategies_to_dict
 
     comparison = compare_training_seeds(selection, first, seed=seed, soft=soft)
     output = CompareOutput(
-        strategies_data(comparison),
+        strategies_to_dict(comparison),
         None,
         rendering.strategies_lines(comparison),
-        rendering.strategies_notes(comparison),
+        rendering.strategies_caveats(comparison),
     )
     if margin is None:
         return output

@@ -13,7 +13,7 @@ from agents.types import Fidelity, Method
 from harness.cli.lazy_group import LazyGroup
 from harness.cli.options.common import data_option, json_option
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
-from results.render.table import table_of
+from results.render.table import make_table
 
 COMMANDS = {
     "fetch": ("harness.cli.data:fetch", "Download the published dataset; the hash is checked."),
@@ -119,11 +119,11 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
     )
     print_notes([size], dim=False)
     rated = (f"rated {value}" for value in (1, 2, 3))
-    ratings = table_of("Ratings (the paper's Figure 3)", ("responder", *rated))
+    ratings = make_table("Ratings (the paper's Figure 3)", ("responder", *rated))
     for name, of in described.ratings.items():
         ratings.add_row(name, *(f"{of[value]:,}" for value in (1, 2, 3)))
     print_table(ratings)
-    pairs = table_of("Rating pairs (the paper's Figure 4)", ("(human, LLM)", *described.pairs))
+    pairs = make_table("Rating pairs (the paper's Figure 4)", ("(human, LLM)", *described.pairs))
     for kind in next(iter(described.pairs.values())):
         pairs.add_row(f"{kind[0]}, {kind[1]}", *(f"{of[kind]:,}" for of in described.pairs.values()))
     print_table(pairs)

@@ -15,7 +15,7 @@ from harness.cli import hub_upload
 from harness.cli.options.common import data_option, db_option, json_option, library, prompts_option, run
 from harness.cli.options.renamed import renamed_option
 from harness.terminal.output import print_json, print_line, print_table, print_text
-from results.render.table import table_of
+from results.render.table import make_table
 
 if TYPE_CHECKING:
     from harness.data.training_set_checks import TrainingSetDifference, TrainingSetInspection
@@ -235,7 +235,7 @@ def inspect(folder: Path, other: Path | None, rows: int, data: str | None, as_js
 def _show(inspected: TrainingSetInspection) -> None:
     print_line(inspected.data.id)
     _show_built(dict(inspected.data.manifest), inspected.data.path)
-    table = table_of("", ("words", "texts", "mean", "median", "most", "over 97"))
+    table = make_table("", ("words", "texts", "mean", "median", "most", "over 97"))
     for name, of in inspected.lengths.items():
         values = (f"{of.texts:,}", f"{of.mean:.1f}", f"{of.median:.0f}", str(of.most), str(of.over_limit))
         table.add_row(name, *values)

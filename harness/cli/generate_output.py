@@ -36,8 +36,8 @@ def to_dict(summary: GenerationResult) -> dict[str, Any]:
 def _set_data(one: ResponseSetSummary) -> dict[str, Any]:
     return {
         "author": one.name,
-        "response_set": one.of.id,
-        "provenance": one.of.made,
+        "response_set": one.response_set.id,
+        "provenance": one.response_set.made,
         "dialogues": one.dialogues,
         "responses": one.responses,
         "flaws": dict(one.flaws),
@@ -61,10 +61,10 @@ def _lane_data(endpoint: EndpointReport) -> dict[str, Any]:
 def to_table(summary: GenerationResult) -> Table:
     """The summary as a table: one row a set; columns with nothing in them are named below it instead."""
     first = summary.sets[0]
-    authors = {one.of.author for one in summary.sets}
+    authors = {one.response_set.author for one in summary.sets}
     title = f"{summary.kind}: {first.dialogues:,} dialogues of the {summary.spec['split']} split"
     if len(authors) == 1:
-        title = f"{first.of.author} {title}"
+        title = f"{first.response_set.author} {title}"
     counted = [_counted(one) for one in summary.sets]
     shown = [name for name in counted[0] if any(of[name] for of in counted)]
     none = [name for name in counted[0] if name not in shown]
@@ -77,7 +77,11 @@ def to_table(summary: GenerationResult) -> Table:
         table.add_column(name, justify="right")
     table.add_column("cost", justify="right")
     for one, of in zip(summary.sets, counted, strict=True):
-        named = (one.of.preset,) if len(authors) == 1 else (one.of.author, one.of.preset)
+        named = (
+            (one.response_set.preset,)
+            if len(authors) == 1
+            else (one.response_set.author, one.response_set.preset)
+        )
         table.add_row(
             *named,
             f"{one.responses:,}",
@@ -128,4 +132,4 @@ def counts(of: Mapping[str, int]) -> str:
 
 
 def _emulated(summary: GenerationResult) -> bool:
-    return any(is_emulated(one.of.author.partition("/")[2]) for one in summary.sets)
+    return any(is_emulated(one.response_set.author.partition("/")[2]) for one in summary.sets)

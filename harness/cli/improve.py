@@ -141,10 +141,10 @@ def improve(
 
 
 def _parse_kinds(rewrite: str, initial_responses: str) -> tuple[str, ...]:
-    from harness.workflows.generation_plan import LLM, OVER
+    from harness.workflows.generation_plan import INITIAL_KINDS, LLM
 
     kinds = tuple(dict.fromkeys(kind.strip() for kind in rewrite.split(",") if kind.strip()))
-    unknown = [kind for kind in kinds if kind not in OVER]
+    unknown = [kind for kind in kinds if kind not in INITIAL_KINDS]
     if unknown or not kinds:
         raise UserError(
             "unknown kind of initial responses",

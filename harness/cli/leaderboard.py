@@ -154,7 +154,7 @@ async def _show_controlled(
     store: Store, judges: tuple[str, ...], split: str, seed: int, *, exclude_same_family: bool, as_json: bool
 ) -> None:
     from results.analysis.controlled_ranking import controlled_rankings
-    from results.render.controlled_ranking import rankings_data, rankings_notes, rankings_tables
+    from results.render.controlled_ranking import rankings_caveats, rankings_data, rankings_tables
 
     rankings = await controlled_rankings(
         store, judges, split=split, seed=seed, exclude_same_family=exclude_same_family
@@ -164,7 +164,7 @@ async def _show_controlled(
         return
     for table in rankings_tables(rankings):
         print_table(table)
-    print_notes(rankings_notes(rankings))
+    print_notes(rankings_caveats(rankings))
 
 
 def _formats(formats: str, out: Path | None) -> list[str]:
@@ -214,7 +214,7 @@ async def _written(
     if "alpaca-eval" in wanted:
         own = [ranking for ranking in board.rankings if ranking.judge_id]
         ranking = max(own, key=lambda one: (not one.judge.startswith("control/"), len(one.authors)))
-        named = baseline or shown.commonest_opponent(board.rankings)
+        named = baseline or shown.most_common_opponent(board.rankings)
         made["alpaca-eval"] = shown.to_alpaca_csv(ranking, named, await _lengths(store, ranking)).encode()
         print_message(f"AlpacaEval's form: against {named}, by {ranking.judge}")
     return made

@@ -70,7 +70,7 @@ def print_result(summary: JudgingResult, as_json: bool, more: Breakdowns | None 
     from results.analysis.breakdowns import Breakdowns
     from results.render import contest as presenting
     from results.render import early_stopping as presenting_stopped
-    from results.render.breakdowns import add_breakdowns, told
+    from results.render.breakdowns import add_breakdowns, breakdown_lines
 
     more = more or Breakdowns()
     shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
@@ -79,7 +79,7 @@ def print_result(summary: JudgingResult, as_json: bool, more: Breakdowns | None 
         print_json(data)
         return
     print_table(shown.to_table(summary))
-    print_notes(told(summary, more), dim=False)
+    print_notes(breakdown_lines(summary, more), dim=False)
     print_notes(shown.caveats(summary))
 
 

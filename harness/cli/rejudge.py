@@ -108,12 +108,12 @@ def rejudge(
     async def main() -> tuple[JudgePanel, CorrectedPanel, JudgingResult | None]:
         from harness.cli.output import confirm_cost, select_judges
         from harness.workflows.judge import judge_contest
-        from harness.workflows.rejudge import judged
+        from harness.workflows.rejudge import load_stored_contest
         from results.analysis.judge_panel import load_panel
         from results.db.store import Store
 
         async with await Store.open(db, create=False) as store:
-            found = await judged(store, written)
+            found = await load_stored_contest(store, written)
             summary = None
             if judges:
                 with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
@@ -203,8 +203,8 @@ def print_result(
         return
     for table in presenting_jury.to_tables(panel):
         print_table(table)
-    corrections = presenting_corrected.corrections_table(panel, corrected)
+    corrections = presenting_corrected.bias_correction_table(panel, corrected)
     if corrections is not None:
         print_table(corrections)
-    print_notes(presenting_corrected.corrections(panel, corrected))
+    print_notes(presenting_corrected.bias_correction_caveats(panel, corrected))
     print_notes(presenting_jury.caveats(panel))

@@ -7,7 +7,7 @@ from typing import Any
 
 from agents.verdicts.parser import VERDICT_PARSER
 from results.queries.parser_versions import ReparseResult
-from results.render.table import Table, table_of
+from results.render.table import Table, make_table
 
 
 def to_dict(judges: Sequence[ReparseResult]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def to_dict(judges: Sequence[ReparseResult]) -> dict[str, Any]:
 def to_table(judges: Sequence[ReparseResult]) -> Table:
     """One row a judge."""
     heads = ("judgments", "read before by", "read again", "changed", "became scored", "became unscored")
-    shown = table_of(f"Judgments read by {VERDICT_PARSER}", ("judge", *heads))
+    shown = make_table(f"Judgments read by {VERDICT_PARSER}", ("judge", *heads))
     for judge in judges:
         before = ", ".join(f"{parser}: {count}" for parser, count in judge.before.by_parser.items())
         after = judge.after

@@ -181,7 +181,7 @@ async def agreed(
     store: Store, plan: GenerationPlan, calls: CallOptions, *, dry_run: bool, as_json: bool
 ) -> bool:
     """Whether to go on: not for a dry run, which is shown; after a yes where money is spent on a terminal."""
-    from harness.workflows.generation_cost import estimate_generation_cost, lines, print_generation_cost
+    from harness.workflows.generation_cost import cost_lines, estimate_generation_cost, print_generation_cost
 
     settings = calls.settings()
     for name in plan.ignored_parameters:
@@ -197,7 +197,7 @@ async def agreed(
             for one in await estimate_generation_cost(store, plan, settings)
             if one.calls and one.maximum_usd != 0
         ]
-        for line in lines(costly):
+        for line in cost_lines(costly):
             print_message(line)
         if costly and not click.confirm("Ask them?", default=True, err=True):
             raise click.Abort

@@ -1,21 +1,22 @@
-"""Providers on loopback: the protocols of OpenAI, Anthropic and Gemini, answered by models of known taste.
+"""Provider emulator on loopback: the APIs of OpenAI, Anthropic and Gemini, with models of known preference.
 
-Rehearse a study, its time and its cost, before money is spent. It never pretends to be a real model: its
-models' names start with `emulated-`, and any other name gets a 404 in the provider's own form.
+It serves rehearsals of a study, of its duration and its cost, before money is spent. Its model names start
+with `emulated-`; any other name gets a 404 in the provider's own form.
 
-    options.py     what a server is told: seed, limits, latency, faults; and what decides its answers
-    models.py      the emulated models: what each accepts, and its taste as a judge
-    taste.py       pure: a judge's preference for one of two responses, and its truth for tests
-    texts.py       pure: responses, written and improved, from the dialogue's own words
-    answering.py   pure: a question → an answer
-    protocols/     pure: a request's JSON → a question; an answer → a response's JSON; a rejection → an error
-    limits.py      requests and tokens a minute, 429 and the headers that speak of it (clock injected)
-    faults.py      500s, resets, malformed bodies, hangs
-    server.py      the HTTP server; gateway.py decides each request, counts.py keeps the books
-    lean.py        a bare server for benchmarks
-    process.py     a server in a child process that dies with its parent
+    config.py              configuration, and the hash of what decides the answers
+    models.py              the emulated models: accepted parameters and preferences as a judge
+    judge_preferences.py   a judge's preference between two responses, and the true values for tests
+    response_texts.py      written and improved responses, built from the dialogue's own words
+    responses.py           a parsed request → completions
+    protocols/             request JSON → parsed request; completions → response JSON; rejection → error JSON
+    rate_limits.py         requests and tokens per minute, 429 responses and rate-limit headers
+    fault_injection.py     500s, connection resets, malformed bodies, hangs
+    provider_faults.py     named faults of real servers
+    server.py              the HTTP server; request_handler.py plans each reply, request_log.py counts them
+    minimal_server.py      minimal server for benchmarks
+    server_process.py      server in a child process that ends with its parent
 
-An answer is a pure function of (seed, canonical request body, `Idempotency-Key`); a fault of (seed, key,
-attempt), where attempt counts how often this server has admitted that key. Order, concurrency and kills
-change neither.
+A completion is a pure function of (seed, canonical request body, `Idempotency-Key`). A fault is a pure
+function of (seed, key, attempt), where attempt counts how often this server has admitted the key. Order,
+concurrency and kills change neither.
 """

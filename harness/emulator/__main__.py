@@ -3,8 +3,8 @@
     python -m harness.emulator --options-json '{"seed": 1, "requests_per_minute": 500}' --port 8100
     python -m harness.emulator --lean
 
-With `--options-json -` the options are the first line of standard input, and the server ends when standard
-input does. The command for people is `empathy emulate`.
+With `--options-json -`, the configuration is the first line of standard input, and the server ends when
+standard input ends. The command for users is `empathy emulate`.
 """
 
 from __future__ import annotations
@@ -25,25 +25,30 @@ from harness.terminal.output import print_json, print_text
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until interrupted; 0, or 2 where the options cannot be kept."""
+    """Serve until interrupted; return 0, or 2 if the configuration is invalid."""
     parser = argparse.ArgumentParser(
         prog="python -m harness.emulator",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--options-json", default="{}", metavar="JSON", help="the options, or - for standard input"
+        "--options-json",
+        default="{}",
+        metavar="JSON",
+        help="the configuration, or - to read it from standard input",
     )
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free port")
-    parser.add_argument("--lean", action="store_true", help="the bare server for benchmarks")
-    told = parser.parse_args(arguments)
-    from_pipe = told.options_json == "-"
+    parser.add_argument(
+        "--port", type=int, default=0, help="port to listen on; 0 (default) for any free port"
+    )
+    parser.add_argument("--lean", action="store_true", help="run the minimal server for benchmarks")
+    parsed = parser.parse_args(arguments)
+    from_pipe = parsed.options_json == "-"
     try:
-        options = EmulatorConfig.from_json(_first_line() if from_pipe else told.options_json)
-        if told.lean:
-            options = replace(options, lean=True)
-        _run(options, told.host, told.port, from_pipe)
+        config = EmulatorConfig.from_json(_first_line() if from_pipe else parsed.options_json)
+        if parsed.lean:
+            config = replace(config, lean=True)
+        _run(config, parsed.host, parsed.port, from_pipe)
     except UserError as error:
         print_text(error, is_message=True)
         return 2
@@ -51,10 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _first_line() -> bytes:
-    """The first line of standard input, read without a buffer: what follows is left to the watcher."""
+    """Read the first line of standard input without a buffer, so that the rest is left to the watcher."""
     line = b""
-    while not line.endswith(b"\n") and (piece := os.read(0, 65536)):
-        line += piece
+    while not line.endswith(b"\n") and (chunk := os.read(0, 65536)):
+        line += chunk
     return line
 
 
@@ -84,7 +89,7 @@ def _watch_standard_input(loop: asyncio.AbstractEventLoop, stopped: asyncio.Even
     def watch() -> None:
         while os.read(0, 4096):
             pass
-        with contextlib.suppress(RuntimeError):  # the loop is closed already
+        with contextlib.suppress(RuntimeError):  # the loop is already closed
             loop.call_soon_threadsafe(stopped.set)
 
     threading.Thread(target=watch, daemon=True, name="watch-standard-input").start()

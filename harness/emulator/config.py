@@ -1,6 +1,6 @@
-"""What a server is told: its seed, limits, latency and faults; and the identity of what decides its answers.
+"""Configuration of an emulator server, and the hash of what decides its answers.
 
-Plain values, checked when they are made; every fault at once. Knows nothing of HTTP.
+The values are validated when they are created, and all faults are reported at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.emulator.models import MODELS, BiasScale, EmulatedModel, find_model
 from harness.emulator.provider_faults import result_changing_faults, share_faults
 
 ANSWERS_VERSION = 1
-"""Raised whenever the code changes what an emulated model would answer: old answers are then not the same."""
+"""To be increased whenever a code change alters the completions, so that old ones are not reused."""
 
 _RATES = ("errors_500", "resets", "malformed", "hangs", "refusals")
 _FAULTS = _RATES[:-1]
@@ -36,33 +36,35 @@ _NOT_LEAN = (
 
 @dataclass(frozen=True, slots=True)
 class EmulatorConfig:
-    """How the emulator behaves.
+    """Configuration of the emulator.
 
     Attributes:
-        seed: decides every answer and every fault; a whole number of at most 64 bits.
+        seed: decides every completion and every fault; an integer of at most 64 bits.
         requests_per_minute, tokens_per_minute: limits per model, > 0; None for none.
-        lower_to_rpm, lower_after_requests: once so many requests were admitted in all (≥ 1), every model's
-            request limit falls to the former (> 0); both or neither.
-        latency_ms: time to an answer, ≥ 0; its median where `latency_sigma` (≥ 0, the standard deviation of
-            the logarithm) is above 0.
-        errors_500, resets, malformed, hangs: share of attempts that end so, in [0, 1], together at most 1.
-        refusals: share of questions that are refused, in [0, 1]; an answer, not a fault: asking again gives
-            it again.
-        mean_preference, concentration, position_bias, bias_on: every judge's taste, instead of each model's
-            own (see `models.JudgeProfile`).
-        max_output_tokens: the most a request may ask for, ≥ 1.
-        api_key: the only accepted key; None accepts any, and none.
-        lean: the bare server for benchmarks: constant answers, no faults, no bookkeeping per key.
-        other_model, other_model_after: from the latter's request on (≥ 1, of all that were admitted) the
-            former's name stands in the answers; both or neither.
-        snapshot_suffix: what stands behind the model's name in the answers, such as "-2024-08-06".
-        retired: names of models that are answered with a 404, separated by commas.
-        shutdown_date: stated for every OpenAI model in the list of models, such as "2027-01-14".
-        sunset: the day that every answer's `Sunset` header states, in the same form.
-        faults: named faults of real servers and the share in [0, 1] of what each strikes
+        lower_to_rpm, lower_after_requests: after this number of admitted requests (≥ 1), every model's
+            request limit drops to the former (> 0); both or neither.
+        latency_ms: time to a response, ≥ 0; its median if `latency_sigma` (≥ 0, the standard deviation of the
+            logarithm) is above 0.
+        errors_500, resets, malformed, hangs: shares of attempts that end this way, in [0, 1], at most 1 in
+            total.
+        refusals: share of requests that are refused, in [0, 1]. A refusal is a completion, not a fault: a
+            retry is refused again.
+        mean_preference, concentration, position_bias, bias_on: preferences of all judges, instead of each
+            model's own (see `models.JudgeProfile`).
+        max_output_tokens: maximum output limit of a request, ≥ 1.
+        api_key: the only accepted API key; None accepts any key, and none.
+        lean: whether to run the minimal server for benchmarks: constant answers, no faults, no counters per
+            key.
+        other_model, other_model_after: from this admitted request on (≥ 1), responses carry the former's
+            model name; both or neither.
+        snapshot_suffix: suffix of the model name in responses, such as "-2024-08-06".
+        retired: names of models that get a 404, separated by commas.
+        shutdown_date: shutdown date of every OpenAI model in the model list, such as "2027-01-14".
+        sunset: date in the `Sunset` header of every response, in the same form.
+        faults: named faults of real servers and the share in [0, 1] of what each affects
             (`provider_faults.TABLE`).
-        outage_start, outage_seconds: from so many seconds (≥ 0) after the first request on, for so long
-            (> 0), every request is answered with 503 (Anthropic: 529); both or neither.
+        outage_start, outage_seconds: from this time after the first request (≥ 0 s), for this duration (> 0
+            s), every request gets a 503 (Anthropic: 529); both or neither.
     """
 
     seed: int = 0
@@ -100,26 +102,27 @@ class EmulatorConfig:
             raise UserError("invalid emulator options", code="emulator.invalid-options", faults=faults)
 
     def model(self, name: str) -> EmulatedModel | None:
-        """The emulated model of that name, with the taste these options give it; None where there is none."""
+        """Return the emulated model of that name with the configured preferences; None if there is none."""
         model = find_model(name)
         if model is None:
             return None
-        changed: dict[str, Any] = {
+        overrides: dict[str, Any] = {
             key: float(value)  # 1 and 1.0 are one definition
             for key in ("mean_preference", "concentration", "position_bias")
             if (value := getattr(self, key)) is not None
         }
         if self.bias_on is not None:
-            changed["bias_on"] = self.bias_on
-        return replace(model, taste=replace(model.taste, **changed)) if changed else model
+            overrides["bias_on"] = self.bias_on
+        return replace(model, taste=replace(model.taste, **overrides)) if overrides else model
 
     @property
     def definition_hash(self) -> str:
-        """Content id of what decides answers: seed, refusals, models with their tastes, version of the code.
+        """Content id of what decides the answers: seed, refusals, models with their preferences, code
+        version.
 
-        Latency, limits and faults that change only when an answer comes are not part of it. Named faults that
-        change which answer comes (a filtered prompt, thinking in the text, another usage) are, with their
-        shares. Without such a fault the hash is what it was before there were any.
+        Latency, limits and faults that only delay a completion are not included. Named faults that change the
+        completion (a filtered prompt, visible thinking, another usage) are included with their shares;
+        without them, the hash is the same as before such faults existed.
         """
         models = [asdict(model) for name in MODELS if (model := self.model(name)) is not None]
         content = {
@@ -129,29 +132,31 @@ class EmulatorConfig:
             "lean": self.lean,
             "models": models,
         }
-        changing = result_changing_faults(self.faults)
-        if changing:
-            content["faults"] = changing
+        deciding_faults = result_changing_faults(self.faults)
+        if deciding_faults:
+            content["faults"] = deciding_faults
         return content_id("emulator-1", content)
 
     def to_json(self) -> str:
-        """The options as one line of JSON, the key included: hand it over by a pipe, never by an argument."""
+        """Return the configuration as one line of JSON, including the API key: pass it through a pipe, not as
+        an argument.
+        """
         return orjson.dumps(asdict(self)).decode()
 
     @classmethod
     def from_json(cls, text: str | bytes) -> EmulatorConfig:
-        """Read what `to_json` wrote, or any part of it.
+        """Parse the output of `to_json`, or any subset of its keys.
 
         Raises:
-            UserError: not a JSON object, unknown keys, or values that cannot be kept; all at once.
+            UserError: not a JSON object, unknown keys or invalid values; all faults at once.
         """
-        form = Faults("--options-json")
-        content = read_object(text.encode() if isinstance(text, str) else text, form)
-        form.raise_if_any("the emulator's options are not JSON")
-        known = {each.name for each in fields(cls)}
-        unknown = [key for key in content if key not in known]
+        json_faults = Faults("--options-json")
+        content = read_object(text.encode() if isinstance(text, str) else text, json_faults)
+        json_faults.raise_if_any("the emulator options are not valid JSON")
+        option_names = {option.name for option in fields(cls)}
+        unknown = [key for key in content if key not in option_names]
         if unknown:
-            remedy = f"Choose from: {', '.join(sorted(known))}."
+            remedy = f"Choose from: {', '.join(sorted(option_names))}."
             faults = [
                 Fault("unknown option", "emulator", repr(key), remedy, code="emulator.unknown-option")
                 for key in unknown

@@ -1,6 +1,7 @@
-"""Which attempts go wrong, and how: pure, by (seed, key, attempt), so that a retry is another draw.
+"""Injected faults and latency per attempt: pure functions of (seed, key, attempt), so a retry is another
+draw.
 
-An attempt ends in at most one fault; the shares of the options are those of all attempts.
+An attempt has at most one fault; the configured shares are shares of all attempts.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from harness.emulator.types import RejectedError
 
 
 class FaultKind(StrEnum):
-    """How an attempt goes wrong."""
+    """Kinds of injected faults."""
 
-    ERROR_500 = "error 500"  # an error of the server, some with an HTML page for a body
-    RESET = "reset"  # the connection is reset instead of an answer
-    MALFORMED = "malformed"  # a 200 whose body is not what the protocol says
-    HANG = "hang"  # no answer until the client gives up
+    ERROR_500 = "error 500"  # a server error, sometimes with an HTML page as body
+    RESET = "reset"  # the connection is reset
+    MALFORMED = "malformed"  # a 200 whose body violates the protocol
+    HANG = "hang"  # no response until the client gives up
 
 
 HTML_ERROR = (
@@ -33,14 +34,14 @@ HTML_ERROR = (
 
 @dataclass(frozen=True, slots=True)
 class RequestAttempt:
-    """One attempt at a request: the key it is known by, and how often that was admitted before, from 0."""
+    """One attempt of a request: the request's key, and how often it was admitted before, from 0."""
 
     key: bytes
     number: int
 
 
 def draw_fault(attempt: RequestAttempt, options: EmulatorConfig) -> FaultKind | None:
-    """The fault this attempt ends in; None for none."""
+    """Return the fault of this attempt; None for none."""
     point = uniform(options.seed, "fault", attempt.key, attempt.number)
     for kind, share in (
         (FaultKind.ERROR_500, options.errors_500),
@@ -54,23 +55,23 @@ def draw_fault(attempt: RequestAttempt, options: EmulatorConfig) -> FaultKind | 
     return None
 
 
-def answering_name(name: str, request: int, options: EmulatorConfig) -> str:
-    """The model's name as it stands in the answer to the server's `request`-th request, from 1."""
+def response_model_name(name: str, request: int, options: EmulatorConfig) -> str:
+    """Return the model name in the response to the server's `request`-th request, from 1."""
     if options.other_model is not None and request >= (options.other_model_after or 1):
         return options.other_model
     return name + (options.snapshot_suffix or "")
 
 
-def retirement(name: str, options: EmulatorConfig) -> RejectedError | None:
-    """The 404 of a model that was retired; None for one that was not."""
+def retired_error(name: str, options: EmulatorConfig) -> RejectedError | None:
+    """Return the 404 of a retired model; None for another model."""
     if name not in (options.retired or "").split(","):
         return None
-    words = f"The model `{name}` has been retired and can no longer be used."
-    return RejectedError(404, "unknown model", words, code="model_not_found")
+    message = f"The model `{name}` has been retired and can no longer be used."
+    return RejectedError(404, "unknown model", message, code="model_not_found")
 
 
-def end_headers(options: EmulatorConfig) -> dict[str, str]:
-    """The headers that state a model's end; none where none is stated."""
+def sunset_headers(options: EmulatorConfig) -> dict[str, str]:
+    """Return the headers that state a model's shutdown date, if one is configured."""
     if options.sunset is None:
         return {}
     end = datetime.combine(date.fromisoformat(options.sunset), time(), UTC)
@@ -78,7 +79,7 @@ def end_headers(options: EmulatorConfig) -> dict[str, str]:
 
 
 def latency_seconds(attempt: RequestAttempt, options: EmulatorConfig) -> float:
-    """How long this attempt takes, ≥ 0: lognormal around the options' median."""
+    """Return the duration of this attempt, ≥ 0: lognormal around the configured median."""
     return lognormal(
         options.latency_ms / 1000.0,
         options.latency_sigma,
@@ -90,11 +91,11 @@ def latency_seconds(attempt: RequestAttempt, options: EmulatorConfig) -> float:
 
 
 def error_status(attempt: RequestAttempt, options: EmulatorConfig) -> int:
-    """500, 502 (the one with an HTML body) or 503."""
+    """Return 500, 502 (with an HTML body) or 503."""
     return choice((500, 502, 503), options.seed, "error status", attempt.key, attempt.number)
 
 
 def malformed_body(content: bytes, attempt: RequestAttempt, options: EmulatorConfig) -> bytes:
-    """A body that is not the answer: cut in half, none at all, another object, or no JSON."""
-    forms = (content[: len(content) // 2], b"", b'{"object":"error"}', b"upstream closed", b"null")
-    return choice(forms, options.seed, "malformed", attempt.key, attempt.number)
+    """Return a body that is not the response: truncated to half, empty, another object, or not JSON."""
+    bodies = (content[: len(content) // 2], b"", b'{"object":"error"}', b"upstream closed", b"null")
+    return choice(bodies, options.seed, "malformed", attempt.key, attempt.number)

@@ -1,13 +1,11 @@
-"""What an emulated judge prefers, as pure functions: what it reads, what it feels, and the truth for tests.
+"""Preferences of emulated judges, as pure functions: what they read, prefer and answer, and the true values.
 
-1. `parse_task` finds what a conversation asks: to judge two responses, to improve one, or to respond.
-2. `empathy_score` counts cues of the three dimensions of empathy; the response with the higher score is the
-   one a judge tends to prefer.
-3. `preference` is a judge's underlying P(a over b) for one dialogue: Beta-distributed over dialogues around
-   the judge's mean, a pure function of the *unordered* pair, so that P(a over b) = 1 − P(b over a).
-4. `probabilities` adds the position bias: what the judge says of the two in the order it sees them.
-
-Knows nothing of protocols, sampling or text to be written.
+1. `parse_task` determines the task of a conversation: judge two responses, improve one, or respond.
+2. `empathy_score` counts cues of the three dimensions of empathy; a judge tends to prefer the response with
+   the higher score.
+3. `preference` is a judge's underlying P(a over b) for one dialogue. It is Beta-distributed over dialogues
+   around the judge's mean, and a pure function of the *unordered* pair: P(a over b) = 1 − P(b over a).
+4. `verdict_probabilities` adds the position bias: the answers about the two responses in the order shown.
 """
 
 from __future__ import annotations
@@ -54,15 +52,15 @@ _LABEL = re.compile(rf"^[ \t]*({'|'.join(_TAGS)}):", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class PromptTask:
-    """What a conversation asks for.
+    """Task of a conversation.
 
     Attributes:
-        kind: to judge two responses, to improve one, or to write one.
-        context, utterance: the dialogue; "" where not given.
-        first, second: the two responses to judge; "" otherwise.
-        original: the response to improve; "" otherwise.
-        instruction: the words around the quoted text.
-        offers_tie: whether a tie is among the answers offered.
+        kind: judge two responses, improve one, or write one.
+        context, utterance: the dialogue; "" if absent.
+        first, second: the two responses to judge; otherwise "".
+        original: the response to improve; otherwise "".
+        instruction: the text around the quoted parts.
+        offers_tie: whether a tie is one of the offered answers.
     """
 
     kind: Literal["judge", "improve", "respond"]
@@ -75,41 +73,45 @@ class PromptTask:
     offers_tie: bool = False
 
 
-def quoted(text: str, tag: str) -> str | None:
-    """What stands between `<tag>` and `</tag>` (the last such pair), stripped; None where there is none."""
+def extract_tagged(text: str, tag: str) -> str | None:
+    """Return the stripped text between the last `<tag>` and `</tag>`; None if there is no such pair."""
     end = text.rfind(f"</{tag}>")
     start = text.rfind(f"<{tag}>", 0, end) if end >= 0 else -1
     return text[start + len(tag) + 2 : end].strip() if start >= 0 else None
 
 
-def labelled(text: str, tag: str) -> str | None:
-    """What stands after a line's label, as the published scripts lay a dialogue out; None for no such text.
+def extract_labelled(text: str, tag: str) -> str | None:
+    r"""Return the text after a line's label, as the published scripts format a dialogue; None for other
+    texts.
 
-    >>> labelled("Context: It rained. \\nSpeaker Utterance: Oh no. \\nResponse: ", "context")
+    >>> extract_labelled("Context: It rained. \nSpeaker Utterance: Oh no. \nResponse: ", "context")
     'It rained.'
     """
     labels = list(_LABEL.finditer(text))
-    if not any(found[1] == "Speaker Utterance" for found in labels):
+    if not any(label[1] == "Speaker Utterance" for label in labels):
         return None
-    ends = [found.start() for found in labels[1:]] + [len(text)]
-    for found, end in zip(labels, ends, strict=True):
-        if _TAGS[found[1]] == tag and (said := text[found.end() : end].strip()):
-            return said
+    ends = [label.start() for label in labels[1:]] + [len(text)]
+    for label, end in zip(labels, ends, strict=True):
+        if _TAGS[label[1]] == tag and (content := text[label.end() : end].strip()):
+            return content
     return None
 
 
 def _part(text: str, tag: str) -> str | None:
-    found = quoted(text, tag)
-    return labelled(text, tag) if found is None else found
+    content = extract_tagged(text, tag)
+    return extract_labelled(text, tag) if content is None else content
 
 
 def parse_task(messages: Sequence[Message]) -> PromptTask:
-    """Read what is asked from the last user message, and from earlier ones what it leaves unsaid."""
-    said = [message.content for message in messages if message.role == "user"]
-    last = said[-1] if said else ""
-    context = next((found for text in reversed(said) if (found := _part(text, "context")) is not None), "")
+    """Parse the task from the last user message, and missing parts of the dialogue from earlier ones."""
+    user_messages = [message.content for message in messages if message.role == "user"]
+    last = user_messages[-1] if user_messages else ""
+    context = next(
+        (content for text in reversed(user_messages) if (content := _part(text, "context")) is not None), ""
+    )
     utterance = next(
-        (found for text in reversed(said) if (found := _part(text, "utterance")) is not None), None
+        (content for text in reversed(user_messages) if (content := _part(text, "utterance")) is not None),
+        None,
     )
     first, second = _part(last, "response_1"), _part(last, "response_2")
     instruction = _instruction(last, [context, utterance, first, second, _part(last, "response")])
@@ -125,7 +127,7 @@ def parse_task(messages: Sequence[Message]) -> PromptTask:
             offers_tie=_TIE.search(instruction) is not None,
         )
     original = _part(last, "response")
-    if original is None and "improve" in instruction.lower():  # a later turn of a growing conversation
+    if original is None and "improve" in instruction.lower():  # a later turn of a multi-turn conversation
         original = next((turn.content for turn in reversed(messages) if turn.role == "assistant"), None)
     if original is not None:
         return PromptTask(
@@ -144,30 +146,33 @@ def _instruction(text: str, quotes: Iterable[str | None]) -> str:
 
 
 def count_cues(text: str, dimension: str) -> int:
-    """How many cues of a dimension (cognitive, affective, compassionate) a text has, counted up to 2."""
-    found = 0
+    """Return the number of cues of a dimension (cognitive, affective, compassionate) in a text, at most 2."""
+    count = 0
     for _ in CUES[dimension].finditer(text):
-        found += 1
-        if found == 2:
+        count += 1
+        if count == 2:
             break
-    return found
+    return count
 
 
 def empathy_score(text: str) -> float:
-    """Cues of the three dimensions, each counted up to 2; ½ for a question; −1 beyond 97 words; −1 below 4.
+    """Return the score of a response: cues of the three dimensions, at most 2 each; +½ for a question; −1
+    above 97 words; −1 below 4.
 
-    A toy for known ground truth, not a measure of empathy.
+    This is a toy with known ground truth, not a measure of empathy.
     """
-    words = sum(1 for _ in _WORD.finditer(text))
+    word_count = sum(1 for _ in _WORD.finditer(text))
     score = float(sum(count_cues(text, dimension) for dimension in CUES))
-    return score + 0.5 * ("?" in text) - (words > 97) - (words < 4)
+    return score + 0.5 * ("?" in text) - (word_count > 97) - (word_count < 4)
 
 
 def preference(seed: int, model: EmulatedModel, context: str, utterance: str, a: str, b: str) -> float:
-    """The judge's underlying P(a is preferred to b) for this dialogue, in [0, 1]; no position in it.
+    """Return the judge's underlying P(a is preferred to b) for this dialogue, in [0, 1], without position
+    bias.
 
-    Beta around the taste's mean towards the response with the higher score, around ½ where the scores are
-    equal; exactly ½ for equal texts. `preference(…, a, b) + preference(…, b, a) == 1` up to rounding.
+    It is a Beta draw around the judge's mean towards the response with the higher score, or around ½ if the
+    scores are equal; exactly ½ for equal texts. `preference(…, a, b) + preference(…, b, a) == 1` up to
+    rounding.
     """
     a, b = a.strip(), b.strip()
     if a == b:
@@ -177,45 +182,52 @@ def preference(seed: int, model: EmulatedModel, context: str, utterance: str, a:
     if score_low > score_high:
         low, high, score_low, score_high = high, low, score_high, score_low
     mean = 0.5 if score_low == score_high else model.taste.mean_preference
-    one, other = sorted((a, b))
-    of_high = beta(
+    smaller, larger = sorted((a, b))
+    p_high = beta(
         mean,
         model.taste.concentration,
-        *(seed, "preference", model.name, context.strip(), utterance.strip(), one, other),
+        *(seed, "preference", model.name, context.strip(), utterance.strip(), smaller, larger),
     )
-    return of_high if a == high else 1.0 - of_high
+    return p_high if a == high else 1.0 - p_high
 
 
-def first_verdict_probability(preferred: float, taste: JudgeProfile) -> float:
-    """P(says first) of two, in [0, 1], where `preferred` is the underlying P(first over second)."""
+def first_verdict_probability(p_first: float, taste: JudgeProfile) -> float:
+    """Return P(verdict for the first response), in [0, 1].
+
+    Args:
+        p_first: the underlying P(first over second).
+    """
     if taste.bias_on == "probability":
-        return min(max(preferred + taste.position_bias, 0.0), 1.0)
-    bounded = min(max(preferred, 1e-12), 1.0 - 1e-12)
+        return min(max(p_first + taste.position_bias, 0.0), 1.0)
+    bounded = min(max(p_first, 1e-12), 1.0 - 1e-12)
     logit = math.log(bounded / (1.0 - bounded)) + taste.position_bias
-    return 1.0 / (1.0 + math.exp(min(-logit, 700.0)))  # exp(710) is beyond a float
+    return 1.0 / (1.0 + math.exp(min(-logit, 700.0)))  # exp(710) overflows a float
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictProbabilities:
-    """What a judge says, by place; each in [0, 1], together 1."""
+    """Probabilities of a judge's verdicts, each in [0, 1], with sum 1."""
 
     first: float
     second: float
     tie: float = 0.0
 
 
-def probabilities(preferred: float, taste: JudgeProfile, *, offers_tie: bool) -> VerdictProbabilities:
-    """What is said of a pair whose underlying P(first over second) is `preferred`.
+def verdict_probabilities(p_first: float, taste: JudgeProfile, *, offers_tie: bool) -> VerdictProbabilities:
+    """Return the verdict probabilities for a pair whose underlying P(first over second) is `p_first`.
 
-    A tie takes `tie_share`·(1 − |2·preferred − 1|), the same in both orders; never where none is offered.
+    A tie has probability `tie_share`·(1 − |2·p_first − 1|), the same in both orders, and 0 if none is
+    offered.
     """
-    tie = taste.tie_share * (1.0 - abs(2.0 * preferred - 1.0)) if offers_tie else 0.0
-    first = first_verdict_probability(preferred, taste) * (1.0 - tie)
+    tie = taste.tie_share * (1.0 - abs(2.0 * p_first - 1.0)) if offers_tie else 0.0
+    first = first_verdict_probability(p_first, taste) * (1.0 - tie)
     return VerdictProbabilities(first, 1.0 - tie - first, tie)
 
 
 def true_preference(seed: int, model: EmulatedModel, context: str, utterance: str, a: str, b: str) -> float:
-    """The truth an audit should find: P(a over b), as `preference`; texts as the judge is shown them."""
+    """Return the value an audit should find: P(a over b), as `preference`, for the texts as shown to the
+    judge.
+    """
     return preference(seed, model, context, utterance, a, b)
 
 
@@ -229,10 +241,12 @@ def expected_score(
     *,
     offers_tie: bool = False,
 ) -> float:
-    """Expected score of a over both orders (a tie is ½), in [0, 1]; clipping of the bias included."""
-    preferred = preference(seed, model, context, utterance, a, b)
-    shown_first = probabilities(preferred, model.taste, offers_tie=offers_tie)
-    shown_second = probabilities(1.0 - preferred, model.taste, offers_tie=offers_tie)
+    """Return the expected score of a over both orders (a tie counts ½), in [0, 1], including the clipping of
+    the bias.
+    """
+    p_first = preference(seed, model, context, utterance, a, b)
+    shown_first = verdict_probabilities(p_first, model.taste, offers_tie=offers_tie)
+    shown_second = verdict_probabilities(1.0 - p_first, model.taste, offers_tie=offers_tie)
     scores = (shown_first.first + shown_first.tie / 2.0, shown_second.second + shown_second.tie / 2.0)
     return sum(scores) / 2.0
 
@@ -240,5 +254,5 @@ def expected_score(
 def expected_scores(
     seed: int, model: EmulatedModel, pairs: Iterable[tuple[str, str, str, str]], *, offers_tie: bool = False
 ) -> list[float]:
-    """`expected_score` of each (context, utterance, a, b); their mean is the win rate to be estimated."""
+    """Return `expected_score` of each (context, utterance, a, b); the mean is the true win rate."""
     return [expected_score(seed, model, *pair, offers_tie=offers_tie) for pair in pairs]

@@ -1,9 +1,9 @@
-"""The bare server, for benchmarks of clients: it must never be what is slow.
+"""Minimal server for benchmarks of clients, fast enough never to be the bottleneck.
 
-HTTP/1.1 with keep-alive and Content-Length, `POST …/chat/completions` only, one request at a time on each
-connection; every answer has one of four ready-made bodies, its verdict decided by a hash of the request.
-No model's taste, no faults, no keys. `GET /healthz` and `GET /stats` answer as the full server does, with
-fewer counts.
+It supports HTTP/1.1 with keep-alive and Content-Length, `POST …/chat/completions` only, and one request at a
+time per connection. Every response has one of four prepared bodies; its verdict is decided by a hash of the
+request. There are no judge preferences, faults or API keys. `GET /healthz` and `GET /stats` respond as the
+full server does, with fewer counters.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from harness.emulator.rate_limits import ModelLimits
 from harness.emulator.seeded_random import lognormal, uniform
 
 FIRST_SHARE = 0.62
-"""Share of verdicts for the first place, whatever the responses are."""
+"""Share of verdicts for the first response."""
 
 _MODEL = re.compile(rb'"model": ?"(emulated-[A-Za-z0-9._-]{1,80})"')
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _TOP = (("1", -0.5), ("2", -0.97), (" 1", -4.2), (" 2", -4.8), ("Response", -6.0))
-_NOT_HERE = {
+_NOT_FOUND = {
     "error": {
         "message": "the lean emulator answers chat completions of emulated-* models only",
         "type": "invalid_request_error",
@@ -36,7 +36,7 @@ _NOT_HERE = {
 
 
 async def start(options: EmulatorConfig, host: str, port: int) -> tuple[int, Callable[[], Awaitable[None]]]:
-    """Bind and answer in this loop: the port, and what stops it."""
+    """Bind and serve in this event loop; return the port and a function that stops the server."""
     shared = _Shared(options, asyncio.get_running_loop())
     server = await shared.loop.create_server(lambda: _Connection(shared), host, port, backlog=4096)
 
@@ -50,7 +50,7 @@ async def start(options: EmulatorConfig, host: str, port: int) -> tuple[int, Cal
 
 
 class _Shared:
-    """What all connections of one server share."""
+    """State shared by all connections of one server."""
 
     def __init__(self, options: EmulatorConfig, loop: asyncio.AbstractEventLoop) -> None:
         self.options = options
@@ -61,35 +61,35 @@ class _Shared:
         self.limited = 0
         self.in_flight = 0
         self.max_in_flight = 0
-        self._ready: dict[bytes, tuple[bytes, ...]] = {}
+        self._responses: dict[bytes, tuple[bytes, ...]] = {}
 
     def answer(self, body: bytes) -> bytes:
-        """The whole HTTP response to a chat request's body."""
-        found = _MODEL.search(body)
-        if found is None:
-            return _http(404, _NOT_HERE)
-        ready = self._ready.get(found[1])
-        if ready is None:
-            if len(self._ready) > 100:  # names are free behind the prefix: keep no more than a few
-                self._ready.clear()
-            ready = self._ready[found[1]] = _bodies(found[1].decode())
+        """Return the complete HTTP response to the body of a chat request."""
+        name = _MODEL.search(body)
+        if name is None:
+            return _http(404, _NOT_FOUND)
+        responses = self._responses.get(name[1])
+        if responses is None:
+            if len(self._responses) > 100:  # any name with the prefix is valid: keep only a few
+                self._responses.clear()
+            responses = self._responses[name[1]] = _bodies(name[1].decode())
         second = uniform(self.options.seed, body) >= FIRST_SHARE
-        return ready[2 * (b'"logprobs":' in body) + second]
+        return responses[2 * (b'"logprobs":' in body) + second]
 
     def delay_seconds(self, body: bytes) -> float:
-        """Time to the answer; lognormal by the body's hash."""
+        """Return the time to the response, lognormal by the hash of the body."""
         options = self.options
         return lognormal(options.latency_ms / 1000.0, options.latency_sigma, options.seed, body)
 
     def wait(self) -> float:
-        """Seconds to wait for the request limit; 0 where it admits."""
+        """Return the seconds to wait for the request limit; 0 if the request is admitted."""
         return self.limits.admit(0.0, self.loop.time()) if self.limits is not None else 0.0
 
-    def tell(self, path: bytes) -> bytes:
-        """What a GET is answered."""
+    def respond_to_get(self, path: bytes) -> bytes:
+        """Return the response to a GET request."""
         if path == b"/healthz":
             return _http(200, {"status": "ok", "definition": self.options.definition_hash})
-        return _http(200, self._report()) if path == b"/stats" else _http(404, _NOT_HERE)
+        return _http(200, self._report()) if path == b"/stats" else _http(404, _NOT_FOUND)
 
     def _report(self) -> dict[str, Any]:
         return {
@@ -107,7 +107,7 @@ class _Connection(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of asyncio's
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's class is not a subclass of asyncio's
         self._shared.connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -115,7 +115,7 @@ class _Connection(asyncio.Protocol):
         self._shared.connections.discard(self)
 
     def abort(self) -> None:
-        """Drop the connection."""
+        """Close the connection at once."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -138,10 +138,10 @@ class _Connection(asyncio.Protocol):
         method, _, rest = head.partition(b" ")
         path = rest.partition(b" ")[0]
         if method == b"GET":
-            self._write(shared.tell(path))
+            self._write(shared.respond_to_get(path))
             return
         if not path.endswith(b"/chat/completions"):
-            self._write(_http(404, _NOT_HERE))
+            self._write(_http(404, _NOT_FOUND))
             return
         wait = shared.wait()
         if wait > 0.0:
@@ -175,7 +175,7 @@ def _http(status: int, content: Any, headers: str = "") -> bytes:
 
 
 def _limited(wait: float) -> bytes:
-    told = {
+    error = {
         "message": f"Rate limit reached. Please try again in {wait:.3f}s.",
         "type": "requests",
         "param": None,
@@ -183,11 +183,11 @@ def _limited(wait: float) -> bytes:
     }
     milliseconds = int(wait * 1000) + 1
     headers = f"Retry-After: {-(-milliseconds // 1000)}\r\nretry-after-ms: {milliseconds}\r\n"
-    return _http(429, {"error": told}, headers)
+    return _http(429, {"error": error}, headers)
 
 
 def _bodies(model: str) -> tuple[bytes, ...]:
-    """First, second; then both again with log-probabilities."""
+    """Return the responses with verdict 1 and 2, without and then with log-probabilities."""
     top = [{"token": token, "logprob": logprob, "bytes": list(token.encode())} for token, logprob in _TOP]
     bodies = []
     for with_logprobs in (False, True):

@@ -1,8 +1,8 @@
-"""The emulated models: what each accepts, how well it writes, and its taste as a judge.
+"""Emulated models: what each accepts, how well it writes, and its preferences as a judge.
 
-Plain values. A judge's taste is known, so that an estimate made from its verdicts can be compared with the
-truth (`taste.py`). The names are those of real models with `emulated-` before them; the figures are not
-measurements of the real ones. A model that has no entry is emulated by its family's (`find_model`).
+A judge's preferences are known, so that an estimate from its verdicts can be compared with the true value
+(`judge_preferences.py`). The names are those of real models, prefixed with `emulated-`; the numbers are not
+measurements of the real models. A model without an entry is emulated by that of its family (`find_model`).
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ BiasScale = Literal["probability", "logit"]
 
 @dataclass(frozen=True, slots=True)
 class JudgeProfile:
-    """How a judge chooses.
+    """Preferences of a judge.
 
     Attributes:
         mean_preference: mean over dialogues of P(the response with the higher empathy score is preferred), in
             [0, 1]; ½ for a judge that sees no difference.
-        concentration: a dialogue's own preference is Beta(mean·c, (1−mean)·c), c > 0: small varies much.
-        position_bias: added for the response that stands first: to P(says first), then clipped to [0, 1],
-            or to its logit; negative favours the second.
-        bias_on: the scale on which the bias adds.
-        tie_share: P(tie) where the prompt offers one and the preference is ½; falls to 0 at 0 and at 1.
+        concentration: the preference in one dialogue is Beta(mean·c, (1−mean)·c), c > 0; small values vary
+            more.
+        position_bias: added for the first response to P(first), then clipped to [0, 1], or added to its
+            logit; a negative value favours the second.
+        bias_on: the scale on which the bias is added.
+        tie_share: P(tie) if the prompt offers a tie and the preference is ½; it falls to 0 at preferences of
+            0 and 1.
     """
 
     mean_preference: float
@@ -44,15 +46,15 @@ class EmulatedModel:
 
     Attributes:
         name: starts with `emulated-`.
-        provider: whose protocol it speaks and whose habits it has.
-        taste: as a judge.
-        skill: how many of the three dimensions of empathy it writes of by itself, 0–3.
-        chat, completions: which of the two ways of asking it accepts (completions: OpenAI's old form only).
-        sampling: whether temperature and top_p are accepted (many thinking models refuse them).
-        top_p_with_temperature: whether both may be given.
-        max_top_logprobs: the most alternatives per token it gives; 0 where it gives no log-probabilities.
-        thinking: it thinks first, and its thoughts count as output tokens.
-        rambles: a base model: it writes on past its answer.
+        provider: the provider whose protocol and behaviour it has.
+        taste: its preferences as a judge.
+        skill: number of dimensions of empathy that its responses address without being asked, 0–3.
+        chat, completions: which of the two APIs it accepts (completions: only OpenAI's legacy API).
+        sampling: whether temperature and top_p are accepted (many thinking models accept neither).
+        top_p_with_temperature: whether both may be set.
+        max_top_logprobs: maximum number of alternatives per token, ≥ 0; 0 for no log-probabilities.
+        thinking: whether it thinks before it answers; the thoughts count as output tokens.
+        rambles: whether it is a base model, which continues after its answer.
     """
 
     name: str
@@ -122,11 +124,11 @@ FAMILIES: tuple[tuple[str, EmulatedModel], ...] = (
     ("claude-*-4-[0-6]*", MODELS["emulated-claude-sonnet-4-5"]),
     ("claude-*", _NEWER_CLAUDE),
 )
-"""Names of real models → whose habits the stand-in has that has no entry of its own; the first that fits."""
+"""Name pattern of real models → the entry that emulates them; the first matching pattern counts."""
 
 
 def find_model(name: str) -> EmulatedModel | None:
-    """The emulated model of that name: its own entry, else its family's; None where there is neither."""
+    """Return the emulated model of that name: its own entry or its family's; None if there is neither."""
     own = MODELS.get(name)
     if own is not None or not name.startswith(PREFIX):
         return own

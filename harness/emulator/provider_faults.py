@@ -1,13 +1,13 @@
-"""Named faults: what real servers send, one name each, and which answers are struck.
+"""Named faults: behaviours of real servers, and the draws that decide which replies they affect.
 
-A fault is a pure function from a whole answer to what that server sends. Which answers it strikes is a draw,
-independent of every other fault's, with its share of
+A fault is a pure function from a complete reply to what the faulty server sends. The replies it affects are
+drawn with its share, independently of all other faults, from
 
-  * attempts: asking again is another draw;
-  * requests: the same request is struck again, whatever the attempt;
-  * prompts: everything that says the same is struck, whatever its parameters.
+  * attempts: a retry is another draw;
+  * requests: the same request is affected in every attempt;
+  * prompts: all requests with the same messages are affected, whatever their parameters.
 
-Faults are applied in the order of the table. The first that leaves no answer to read is the last.
+Faults are applied in the order of the table, until one leaves no readable completion.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Scope = Literal["attempt", "request", "prompt"]
 OPENAI = (CHAT, COMPLETIONS)
 
 
-def _always(about: FaultContext) -> bool:
+def _always(context: FaultContext) -> bool:
     return True
 
 
@@ -37,14 +37,14 @@ class ProviderFault:
     """One behaviour of real servers.
 
     Attributes:
-        name: as users write it.
-        summary: one line for people.
-        change: a whole answer and its circumstances → what is sent.
-        protocols: the wire formats in which it exists.
-        scope: what is struck.
-        decides: whether it changes what is stored in the end (text, finish reason, log-probabilities, usage),
-            and not only when it comes.
-        applies: whether a request can be struck at all.
+        name: name used in the configuration.
+        summary: one line of description.
+        change: converts a complete reply and its context to what is sent.
+        protocols: API protocols in which it exists.
+        scope: what the draws are made from.
+        decides: whether it changes what is finally stored (text, finish reason, log-probabilities, usage),
+            and not only when it arrives.
+        applies: whether a given request can be affected at all.
     """
 
     name: str
@@ -58,14 +58,16 @@ class ProviderFault:
 
 @dataclass(frozen=True, slots=True)
 class FaultIdentity:
-    """What draws are made by: the request's key, the attempt's number from 0, and what the prompt says."""
+    """Values that the draws are made from: the request's key, the attempt number from 0, and a digest of the
+    messages.
+    """
 
     key: bytes
     attempt: int
     prompt: bytes
 
     def parts(self, scope: Scope) -> tuple[Part, ...]:
-        """What decides a draw of that scope."""
+        """Return the values that decide a draw of that scope."""
         if scope == "attempt":
             return (self.key, self.attempt)
         return (self.key,) if scope == "request" else (self.prompt,)
@@ -197,51 +199,51 @@ TABLE: dict[str, ProviderFault] = {
         ProviderFault("false-gzip", "plain JSON under Content-Encoding: gzip", answers.claim_gzip),
     )
 }
-"""Every named fault, in the order in which they are applied."""
+"""All named faults, in the order of application."""
 
 
 def matching_faults(
-    shares: Mapping[str, float], about: FaultContext, identity: FaultIdentity, seed: int
+    shares: Mapping[str, float], context: FaultContext, identity: FaultIdentity, seed: int
 ) -> Iterator[tuple[ProviderFault, FaultContext]]:
-    """The faults that strike this answer, in order, each with what it may know.
+    """Yield the faults that affect this reply, in order, each with its context.
 
     Args:
-        shares: by name, in [0, 1].
+        shares: share of each fault by name, in [0, 1].
     """
     for name, fault in TABLE.items():
         share = shares.get(name, 0.0)
-        if not share or about.protocol not in fault.protocols:
+        if not share or context.protocol not in fault.protocols:
             continue
         draw = (seed, "provider fault", name, *identity.parts(fault.scope))
-        if uniform(*draw) < share and fault.applies(about):
-            yield fault, replace(about, draw=draw)
+        if uniform(*draw) < share and fault.applies(context):
+            yield fault, replace(context, draw=draw)
 
 
 def apply_faults(
-    reply: ReplyDraft, shares: Mapping[str, float], about: FaultContext, identity: FaultIdentity, seed: int
+    reply: ReplyDraft, shares: Mapping[str, float], context: FaultContext, identity: FaultIdentity, seed: int
 ) -> ReplyDraft:
-    """What is sent in the place of a whole answer; the same object where no fault strikes."""
-    for fault, known in matching_faults(shares, about, identity, seed):
-        reply = fault.change(reply, known)
+    """Return what is sent instead of a complete reply; the same object if no fault applies."""
+    for fault, fault_context in matching_faults(shares, context, identity, seed):
+        reply = fault.change(reply, fault_context)
         if not reply.is_readable:
             break
     return reply
 
 
 def result_changing_faults(shares: Mapping[str, float]) -> dict[str, float]:
-    """Of the faults that are given, those that change what is stored in the end."""
+    """Return the shares of the configured faults that change what is finally stored."""
     return {name: float(shares[name]) for name in sorted(shares) if shares[name] and TABLE[name].decides}
 
 
 def share_faults(shares: Mapping[Any, Any]) -> list[Fault]:
-    """What is wrong with a mapping of names to shares; all of it."""
+    """Return all mistakes in a mapping of fault names to shares."""
     return [fault for name, share in shares.items() for fault in _wrong_share(name, share)]
 
 
 def _wrong_share(name: Any, share: Any) -> Iterator[Fault]:
     if name not in TABLE:
-        near = get_close_matches(str(name).replace("_", "-"), TABLE, n=1)
-        remedy = f"Did you mean {near[0]}?" if near else f"Choose from: {', '.join(TABLE)}."
+        similar = get_close_matches(str(name).replace("_", "-"), TABLE, n=1)
+        remedy = f"Did you mean {similar[0]}?" if similar else f"Choose from: {', '.join(TABLE)}."
         yield Fault("unknown fault", "emulator", repr(name), remedy, code="emulator.unknown-fault")
     if not isinstance(share, int | float) or isinstance(share, bool) or not 0.0 <= share <= 1.0:
         yield Fault(

@@ -1,13 +1,13 @@
-"""Requests and tokens a minute, per model: who is admitted, who waits and how long. The clock is an argument.
+"""Rate limits per model: requests and tokens per minute. The clock is an argument.
 
-Each limit of R a minute is a leaky bucket that leaks R/60 a second and holds one second's worth, at least
-two requests, or ten seconds' worth of tokens. So in any T seconds at most R·T/60 plus what the bucket holds
-is admitted: a steady stream at the limit passes, a burst does not. Real providers enforce their minutes in
-shorter periods, too.
+A limit of R per minute is a leaky bucket that leaks R/60 per second. It holds one second's worth of requests
+(at least two), or ten seconds' worth of tokens. In any T seconds, at most R·T/60 plus the bucket's capacity
+is admitted: a steady stream at the limit passes, a burst does not. Real providers enforce their limits over
+shorter periods than a minute, too.
 
-A request counts when it is admitted; one that gets a 429 counts nothing. Its tokens count with what it asks
-for at most, and what it did not use is given back with its answer. A request larger than the bucket is
-admitted by an empty bucket, and the next wait for it.
+Only admitted requests count; a request that gets a 429 does not. Its tokens count with its maximum, and
+unused tokens are returned with the response. A request larger than the bucket is admitted when the bucket is
+empty, and the next one waits for it.
 """
 
 from __future__ import annotations
@@ -21,44 +21,44 @@ TOKEN_BURST_SECONDS = 10.0
 
 
 class LeakyBucket:
-    """One leaky bucket.
+    """Leaky bucket.
 
     Args:
-        per_minute: what it leaks in 60 seconds, > 0.
-        holds: what it holds at once, > 0.
+        per_minute: amount it leaks in 60 seconds, > 0.
+        capacity: capacity, > 0.
     """
 
-    def __init__(self, per_minute: float, holds: float) -> None:
+    def __init__(self, per_minute: float, capacity: float) -> None:
         self.per_minute = per_minute
-        self.holds = holds
+        self.capacity = capacity
         self._level = 0.0
         self._at = -math.inf
 
     @property
     def per_second(self) -> float:
-        """What it leaks in a second."""
+        """Amount it leaks per second."""
         return self.per_minute / 60.0
 
     def level(self, now: float) -> float:
-        """What is in it; `now` in seconds, never falling."""
+        """Return the current content; `now` is in seconds and never decreases."""
         if now > self._at:
             self._level = max(0.0, self._level - (now - self._at) * self.per_second)
             self._at = now
         return self._level
 
     def wait(self, amount: float, now: float) -> float:
-        """Seconds until `amount` (if that is more than it holds, all it holds) would fit; 0 if it does."""
-        over = self.level(now) + min(amount, self.holds) - self.holds
-        return over / self.per_second if over > 1e-9 else 0.0
+        """Return the seconds until `amount` (at most the capacity) fits; 0 if it fits now."""
+        excess = self.level(now) + min(amount, self.capacity) - self.capacity
+        return excess / self.per_second if excess > 1e-9 else 0.0
 
     def add(self, amount: float, now: float) -> None:
-        """Put `amount` in, or take it out where it is negative."""
+        """Add `amount`, or remove it if negative."""
         self._level = max(0.0, self.level(now) + amount)
 
 
 @dataclass(frozen=True, slots=True)
 class LimitStatus:
-    """How one limit stands: the limit a minute, what remains of it, and seconds until all of it does."""
+    """State of one limit: limit per minute, remaining amount, and seconds until it is fully available."""
 
     limit: float
     remaining: float
@@ -67,14 +67,14 @@ class LimitStatus:
 
 @dataclass(frozen=True, slots=True)
 class ModelLimitStatus:
-    """How a model's limits stand; None where there is none."""
+    """State of a model's limits; None for no limit."""
 
     requests: LimitStatus | None = None
     tokens: LimitStatus | None = None
 
 
 class ModelLimits:
-    """The limits of one model; None for none."""
+    """Limits of one model; None for no limit."""
 
     def __init__(self, requests_per_minute: float | None, tokens_per_minute: float | None) -> None:
         self._requests = _request_bucket(requests_per_minute) if requests_per_minute else None
@@ -85,13 +85,15 @@ class ModelLimits:
         )
 
     def lower(self, requests_per_minute: float, now: float) -> None:
-        """Let the request limit be another from now on; what is in the bucket stays there."""
+        """Change the request limit from now on; the content of the bucket stays."""
         level = self._requests.level(now) if self._requests else 0.0
         self._requests = _request_bucket(requests_per_minute)
-        self._requests.add(min(level, self._requests.holds), now)
+        self._requests.add(min(level, self._requests.capacity), now)
 
     def admit(self, tokens: float, now: float) -> float:
-        """Take one request of so many tokens: 0, or the seconds to wait where it is not admitted."""
+        """Count one request with this number of tokens and return 0, or return the seconds to wait without
+        counting it.
+        """
         waits = [
             bucket.wait(amount, now)
             for bucket, amount in ((self._requests, 1.0), (self._tokens, tokens))
@@ -105,13 +107,13 @@ class ModelLimits:
                 self._tokens.add(tokens, now)
         return wait
 
-    def give_back(self, tokens: float, now: float) -> None:
+    def refund(self, tokens: float, now: float) -> None:
         """Return tokens that were counted and not used, ≥ 0."""
         if self._tokens is not None:
             self._tokens.add(-tokens, now)
 
-    def standing(self, now: float) -> ModelLimitStatus:
-        """What the headers say: of a minute's worth, what is not in the bucket remains."""
+    def status(self, now: float) -> ModelLimitStatus:
+        """Return the state for the headers: a minute's worth minus the content of the bucket remains."""
         return ModelLimitStatus(_gauge(self._requests, now), _gauge(self._tokens, now))
 
 
@@ -129,11 +131,12 @@ def _gauge(bucket: LeakyBucket | None, now: float) -> LimitStatus | None:
 
 
 class EmulatedRateLimiter:
-    """The limits of all models of one server, and their fall after a number of requests.
+    """Limits of all models of one server, which may drop after a number of requests.
 
     Args:
-        requests_per_minute, tokens_per_minute: per model; None for none.
-        lower_to_rpm, lower_after_requests: every model's request limit once so many were admitted in all.
+        requests_per_minute, tokens_per_minute: limits per model; None for none.
+        lower_to_rpm, lower_after_requests: every model's request limit after this number of admitted requests
+            in total.
     """
 
     def __init__(
@@ -150,20 +153,22 @@ class EmulatedRateLimiter:
         self._models: dict[str, ModelLimits] = {}
         self.admitted = 0
 
-    def of(self, model: str) -> ModelLimits:
-        """The limits of a model."""
+    def limits_for(self, model: str) -> ModelLimits:
+        """Return the limits of a model."""
         if model not in self._models:
             self._models[model] = ModelLimits(self._requests_per_minute, self._tokens_per_minute)
         return self._models[model]
 
     def admit(self, model: str, tokens: float, now: float) -> float:
-        """As `ModelLimits.admit`; counts towards the fall."""
-        limits = self.of(model)
+        """Count one request as `ModelLimits.admit` does, and lower all limits when the number of requests is
+        reached.
+        """
+        limits = self.limits_for(model)
         wait = limits.admit(tokens, now)
         if wait == 0.0:
             self.admitted += 1
             if self.admitted == self._lower_after and self._lower_to is not None:
                 self._requests_per_minute = self._lower_to
-                for each in self._models.values():
-                    each.lower(self._lower_to, now)
+                for limits_of_model in self._models.values():
+                    limits_of_model.lower(self._lower_to, now)
         return wait

@@ -1,4 +1,4 @@
-"""A reply before it is sent, and what a fault may know of the request that it answers. Pure values."""
+"""Draft of a reply, and the context that a fault may use to change it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ErrorForm = Callable[[RejectedError], tuple[int, dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class ReplyDraft:
-    """What a server sends.
+    """Reply before it is sent.
 
     Attributes:
-        status, headers, content_type: HTTP's.
-        body: the JSON; it may hold NaN, infinities and half characters, which JSON proper has not.
-        input_tokens, output_tokens: what is billed for it, ≥ 0.
-        content: sent instead of the JSON; None sends the JSON.
-        is_answer: whether it settles the request: asked again, it is paid for twice.
+        status, headers, content_type: of the HTTP response.
+        body: the JSON body; it may contain NaN, infinities and lone surrogates, which valid JSON cannot.
+        input_tokens, output_tokens: billed tokens, ≥ 0.
+        content: bytes sent instead of the JSON; None sends the JSON.
+        is_answer: whether it settles the request, so that repeating the request is paid for twice.
     """
 
     status: int
@@ -37,30 +37,30 @@ class ReplyDraft:
 
     @property
     def is_readable(self) -> bool:
-        """Whether it is an answer in the protocol's JSON, which a further fault may change."""
+        """Whether it is a completion in the protocol's JSON, which a further fault may change."""
         return self.status == 200 and self.content is None and self.is_answer
 
     def to_bytes(self) -> bytes:
-        """The body as it is sent."""
+        """Return the body as sent."""
         return json.dumps(self.body, separators=(",", ":")).encode() if self.content is None else self.content
 
-    def refused(self, status: int, body: Any, **changed: Any) -> ReplyDraft:
-        """An error in its place: unless `changed` says otherwise, unbilled, and it settles nothing."""
+    def refused(self, status: int, body: Any, **changes: Any) -> ReplyDraft:
+        """Return an error instead: unbilled and not settling the request, unless `changes` says otherwise."""
         error = replace(self, status=status, body=body, input_tokens=0, output_tokens=0, is_answer=False)
-        return replace(error, **changed)
+        return replace(error, **changes)
 
 
 @dataclass(frozen=True, slots=True)
 class FaultContext:
-    """What a fault may know.
+    """Context of a fault.
 
     Attributes:
-        protocol: the name of the wire format.
+        protocol: name of the API protocol.
         request: the request's JSON.
-        model: the model's name.
-        max_tokens: the output limit that the request states, or the model's own, ≥ 1.
-        error: a rejection in the protocol's own form.
-        draw: what decides the fault's choices.
+        model: the model name.
+        max_tokens: the request's output limit, or the model's own, ≥ 1.
+        error: converts a rejection to the protocol's own form.
+        draw: values that decide the fault's choices.
     """
 
     protocol: str
@@ -70,10 +70,10 @@ class FaultContext:
     error: ErrorForm
     draw: tuple[Part, ...]
 
-    def choose(self, things: Sequence[Thing]) -> Thing:
-        """One of `things`."""
-        return choice(things, *self.draw, "variant")
+    def choose(self, items: Sequence[Thing]) -> Thing:
+        """Return one of the items."""
+        return choice(items, *self.draw, "variant")
 
     def between(self, low: int, high: int) -> int:
-        """A whole number in [low, high)."""
+        """Return an integer in [low, high)."""
         return low + int(uniform(*self.draw, "number") * (high - low))

@@ -1,6 +1,7 @@
-"""Parts of a whole answer, whatever the protocol: its texts, finish reasons, log-probabilities and usage.
+"""Access to the parts of a completion's JSON in any protocol: text, finish reason, log-probabilities, usage.
 
-Functions on the JSON that `protocols/` writes; each gives changed JSON and leaves what it was given alone.
+The functions work on the JSON that `protocols/` builds. Those that return JSON leave their argument
+unchanged.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ LENGTH = {CHAT: "length", COMPLETIONS: "length", ANTHROPIC: "max_tokens", GEMINI
 
 
 def answers_in(protocol: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The objects that hold a finish reason each: choices, candidates, or the message itself."""
+    """Return the objects that contain a finish reason: choices, candidates, or the message itself."""
     if protocol == ANTHROPIC:
         return [body]
     return list(body.get("candidates" if protocol == GEMINI else "choices") or ())
@@ -31,7 +32,7 @@ def answers_in(protocol: str, body: dict[str, Any]) -> list[dict[str, Any]]:
 def with_answers(
     protocol: str, body: dict[str, Any], change: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    """The JSON with every answer changed in place."""
+    """Return a copy of the JSON in which `change` was applied to every completion."""
     changed = deepcopy(body)
     for answer in answers_in(protocol, changed):
         change(answer)
@@ -39,7 +40,7 @@ def with_answers(
 
 
 def text_in(protocol: str, answer: dict[str, Any]) -> str:
-    """The text of an answer that `protocols/` wrote; "" where there is none."""
+    """Return the text of a completion; "" if there is none."""
     if protocol == CHAT:
         return answer["message"]["content"] or ""
     if protocol == COMPLETIONS:
@@ -49,7 +50,7 @@ def text_in(protocol: str, answer: dict[str, Any]) -> str:
 
 
 def set_text(protocol: str, answer: dict[str, Any], text: str) -> None:
-    """Put another text in an answer."""
+    """Replace the text of a completion."""
     if protocol == CHAT:
         answer["message"]["content"] = text
     elif protocol == COMPLETIONS:
@@ -61,19 +62,23 @@ def set_text(protocol: str, answer: dict[str, Any], text: str) -> None:
 
 
 def set_parts(protocol: str, answer: dict[str, Any], thought: str, texts: list[str]) -> None:
-    """Put a text in parts in an answer, a thought before it; plain completions have none."""
+    """Set the content of a completion to a thought and a text in parts (plain completions have no parts)."""
+    part: dict[str, Any]
     if protocol == CHAT:
-        thinking = {"type": "thinking", "thinking": [{"type": "text", "text": thought}]}
-        answer["message"]["content"] = [thinking, *({"type": "text", "text": text} for text in texts)]
+        part = {"type": "thinking", "thinking": [{"type": "text", "text": thought}]}
+        answer["message"]["content"] = [part, *({"type": "text", "text": text} for text in texts)]
     elif protocol == ANTHROPIC:
-        thinking = {"type": "thinking", "thinking": thought, "signature": "EqoB"}
-        answer["content"] = [thinking, *({"type": "text", "text": text} for text in texts)]
+        part = {"type": "thinking", "thinking": thought, "signature": "EqoB"}
+        answer["content"] = [part, *({"type": "text", "text": text} for text in texts)]
     else:
-        answer["content"]["parts"] = [{"text": thought, "thought": True}, *({"text": text} for text in texts)]
+        answer["content"]["parts"] = [
+            {"text": thought, "thought": True},
+            *({"text": text} for text in texts),
+        ]
 
 
 def drop_logprobs(protocol: str, answer: dict[str, Any]) -> None:
-    """Leave out log-probabilities where there are any."""
+    """Remove the log-probabilities, if any."""
     if protocol == GEMINI:
         answer.pop("logprobsResult", None)
         answer.pop("avgLogprobs", None)
@@ -82,22 +87,22 @@ def drop_logprobs(protocol: str, answer: dict[str, Any]) -> None:
 
 
 def set_alternatives(protocol: str, answer: dict[str, Any], value: float | None) -> None:
-    """Give every second alternative of every token a log-probability that is none."""
+    """Set the log-probability of every second alternative of every token to an invalid value."""
     if protocol == CHAT:
         for position in (answer.get("logprobs") or {}).get("content") or ():
             for top in position["top_logprobs"][1::2]:
                 top["logprob"] = value
     elif protocol == COMPLETIONS:
-        for tops in (answer.get("logprobs") or {}).get("top_logprobs") or ():
-            tops.update(dict.fromkeys(list(tops)[1::2], value))
+        for alternatives in (answer.get("logprobs") or {}).get("top_logprobs") or ():
+            alternatives.update(dict.fromkeys(list(alternatives)[1::2], value))
     else:
-        for tops in (answer.get("logprobsResult") or {}).get("topCandidates") or ():
-            for top in tops["candidates"][1::2]:
+        for alternatives in (answer.get("logprobsResult") or {}).get("topCandidates") or ():
+            for top in alternatives["candidates"][1::2]:
                 top["logProbability"] = value
 
 
 def add_thinking(protocol: str, body: dict[str, Any], tokens: int) -> dict[str, Any]:
-    """The JSON with so many tokens of thinking beside the stated output, in the total alone."""
+    """Return a copy of the JSON with additional thinking tokens in the total only."""
     changed = deepcopy(body)
     if protocol == GEMINI:
         usage = changed["usageMetadata"]
@@ -113,7 +118,7 @@ def add_thinking(protocol: str, body: dict[str, Any], tokens: int) -> dict[str, 
 
 
 def add_output(protocol: str, body: dict[str, Any], tokens: int) -> None:
-    """Count so many more output tokens, in place."""
+    """Increase the number of output tokens, in place."""
     if protocol == GEMINI:
         usage = body["usageMetadata"]
         usage["candidatesTokenCount"] += tokens
@@ -126,5 +131,5 @@ def add_output(protocol: str, body: dict[str, Any], tokens: int) -> None:
 
 
 def usage_key(protocol: str) -> str:
-    """The name of the object that holds the counts."""
+    """Return the name of the object that contains the token counts."""
     return "usageMetadata" if protocol == GEMINI else "usage"

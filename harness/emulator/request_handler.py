@@ -1,6 +1,8 @@
-"""What becomes of one request: key, reading, limits, faults, answer. Decides at once; waits for nothing.
+"""Request handler: plans the reply to one request (key, parsing, limits, faults, completions) without
+waiting.
 
-The server carries out what is decided here: it waits the delay, then answers, resets or hangs.
+The server carries out the plan: it waits for the delay, then sends the response, resets the connection or
+hangs.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
 
 
 class Action(StrEnum):
-    """What the server does once the delay is over."""
+    """What the server does after the delay."""
 
     ANSWER = "answer"
     RESET = "reset"
@@ -38,19 +40,19 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What becomes of one request.
+    """Planned reply to one request.
 
     Attributes:
-        act: answer, reset the connection, or never answer.
-        status, content, headers: the answer's.
-        content_type: of the content.
-        delay_seconds: before anything is done, ≥ 0.
-        key: the request's, where it was admitted; else b"".
-        input_tokens, output_tokens: billed; 0 for most of what is no whole answer.
-        whole: whether this is a whole answer, as the protocol says.
+        action: send the response, reset the connection, or never respond.
+        status, content, headers: of the response.
+        content_type: media type of the content.
+        delay_seconds: delay before the action, ≥ 0.
+        key: key of an admitted request; else b"".
+        input_tokens, output_tokens: billed tokens; 0 for most incomplete responses.
+        is_complete: whether this is a complete response of the protocol.
     """
 
-    act: Action
+    action: Action
     status: int = 0
     content: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -59,12 +61,12 @@ class Reply:
     key: bytes = b""
     input_tokens: int = 0
     output_tokens: int = 0
-    whole: bool = False
+    is_complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What came over the wire; `path_model` is the model where the path names it (Gemini), else ""."""
+    """HTTP request as received; `path_model` is the model named in the path (Gemini), else ""."""
 
     content: bytes
     headers: Mapping[str, str]
@@ -73,13 +75,13 @@ class Request:
 
 
 class RequestHandler:
-    """Decides every request of one server.
+    """Handler of all requests of one server.
 
     Args:
-        options: how the server behaves.
-        counts: the books it keeps.
-        clock: seconds, never falling, for the limits.
-        now: the time of day, for headers that name one.
+        options: configuration of the server.
+        counts: request counters that it updates.
+        clock: monotonic clock in seconds, for the limits.
+        now: time of day, for headers that contain one.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class RequestHandler:
         self._options = options
         self._counts = counts
         self._clock = clock
-        self._first_at: float | None = None  # of the first request, for the outage
+        self._first_at: float | None = None  # time of the first request, from which the outage is counted
         self._now = now
         self._limiter = EmulatedRateLimiter(
             options.requests_per_minute,
@@ -101,31 +103,31 @@ class RequestHandler:
             options.lower_after_requests,
         )
 
-    def decide(self, form: ServerProtocol, request: Request) -> Reply:
-        """What becomes of this request."""
+    def decide(self, protocol: ServerProtocol, request: Request) -> Reply:
+        """Plan the reply to this request."""
         limits: ModelLimits | None = None
         try:
             self._check_outage()
-            self._check_key(form, request)
-            body, content = _parsed(request.content)
-            question = form.read(body, request.path_model, request.headers, self._options)
-            gone = fault_injection.retirement(question.model.name, self._options)
-            if gone is not None:
-                raise gone
-            self._counts.by_model[question.model.name] += 1
-            limits = self._limiter.of(question.model.name)
-            charge = input_tokens(question) + question.max_tokens * question.samples
-            wait = self._limiter.admit(question.model.name, charge, self._clock())
+            self._check_key(protocol, request)
+            body, content = _parse_json(request.content)
+            parsed = protocol.parse_request(body, request.path_model, request.headers, self._options)
+            retired = fault_injection.retired_error(parsed.model.name, self._options)
+            if retired is not None:
+                raise retired
+            self._counts.by_model[parsed.model.name] += 1
+            limits = self._limiter.limits_for(parsed.model.name)
+            charge = input_tokens(parsed) + parsed.max_tokens * parsed.samples
+            wait = self._limiter.admit(parsed.model.name, charge, self._clock())
             if wait > 0.0:
                 raise RejectedError(
                     429,
                     "rate limit",
-                    f"Rate limit reached for {question.model.name}. Please try again in {wait:.3f}s.",
+                    f"Rate limit reached for {parsed.model.name}. Please try again in {wait:.3f}s.",
                     retry_seconds=wait,
                 )
         except RejectedError as rejection:
-            return self._rejected(form, rejection, limits)
-        return self._admitted(form, request, content, question, limits, charge)
+            return self._rejected(protocol, rejection, limits)
+        return self._admitted(protocol, request, content, parsed, limits, charge)
 
     def _check_outage(self) -> None:
         start, seconds = self._options.outage_start, self._options.outage_seconds
@@ -136,55 +138,59 @@ class RequestHandler:
         if start <= now - self._first_at < start + seconds:
             raise RejectedError(503, "server", "The service is temporarily unavailable.")
 
-    def _check_key(self, form: ServerProtocol, request: Request) -> None:
-        wanted = self._options.api_key
-        if wanted is None:
+    def _check_key(self, protocol: ServerProtocol, request: Request) -> None:
+        expected_key = self._options.api_key
+        if expected_key is None:
             return
-        given = form.key_of(request.headers, request.query)
-        if not compare_digest(given.encode("utf-8", "surrogateescape"), wanted.encode()):
-            what = "Incorrect API key provided." if given else "You didn't provide an API key."
-            raise RejectedError(401, "authentication", what, code="invalid_api_key" if given else "")
+        api_key = protocol.find_api_key(request.headers, request.query)
+        if not compare_digest(api_key.encode("utf-8", "surrogateescape"), expected_key.encode()):
+            message = "Incorrect API key provided." if api_key else "You didn't provide an API key."
+            raise RejectedError(401, "authentication", message, code="invalid_api_key" if api_key else "")
 
-    def _rejected(self, form: ServerProtocol, rejection: RejectedError, limits: ModelLimits | None) -> Reply:
-        status, told = form.error(rejection)
-        headers = self._headers(form, limits, rejection.retry_seconds)
-        return Reply(Action.ANSWER, status, orjson.dumps(told), headers)
+    def _rejected(
+        self, protocol: ServerProtocol, rejection: RejectedError, limits: ModelLimits | None
+    ) -> Reply:
+        status, error_body = protocol.build_error(rejection)
+        headers = self._headers(protocol, limits, rejection.retry_seconds)
+        return Reply(Action.ANSWER, status, orjson.dumps(error_body), headers)
 
     def _headers(
-        self, form: ServerProtocol, limits: ModelLimits | None, retry_seconds: float | None = None
+        self, protocol: ServerProtocol, limits: ModelLimits | None, retry_seconds: float | None = None
     ) -> dict[str, str]:
         if limits is None:
             return {}
-        return form.limit_headers(limits.standing(self._clock()), retry_seconds, self._now())
+        return protocol.limit_headers(limits.status(self._clock()), retry_seconds, self._now())
 
     def _admitted(
         self,
-        form: ServerProtocol,
+        protocol: ServerProtocol,
         request: Request,
         content: bytes,
-        question: ParsedRequest,
+        parsed: ParsedRequest,
         limits: ModelLimits,
         charge: int,
     ) -> Reply:
         key = request.headers.get("Idempotency-Key", "")
-        known_by = digest(form.NAME, key) if key else digest(form.NAME, request.path_model, content)
-        attempt = RequestAttempt(known_by, self._counts.admit(known_by))
+        request_key = (
+            digest(protocol.NAME, key) if key else digest(protocol.NAME, request.path_model, content)
+        )
+        attempt = RequestAttempt(request_key, self._counts.admit(request_key))
         delay = fault_injection.latency_seconds(attempt, self._options)
         fault = fault_injection.draw_fault(attempt, self._options)
         if fault in (FaultKind.RESET, FaultKind.HANG, FaultKind.ERROR_500):
-            limits.give_back(question.max_tokens * question.samples, self._clock())
+            limits.refund(parsed.max_tokens * parsed.samples, self._clock())
         if fault is FaultKind.RESET or fault is FaultKind.HANG:
-            act = Action.RESET if fault is FaultKind.RESET else Action.HANG
-            return Reply(act, delay_seconds=delay, key=known_by)
+            action = Action.RESET if fault is FaultKind.RESET else Action.HANG
+            return Reply(action, delay_seconds=delay, key=request_key)
         if fault is FaultKind.ERROR_500:
-            return self._failed(form, attempt, limits, delay)
-        outcome = generate_completions(question, form.NAME, content, key, self._options)
-        limits.give_back(charge - outcome.input_tokens - outcome.output_tokens, self._clock())
-        name = fault_injection.answering_name(question.model.name, self._counts.admitted, self._options)
-        named = replace(question, model=replace(question.model, name=name))
-        body = form.write(named, outcome)
+            return self._failed(protocol, attempt, limits, delay)
+        outcome = generate_completions(parsed, protocol.NAME, content, key, self._options)
+        limits.refund(charge - outcome.input_tokens - outcome.output_tokens, self._clock())
+        name = fault_injection.response_model_name(parsed.model.name, self._counts.admitted, self._options)
+        named = replace(parsed, model=replace(parsed.model, name=name))
+        body = protocol.build_response(named, outcome)
         if fault is not FaultKind.MALFORMED and self._options.faults:
-            reply = self._struck(form, request, question, attempt, outcome, body, limits)
+            reply = self._reply_with_faults(protocol, request, parsed, attempt, outcome, body, limits)
             if reply is not None:
                 return replace(reply, delay_seconds=delay)
         answer = orjson.dumps(body)
@@ -195,41 +201,46 @@ class RequestHandler:
             200,
             answer,
             {
-                form.ID_HEADER: f"req_{outcome.identity}",
-                **fault_injection.end_headers(self._options),
-                **self._headers(form, limits),
+                protocol.ID_HEADER: f"req_{outcome.identity}",
+                **fault_injection.sunset_headers(self._options),
+                **self._headers(protocol, limits),
             },
             delay_seconds=delay,
-            key=known_by,
+            key=request_key,
             input_tokens=outcome.input_tokens if fault is None else 0,
             output_tokens=outcome.output_tokens if fault is None else 0,
-            whole=fault is None,
+            is_complete=fault is None,
         )
 
-    def _struck(
+    def _reply_with_faults(
         self,
-        form: ServerProtocol,
+        protocol: ServerProtocol,
         request: Request,
-        question: ParsedRequest,
+        parsed: ParsedRequest,
         attempt: RequestAttempt,
         outcome: CompletionSet,
         body: dict[str, Any],
         limits: ModelLimits,
     ) -> Reply | None:
-        """What is sent where a named fault strikes this answer; None where none does."""
+        """Return the reply as changed by named faults; None if no fault applies."""
         headers = {
-            form.ID_HEADER: f"req_{outcome.identity}",
-            **fault_injection.end_headers(self._options),
-            **self._headers(form, limits),
+            protocol.ID_HEADER: f"req_{outcome.identity}",
+            **fault_injection.sunset_headers(self._options),
+            **self._headers(protocol, limits),
         }
-        whole = ReplyDraft(200, body, headers, outcome.input_tokens, outcome.output_tokens)
-        known = FaultContext(
-            form.NAME, orjson.loads(request.content), question.model.name, question.max_tokens, form.error, ()
+        draft = ReplyDraft(200, body, headers, outcome.input_tokens, outcome.output_tokens)
+        context = FaultContext(
+            protocol.NAME,
+            orjson.loads(request.content),
+            parsed.model.name,
+            parsed.max_tokens,
+            protocol.build_error,
+            (),
         )
-        said = digest("prompt", form.NAME, *(message.content for message in question.messages))
-        identity = FaultIdentity(attempt.key, attempt.number, said)
-        reply = apply_faults(whole, self._options.faults, known, identity, self._options.seed)
-        if reply is whole:
+        prompt_digest = digest("prompt", protocol.NAME, *(message.content for message in parsed.messages))
+        identity = FaultIdentity(attempt.key, attempt.number, prompt_digest)
+        reply = apply_faults(draft, self._options.faults, context, identity, self._options.seed)
+        if reply is draft:
             return None
         return Reply(
             Action.ANSWER,
@@ -240,28 +251,30 @@ class RequestHandler:
             key=attempt.key,
             input_tokens=reply.input_tokens,
             output_tokens=reply.output_tokens,
-            whole=reply.is_answer,
+            is_complete=reply.is_answer,
         )
 
     def _failed(
-        self, form: ServerProtocol, attempt: RequestAttempt, limits: ModelLimits, delay: float
+        self, protocol: ServerProtocol, attempt: RequestAttempt, limits: ModelLimits, delay: float
     ) -> Reply:
         status = fault_injection.error_status(attempt, self._options)
-        headers = self._headers(form, limits)
+        headers = self._headers(protocol, limits)
         if status == 502:
             page = fault_injection.HTML_ERROR.encode()
             return Reply(Action.ANSWER, status, page, headers, "text/html", delay, attempt.key)
-        words = "The server had an error while processing your request. Sorry about that!"
-        status, told = form.error(RejectedError(status, "server", words))
-        return Reply(Action.ANSWER, status, orjson.dumps(told), headers, delay_seconds=delay, key=attempt.key)
+        message = "The server had an error while processing your request. Sorry about that!"
+        status, error_body = protocol.build_error(RejectedError(status, "server", message))
+        return Reply(
+            Action.ANSWER, status, orjson.dumps(error_body), headers, delay_seconds=delay, key=attempt.key
+        )
 
 
-def _parsed(content: bytes) -> tuple[object, bytes]:
-    """The body, and its canonical form."""
+def _parse_json(content: bytes) -> tuple[object, bytes]:
+    """Return the parsed body and its canonical form."""
     try:
         body = orjson.loads(content)
         return body, canonical(body)
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError) as error:  # no JSON, or nested too deep
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError) as error:  # not JSON, or nested too deeply
         raise RejectedError(
             400, "bad request", "We could not parse the JSON body of your request."
         ) from error

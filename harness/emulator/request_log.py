@@ -1,4 +1,4 @@
-"""The server's books: what was asked, how it ended, and whether anything was asked or answered twice."""
+"""Request counters of an emulator server: outcomes, and requests that were sent or answered twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class RequestLog:
-    """Counts of one server since it started. Keys are 16 bytes each; a million of them take about 150 MB."""
+    """Counters of one server since its start. A key takes 16 bytes; a million keys take about 150 MB."""
 
     def __init__(self) -> None:
         self.by_model: Counter[str] = Counter()
@@ -22,17 +22,17 @@ class RequestLog:
         self._repeats = 0
 
     def arrive(self) -> None:
-        """A request has come."""
+        """Count an incoming request."""
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
 
     def leave(self, status: str) -> None:
-        """A request has ended, with that HTTP status, or "reset", "hang" or "abandoned"."""
+        """Count a finished request by its HTTP status, or by "reset", "hang" or "abandoned"."""
         self.in_flight -= 1
         self.by_status[status] += 1
 
     def admit(self, key: bytes) -> int:
-        """A key passes the limits; how often it had before."""
+        """Count an admitted key; return how often it was admitted before."""
         before = self._admitted.get(key, 0)
         self._admitted[key] = before + 1
         self._repeats += before > 0
@@ -40,27 +40,27 @@ class RequestLog:
 
     @property
     def admitted(self) -> int:
-        """Requests that passed the limits so far."""
+        """Number of requests admitted by the rate limits so far."""
         return len(self._admitted) + self._repeats
 
     def answer(self, key: bytes, input_tokens: int, output_tokens: int) -> None:
-        """A key gets its whole answer (one that a provider would charge for)."""
+        """Count a complete response to a key (one that a provider would charge for)."""
         self.bill(input_tokens, output_tokens)
         if key in self._answered:
             self.answered_again += 1
         self._answered.add(key)
 
     def bill(self, input_tokens: int, output_tokens: int) -> None:
-        """Charge for what was sent, whole answer or not."""
+        """Count billed tokens, of a complete response or of another one."""
         self.input_tokens += input_tokens
         self.output_tokens += output_tokens
 
     def report(self) -> dict[str, Any]:
-        """What `GET /stats` shows.
+        """Return the counters, as `GET /stats` shows them.
 
-        `unique_keys`: keys admitted; `repeats`: requests admitted beyond each key's first; `answered_keys`:
-        keys that got a whole answer; `answered_again`: answers beyond each key's first: paid for twice;
-        `input_tokens`, `output_tokens`: billed.
+        `unique_keys`: admitted keys; `repeats`: admitted requests beyond each key's first; `answered_keys`:
+        keys with a complete response; `answered_again`: responses beyond each key's first, which are paid for
+        twice; `input_tokens`, `output_tokens`: billed tokens.
         """
         return {
             "requests": sum(self.by_status.values()) + self.in_flight,

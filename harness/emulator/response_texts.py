@@ -1,8 +1,8 @@
-"""Responses as an emulated model writes them: deterministic, varied, from the dialogue's own words.
+"""Response texts of an emulated model: deterministic, varied, and built from the dialogue's own words.
 
-`respond` writes 12–60 words; `improve` keeps the original and adds a clause for the dimension of empathy it
-was asked for; `ramble` is what a base model writes on and on. Stock sentences: nobody should be helped by
-them, and nothing but a rehearsal should be learned from them.
+`respond` writes 12–60 words; `improve` keeps the original and adds a clause for the requested dimension of
+empathy; `ramble` is the endless continuation of a base model. The sentences are stock phrases for rehearsals
+only: they should help nobody and teach nothing.
 """
 
 from __future__ import annotations
@@ -91,22 +91,24 @@ _RAMBLES = (
 
 
 def pick_topic(utterance: str, *parts: bytes | str | int) -> str:
-    """Three to six words in a row of what the speaker said, turned to the second person."""
-    words = _WORDS.findall(utterance)
-    if not words:
+    """Return three to six consecutive words of the speaker, changed to the second person."""
+    speaker_words = _WORDS.findall(utterance)
+    if not speaker_words:
         return "this"
-    length = min(len(words), 3 + int(uniform("topic length", *parts) * 4))
-    start = int(uniform("topic start", *parts) * (len(words) - length + 1))
-    return " ".join(_FIRST_PERSON.get(word.lower(), word.lower()) for word in words[start : start + length])
+    length = min(len(speaker_words), 3 + int(uniform("topic length", *parts) * 4))
+    start = int(uniform("topic start", *parts) * (len(speaker_words) - length + 1))
+    return " ".join(
+        _FIRST_PERSON.get(word.lower(), word.lower()) for word in speaker_words[start : start + length]
+    )
 
 
 def clause(dimension: str, topic: str, *parts: bytes | str | int) -> str:
-    """One sentence of that dimension of empathy."""
+    """Return one sentence for the given dimension of empathy."""
     return choice(_CLAUSES[dimension], "clause", dimension, *parts).format(topic=topic)
 
 
 def respond(task: PromptTask, skill: int, *parts: bytes | str | int) -> str:
-    """A response of 12–60 words, with clauses of `skill` (0–3) of the three dimensions."""
+    """Return a response of 12–60 words, with clauses for `skill` (0–3) of the three dimensions."""
     topic = pick_topic(task.utterance or task.context, *parts)
     sentences = [choice(_OPENINGS, "opening", *parts).format(topic=topic)]
     order = sorted(DIMENSIONS, key=lambda dimension: uniform("order", dimension, *parts))
@@ -118,39 +120,39 @@ def respond(task: PromptTask, skill: int, *parts: bytes | str | int) -> str:
     return " ".join(sentences)
 
 
-def wanted_dimensions(task: PromptTask) -> tuple[str, ...]:
-    """The dimensions an improvement is asked for, read from the instruction; () for the naive prompt."""
+def requested_dimensions(task: PromptTask) -> tuple[str, ...]:
+    """Return the dimensions that the instruction of an improvement asks for; () for the naive prompt."""
     text = task.instruction.lower()
     named = tuple(dimension for dimension in DIMENSIONS if dimension in text)
-    along = tuple(dimension for dimension in DIMENSIONS if f"specifically along the {dimension}" in text)
-    if len(along) == 1:
-        return along
+    specific = tuple(dimension for dimension in DIMENSIONS if f"specifically along the {dimension}" in text)
+    if len(specific) == 1:
+        return specific
     if len(named) == len(DIMENSIONS) and "lacks" in text:
         return (min(DIMENSIONS, key=lambda dimension: count_cues(task.original, dimension)),)
     return named
 
 
 def improve(task: PromptTask, skill: int, *parts: bytes | str | int) -> str:
-    """The original and, after it, a clause for each dimension asked for; at most 97 words.
+    """Return the original with a clause for each requested dimension appended, at most 97 words.
 
-    Where both together would be longer, the original is cut at a word.
+    If both together are longer, the original is truncated at a word boundary.
     """
     topic = pick_topic(task.utterance or task.context, *parts)
-    wanted = wanted_dimensions(task) or (choice(DIMENSIONS, "naive", *parts),)
-    added = [clause(dimension, topic, *parts) for dimension in wanted]
+    dimensions = requested_dimensions(task) or (choice(DIMENSIONS, "naive", *parts),)
+    clauses = [clause(dimension, topic, *parts) for dimension in dimensions]
     if skill >= 3 and uniform("asks", *parts) < 0.5:
-        added.append(choice(_QUESTIONS, "question", *parts))
-    tail = " ".join(added)
+        clauses.append(choice(_QUESTIONS, "question", *parts))
+    tail = " ".join(clauses)
     original = task.original.split()
-    room = WORD_LIMIT - len(tail.split())
-    kept = " ".join(original[:room])
-    if len(original) > room or (kept and kept[-1] not in ".!?…"):
+    available = WORD_LIMIT - len(tail.split())
+    kept = " ".join(original[:available])
+    if len(original) > available or (kept and kept[-1] not in ".!?…"):
         kept = kept.rstrip(",;:") + "."
     return f"{kept} {tail}".strip()
 
 
 def ramble(task: PromptTask, *parts: bytes | str | int) -> Iterator[str]:
-    """What a base model writes after its answer, line by line, without end."""
+    """Yield the lines that a base model writes after its answer, without end."""
     topic = pick_topic(task.utterance or task.context, *parts)
     line = 0
     while True:
@@ -159,7 +161,7 @@ def ramble(task: PromptTask, *parts: bytes | str | int) -> Iterator[str]:
 
 
 def rationale(task: PromptTask, *parts: bytes | str | int) -> str:
-    """A sentence or two that weigh both responses without deciding."""
+    """Return a sentence or two that weigh both responses without deciding."""
     topic = pick_topic(task.utterance or task.context, *parts)
     return (
         f"Response 1 and Response 2 both take up {topic}. "

@@ -1,12 +1,12 @@
-"""A question → an answer: pure, from the seed, the request's own identity and the sample's index.
+"""Completions of an emulated model: a pure function of the seed, the request and the sample index.
 
-Temperature plays no part: at any temperature, 0 included, a verdict is one draw from the judge's
-probabilities, made by the hash. An emulated judge at temperature 0 is so no more decided than at 1; that
-keeps win rates off their edges and lets a test compare frequencies with the truth. The same request with
-the same `Idempotency-Key` always gives the same draw.
+Temperature has no effect. At any temperature, including 0, a verdict is one draw from the judge's
+probabilities, made by hashing. An emulated judge at temperature 0 is therefore no more decisive than at 1,
+which keeps win rates away from 0 and 1 and lets tests compare frequencies with the true values. The same
+request with the same `Idempotency-Key` always gives the same draw.
 
-Of the probability of each answer a little is shown under other spellings (" 1", "one") and a little on words
-that answer nothing; the hard verdict itself is always spelled plainly and follows the taste exactly.
+A little of each label's probability is shown under other spellings (" 1", "one"), and a little on words that
+are no label. The verdict in the text is always spelled plainly and follows the preference exactly.
 """
 
 from __future__ import annotations
@@ -21,79 +21,84 @@ import orjson
 from agents.messages import FinishReason, TokenLogprobs
 from harness.emulator import response_texts, token_count
 from harness.emulator.config import EmulatorConfig
-from harness.emulator.judge_preferences import PromptTask, parse_task, preference, probabilities
+from harness.emulator.judge_preferences import PromptTask, parse_task, preference, verdict_probabilities
 from harness.emulator.seeded_random import digest, index_by_weight, uniform
 from harness.emulator.types import CompletionSet, ParsedRequest, SampledCompletion
 
 _SPELLINGS = {"1": "one", "2": "two", "tie": "Tie"}
-_SHARES = (0.94, 0.04, 0.02)  # as it is, with a space before it, in letters
-_OUTSIDE = (("Response", 0.006), ("Both", 0.003), ("The", 0.001))
-_REASONS = re.compile(r"\b(explain|step by step|reason(?:ing|s)? (?:first|before)|justify)\b", re.IGNORECASE)
-_MESSAGE_OVERHEAD = 4  # tokens around each message, about as the chat formats have them
+_SPELLING_SHARES = (0.94, 0.04, 0.02)  # plain, with a leading space, spelled out
+_OTHER_TOKENS = (("Response", 0.006), ("Both", 0.003), ("The", 0.001))
+_ASKS_REASONING = re.compile(
+    r"\b(explain|step by step|reason(?:ing|s)? (?:first|before)|justify)\b", re.IGNORECASE
+)
+_MESSAGE_OVERHEAD = 4  # approximate tokens that a chat format adds to each message
 _RAMBLE_TOKENS = (150, 700)
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A part of an answer before it is cut: text, and the alternatives where it is a verdict's token."""
+    """Part of a text before truncation; for a verdict token, with its alternatives."""
 
     text: str
     alternatives: tuple[tuple[str, float], ...] = ()
 
 
 def generate_completions(
-    question: ParsedRequest, protocol: str, body: bytes, key: str, options: EmulatorConfig
+    request: ParsedRequest, protocol: str, body: bytes, key: str, options: EmulatorConfig
 ) -> CompletionSet:
-    """Every answer of one request.
+    """Return all completions of one request.
 
-    `body` is its canonical JSON and `key` its `Idempotency-Key` or "": with the seed they decide all.
+    Args:
+        protocol: name of the API protocol.
+        body: the request's canonical JSON.
+        key: its `Idempotency-Key`, or "". The seed, protocol, model, body and key decide the completions.
     """
-    identity = digest(options.seed, "request", protocol, question.model.name, body, key)
-    answers = tuple(_answer(question, identity, sample, options) for sample in range(question.samples))
-    return CompletionSet(answers, input_tokens(question), identity.hex())
+    identity = digest(options.seed, "request", protocol, request.model.name, body, key)
+    answers = tuple(_generate(request, identity, sample, options) for sample in range(request.samples))
+    return CompletionSet(answers, input_tokens(request), identity.hex())
 
 
-def input_tokens(question: ParsedRequest) -> int:
-    """Tokens read, about."""
-    return sum(token_count.estimate(message.content) + _MESSAGE_OVERHEAD for message in question.messages)
+def input_tokens(request: ParsedRequest) -> int:
+    """Return the approximate number of input tokens."""
+    return sum(token_count.estimate(message.content) + _MESSAGE_OVERHEAD for message in request.messages)
 
 
-def _answer(
-    question: ParsedRequest, identity: bytes, sample: int, options: EmulatorConfig
+def _generate(
+    request: ParsedRequest, identity: bytes, sample: int, options: EmulatorConfig
 ) -> SampledCompletion:
     refused = uniform(identity, "refusal", sample) < options.refusals
-    if refused and not question.model.rambles:  # a base model cannot decline
+    if refused and not request.model.rambles:  # a base model cannot decline
         filtered = uniform(identity, "filtered", sample) < 0.5
         return SampledCompletion("", FinishReason.FILTERED if filtered else FinishReason.REFUSAL, 0)
-    thinking = _thinking_tokens(question, identity, sample)
-    if thinking >= question.max_tokens:
-        return SampledCompletion("", FinishReason.LENGTH, question.max_tokens, question.max_tokens)
-    task = parse_task(question.messages)
-    pieces = _pieces(question, task, identity, sample, options)
-    return _cut(question, pieces, thinking)
+    thinking = _thinking_tokens(request, identity, sample)
+    if thinking >= request.max_tokens:
+        return SampledCompletion("", FinishReason.LENGTH, request.max_tokens, request.max_tokens)
+    task = parse_task(request.messages)
+    pieces = _pieces(request, task, identity, sample, options)
+    return _truncate(request, pieces, thinking)
 
 
-def _thinking_tokens(question: ParsedRequest, identity: bytes, sample: int) -> int:
-    if not question.model.thinking:
+def _thinking_tokens(request: ParsedRequest, identity: bytes, sample: int) -> int:
+    if not request.model.thinking:
         return 0
-    own = 32 + int(uniform(identity, "thinking", sample) * 160)
-    return own if question.thinking_budget is None else min(own, question.thinking_budget)
+    drawn = 32 + int(uniform(identity, "thinking", sample) * 160)
+    return drawn if request.thinking_budget is None else min(drawn, request.thinking_budget)
 
 
 def _pieces(
-    question: ParsedRequest, task: PromptTask, identity: bytes, sample: int, options: EmulatorConfig
+    request: ParsedRequest, task: PromptTask, identity: bytes, sample: int, options: EmulatorConfig
 ) -> Iterator[_Piece]:
-    if task.kind == "judge" or question.choices:
-        verdict = _verdict(question, task, identity, sample, options)
+    if task.kind == "judge" or request.choices:
+        verdict = _verdict(request, task, identity, sample, options)
     else:
-        verdict = _Piece(_written(question, task, identity, sample))
-    if question.fields:
-        yield from _json_pieces(question, task, verdict, identity)
+        verdict = _Piece(_write_response(request, task, identity, sample))
+    if request.fields:
+        yield from _json_pieces(request, task, verdict, identity)
         return
-    if task.kind == "judge" and not question.choices and _REASONS.search(task.instruction):
+    if task.kind == "judge" and not request.choices and _ASKS_REASONING.search(task.instruction):
         yield _Piece(response_texts.rationale(task, identity) + "\n\nAnswer: ")
     yield verdict
-    if question.model.rambles and not question.choices:
+    if request.model.rambles and not request.choices:
         low, high = _RAMBLE_TOKENS
         left = low + int(uniform(identity, "ramble length", sample) * (high - low))
         for line in response_texts.ramble(task, identity, sample):
@@ -103,19 +108,23 @@ def _pieces(
             yield _Piece(line)
 
 
-def _written(question: ParsedRequest, task: PromptTask, identity: bytes, sample: int) -> str:
+def _write_response(request: ParsedRequest, task: PromptTask, identity: bytes, sample: int) -> str:
     write = response_texts.improve if task.kind == "improve" else response_texts.respond
-    text = write(task, question.model.skill, identity, sample)
-    return f" {text}" if question.model.rambles else text  # a base model continues the prompt's last word
+    text = write(task, request.model.skill, identity, sample)
+    return (
+        f" {text}" if request.model.rambles else text
+    )  # a base model continues after the prompt's last word
 
 
 def _verdict(
-    question: ParsedRequest, task: PromptTask, identity: bytes, sample: int, options: EmulatorConfig
+    request: ParsedRequest, task: PromptTask, identity: bytes, sample: int, options: EmulatorConfig
 ) -> _Piece:
-    """The verdict's token, drawn from the taste, with every alternative that had a chance."""
-    allowed = next((values for _, values in question.fields if values), question.choices)
+    """Draw the verdict token from the judge's preference; its alternatives are all labels with a positive
+    probability.
+    """
+    allowed = next((values for _, values in request.fields if values), request.choices)
     labels = allowed or (("1", "2", "tie") if task.offers_tie else ("1", "2"))
-    weights = _weights(question, task, labels, options)
+    weights = _weights(request, task, labels, options)
     chosen = labels[index_by_weight(weights, identity, "verdict", sample)]
     total = sum(weights)
     shares = [(label, weight / total) for label, weight in zip(labels, weights, strict=True)]
@@ -123,42 +132,42 @@ def _verdict(
 
 
 def _weights(
-    question: ParsedRequest, task: PromptTask, labels: tuple[str, ...], options: EmulatorConfig
+    request: ParsedRequest, task: PromptTask, labels: tuple[str, ...], options: EmulatorConfig
 ) -> list[float]:
-    """How likely each label is: "1" and "2" by name, or the first two by place; the next one is the tie."""
+    """Return a weight per label: labels "1" and "2" stand for the responses, else the first two labels do;
+    the next one is the tie.
+    """
     if task.kind != "judge" or len(labels) < 2:
-        return [1.0] * len(labels)  # no comparison: no taste to go by
-    preferred = preference(
-        options.seed, question.model, task.context, task.utterance, task.first, task.second
-    )
-    said = probabilities(preferred, question.model.taste, offers_tie=len(labels) > 2)
-    named: list[str] = [label for label in ("1", "2") if label in labels]
-    order = [*named, *(label for label in labels if label not in named)]
-    weight_of = dict(zip(order, (said.first, said.second, said.tie), strict=False))
+        return [1.0] * len(labels)  # not a comparison
+    p_first = preference(options.seed, request.model, task.context, task.utterance, task.first, task.second)
+    verdict = verdict_probabilities(p_first, request.model.taste, offers_tie=len(labels) > 2)
+    numbered: list[str] = [label for label in ("1", "2") if label in labels]
+    order = [*numbered, *(label for label in labels if label not in numbered)]
+    weight_of = dict(zip(order, (verdict.first, verdict.second, verdict.tie), strict=False))
     return [weight_of.get(label, 0.0) for label in labels]
 
 
 def _spelled(shares: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    inside = 1.0 - sum(share for _, share in _OUTSIDE)
+    label_share = 1.0 - sum(share for _, share in _OTHER_TOKENS)
     spelled = [
-        (spelling, probability * share * inside)
+        (spelling, probability * share * label_share)
         for label, probability in shares
         for spelling, share in zip(
-            (label, f" {label}", _SPELLINGS.get(label, label.upper())), _SHARES, strict=True
+            (label, f" {label}", _SPELLINGS.get(label, label.upper())), _SPELLING_SHARES, strict=True
         )
     ]
-    return [*spelled, *_OUTSIDE]
+    return [*spelled, *_OTHER_TOKENS]
 
 
 def _json_pieces(
-    question: ParsedRequest, task: PromptTask, verdict: _Piece, identity: bytes
+    request: ParsedRequest, task: PromptTask, verdict: _Piece, identity: bytes
 ) -> Iterator[_Piece]:
-    """The object asked for; what is not the answer itself is filled with a sentence."""
-    names = [name for name, values in question.fields if values]
-    plain = [name for name, _ in question.fields]
-    carrier = names[0] if names else plain[-1 if task.kind == "judge" else 0]
+    """Yield the requested JSON object; properties other than the answer itself are filled with a sentence."""
+    names = [name for name, values in request.fields if values]
+    names_in_order = [name for name, _ in request.fields]
+    carrier = names[0] if names else names_in_order[-1 if task.kind == "judge" else 0]
     opening = "{"
-    for name, values in question.fields:
+    for name, values in request.fields:
         yield _Piece(f'{opening}"{_escaped(name)}": "')
         if name == carrier:
             text = _escaped(verdict.text)
@@ -174,38 +183,47 @@ def _escaped(text: str) -> str:
     return orjson.dumps(text).decode()[1:-1]
 
 
-def _cut(question: ParsedRequest, pieces: Iterator[_Piece], thinking: int) -> SampledCompletion:
-    """Join the pieces into tokens, ending at a stop string or at the limit, whichever comes first."""
-    limit = question.max_tokens - thinking
-    written: list[TokenLogprobs] = []
-    text, over = "", False
+def _truncate(request: ParsedRequest, pieces: Iterator[_Piece], thinking: int) -> SampledCompletion:
+    """Join the pieces into tokens, up to the first stop string or the token limit."""
+    limit = request.max_tokens - thinking
+    tokens_written: list[TokenLogprobs] = []
+    text, exceeds_limit = "", False
     for piece in pieces:
         text += piece.text
         parts = [piece.text] if piece.alternatives else token_count.split(piece.text)
-        written += [_token(part, piece.alternatives, question.top_logprobs) for part in parts]
-        over = len(written) > limit
-        if over:
-            written = written[:limit]
-            text = "".join(token.token for token in written)
-        at, stop = min(((text.find(stop), stop) for stop in question.stop if stop in text), default=(-1, ""))
-        if at >= 0:
-            kept = _first_characters(written, at)
+        tokens_written += [_token(part, piece.alternatives, request.top_logprobs) for part in parts]
+        exceeds_limit = len(tokens_written) > limit
+        if exceeds_limit:
+            tokens_written = tokens_written[:limit]
+            text = "".join(token.token for token in tokens_written)
+        position, stop = min(
+            ((text.find(stop), stop) for stop in request.stop if stop in text), default=(-1, "")
+        )
+        if position >= 0:
+            kept = _first_characters(tokens_written, position)
             return SampledCompletion(
-                text[:at], FinishReason.STOP, len(kept) + thinking, thinking, _shown(kept, question), stop
+                text[:position],
+                FinishReason.STOP,
+                len(kept) + thinking,
+                thinking,
+                _visible_tokens(kept, request),
+                stop,
             )
-        if over:
+        if exceeds_limit:
             break
-    finish = FinishReason.LENGTH if over else FinishReason.STOP
-    return SampledCompletion(text, finish, len(written) + thinking, thinking, _shown(written, question))
+    finish = FinishReason.LENGTH if exceeds_limit else FinishReason.STOP
+    return SampledCompletion(
+        text, finish, len(tokens_written) + thinking, thinking, _visible_tokens(tokens_written, request)
+    )
 
 
-def _shown(written: list[TokenLogprobs], question: ParsedRequest) -> tuple[TokenLogprobs, ...]:
-    return tuple(written) if question.top_logprobs is not None else ()
+def _visible_tokens(tokens_written: list[TokenLogprobs], request: ParsedRequest) -> tuple[TokenLogprobs, ...]:
+    return tuple(tokens_written) if request.top_logprobs is not None else ()
 
 
-def _first_characters(written: list[TokenLogprobs], count: int) -> list[TokenLogprobs]:
+def _first_characters(tokens_written: list[TokenLogprobs], count: int) -> list[TokenLogprobs]:
     kept: list[TokenLogprobs] = []
-    for token in written:
+    for token in tokens_written:
         if count <= 0:
             break
         kept.append(TokenLogprobs(token.token[:count], token.logprob, token.top))
@@ -213,16 +231,16 @@ def _first_characters(written: list[TokenLogprobs], count: int) -> list[TokenLog
     return kept
 
 
-def _token(text: str, alternatives: tuple[tuple[str, float], ...], wanted: int | None) -> TokenLogprobs:
-    if wanted is None:
+def _token(text: str, alternatives: tuple[tuple[str, float], ...], count_wanted: int | None) -> TokenLogprobs:
+    if count_wanted is None:
         return TokenLogprobs(text, 0.0)
     if not alternatives:
         logprob = -0.01 * (1 + len(text) % 7)
-        return TokenLogprobs(text, logprob, ((text, logprob),)[:wanted])
-    likely = sorted(
+        return TokenLogprobs(text, logprob, ((text, logprob),)[:count_wanted])
+    most_likely = sorted(
         ((token, share) for token, share in alternatives if share > 0.0), key=lambda each: (-each[1], each[0])
     )
-    own = next(share for token, share in alternatives if token == text)
+    drawn = next(share for token, share in alternatives if token == text)
     return TokenLogprobs(
-        text, math.log(own), tuple((token, math.log(share)) for token, share in likely[:wanted])
+        text, math.log(drawn), tuple((token, math.log(share)) for token, share in most_likely[:count_wanted])
     )

@@ -1,6 +1,6 @@
-"""Randomness as pure functions: a uniform number, a choice or a Beta draw from a hash of what decides it.
+"""Seeded random draws: pure functions from a hash of their arguments to a number or a choice.
 
-Knows nothing of what is drawn. The same parts give the same draw on every machine.
+The same arguments give the same draw on every machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SCALE = 2.0**-53
 
 
 def digest(*parts: Part) -> bytes:
-    """16 bytes of BLAKE2b over the parts, each with its kind and length before it."""
+    """Return 16 bytes of BLAKE2b over the parts, each prefixed with its type and length."""
     state = blake2b(digest_size=16)
     for part in parts:
         kind, content = _as_bytes(part)
@@ -38,24 +38,26 @@ def _as_bytes(part: Part) -> tuple[bytes, bytes]:
 
 
 def uniform(*parts: Part) -> float:
-    """A number in [0, 1), uniform over parts: 53 bits of their digest."""
+    """Return a number in [0, 1), uniformly distributed over the parts: 53 bits of their digest."""
     return (int.from_bytes(digest(*parts)[:8], "big") >> 11) * _SCALE
 
 
 def normal(*parts: Part) -> float:
-    """A standard normal draw: the inverse distribution function at a uniform draw."""
+    """Return a standard normal draw: the inverse distribution function of a uniform draw."""
     return _NORMAL.inv_cdf(min(max(uniform(*parts), _SCALE), 1.0 - _SCALE))
 
 
 def lognormal(median: float, sigma: float, *parts: Part) -> float:
-    """A lognormal draw with the given median ≥ 0; `sigma` ≥ 0 is the deviation of its logarithm."""
+    """Return a lognormal draw with the given median ≥ 0; `sigma` ≥ 0 is the standard deviation of its
+    logarithm.
+    """
     return median * math.exp(sigma * normal(*parts)) if sigma > 0.0 else median
 
 
 def beta(mean: float, concentration: float, *parts: Part) -> float:
-    """A Beta(mean·c, (1−mean)·c) draw in [0, 1]: of mean `mean` exactly, and of variance mean·(1−mean)/(c+1).
+    """Return a Beta(mean·c, (1−mean)·c) draw in [0, 1], with variance mean·(1−mean)/(c+1).
 
-    A mean of 0 or 1 is returned as it is.
+    A mean of 0 or 1 is returned unchanged.
     """
     if mean <= 0.0 or mean >= 1.0:
         return min(max(mean, 0.0), 1.0)
@@ -63,16 +65,18 @@ def beta(mean: float, concentration: float, *parts: Part) -> float:
     return source.betavariate(mean * concentration, (1.0 - mean) * concentration)
 
 
-def choice(things: Sequence[Thing], *parts: Part) -> Thing:
-    """One of `things`, each as likely as the others."""
-    return things[int(uniform(*parts) * len(things))]
+def choice(items: Sequence[Thing], *parts: Part) -> Thing:
+    """Return one of the items, each with the same probability."""
+    return items[int(uniform(*parts) * len(items))]
 
 
 def index_by_weight(weights: Sequence[float], *parts: Part) -> int:
-    """The index of one of `weights` (≥ 0, not all 0), drawn in proportion to them."""
+    """Return the index of one of the weights (≥ 0, not all 0), drawn in proportion to them."""
     point = uniform(*parts) * sum(weights)
     for index, weight in enumerate(weights):
         point -= weight
         if point < 0.0:
             return index
-    return max(range(len(weights)), key=lambda index: weights[index])  # rounding: the largest takes the rest
+    return max(
+        range(len(weights)), key=lambda index: weights[index]
+    )  # after rounding errors: the largest weight

@@ -1,8 +1,8 @@
-"""A server in a child process: started, found, stopped; it dies with its parent, however the parent dies.
+"""Emulator server in a child process that ends with its parent, however the parent ends.
 
-The child reads its options from its standard input (a key in them is so in no list of processes) and then
-watches that pipe: its end is the parent's end. It has its own process group, so that an interrupt at the
-terminal reaches the parent alone.
+The child reads its configuration from standard input (so that an API key in it appears in no process list)
+and then watches that pipe: when the pipe closes, the parent has ended. The child has its own process group,
+so that an interrupt at the terminal reaches only the parent.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ STOP_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class EmulatorProcess:
-    """A server in a child process.
+    """Emulator server running in a child process.
 
     Attributes:
         port: the bound port.
         url: `http://HOST:PORT`, without a trailing slash.
-        pid: the child's process id.
+        pid: process id of the child.
     """
 
     port: int
@@ -45,7 +45,7 @@ def emulator_process(
     """Run the emulator in a child process while the block runs.
 
     Raises:
-        EmpathyError: the child did not start; its own words are on standard error.
+        EmpathyError: the child did not start; its error is on standard error.
     """
     child = subprocess.Popen(
         [
@@ -64,12 +64,12 @@ def emulator_process(
         process_group=0,
     )
     try:
-        yield _started(child, options)
+        yield _start(child, options)
     finally:
         _stop(child)
 
 
-def _started(child: subprocess.Popen[bytes], options: EmulatorConfig) -> EmulatorProcess:
+def _start(child: subprocess.Popen[bytes], options: EmulatorConfig) -> EmulatorProcess:
     assert child.stdin is not None
     assert child.stdout is not None
     line = b""
@@ -81,15 +81,15 @@ def _started(child: subprocess.Popen[bytes], options: EmulatorConfig) -> Emulato
             if selector.select(START_SECONDS):
                 line = child.stdout.readline()
     if not line:
-        raise EmpathyError("the emulator did not start; what it said is on standard error")
-    told = orjson.loads(line)
-    return EmulatorProcess(told["port"], told["url"], child.pid)
+        raise EmpathyError("the emulator did not start; see its error on standard error")
+    address = orjson.loads(line)
+    return EmulatorProcess(address["port"], address["url"], child.pid)
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(BrokenPipeError):
         if child.stdin is not None:
-            child.stdin.close()  # its end of the pipe: the child stops by itself
+            child.stdin.close()  # the child stops when the pipe closes
     try:
         child.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:

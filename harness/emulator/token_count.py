@@ -1,6 +1,7 @@
-"""Tokens, roughly: a piece of text between spaces, digits and marks, the space going with what follows.
+"""Approximate token counts: words, digits and punctuation, each with its preceding space.
 
-No real tokenizer: counts are near those of the real ones for English, and never the same.
+This is not a real tokenizer. The counts are close to those of real tokenizers for English text, but never
+equal.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ _CHARACTERS_PER_TOKEN = 4.3
 
 
 def split(text: str) -> list[str]:
-    """The tokens of `text`; joined they are `text` again.
+    """Split a text into tokens; joined, they give the text again.
 
     >>> split('Oh, I am sorry.')
     ['Oh', ',', ' I', ' am', ' sorry', '.']
@@ -21,5 +22,5 @@ def split(text: str) -> list[str]:
 
 
 def estimate(text: str) -> int:
-    """About how many tokens a text of that length has, ≥ 0."""
+    """Return the approximate number of tokens of a text, ≥ 0."""
     return int(len(text) / _CHARACTERS_PER_TOKEN + 0.999)

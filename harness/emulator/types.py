@@ -1,6 +1,6 @@
-"""A request and its answer, whatever the protocol: `protocols/` reads and writes them, `answering` decides.
+"""Types of a request and its completions, independent of the API protocol.
 
-Plain values; no JSON, no HTTP.
+`protocols/` converts them from and to JSON; `responses` generates the completions.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ RejectionKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class ParsedRequest:
-    """What one request asks.
+    """Content of one request.
 
     Attributes:
-        model: who is asked.
-        messages: the conversation, at least one; a plain prompt is one user message.
-        max_tokens: the output limit, thinking included, ≥ 1.
-        top_logprobs: alternatives wanted per token, ≥ 0; None for no log-probabilities.
+        model: the requested model.
+        messages: the conversation, at least one message; a plain prompt is one user message.
+        max_tokens: output limit including thinking, ≥ 1.
+        top_logprobs: number of alternatives per token, ≥ 0; None for no log-probabilities.
         choices: the only allowed answers, or ().
-        fields: for a JSON answer, its properties in order: (name, the allowed values or ()); else ().
-        stop: strings before which the answer ends.
-        samples: how many answers are wanted, ≥ 1.
-        thinking_budget: the most tokens it may think, ≥ 0; None for its own measure.
+        fields: properties of a JSON answer in order, each with its allowed values or (); () for a text
+            answer.
+        stop: strings before which the completion ends.
+        samples: number of completions, ≥ 1.
+        thinking_budget: maximum number of thinking tokens, ≥ 0; None for the model's own.
     """
 
     model: EmulatedModel
@@ -45,15 +46,15 @@ class ParsedRequest:
 
 @dataclass(frozen=True, slots=True)
 class SampledCompletion:
-    """One answer.
+    """One completion.
 
     Attributes:
-        text: what was said, cut at a stop string or at the token limit.
-        finish: why it ended; REFUSAL and FILTERED have no text.
-        output_tokens: tokens written, thinking included.
-        thinking_tokens: of these, tokens thought.
-        tokens: every token of `text`, with alternatives where log-probabilities were asked; else ().
-        stopped_by: the stop string that ended it, or "".
+        text: the text, truncated at a stop string or the token limit.
+        finish: finish reason; REFUSAL and FILTERED have no text.
+        output_tokens: number of output tokens, including thinking.
+        thinking_tokens: how many of them are thinking.
+        tokens: every token of `text` with its alternatives if log-probabilities were requested; else ().
+        stopped_by: the stop string that ended the text, or "".
     """
 
     text: str
@@ -66,12 +67,12 @@ class SampledCompletion:
 
 @dataclass(frozen=True, slots=True)
 class CompletionSet:
-    """All answers of one request, and what they are named by.
+    """All completions of one request.
 
     Attributes:
         answers: one per sample, in order.
-        input_tokens: tokens read.
-        identity: hex digits that name it; the same request gives the same.
+        input_tokens: number of input tokens.
+        identity: hex digits that identify the request; the same request has the same.
     """
 
     answers: tuple[SampledCompletion, ...]
@@ -80,21 +81,21 @@ class CompletionSet:
 
     @property
     def output_tokens(self) -> int:
-        """Tokens written over all samples."""
+        """Output tokens of all samples together."""
         return sum(answer.output_tokens for answer in self.answers)
 
 
 class RejectedError(Exception):
-    """A request that gets an error instead of an answer; each protocol words it in its own form.
+    """Request that gets an error response; each protocol words it in its own form.
 
     Attributes:
         status: HTTP status.
-        kind: what is wrong.
-        message: in words.
+        kind: kind of error.
+        message: error message.
         param: the parameter at fault, or "".
-        code: a provider's own short code, or "".
+        code: the provider's short error code, or "".
         retry_seconds: for a rate limit, the time to wait, ≥ 0.
-        details: a protocol's own further keys.
+        details: further keys of a protocol's error object.
     """
 
     def __init__(

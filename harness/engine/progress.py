@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from harness.engine.endpoint import Endpoint
 from harness.terminal.output import live, print_progress
 from results.render.format import format_duration, format_usd
-from results.render.table import Table, table_of
+from results.render.table import Table, make_table
 
 LIVE_SECONDS = 0.25
 PLAIN_SECONDS = 5.0
@@ -75,7 +75,7 @@ def progress_line(endpoint: Endpoint) -> str:
 
 def live_table(endpoints: Sequence[Endpoint]) -> Table:
     """Return the state of all endpoints as a table."""
-    table = table_of("", COLUMNS)
+    table = make_table("", COLUMNS)
     for endpoint in endpoints:
         stats, rate_limiter = endpoint.stats, endpoint.rate_limiter
         total = "?" if stats.total is None else f"{stats.total:,}"

@@ -1,9 +1,9 @@
-"""One ceiling for a whole study, whose runs of calls go on side by side.
+"""Budget of a study whose runs go on in parallel.
 
-The engine keeps a ceiling for each run. Here a run is granted what it could cost at most, out of what the
-study has left; where that is not enough it waits until no other run holds anything, and gets what there is.
-So the sum of what is granted and what is spent never passes the ceiling. Which runs belong to the study is
-written down before they ask, so that what a killed process spent counts.
+The engine keeps a budget for each run. Here, each run reserves its maximum cost out of what the study has left. If that
+is not enough, it waits until no other run holds a reservation and gets the rest. The sum of reservations and spending
+therefore never exceeds the study's budget. The runs of a study are recorded before they send requests, so that the
+spending of a killed process counts.
 """
 
 from __future__ import annotations
@@ -16,62 +16,64 @@ from pathlib import Path
 
 from harness.atomic_write import atomic_write
 
-SpentOf = Callable[[str], Awaitable[float]]
+SpendingFunction = Callable[[str], Awaitable[float]]
 
 
 class StudyBudget:
-    """The study's money.
+    """Budget of one study.
 
     Args:
-        ceiling_usd: None for none: every grant is then None, no ceiling.
-        place: the file that names the study's runs.
-        spent_of: what a run has spent so far, by its id.
+        ceiling_usd: limit in US dollars; None for no limit, then every reservation is None.
+        place: file with the ids of the study's runs.
+        spent_of: function that returns the spending of a run so far, in US dollars.
     """
 
-    def __init__(self, ceiling_usd: float | None, place: Path, spent_of: SpentOf) -> None:
+    def __init__(self, ceiling_usd: float | None, path: Path, spending_of: SpendingFunction) -> None:
         self.ceiling_usd = ceiling_usd
-        self._place = place
-        self._spent_of = spent_of
-        self._runs: list[str] = json.loads(place.read_text()) if place.is_file() else []
-        self._granted: dict[str, float] = {}
+        self._path = path
+        self._spending_of = spending_of
+        self._runs: list[str] = json.loads(path.read_text()) if path.is_file() else []
+        self._reserved: dict[str, float] = {}
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
-    async def reserve(self, run_id: str, at_most_usd: float | None) -> AsyncIterator[float | None]:
-        """What this run may have spent in all at the end (its `Settings.budget_usd`); None: anything.
+    async def reserve(self, run_id: str, maximum_usd: float | None) -> AsyncIterator[float | None]:
+        """Reserve budget for a run while the block runs.
 
         Args:
-            at_most_usd: what it could still cost; None where that is not known.
+            at_most_usd: maximum additional cost of the run; None if unknown.
+
+        Yields:
+            The total that the run may have spent at its end (its `budget_usd`); None for no limit.
         """
         if run_id not in self._runs:
             self._runs.append(run_id)
-            atomic_write(self._place, json.dumps(self._runs) + "\n")
+            atomic_write(self._path, json.dumps(self._runs) + "\n")
         if self.ceiling_usd is None:
             yield None
             return
         async with self._changed:
             while True:
                 left = await self.left_usd()
-                wanted = left if at_most_usd is None else at_most_usd
-                if wanted <= left or not self._granted:
+                requested = left if maximum_usd is None else maximum_usd
+                if requested <= left or not self._reserved:
                     break
                 await self._changed.wait()
-            granted = max(0.0, min(wanted, left))
-            self._granted[run_id] = granted
+            reserved = max(0.0, min(requested, left))
+            self._reserved[run_id] = reserved
         try:
-            spent = await self._spent_of(run_id)
-            yield spent + granted
+            spent = await self._spending_of(run_id)
+            yield spent + reserved
         finally:
             async with self._changed:
-                del self._granted[run_id]
+                del self._reserved[run_id]
                 self._changed.notify_all()
 
     async def left_usd(self) -> float:
-        """What is neither spent nor granted.
+        """Return what is neither spent nor reserved, in US dollars.
 
-        A run that is going on counts with what it was granted, and with what it spent since a second time:
-        the error is on the safe side.
+        A run in progress counts with its reservation and with its spending since then, which errs on the safe side.
         """
         assert self.ceiling_usd is not None
-        spent = sum([await self._spent_of(run) for run in self._runs])
-        return self.ceiling_usd - spent - sum(self._granted.values())
+        spent = sum([await self._spending_of(run) for run in self._runs])
+        return self.ceiling_usd - spent - sum(self._reserved.values())

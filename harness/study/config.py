@@ -1,15 +1,13 @@
-"""A study as values: what its file says, table by table (`loading.py` reads it).
+"""Configuration of a study, table by table (`config_loader.py` reads the file).
 
-    [data]        which dialogues                        (the paper's section 4.1)
-    [teaching]    who teaches, by which methods          (section 5)
-    [[student]]   which base models learn
-    [training]    how they are fine-tuned                (section 4.2)
-    [generation]  how everybody responds on the test split
-    [judging]     who is judged against whom, by whom    (section 4.3)
-    [selection]   how the best is chosen, where one is
-    [limits]      what must not be exceeded; [budget] what may be spent
-
-Pure values: nothing is read, asked or computed here.
+[data]        dialogues                                          (the paper's section 4.1)
+[teaching]    teachers and training methods                      (section 5)
+[[student]]   base models to fine-tune
+[training]    fine-tuning                                        (section 4.2)
+[generation]  generation of the students' and bases' responses
+[judging]     contests and judges                                (section 4.3)
+[selection]   selection of the best student, if needed
+[limits]      rate limits; [budget] the limit on the cost
 """
 
 from __future__ import annotations
@@ -23,24 +21,28 @@ from finetune.config import TrainingConfig as TrainingSettings
 from harness.engine.limits import Limits
 
 STEPS = ("sft", "dpo")
-STUDENT, BASE, TRUNCATED_BASE, BEST = "student", "base", "base-cut", "best"  # a contest's words for authors
-PRESETS = ("cut", "paper", "released")
-# vLLM's server, vLLM in the process, plain transformers; auto: the server where vLLM is installed, else those
-THROUGH = ("server", "offline", "transformers", "auto")
+# words for authors in contests; "base-truncated" is accepted for "base-cut"
+STUDENT, BASE, TRUNCATED_BASE, BEST = "student", "base", "base-cut", "best"
+PRESETS = ("truncated", "paper", "released")
+# names in study files → the names that are stored
+STORED_NAMES = {"base-truncated": "base-cut", "low-rated-control": "low-rated", "truncated": "cut"}
+# vLLM server, vLLM in this process, transformers; auto: the server if vLLM is installed, else transformers
+BACKENDS = ("server", "offline", "transformers", "auto")
 DEVICES = ("auto", "cpu")
-FORMS = ("auto", "plain", "chat")
-TINY = "tiny:"  # a base that is built on the spot: tiny:llama, tiny:mistral
+PROMPT_STYLES = ("auto", "plain", "chat")
+TINY = "tiny:"  # prefix of base models that are built locally: tiny:llama, tiny:mistral
 
 
 @dataclass(frozen=True)
 class Data:
-    """Which dialogues.
+    """Dialogues of the study.
 
     Attributes:
-        source: the CSV's path, "sample", or "" for where the dataset usually is.
-        split: what is judged on.  limit, train_limit: a seeded random subset of so many; 0 for all.
-        hold_out: the development dialogues are kept out of training.
-        seed: of the subsets and of the dialogues' order.
+        source: path of the dataset's CSV file, "sample", or "" for the default path.
+        split: split that is judged.
+        limit, train_limit: size of a seeded random subset of the judged and the training dialogues; 0 for all.
+        hold_out: whether the development dialogues are kept out of training.
+        seed: seed of the subsets and of the order of the dialogues.
     """
 
     source: str = ""
@@ -53,14 +55,15 @@ class Data:
 
 @dataclass(frozen=True)
 class Teaching:
-    """Who teaches what, and how.
+    """Teachers and training methods.
 
     Attributes:
-        teachers: models, for the methods that improve.
-        methods, strategies: each with each; direct knows no strategy.
-        llms: for direct: whose responses teach (the dataset's four, "combined").
-        temperature: of the teachers; None leaves it to the model.
-        partition_seed: of over-llm; None for the fidelity's own.
+        teachers: models that improve responses.
+        methods, strategies: training methods and improvement strategies; every method is combined with every
+            strategy, except "direct", which has none.
+        llms: for the method "direct": LLMs of the dataset whose responses are used, or "combined".
+        temperature: sampling temperature of the teachers; None for their default.
+        partition_seed: for over-llm: seed of the split into SFT and DPO; None for that of the fidelity.
     """
 
     teachers: tuple[str, ...] = ()
@@ -73,7 +76,14 @@ class Teaching:
 
 @dataclass(frozen=True)
 class StudentSpec:
-    """A base model that learns: its short name in the study, and what it is."""
+    """Base model to fine-tune.
+
+    Attributes:
+        name: short name within the study.
+        base: folder or name on the Hub.
+        revision: commit, tag or branch on the Hub.
+        form: prompt style, "auto", "plain" or "chat".
+    """
 
     name: str
     base: str
@@ -83,7 +93,14 @@ class StudentSpec:
 
 @dataclass(frozen=True)
 class Training:
-    """How students are fine-tuned: the steps that are judged, the seeds, the numbers of each step."""
+    """Fine-tuning of the students.
+
+    Attributes:
+        steps: steps whose students are judged.
+        seeds: training seeds.
+        device: "auto" or "cpu".
+        sft, dpo: training configuration of each step.
+    """
 
     steps: tuple[str, ...] = STEPS
     seeds: tuple[int, ...] = (42,)
@@ -94,7 +111,12 @@ class Training:
 
 @dataclass(frozen=True)
 class Generation:
-    """How base and students respond: a preset of serving, and what serves them."""
+    """Generation of the students' and bases' responses.
+
+    Attributes:
+        preset: sampling and truncation preset.
+        through: inference backend.
+    """
 
     preset: str = "cut"
     through: str = "server"
@@ -102,11 +124,14 @@ class Generation:
 
 @dataclass(frozen=True)
 class Judging:
-    """Who is judged against whom, by whom.
+    """Contests and judges.
 
     Attributes:
-        judges: models and controls.  contests: pairs (A, B) of words and authors.
-        prompt: how judges are asked.  samples: repetitions.  seed: of the resampling.
+        judges: models and control judges.
+        contests: pairs (A, B) of authors or of the words "student", "base", …
+        prompt: name of the judge prompt.
+        samples: number of verdicts per comparison.
+        seed: seed of the bootstrap.
     """
 
     judges: tuple[str, ...]
@@ -118,7 +143,7 @@ class Judging:
 
 @dataclass(frozen=True)
 class Selection:
-    """How `best` is chosen: of every learner's students, by one judge, against one opponent."""
+    """Selection of `best` among the students of each base model, by one judge against one opponent."""
 
     judge: str
     against: str = BASE
@@ -130,9 +155,12 @@ class Study:
     """One experiment.
 
     Attributes:
-        name: the file's.  source: where it stands.  title, about: for people.
-        limits: of every lane, under "", and of single models.  budget_usd: of the whole study.
-        emulate: every model that is asked is the emulator's stand-in.
+        name: name of the file without its suffix.
+        source: path of the file.
+        title, about: title and description.
+        limits: rate limits of every endpoint (key "") and of single models (key: model name).
+        budget_usd: limit on the cost of the whole study; None for no limit.
+        emulate: whether all requests go to the emulator.
     """
 
     name: str
@@ -152,10 +180,10 @@ class Study:
     emulate: bool = False
 
     def judged_by(self, judges: tuple[str, ...]) -> Study:
-        """The same study with other judges, who choose the best as well where one is chosen."""
+        """Return the same study with other judges; the first one also selects the best student."""
         chosen = replace(self.selection, judge=judges[0]) if self.selection else None
         return replace(self, judging=replace(self.judging, judges=judges), selection=chosen)
 
     def words(self) -> set[str]:
-        """Every author that a contest names."""
-        return {one for contest in self.judging.contests for one in contest}
+        """Return every author that a contest names."""
+        return {author for contest in self.judging.contests for author in contest}

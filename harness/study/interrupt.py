@@ -1,7 +1,7 @@
-"""One loop, several runs of calls: each believes that the signals are its own, and each is told.
+"""Event loop that delivers SIGINT and SIGTERM to every registered run.
 
-A run of calls takes SIGINT for itself while it lasts, to stop cleanly. Side by side on one loop the last
-would take it from the others. On this loop every task that asked for a signal is told of it.
+A run of requests registers a signal handler to stop cleanly. On a normal event loop, the last run would replace the
+handlers of the others.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ Result = TypeVar("Result")
 
 
 class SharedSignalLoop(_Loop):  # type: ignore[misc,unused-ignore]  # untyped where uvloop carries no types
-    """An event loop whose signals go to everybody who asked for them."""
+    """Event loop that calls every registered handler of a signal."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._asked: dict[int, dict[Any, Callable[[], Any]]] = {}
+        self._handlers: dict[int, dict[Any, Callable[[], Any]]] = {}
 
     def add_signal_handler(  # type: ignore[override,unused-ignore]  # the same but for typed arguments
         self, sig: int, callback: Any, *args: Any
     ) -> None:
-        """Tell the present task of this signal too."""
-        told = self._asked.setdefault(sig, {})
-        told[asyncio.current_task(self)] = lambda: callback(*args)
-        super().add_signal_handler(sig, self._tell, sig)
+        """Register a handler for the current task, beside those of other tasks."""
+        handlers = self._handlers.setdefault(sig, {})
+        handlers[asyncio.current_task(self)] = lambda: callback(*args)
+        super().add_signal_handler(sig, self._call_handlers, sig)
 
     def remove_signal_handler(self, sig: int) -> bool:
-        """The present task wants to hear no more of it."""
-        told = self._asked.get(sig, {})
-        was = told.pop(asyncio.current_task(self), None) is not None
-        if not told:
+        """Remove the handler of the current task."""
+        handlers = self._handlers.get(sig, {})
+        existed = handlers.pop(asyncio.current_task(self), None) is not None
+        if not handlers:
             return bool(super().remove_signal_handler(sig))
-        return was
+        return existed
 
-    def _tell(self, sig: int) -> None:
-        for callback in list(self._asked.get(sig, {}).values()):
+    def _call_handlers(self, sig: int) -> None:
+        for callback in list(self._handlers.get(sig, {}).values()):
             callback()
 
 
 def run_with_shared_signals(main: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine on such a loop."""
+    """Run a coroutine on a `SharedSignalLoop`."""
     with contextlib.ExitStack() as stack:
         runner = stack.enter_context(asyncio.Runner(loop_factory=SharedSignalLoop))
         return runner.run(main)

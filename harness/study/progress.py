@@ -1,4 +1,4 @@
-"""How far a run of calls is, for those who wait: counted in the database, now and then."""
+"""Progress of a run of requests, counted in the database."""
 
 from __future__ import annotations
 
@@ -12,49 +12,50 @@ from agents.errors import UserError
 from results.db.schema import CompletionRow, InvocationRow, table
 from results.db.store import Store
 
-SECONDS = 5.0
-QUIET = 4  # so many looks pass in silence while there is nothing to count: a server is starting
-Tell = Callable[[str, str], None]  # a stage's name, and how far it is
+POLL_SECONDS = 5.0
+SILENT_POLLS = 4  # polls without a message while there are no answers, as while a server starts
+Tell = Callable[[str, str], None]  # called with the name of a stage and its progress
 
 
 @contextlib.asynccontextmanager
 async def report_progress(
     store: Store, run_id: str, stage: str, tell: Tell, calls: int | None = None
 ) -> AsyncIterator[None]:
-    """While the block runs, tell every few seconds how many answers the run has, now and then that it
-    has none.
+    """Report the number of answers of a run every few seconds while the block runs.
 
     Args:
-        calls: how many it will have, where that is known.
+        stage: name of the stage, passed to `tell`.
+        tell: called with the name of the stage and its progress.
+        calls: expected number of requests, if known.
     """
 
-    async def watch() -> None:
-        of = f" of about {calls:,}" if calls else ""
-        waited = 0
+    async def poll() -> None:
+        expected = f" of about {calls:,}" if calls else ""
+        silent_polls = 0
         while True:
-            await asyncio.sleep(SECONDS)
-            with contextlib.suppress(UserError):  # whoever writes will say what is wrong
-                got = await answers(store, run_id)
-                waited = 0 if got else waited + 1
-                if got or waited % QUIET == 0:
-                    tell(stage, f"{got:,}{of} answers" if got else "no answers yet")
+            await asyncio.sleep(POLL_SECONDS)
+            with contextlib.suppress(UserError):  # the process that writes reports the problem
+                count = await count_answers(store, run_id)
+                silent_polls = 0 if count else silent_polls + 1
+                if count or silent_polls % SILENT_POLLS == 0:
+                    tell(stage, f"{count:,}{expected} answers" if count else "no answers yet")
 
-    watching = asyncio.create_task(watch())
+    polling = asyncio.create_task(poll())
     try:
         yield
     finally:
-        watching.cancel()
+        polling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await watching
+            await polling
 
 
-async def answers(store: Store, run_id: str) -> int:
-    """Answers that invocations of this run were given."""
+async def count_answers(store: Store, run_id: str) -> int:
+    """Return the number of answers that invocations of this run received."""
     completion, invocation = table(CompletionRow).c, table(InvocationRow).c
-    wanted = (
+    query = (
         select(func.count())
         .select_from(table(CompletionRow))
         .join(table(InvocationRow), invocation.id == completion.invocation_id)
         .where(invocation.run_id == run_id)
     )
-    return await store.read(lambda connection: int(connection.execute(wanted).scalar_one()))
+    return await store.read(lambda connection: int(connection.execute(query).scalar_one()))

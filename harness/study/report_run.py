@@ -1,7 +1,7 @@
-"""One run, and one page, of all that a study has judged.
+"""Combination of all contests of a study into one run and one report page.
 
-Each contest is judged by a run of its own; here they are put together as one run of the database, so that
-the report (and `empathy report`) tells the study as a whole. Nothing is asked.
+Each contest is judged by a run of its own. Here they become one run of the database, so that the report describes the
+study as a whole. No requests are sent.
 """
 
 from __future__ import annotations
@@ -22,39 +22,40 @@ from results.db.store import Store
 
 
 def page_id() -> str:
-    """Content id of what writes the page: another page is another report."""
-    files = [file for file in _files(resources.files("results.report")) if not file.name.endswith(".pyc")]
+    """Return the content id of the code that renders the page; another renderer makes another report."""
+    files = [
+        file for file in _files_below(resources.files("results.report")) if not file.name.endswith(".pyc")
+    ]
     return content_id("page-1", sorted([file.name, sha256(file.read_bytes()).hexdigest()] for file in files))
 
 
-def _files(folder: Traversable) -> Iterator[Traversable]:
+def _files_below(folder: Traversable) -> Iterator[Traversable]:
     for entry in folder.iterdir():
         if entry.is_dir():
-            yield from _files(entry)
+            yield from _files_below(entry)
         else:
             yield entry
 
 
 async def create_study_run(
-    world: StudyContext,
+    context: StudyContext,
     store: Store,
     judged: Sequence[Mapping[str, Any]],
-    asked: Sequence[Mapping[str, Any]],
+    improved: Sequence[Mapping[str, Any]],
     dialogues: Sequence[str],
 ) -> str:
-    """The run of all these contests; its id.
+    """Create the run of all these contests and return its id.
 
-    It names the runs that its answers came from and the teachers' sets, so that the report can tell what all
-    of it took.
+    It names the runs with the verdicts and the teachers' response sets, so that the report can sum up cost and time.
 
     Args:
-        judged: results of judging stages.
-        asked: results of stages that asked teachers.
-        dialogues: keys of what is judged on, in the study's order.
+        judged: results of the judging stages.
+        asked: results of the stages that asked teachers.
+        dialogues: keys of the judged dialogues, in the study's order.
     """
-    study = world.study
+    study = context.study
     samples = study.judging.samples
-    contests = sorted((one["judge_id"], one["set_a"], one["set_b"], samples) for one in judged)
+    contests = sorted((result["judge_id"], result["set_a"], result["set_b"], samples) for result in judged)
     spec = {
         "study": study.title,
         "name": study.name,
@@ -65,13 +66,13 @@ async def create_study_run(
         "samples": samples,
         "seed": study.judging.seed,
         "split": str(study.data.split),
-        "data_sha256": world.dataset.sha256,
-        "runs": sorted({str(one["run"]) for one in (*judged, *asked)}),
-        "taught": sorted({str(one["set"]) for one in asked}),
+        "data_sha256": context.dataset.sha256,
+        "runs": sorted({str(result["run"]) for result in (*judged, *improved)}),
+        "taught": sorted({str(result["set"]) for result in improved}),
     }
-    context = provenance.context(study=study.source)
+    run_context = provenance.run_context(study=study.source)
     run_id, invocation = await store.start_run(
-        JUDGING, spec, command=provenance.redacted_command_line(), context=context
+        JUDGING, spec, command=provenance.redacted_command_line(), context=run_context
     )
     try:
         async with store.transaction():
@@ -82,13 +83,13 @@ async def create_study_run(
     return run_id
 
 
-async def write_report(world: StudyContext, store: Store, run_id: str, ready: StageInputs) -> StageOutput:
-    """The page of a run, `NAME-….html` in the study's folder."""
+async def write_report(context: StudyContext, store: Store, run_id: str, inputs: StageInputs) -> StageOutput:
+    """Write the page of a run, `NAME-….html`, in the study's folder."""
     from results.report import render
 
     page = await render(store, run_id)
-    place = ready.folder(world.folder / "reports").with_suffix(".html")
-    atomic_write(place, page)
+    path = inputs.folder(context.folder / "reports").with_suffix(".html")
+    atomic_write(path, page)
     return StageOutput(
-        f"sha256:{sha256(page.encode()).hexdigest()}", {"file": world.relative_path(place), "run": run_id}
+        f"sha256:{sha256(page.encode()).hexdigest()}", {"file": context.relative_path(path), "run": run_id}
     )

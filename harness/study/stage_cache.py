@@ -1,13 +1,13 @@
-"""Stages and what is remembered of them: inputs and outputs identified by content.
+"""Stages and the cache of finished stages, identified by the content of their inputs and outputs.
 
-A stage's key is the content id of its kind, of every setting that decides its output, and of the *outputs* of
-the stages it needs. So a finished stage is never run again; a changed setting runs again exactly what depends
-on it; and where a stage that ran again gives the same output, nothing after it does.
+A stage's key is the content id of its kind, of every setting that affects its output, and of the outputs of the
+stages that it needs. A finished stage therefore never runs again, a changed setting runs exactly what depends on it
+again, and if a stage that ran again has the same output, the stages after it do not run again.
 
-    FOLDER/stages/<key>.json          a finished stage: its output's id and its result
-    FOLDER/stages/<key>.failed.json   why the last try failed
+    FOLDER/stages/<key>.json          a finished stage: the id of its output and its result
+    FOLDER/stages/<key>.failed.json   the reason why its last run failed
 
-Each file is written whole or not at all, after what it tells of is there. Knows nothing of what stages do.
+Each file is written atomically, after the files that it describes.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ from harness.atomic_write import atomic_write
 
 @dataclass(frozen=True)
 class StageRecord:
-    """A finished stage.
+    """Record of a finished stage.
 
     Attributes:
-        output: content id of what it made.
-        result: what those that need it, and people, are told; plain data.
-        needed: output of each stage it needed, by the stage's name.
-        settings: what decided its output.
-        seconds: it took.  ended: when, in seconds since 1970.
+        key: the stage's key.
+        output: content id of its output.
+        result: plain data for the stages that need it and for output.
+        needed: output of each stage that it needed, by name.
+        settings: settings that affect its output.
+        seconds: duration.
+        ended: time of its end, in seconds since 1970.
     """
 
     key: str
@@ -50,7 +52,7 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class StageOutput:
-    """What a stage made: the content id of its output, and its result."""
+    """Output of a stage: its content id, and the result as plain data."""
 
     output: str
     result: Mapping[str, Any] = field(default_factory=dict)
@@ -58,9 +60,12 @@ class StageOutput:
 
 @dataclass(frozen=True)
 class StageInputs:
-    """A stage that may begin: its key, and the records of what it needs, by name.
+    """Inputs of a stage that is ready.
 
-    `opened` is what its session gave (a server), or None.
+    Attributes:
+        key: the stage's key.
+        needs: records of the stages that it needs, by name.
+        opened: value of its session (such as a running server), or None.
     """
 
     stage: Stage
@@ -69,33 +74,37 @@ class StageInputs:
     opened: Any = None
 
     def folder(self, under: Path) -> Path:
-        """Where its files go: a place of this key alone, so that what is there is its own."""
-        bare = "".join(one if one.isalnum() or one in "-_.@" else "-" for one in self.stage.title)
-        return under / f"{bare}-{self.key.rpartition(':')[2][:10]}"
+        """Return the folder for the stage's files below `under`; it is unique to the stage's key."""
+        name = "".join(
+            character if character.isalnum() or character in "-_.@" else "-" for character in self.stage.title
+        )
+        return under / f"{name}-{self.key.rpartition(':')[2][:10]}"
 
 
-Do = Callable[[StageInputs], Awaitable[StageOutput]]
+StageFunction = Callable[[StageInputs], Awaitable[StageOutput]]
 Session = Callable[[Sequence[StageInputs]], AbstractAsyncContextManager[Any]]
 
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """One piece of a study.
+    """One step of a study.
 
     Attributes:
-        kind: "improve", "build", "train" …
-        title: which one; with the kind before it, its name within the study.
-        settings: everything that decides its output, but for what it needs; plain data.
-        needs: names of stages.  uses: what it holds alone while it runs ("card", a model's lane).
-        do: makes it.
-        patient: it runs once all that it needs has ended, with what of it is done (a report).
-        session: opened around it and every ready stage with the same `session_key` (a server).
+        kind: "improve", "build", "train", …
+        title: name among the stages of this kind.
+        settings: all settings that affect the output, besides the needed stages; plain data.
+        do: function that runs the stage.
+        needs: names of the needed stages.
+        uses: resources that it holds exclusively while it runs ("card" for the GPU, a model's id).
+        run_on_partial_inputs: whether it runs once all needed stages have ended, with those that are done.
+        session_key: stages with the same key that are ready together share one session.
+        session: context manager around them, such as a server.
     """
 
     kind: str
     title: str
     settings: Mapping[str, Any]
-    do: Do
+    do: StageFunction
     needs: tuple[str, ...] = ()
     uses: frozenset[str] = frozenset()
     run_on_partial_inputs: bool = False
@@ -104,56 +113,60 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """`kind title`."""
+        """The kind and the title."""
         return f"{self.kind} {self.title}".strip()
 
     def key(self, needs: Mapping[str, StageRecord]) -> str:
-        """Content id of everything that decides the output."""
+        """Return the content id of everything that affects the output."""
         outputs = {name: record.output for name, record in needs.items()}
         return content_id("stage-1", [self.kind, self.title, dict(self.settings), outputs])
 
 
 class StageCache:
-    """What is remembered of stages, in a folder that several studies may share."""
+    """Cache of finished stages, in a folder that several studies may share."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._stages = folder / "stages"
 
     def done(self, key: str) -> StageRecord | None:
-        """The record of a finished stage whose files are all still there."""
-        told = _read(self._place(key))
-        if told is None:
+        """Return the record of a finished stage if all its files exist."""
+        data = _read_json(self._record_path(key))
+        if data is None:
             return None
-        record = StageRecord(**told)
-        places = [record.result[name] for name in ("folder", "file") if name in record.result]
-        return record if all((self.folder / place).exists() for place in places) else None
+        record = StageRecord(**data)
+        paths = [record.result[name] for name in ("folder", "file") if name in record.result]
+        return record if all((self.folder / path).exists() for path in paths) else None
 
     def keep(self, record: StageRecord) -> None:
-        """It is finished."""
-        atomic_write(self._place(record.key), json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n")
-        self._failed(record.key).unlink(missing_ok=True)
+        """Store the record of a finished stage."""
+        atomic_write(
+            self._record_path(record.key), json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n"
+        )
+        self._failure_path(record.key).unlink(missing_ok=True)
 
     def failed(self, key: str) -> str:
-        """Why its last try failed; "" where none did."""
-        told = _read(self._failed(key))
-        return str(told["why"]) if told else ""
+        """Return why the last run of a stage failed; "" if it did not."""
+        data = _read_json(self._failure_path(key))
+        return str(data["why"]) if data else ""
 
     def fail(self, key: str, name: str, why: str) -> None:
-        """It failed, and why."""
-        atomic_write(self._failed(key), json.dumps({"name": name, "why": why}, ensure_ascii=False) + "\n")
+        """Store the reason why a stage failed."""
+        atomic_write(
+            self._failure_path(key), json.dumps({"name": name, "why": why}, ensure_ascii=False) + "\n"
+        )
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """While the block runs, no other process works in this folder.
+    def lock(self) -> Iterator[None]:
+        """Lock the folder while the block runs.
 
         Raises:
-            UserError: one does.
+            UserError: if another process holds the lock.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
+        with (self.folder / "lock").open("w") as file:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise UserError(
                     "another process is running a study in this folder",
@@ -163,16 +176,16 @@ class StageCache:
                 ) from error
             yield
 
-    def _place(self, key: str) -> Path:
+    def _record_path(self, key: str) -> Path:
         return self._stages / f"{key.rpartition(':')[2]}.json"
 
-    def _failed(self, key: str) -> Path:
+    def _failure_path(self, key: str) -> Path:
         return self._stages / f"{key.rpartition(':')[2]}.failed.json"
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return told if isinstance(told, dict) else None
+    return data if isinstance(data, dict) else None

@@ -1,9 +1,9 @@
-"""What each kind of stage does: the chain, composed of what the other commands do.
+"""Functions of the stages of a study, built on the workflows that the other commands use.
 
     improve → build → train → generate → judge → choose → report      (and: base, respond)
 
-Every function takes a stage that may begin and gives what it made. All of them can be killed anywhere and
-begun again: calls are remembered by the database, trainings by their own folder, files are written whole.
+Every function takes the inputs of a stage and returns its output. Each can be killed at any moment and run again:
+answers are in the database, training resumes from its folder, and files are written atomically.
 """
 
 from __future__ import annotations
@@ -43,44 +43,48 @@ from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
 from results.statistics.judgment_table import JudgmentTable
 
-TINY_NEW_TOKENS = 32  # of the check after training: a tiny student has nothing to say
+TINY_NEW_TOKENS = 32  # in the check after training; longer output of a tiny student is noise
 
 
 class StageNotFinished(EmpathyError):  # noqa: N818  (it is what happened)
-    """A stage that did not come to its end; the same command goes on with it."""
+    """Raised when a stage did not finish; running the study again continues it."""
 
 
 class StudyInterrupted(EmpathyError):  # noqa: N818  (it is what happened)
-    """The user asked us to stop; what is answered is stored."""
+    """Raised when the user interrupted the study; all answers are stored."""
 
 
-async def ask(context: StudyContext, plan: GenerationPlan, ready: StageInputs) -> StageOutput:
-    """Improve or respond: every response of a plan that is not there yet."""
+async def ask(context: StudyContext, plan: GenerationPlan, inputs: StageInputs) -> StageOutput:
+    """Generate all missing responses of a plan (stages improve and respond)."""
     async with await Store.open(context.db) as store:
-        cost = _most([each.maximum_usd for each in await _costs(store, context, plan)])
+        cost = _sum_maximum([each.maximum_usd for each in await _estimate_costs(store, context, plan)])
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with context.purse.reserve(run_id, cost) as budget:
             settings = replace(context.settings, budget_usd=budget)
-            async with report_progress(store, run_id, ready.stage.name, context.tell):
+            async with report_progress(store, run_id, inputs.stage.name, context.tell):
                 summary = await generate(store, context.registry, plan, settings)
-        _check_whole(context, summary)
+        _check_finished(context, summary)
         return await response_set_output(store, summary, summary.sets, plan.dialogues)
 
 
 async def response_set_output(
     store: Store, summary: GenerationResult, sets: Sequence[ResponseSetSummary], dialogues: Iterable[Dialogue]
 ) -> StageOutput:
-    """The output of a run that made responses: of every set, which response each dialogue has.
+    """Return the output of a stage that generated responses.
 
     Args:
-        sets: those that count, the one that the stage is about last.
+        sets: the response sets whose responses identify the output; the result describes the last one.
+        dialogues: the dialogues of the plan; other responses are ignored.
     """
     keys = {dialogue.key for dialogue in dialogues}
-    told = {one.of.id: _ids(await store.responses(one.of.id), keys) for one in sets}
+    response_ids = {
+        each.response_set.id: _response_ids(await store.responses(each.response_set.id), keys)
+        for each in sets
+    }
     last = sets[-1]
     result = {
         "run": summary.run_id,
-        "set": last.of.id,
+        "set": last.response_set.id,
         "author": last.name,
         "responses": last.responses,
         "dialogues": last.dialogues,
@@ -88,16 +92,16 @@ async def response_set_output(
         "words": last.mean_words,
         "cost_usd": last.cost_usd,
     }
-    return StageOutput(content_id("responses-1", told), result)
+    return StageOutput(content_id("responses-1", response_ids), result)
 
 
-async def make_dataset(context: StudyContext, recipe: TrainingSetSpec, ready: StageInputs) -> StageOutput:
-    """The training set of a recipe, in a folder of this key's own."""
-    folder = ready.folder(context.folder / "data")
-    if not (folder / MANIFEST).is_file():  # it is written whole: what is there is this one
+async def make_dataset(context: StudyContext, spec: TrainingSetSpec, inputs: StageInputs) -> StageOutput:
+    """Build the training set of a specification in a folder for this stage key."""
+    folder = inputs.folder(context.folder / "data")
+    if not (folder / MANIFEST).is_file():  # the folder is written atomically, so it is complete
         async with await Store.open(context.db) as store:
-            built = await build(context.dataset, store, recipe)
-        built.write(folder, context.library, ())
+            training_set = await build(context.dataset, store, spec)
+        training_set.write(folder, context.library, ())
     manifest = orjson.loads((folder / MANIFEST).read_bytes())
     rows = {name: manifest["rows"][name] for name in ("sft", "dpo")}
     left_out = manifest["excluded"]
@@ -106,9 +110,9 @@ async def make_dataset(context: StudyContext, recipe: TrainingSetSpec, ready: St
     )
 
 
-async def find_base(context: StudyContext, student_spec: StudentSpec, ready: StageInputs) -> StageOutput:
-    """The base on this machine, known by its weights."""
-    folder = ready.folder(context.folder / "models")
+async def find_base(context: StudyContext, student_spec: StudentSpec, inputs: StageInputs) -> StageOutput:
+    """Locate (or build) the base model and identify it by its weights."""
+    folder = inputs.folder(context.folder / "models")
     tiny = student_spec.base.removeprefix(TINY) if student_spec.base.startswith(TINY) else ""
     job = {
         "do": "base",
@@ -117,12 +121,15 @@ async def find_base(context: StudyContext, student_spec: StudentSpec, ready: Sta
         "tiny": tiny,
         "new": str(folder),
     }
-    got = await run_in_subprocess(
-        job, _log(context, ready), partial(context.tell, ready.stage.name), thread_environment(student_spec)
+    result = await run_in_subprocess(
+        job,
+        _log_path(context, inputs),
+        partial(context.tell, inputs.stage.name),
+        thread_environment(student_spec),
     )
     if tiny:
-        got |= {"base": "", "at": "", "folder": context.relative_path(folder)}
-    return StageOutput(got["weights"], got)
+        result |= {"base": "", "at": "", "folder": context.relative_path(folder)}
+    return StageOutput(result["weights"], result)
 
 
 async def train(
@@ -131,14 +138,14 @@ async def train(
     step: str,
     name: str,
     student_spec: StudentSpec,
-    ready: StageInputs,
+    inputs: StageInputs,
 ) -> StageOutput:
-    """One step of fine-tuning, in a child process; a killed one goes on from its last save."""
-    base = ready.needs[f"base {student_spec.name}"].result
-    name = f"{name}-{ready.key.rpartition(':')[2][:6]}"  # another training is another student
-    data = next(one for one in ready.needs.values() if one.kind == "build").result
-    parent = next((one for one in ready.needs.values() if one.kind == "train"), None)
-    out = ready.folder(context.folder / "checkpoints")
+    """Run one training step in a subprocess; an interrupted one resumes from its last save."""
+    base = inputs.needs[f"base {student_spec.name}"].result
+    name = f"{name}-{inputs.key.rpartition(':')[2][:6]}"  # another training gets another name
+    data = next(record for record in inputs.needs.values() if record.kind == "build").result
+    parent = next((record for record in inputs.needs.values() if record.kind == "train"), None)
+    out = inputs.folder(context.folder / "checkpoints")
     tiny = student_spec.base.startswith(TINY)
     job = {
         "do": "train",
@@ -153,67 +160,74 @@ async def train(
         "cpu": context.study.training.device == "cpu",
         "new_tokens": TINY_NEW_TOKENS if tiny else 128,
     }
-    got = await run_in_subprocess(
-        job, _log(context, ready), partial(context.tell, ready.stage.name), thread_environment(student_spec)
+    result = await run_in_subprocess(
+        job,
+        _log_path(context, inputs),
+        partial(context.tell, inputs.stage.name),
+        thread_environment(student_spec),
     )
     async with await Store.open(context.db) as store:
         await save_checkpoints(store, [read_checkpoint(out)])
     return StageOutput(
-        got["id"], {"student": name, "step": step, "folder": context.relative_path(out), **got}
+        result["id"], {"student": name, "step": step, "folder": context.relative_path(out), **result}
     )
 
 
 def thread_environment(student_spec: StudentSpec) -> dict[str, str]:
-    """A tiny model gains nothing by a second thread, and threads that wait by spinning lose whole minutes
-    where anything else computes; a real one is left to torch."""
+    """Return environment variables for the subprocess of a model.
+
+    A tiny model gains nothing from a second thread, and threads that spin while they wait slow down other processes.
+    """
     return {"OMP_NUM_THREADS": "1"} if student_spec.base.startswith(TINY) else {}
 
 
 def base_location(context: StudyContext, base: Mapping[str, Any]) -> str:
-    """Where a base is: its name on the Hub or its folder."""
+    """Return the base model's name on the Hub or its folder."""
     return str(base["base"]) or str(context.folder / base["folder"])
 
 
 async def judge(
-    context: StudyContext, names: tuple[str, str], by: Judge, split: Split, ready: StageInputs
+    context: StudyContext, authors: tuple[str, str], judge: Judge, split: Split, inputs: StageInputs
 ) -> StageOutput:
-    """One contest under one judge, every pair in both orders."""
+    """Judge one contest with one judge, each pair in both orders."""
     study = context.study
     async with await Store.open(context.db) as store:
-        a, b = [await contestant(context, store, name, ready) for name in names]
+        a, b = [await contest_author(context, store, name, inputs) for name in authors]
         plan = plan_judging(
             context.dataset,
             a,
             b,
-            [by],
+            [judge],
             split=split,
             limit=study.data.limit or None,
             samples=study.judging.samples,
             seed=study.data.seed,
         )
-        cost = _most(
+        cost = _sum_maximum(
             [each.maximum_usd for each in await estimate_judging_cost(store, plan, context.settings)]
         )
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with context.purse.reserve(run_id, cost) as budget:
             settings = replace(context.settings, budget_usd=budget, adapt=False)
             async with report_progress(
-                store, run_id, ready.stage.name, context.tell, plan.requests_per_judge
+                store, run_id, inputs.stage.name, context.tell, plan.requests_per_judge
             ):
                 summary = await judge_contest(store, context.registry, plan, settings)
-        (one,) = summary.judges
+        (contest_result,) = summary.judges
         if summary.interrupted:
-            raise StudyInterrupted("interrupted; every answer is stored")
-        if one.endpoint is not None and (one.endpoint.stopped or one.endpoint.failed):
-            raise StageNotFinished(_unanswered(context, by.name, one.endpoint))
-        if not one.has_verdicts:
-            raise StageNotFinished(f"{by.name}: {one.problem}")
-        rate = one.hard
+            raise StudyInterrupted("interrupted; all answers are stored")
+        if contest_result.endpoint is not None and (
+            contest_result.endpoint.stopped or contest_result.endpoint.failed
+        ):
+            raise StageNotFinished(_describe_unanswered(context, judge.name, contest_result.endpoint))
+        if not contest_result.has_verdicts:
+            raise StageNotFinished(f"{judge.name}: {contest_result.problem}")
+        rate = contest_result.hard
         result = {
             "run": summary.run_id,
             "split": str(split),
-            "judge": by.name,
-            "judge_id": by.id,
+            "judge": judge.name,
+            "judge_id": judge.id,
             "a": a.name,
             "b": b.name,
             "set_a": a.set.id,
@@ -224,41 +238,43 @@ async def judge(
             "order_robust": list(rate.order_robust),
             "n": rate.n,
             "incomplete": rate.incomplete,
-            "unscored": one.unscored,
-            "kin": [same_family.to_dict() for same_family in one.contest.same_family],
-            "answerers": dict(one.contest.answerers),
-            "answered_by_several": len(one.contest.answerers) > 1,
-            "answered": one.contest.answering_model_note,
-            "cost_usd": one.contest.cost_usd,
+            "unscored": contest_result.unscored,
+            "kin": [same_family.told() for same_family in contest_result.contest.same_family],
+            "answerers": dict(contest_result.contest.answerers),
+            "answered_by_several": len(contest_result.contest.answerers) > 1,
+            "answered": contest_result.contest.answering_model_note,
+            "cost_usd": contest_result.contest.cost_usd,
         }
-        told = [by.id, a.set.id, b.set.id, _verdicts(one.contest.columns)]
-        return StageOutput(content_id("judgments-1", told), result)
+        identity = [judge.id, a.set.id, b.set.id, _sorted_outcomes(contest_result.contest.columns)]
+        return StageOutput(content_id("judgments-1", identity), result)
 
 
-async def contestant(context: StudyContext, store: Store, name: str, ready: StageInputs) -> Author:
-    """A contest's author: from the stage that made its responses, or as it is named."""
-    if name in ready.needs:
-        made = ready.needs[name].result
+async def contest_author(context: StudyContext, store: Store, name: str, inputs: StageInputs) -> Author:
+    """Return an author of a contest: from the stage that generated its responses, or by its name."""
+    if name in inputs.needs:
+        result = inputs.needs[name].result
         return await resolve_author(
-            f"{made['author'].partition('@')[0]}@{made['set']}", context.dataset, store
+            f"{result['author'].partition('@')[0]}@{result['set']}", context.dataset, store
         )
     return await resolve_author(name, context.dataset, store)
 
 
-async def choose(context: StudyContext, ready: StageInputs) -> StageOutput:
-    """The best of the students by their win rate on the development dialogues; equal ones by name."""
-    found = [
-        (one.result["win_rate"], one.result["a"], name)
-        for name, one in ready.needs.items()
-        if one.kind == "judge" and one.result["win_rate"] is not None
+async def choose(context: StudyContext, inputs: StageInputs) -> StageOutput:
+    """Select the student with the highest win rate on the development dialogues; ties go to the first name."""
+    candidates = [
+        (record.result["win_rate"], record.result["a"], name)
+        for name, record in inputs.needs.items()
+        if record.kind == "judge" and record.result["win_rate"] is not None
     ]
-    if not found:
-        raise StageNotFinished("no student has a win rate to be chosen by")
-    ranked = sorted(found, key=lambda one: (-one[0], one[1]))
+    if not candidates:
+        raise StageNotFinished("no student has a win rate yet")
+    ranked = sorted(candidates, key=lambda record: (-record[0], record[1]))
     rate, author, _ = ranked[0]
     student = author.partition("@")[0].removeprefix("student:")
     trained = next(
-        one for one in ready.needs.values() if one.kind == "train" and one.result["student"] == student
+        record
+        for record in inputs.needs.values()
+        if record.kind == "train" and record.result["student"] == student
     )
     result = {
         **{name: trained.result[name] for name in ("student", "folder", "id", "step")},
@@ -268,53 +284,57 @@ async def choose(context: StudyContext, ready: StageInputs) -> StageOutput:
     return StageOutput(trained.output, result)
 
 
-async def report(context: StudyContext, dialogues: Iterable[str], ready: StageInputs) -> StageOutput:
-    """One page of every contest that is judged, from the database alone."""
-    judged = [one.result for one in ready.needs.values() if one.kind == "judge"]
-    asked = [one.result for one in ready.needs.values() if one.kind == "improve"]
+async def report(context: StudyContext, dialogues: Iterable[str], inputs: StageInputs) -> StageOutput:
+    """Write one report page of all judged contests, from the database."""
+    judged = [record.result for record in inputs.needs.values() if record.kind == "judge"]
+    improved = [record.result for record in inputs.needs.values() if record.kind == "improve"]
     if not judged:
-        raise StageNotFinished("nothing is judged yet")
+        raise StageNotFinished("no contest is judged yet")
     async with await Store.open(context.db) as store:
-        run_id = await create_study_run(context, store, judged, asked, list(dialogues))
-        return await write_report(context, store, run_id, ready)
+        run_id = await create_study_run(context, store, judged, improved, list(dialogues))
+        return await write_report(context, store, run_id, inputs)
 
 
-def _check_whole(context: StudyContext, summary: GenerationResult) -> None:
-    """Every call was answered; what may not train is an answer too.
+def _check_finished(context: StudyContext, summary: GenerationResult) -> None:
+    """Check that every request was answered.
 
     Raises:
-        Interrupted, NotFinished: it was not.
+        StudyInterrupted: if the user interrupted the run.
+        StageNotFinished: if requests are unanswered.
     """
     if summary.interrupted:
-        raise StudyInterrupted("interrupted; every answer is stored")
+        raise StudyInterrupted("interrupted; all answers are stored")
     for name, endpoint in summary.endpoints.items():
         if endpoint.stopped or endpoint.failed:
-            raise StageNotFinished(_unanswered(context, name, endpoint))
+            raise StageNotFinished(_describe_unanswered(context, name, endpoint))
 
 
-def _unanswered(context: StudyContext, name: str, endpoint: EndpointReport) -> str:
-    """Why a lane did not come to its end, and what to do."""
+def _describe_unanswered(context: StudyContext, name: str, endpoint: EndpointReport) -> str:
+    """Return why an endpoint left requests unanswered, and what to do."""
     if not endpoint.stopped:
         return f"{name}: {endpoint.failed} calls got no answer; the same command asks them again"
-    ceiling = context.purse.ceiling_usd
-    whole = "" if ceiling is None else f" (What the whole study may cost: ${ceiling:g}.)"
-    return f"{name}: {endpoint.stopped}{whole}"
+    budget_usd = context.purse.ceiling_usd
+    budget_note = "" if budget_usd is None else f" (What the whole study may cost: ${budget_usd:g}.)"
+    return f"{name}: {endpoint.stopped}{budget_note}"
 
 
-def _verdicts(columns: JudgmentTable) -> list[list[Any]]:
-    """Who was preferred at each place, in an order of its own; None where it is unscored."""
+def _sorted_outcomes(columns: JudgmentTable) -> list[list[Any]]:
+    """Return the outcome of each comparison, sorted; None stands for unscored."""
     outcome = [None if isnan(value) else value for value in columns.outcome.tolist()]
-    places = zip(columns.dialogue.tolist(), columns.a_first.tolist(), columns.sample.tolist(), strict=True)
+    comparisons = zip(
+        columns.dialogue.tolist(), columns.a_first.tolist(), columns.sample.tolist(), strict=True
+    )
     return [
-        [*place, value] for place, value in sorted(zip(places, outcome, strict=True), key=lambda one: one[0])
+        [*comparison, value]
+        for comparison, value in sorted(zip(comparisons, outcome, strict=True), key=lambda pair: pair[0])
     ]
 
 
-def _ids(responses: Iterable[Response], keys: set[str]) -> list[str]:
-    return sorted(one.id for one in responses if one.dialogue in keys)
+def _response_ids(responses: Iterable[Response], keys: set[str]) -> list[str]:
+    return sorted(response.id for response in responses if response.dialogue in keys)
 
 
-async def _costs(store: Store, context: StudyContext, plan: GenerationPlan) -> list[Any]:
+async def _estimate_costs(store: Store, context: StudyContext, plan: GenerationPlan) -> list[Any]:
     return (
         await estimate_generation_cost(store, plan, context.settings)
         if context.purse.ceiling_usd is not None
@@ -322,9 +342,9 @@ async def _costs(store: Store, context: StudyContext, plan: GenerationPlan) -> l
     )
 
 
-def _most(costs: list[float | None]) -> float | None:
+def _sum_maximum(costs: list[float | None]) -> float | None:
     return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
-def _log(context: StudyContext, ready: StageInputs) -> Path:
-    return ready.folder(context.folder / "logs").with_suffix(".log")
+def _log_path(context: StudyContext, inputs: StageInputs) -> Path:
+    return inputs.folder(context.folder / "logs").with_suffix(".log")

@@ -1,1 +1,1 @@
-"""What people see on a terminal: tables laid out for its width, and the one way to the standard streams."""
+"""Terminal output: table layout and the only access to standard output and standard error."""

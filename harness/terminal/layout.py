@@ -1,8 +1,8 @@
-"""Where the texts of a table stand at a given width: no number is ever broken, no name cut off.
+"""Layout of a text table for a given width; numbers are never broken and names never cropped.
 
-Where there is no room for a table, its names are folded first. Then it is turned, its rows side by side, as
-many in a part as fit; where it has more rows than columns it is parted by columns instead. At last labels and
-values are wrapped between their words. Every text is made visible here (`agents/output_escape.py`).
+If a table is too wide, names are wrapped first. Then it is transposed with its rows side by side, as many per
+part as fit; if it has more rows than columns, it is split by columns instead. At last labels and values are
+wrapped between words. Every text is escaped here (`visible_text`).
 """
 
 from __future__ import annotations
@@ -15,21 +15,29 @@ from itertools import pairwise
 from agents.output_escape import visible_text
 from results.render.table import Cell, Column, Row, Table
 
-LEAST_NAME = 16  # characters to which a name may be folded before the table is turned
-LEAST_VALUE = 8  # characters that a column has at the very least
-NARROWEST = 2 * LEAST_VALUE + 4  # characters: no table is laid out for less
+MIN_NAME_WIDTH = 16  # characters to which a name may be wrapped before the table is transposed
+MIN_VALUE_WIDTH = 8  # minimum characters of a column
+MIN_TABLE_WIDTH = 2 * MIN_VALUE_WIDTH + 4  # minimum characters of a table
 
-# What stands between the numbers of one cell and does not part them: "95.0 to 97.1", "61.6 %", "30 / 0 / 2".
-_BOUND = re.compile(r"(?<=[\d%]) (?=to [-+−\d]|of [\d]|%|/ )|(?<=\bto|\bof) (?=[-+−\d])|(?<=/) (?=[-+−$\d])")
+# Spaces within a cell's numbers that must not be broken: "95.0 to 97.1", "61.6 %", "30 / 0 / 2".
+_UNBREAKABLE = re.compile(
+    r"(?<=[\d%]) (?=to [-+−\d]|of [\d]|%|/ )|(?<=\bto|\bof) (?=[-+−\d])|(?<=/) (?=[-+−$\d])"
+)
 _NUMBER = re.compile(r"(?=.*\d)[-+−$<≤≈±(\d][\d.,:%/+−$ ()tofkM-]*")
-# Where a name may be folded: after what separates its parts, else at a hyphen; not within a number.
+# Where a name may be wrapped: after a separator, else at a hyphen; never within a number.
 _SEAMS = (re.compile(r"(?<=[/:@, ])"), re.compile(r"(?=-)|(?<=_)|(?<=\.)(?!\d)"))
-_GLUE = "\x00"  # stands for a space that does not part; no shown text holds it
+_GLUE = "\x00"  # placeholder for an unbreakable space; never occurs in escaped text
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row that is laid out: per column the lines of its cell."""
+    """A laid-out row.
+
+    Attributes:
+        cells: lines of the cell, per column.
+        style: style of the row.
+        ends: whether a rule follows.
+    """
 
     cells: tuple[tuple[str, ...], ...]
     style: str = ""
@@ -38,13 +46,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A table, or a part of one, ready to be drawn: every text visible and wrapped.
+    """A laid-out table or part of a table, with every text escaped and wrapped.
 
     Attributes:
         title, caption: lines above and below.
-        widths: characters of each column, without what separates them.
-        heads, rows: each column's lines.
-        justify, styles: of the columns.
+        widths: characters of each column, without separators.
+        heads, rows: lines per column.
+        justify, styles: alignment and style per column.
     """
 
     title: tuple[str, ...]
@@ -57,7 +65,7 @@ class Layout:
 
 
 def display_width(text: str) -> int:
-    """Cells of a terminal that a text takes: two for a wide character."""
+    """Return the terminal cells that a text occupies; wide characters occupy two."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len
@@ -66,40 +74,43 @@ def display_width(text: str) -> int:
 
 
 def wrap_text(text: str, width: int | None) -> tuple[str, ...]:
-    """A visible text in lines of at most so many characters: broken at spaces, never within a number; a word
-    that is too long is folded, after a separator where there is one in reach."""
+    """Wrap an escaped text into lines of at most `width` characters; None without limit.
+
+    Lines break at spaces, never within a number. A word that is too long is broken, preferably after a
+    separator.
+    """
     if width is None:
         return tuple(text.split("\n"))
     return tuple(line for part in text.split("\n") for line in _wrapped_line(part, width))
 
 
 def lay_out_table(table: Table, width: int | None, encoding: str = "utf-8") -> list[Layout]:
-    """The table in one part, or in as many as it takes.
+    """Lay out a table in one part, or in as many as necessary.
 
     Args:
-        table: what is to be shown.
-        width: characters of a line; None for room without end.
-        encoding: that of the output.
+        table: the table.
+        width: characters per line; None without limit.
+        encoding: encoding of the output.
     """
-    shown = _Grid.of(table, encoding)
+    grid = _Grid.of(table, encoding)
     if width is None:
-        return [_laid_out(shown, shown.natural, None)]
-    width = max(width, NARROWEST)
-    widths = _shrunk(shown.natural, shown.natural, width - _between(len(shown.columns))) or _fitted(
-        shown, width
+        return [_laid_out(grid, grid.natural, None)]
+    width = max(width, MIN_TABLE_WIDTH)
+    widths = _shrunk(grid.natural, grid.natural, width - _separator_width(len(grid.columns))) or _fitted(
+        grid, width
     )
     if widths is not None:
-        return [_laid_out(shown, widths, width)]
-    return [_laid_out(part, _squeezed(part, width), width) for part in _parts(shown, width)]
+        return [_laid_out(grid, widths, width)]
+    return [_laid_out(part, _squeezed(part, width), width) for part in _parts(grid, width)]
 
 
 class _Grid:
-    """A table of visible texts; a cell's lines are joined by newlines.
+    """Table of escaped texts; the lines of a cell are joined by newlines.
 
     Attributes:
         cells: by column.
-        natural: per column the characters that hold its head and every cell in one line.
-        narrow: the same, its head wrapped.
+        natural: per column, the characters of its head and widest cell in one line.
+        narrow: the same with a wrapped head.
     """
 
     def __init__(self, title: str, caption: str, columns: list[Column], rows: list[Row]) -> None:
@@ -111,58 +122,65 @@ class _Grid:
 
     @classmethod
     def of(cls, table: Table, encoding: str) -> _Grid:
-        """Nothing in it is hidden, and nothing breaks a line but the lines of a cell."""
+        """Escape every text of a table; only the lines of a cell break lines."""
 
-        def shown(cell: Cell) -> str:
+        def escaped(cell: Cell) -> str:
             lines = (cell,) if isinstance(cell, str) else cell
             return "\n".join(visible_text(line, one_line=True, encoding=encoding) for line in lines)
 
-        columns = [Column(shown(one.head), one.justify, one.style) for one in table.columns]
-        rows = [Row(tuple(map(shown, row.cells)), row.style, row.ends) for row in table.rows]
-        return cls(shown(table.title), shown(table.caption), columns, rows)
+        columns = [Column(escaped(column.head), column.justify, column.style) for column in table.columns]
+        rows = [Row(tuple(map(escaped, row.cells)), row.style, row.ends) for row in table.rows]
+        return cls(escaped(table.title), escaped(table.caption), columns, rows)
 
 
 def _width(text: str) -> int:
+    """Return the width of the widest line."""
     return max(map(display_width, text.split("\n")))
 
 
 def _fitted(grid: _Grid, width: int) -> tuple[int, ...] | None:
-    """The columns' widths with every number in one line; None where there is no room, names folded or not."""
-    least = [
-        min(needed, max(LEAST_NAME, _longest_number(cells))) if column.justify == "left" else needed
-        for column, cells, needed in zip(grid.columns, grid.cells, grid.narrow, strict=True)
+    """Return column widths with every number in one line; None if the table does not fit."""
+    minimum = [
+        min(required, max(MIN_NAME_WIDTH, _longest_number(cells))) if column.justify == "left" else required
+        for column, cells, required in zip(grid.columns, grid.cells, grid.narrow, strict=True)
     ]
-    return _shrunk(grid.narrow, least, width - _between(len(least)))
+    return _shrunk(grid.narrow, minimum, width - _separator_width(len(minimum)))
 
 
-def _shrunk(natural: Sequence[int], least: Sequence[int], room: int) -> tuple[int, ...] | None:
-    """Widths that fit, taken from the widest first, none below its least; None where those do not fit."""
-    if sum(least) > room:
+def _shrunk(natural: Sequence[int], minimum: Sequence[int], available: int) -> tuple[int, ...] | None:
+    """Reduce the widest columns until they fit, but none below its minimum; None if impossible."""
+    if sum(minimum) > available:
         return None
     widths = list(natural)
-    while sum(widths) > room:
-        widest = max((at for at in range(len(widths)) if widths[at] > least[at]), key=widths.__getitem__)
+    while sum(widths) > available:
+        widest = max(
+            (index for index in range(len(widths)) if widths[index] > minimum[index]), key=widths.__getitem__
+        )
         widths[widest] -= 1
     return tuple(widths)
 
 
 def _parts(grid: _Grid, width: int) -> list[_Grid]:
-    """The table in parts that fit as far as can be, its names in each: turned, or some columns at a time."""
-    named = _named(grid)
-    names = _names(grid, named)
-    others = [at for at in range(len(grid.columns)) if at not in named]
-    head = ", ".join(grid.columns[at].head for at in named)
-    turned = len(grid.rows) <= len(others)
+    """Split the table into parts that fit, each with the row names: transposed, or some columns at a time."""
+    name_columns = _name_columns(grid)
+    names = _row_names(grid, name_columns)
+    others = [index for index in range(len(grid.columns)) if index not in name_columns]
+    head = ", ".join(grid.columns[index].head for index in name_columns)
+    transposed = len(grid.rows) <= len(others)
     parts: list[list[int]] = []
-    for at in range(len(grid.rows)) if turned else others:
-        made = [*parts[-1], at] if parts else [at]
-        part = _turned_part(grid, head, names, others, made) if turned else _part(grid, head, names, made)
+    for index in range(len(grid.rows)) if transposed else others:
+        candidate = [*parts[-1], index] if parts else [index]
+        part = (
+            _transposed_part(grid, head, names, others, candidate)
+            if transposed
+            else _part(grid, head, names, candidate)
+        )
         if parts and _fits(part, width):
-            parts[-1] = made
+            parts[-1] = candidate
         else:
-            parts.append([at])
-    if turned:
-        made_parts = [_turned_part(grid, head, names, others, part) for part in parts]
+            parts.append([index])
+    if transposed:
+        made_parts = [_transposed_part(grid, head, names, others, part) for part in parts]
     else:
         made_parts = [_part(grid, head, names, part) for part in parts]
     for before, after in pairwise(made_parts):
@@ -170,42 +188,45 @@ def _parts(grid: _Grid, width: int) -> list[_Grid]:
     return made_parts or [grid]
 
 
-def _named(grid: _Grid) -> list[int]:
-    """The columns that say what a row is: the first ones to the left."""
-    named: list[int] = []
-    for at, column in enumerate(grid.columns):
+def _name_columns(grid: _Grid) -> list[int]:
+    """Return the columns that name a row: the leading left-aligned ones."""
+    name_columns: list[int] = []
+    for index, column in enumerate(grid.columns):
         if column.justify == "left":
-            named.append(at)
-        elif named:
+            name_columns.append(index)
+        elif name_columns:
             break
-    return named or [0]
+    return name_columns or [0]
 
 
-def _names(grid: _Grid, named: Sequence[int]) -> list[str]:
-    """What each row is; where the first word for it is left out, that of the row before."""
-    firsts = _filled_down(grid.cells[named[0]])
+def _row_names(grid: _Grid, name_columns: Sequence[int]) -> list[str]:
+    """Return the name of each row; an empty first word repeats the row above."""
+    firsts = _filled_down(grid.cells[name_columns[0]])
     rest = (
-        ", ".join(filter(None, cells)) for cells in zip(*(grid.cells[at] for at in named[1:]), strict=True)
+        ", ".join(filter(None, cells))
+        for cells in zip(*(grid.cells[index] for index in name_columns[1:]), strict=True)
     )
-    if len(named) == 1:
+    if len(name_columns) == 1:
         return firsts
     return [", ".join(filter(None, both)) for both in zip(firsts, rest, strict=True)]
 
 
 def _filled_down(names: Sequence[str]) -> list[str]:
+    """Return the names with empty ones replaced by the name above."""
     filled: list[str] = []
     for name in names:
         filled.append(name if name or not filled else filled[-1])
     return filled
 
 
-def _turned_part(
+def _transposed_part(
     grid: _Grid, head: str, names: Sequence[str], others: Sequence[int], part: Sequence[int]
 ) -> _Grid:
-    columns = [Column(head), *(Column(names[at], "right", grid.rows[at].style) for at in part)]
+    """Return some rows transposed into columns."""
+    columns = [Column(head), *(Column(names[index], "right", grid.rows[index].style) for index in part)]
     rows = [
         Row(
-            (grid.columns[other].head, *(grid.rows[at].cells[other] for at in part)),
+            (grid.columns[other].head, *(grid.rows[index].cells[other] for index in part)),
             grid.columns[other].style,
         )
         for other in others
@@ -214,46 +235,48 @@ def _turned_part(
 
 
 def _part(grid: _Grid, head: str, names: Sequence[str], part: Sequence[int]) -> _Grid:
+    """Return some columns with the row names."""
     rows = [
-        Row((name, *(row.cells[at] for at in part)), row.style, row.ends)
+        Row((name, *(row.cells[index] for index in part)), row.style, row.ends)
         for name, row in zip(names, grid.rows, strict=True)
     ]
-    return _Grid(grid.title, grid.caption, [Column(head), *(grid.columns[at] for at in part)], rows)
+    return _Grid(grid.title, grid.caption, [Column(head), *(grid.columns[index] for index in part)], rows)
 
 
 def _fits(part: _Grid, width: int) -> bool:
-    """Whether every value of a part stands in one line, its names and labels wrapped."""
-    return _shrunk(*_comfortable(part), width - _between(len(part.columns))) is not None
+    """Return whether every value of a part fits in one line, with names and labels wrapped."""
+    return _shrunk(*_value_widths(part), width - _separator_width(len(part.columns))) is not None
 
 
-def _comfortable(part: _Grid) -> tuple[list[int], list[int]]:
-    """Widths of a part's columns that hold everything in one line, and the least of them for the values."""
+def _value_widths(part: _Grid) -> tuple[list[int], list[int]]:
+    """Return the natural column widths of a part, and the minimum widths for its values."""
     words = max(map(_longest_word, [part.columns[0].head, *part.cells[0]]))
     values = [
-        max(max(map(_width, cells), default=0), min(_width(one.head), LEAST_NAME))
-        for one, cells in zip(part.columns[1:], part.cells[1:], strict=True)
+        max(max(map(_width, cells), default=0), min(_width(column.head), MIN_NAME_WIDTH))
+        for column, cells in zip(part.columns[1:], part.cells[1:], strict=True)
     ]
-    return part.natural, [min(words, LEAST_NAME), *values]
+    return part.natural, [min(words, MIN_NAME_WIDTH), *values]
 
 
 def _squeezed(part: _Grid, width: int) -> tuple[int, ...]:
-    """Widths of a part: its labels are wrapped first, then its values between their numbers, then folded."""
-    natural, least = _comfortable(part)
-    room = width - _between(len(natural))
+    """Return the widths of a part: first labels are wrapped, then values between numbers, then anywhere."""
+    natural, minimum = _value_widths(part)
+    available = width - _separator_width(len(natural))
     numbers = [
-        min(max(LEAST_VALUE, _longest_number(cells)), one)
-        for cells, one in zip(part.cells[1:], least[1:], strict=True)
+        min(max(MIN_VALUE_WIDTH, _longest_number(cells)), column_minimum)
+        for cells, column_minimum in zip(part.cells[1:], minimum[1:], strict=True)
     ]
-    label = min(LEAST_VALUE, natural[0])
-    for tried in (least, [least[0], *numbers], [label, *numbers]):
-        widths = _shrunk(natural, tried, room)
+    label = min(MIN_VALUE_WIDTH, natural[0])
+    for candidate in (minimum, [minimum[0], *numbers], [label, *numbers]):
+        widths = _shrunk(natural, candidate, available)
         if widths is not None:
             return widths
     values = len(natural) - 1
-    return (label, *[max(1, (room - label) // max(1, values))] * values)
+    return (label, *[max(1, (available - label) // max(1, values))] * values)
 
 
 def _laid_out(grid: _Grid, widths: Sequence[int], width: int | None) -> Layout:
+    """Wrap every text of a grid to the given widths."""
     heads = tuple(wrap_text(column.head, size) for column, size in zip(grid.columns, widths, strict=True))
     rows = tuple(
         Line(
@@ -264,33 +287,35 @@ def _laid_out(grid: _Grid, widths: Sequence[int], width: int | None) -> Layout:
         for row in grid.rows
     )
     title, caption = (wrap_text(text, width) if text else () for text in (grid.title, grid.caption))
-    justify = tuple(one.justify for one in grid.columns)
+    justify = tuple(column.justify for column in grid.columns)
     return Layout(
-        title, caption, tuple(widths), heads, rows, justify, tuple(one.style for one in grid.columns)
+        title, caption, tuple(widths), heads, rows, justify, tuple(column.style for column in grid.columns)
     )
 
 
-def _between(columns: int) -> int:
-    """Characters of the lines around and between so many columns, all but the last with a space after."""
+def _separator_width(columns: int) -> int:
+    """Return the characters of the lines and spaces around and between columns."""
     return columns + 1 + columns - 1
 
 
 def _words(text: str) -> list[str]:
-    """What no line break may part: words, and numbers with what belongs to them."""
-    return [word.replace(_GLUE, " ") for word in _BOUND.sub(_GLUE, text).split(" ")]
+    """Return the unbreakable parts of a text: words, and numbers with their units."""
+    return [word.replace(_GLUE, " ") for word in _UNBREAKABLE.sub(_GLUE, text).split(" ")]
 
 
 def _longest_word(text: str) -> int:
+    """Return the width of the longest unbreakable part."""
     return max(display_width(word) for line in text.split("\n") for word in _words(line))
 
 
 def _longest_number(cells: Sequence[str]) -> int:
-    """Characters of the longest number in these cells, with what belongs to it; 0 where there is none."""
+    """Return the width of the longest number with its unit; 0 without numbers."""
     words = (word for cell in cells for line in cell.split("\n") for word in _words(line))
     return max((display_width(word) for word in words if _NUMBER.fullmatch(word)), default=0)
 
 
 def _wrapped_line(text: str, width: int) -> list[str]:
+    """Wrap one line."""
     if display_width(text) <= width:
         return [text]
     lines, line = [], ""
@@ -307,7 +332,7 @@ def _wrapped_line(text: str, width: int) -> list[str]:
 
 
 def _folded(word: str, width: int) -> list[str]:
-    """A word in pieces of at most so many characters."""
+    """Return a word in pieces of at most `width` characters."""
     pieces, rest = [], word
     while display_width(rest) > width:
         size = _piece(rest, width)

@@ -1,9 +1,8 @@
-"""The one way to standard output and standard error: texts as they are, nothing in them obeyed.
+"""The only access to standard output and standard error; every text is printed literally.
 
-Results go to standard output, messages to standard error. Rich draws tables and the live display, and gets
-nothing else: every text has been made visible and wrapped before, and is no markup. On a terminal, tables and
-lines take its width. Where the output goes to a file or a pipe they take what they need: no line is broken or
-padded.
+Results go to standard output, messages to standard error. Rich only draws tables and the live display: every
+text has been escaped and wrapped before and is never interpreted as markup. On a terminal, tables and lines
+are fitted to its width. In a file or pipe, no line is wrapped or padded.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from harness.terminal.layout import Layout
     from results.render.table import Table
 
-WIDEST = 100_000  # characters: room without end, to rich
+UNLIMITED_WIDTH = 100_000  # characters; wide enough that rich never wraps
 ERASE_LINE = "\r\x1b[2K"
 LINE_UP = "\x1b[1A"
 
@@ -46,18 +45,18 @@ def print_text(text: object, *, is_message: bool = False) -> None:
 
 
 def print_progress(text: str) -> None:
-    """Write how far something is, one line, to standard error; on a terminal wrapped at its width."""
-    _write(sys.stderr, _wrapped(text, sys.stderr))
+    """Write a progress line to standard error, wrapped at the width of a terminal."""
+    _write(sys.stderr, _wrap_for(text, sys.stderr))
 
 
 def print_notes(notes: Iterable[str], *, dim: bool = True) -> None:
-    """Write what is said beside a table, a line each, to standard output; on a terminal wrapped, and dim."""
-    _draw(sys.stdout, [_line(_wrapped(note, sys.stdout), "dim" if dim else "") for note in notes])
+    """Write notes to standard output, one per line; on a terminal wrapped and by default dim."""
+    _draw(sys.stdout, [_line(_wrap_for(note, sys.stdout), "dim" if dim else "") for note in notes])
 
 
 def print_table(table: Table) -> None:
     """Write a table to standard output."""
-    _draw(sys.stdout, renderables(table, width_of_terminal(sys.stdout), _encoding(sys.stdout)))
+    _draw(sys.stdout, to_renderables(table, width_of_terminal(sys.stdout), _encoding(sys.stdout)))
 
 
 def print_json(data: Mapping[str, Any] | Sequence[Any], *, indented: bool = True) -> None:
@@ -69,21 +68,26 @@ def print_json(data: Mapping[str, Any] | Sequence[Any], *, indented: bool = True
 
 
 def print_document(content: bytes | str) -> None:
-    """Write a whole document to standard output, in UTF-8; its format's writer has made its texts safe."""
+    """Write a complete document to standard output, in UTF-8, without escaping."""
     sys.stdout.flush()
     sys.stdout.buffer.write(content.encode() if isinstance(content, str) else content)
     sys.stdout.buffer.flush()
 
 
 class StatusLine:
-    """A line on standard error that is written over on a terminal; elsewhere a line each time."""
+    """Status line on standard error, overwritten in place on a terminal and one line per update elsewhere."""
 
     def __init__(self) -> None:
         self.is_terminal = sys.stderr.isatty()
         self._height = 0
 
     def show(self, text: str, *, ends: bool = False) -> None:
-        """Show this instead of what was there, wrapped at the terminal's width; `ends` leaves it."""
+        """Replace the status with `text`, wrapped at the terminal's width.
+
+        Args:
+            text: the new status.
+            ends: keep this status and start a new line after it.
+        """
         from harness.terminal.layout import wrap_text
 
         if not self.is_terminal:
@@ -99,14 +103,13 @@ class StatusLine:
 
 @contextmanager
 def live(state: Callable[[], tuple[Table, Sequence[str]]]) -> Iterator[Callable[[], None]]:
-    """Draw over the same lines of standard error, a terminal, for as long as the block runs.
+    """Redraw a table on standard error, a terminal, for as long as the block runs.
 
     Args:
-        state: what is to be seen now: a table, and the same in lines, a row each, for a terminal that has no
-            room for the table.
+        state: returns the current table, and the same content as lines for a terminal that is too small.
 
     Yields:
-        what draws anew; it is drawn once more when the block ends.
+        A function that redraws; it is called once more when the block ends.
     """
     from rich.console import Group
     from rich.live import Live
@@ -115,9 +118,9 @@ def live(state: Callable[[], tuple[Table, Sequence[str]]]) -> Iterator[Callable[
         table, rows = state()
         columns, height = _size(sys.stderr)
         encoding = _encoding(sys.stderr)
-        if _has_room(table, columns, height, encoding):
-            return Group(*renderables(table, columns, encoding, ruled=False))
-        return Group(*map(_line, _fitting(rows, columns, height, encoding)))
+        if _fits_terminal(table, columns, height, encoding):
+            return Group(*to_renderables(table, columns, encoding, ruled=False))
+        return Group(*map(_line, _truncate_rows(rows, columns, height, encoding)))
 
     with Live(drawn(), console=_console(sys.stderr), auto_refresh=False) as display:
 
@@ -130,8 +133,8 @@ def live(state: Callable[[], tuple[Table, Sequence[str]]]) -> Iterator[Callable[
             draw()
 
 
-def _has_room(table: Table, columns: int, height: int, encoding: str) -> bool:
-    """Whether a terminal holds the table as it is, each row in one line."""
+def _fits_terminal(table: Table, columns: int, height: int, encoding: str) -> bool:
+    """Return whether the terminal fits the whole table with each row in one line."""
     from harness.terminal.layout import lay_out_table
 
     first, *more = lay_out_table(table, columns, encoding)
@@ -142,57 +145,58 @@ def _has_room(table: Table, columns: int, height: int, encoding: str) -> bool:
     )
 
 
-def _fitting(rows: Sequence[str], columns: int, height: int, encoding: str) -> list[str]:
-    """The rows wrapped, as many as there is room for, and how many there are beyond."""
+def _truncate_rows(rows: Sequence[str], columns: int, height: int, encoding: str) -> list[str]:
+    """Return the wrapped rows that fit the height, and a count of the others."""
     from harness.terminal.layout import wrap_text
 
     lines: list[str] = []
     for number, row in enumerate(rows):
-        own = wrap_text(visible_text(row, one_line=True, encoding=encoding), columns)
-        if len(lines) + len(own) + 2 > height:
+        row_lines = wrap_text(visible_text(row, one_line=True, encoding=encoding), columns)
+        if len(lines) + len(row_lines) + 2 > height:
             return [*lines[: height - 2], f"and {len(rows) - number} more"]
-        lines += own
+        lines += row_lines
     return lines
 
 
 def width_of_terminal(stream: TextIO) -> int | None:
-    """Columns of the terminal behind a stream; None where there is none, and so room without end."""
+    """Return the columns of the terminal behind a stream; None if it is not a terminal."""
     return _size(stream)[0] if stream.isatty() else None
 
 
 def _size(stream: TextIO) -> tuple[int, int]:
-    """Columns and lines of a terminal; COLUMNS and LINES say otherwise."""
+    """Return columns and lines of a terminal; the variables COLUMNS and LINES override them."""
     try:
         size = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
         size = os.terminal_size((80, 24))
-    said = (os.environ.get(name, "") for name in ("COLUMNS", "LINES"))
-    columns, lines = (int(one) if one.isdecimal() else 0 for one in said)
+    overrides = (os.environ.get(name, "") for name in ("COLUMNS", "LINES"))
+    columns, lines = (int(value) if value.isdecimal() else 0 for value in overrides)
     return columns or size.columns or 80, lines or size.lines or 24
 
 
-def renderables(
+def to_renderables(
     table: Table, width: int | None, encoding: str = "utf-8", *, ruled: bool = True
 ) -> list[RenderableType]:
-    """A table's parts with their titles and captions, laid out for a width, as rich draws them.
+    """Lay out a table for a width and return its parts as rich renderables, with title and caption.
 
     Args:
-        table: what is to be shown.
-        width: characters of a line; None for room without end.
-        encoding: that of the output.
-        ruled: with lines around and between its cells.
+        table: the table.
+        width: characters per line; None without limit.
+        encoding: encoding of the output.
+        ruled: whether to draw lines around and between cells.
     """
     from harness.terminal.layout import lay_out_table
 
     parts: list[RenderableType] = []
     for layout in lay_out_table(table, width, encoding):
         parts += [_line(line, "bold") for line in layout.title]
-        parts.append(_drawn(layout, ruled=ruled))
+        parts.append(_to_rich_table(layout, ruled=ruled))
         parts += [_line(line, "dim") for line in layout.caption]
     return parts
 
 
-def _drawn(layout: Layout, *, ruled: bool) -> Drawn:
+def _to_rich_table(layout: Layout, *, ruled: bool) -> Drawn:
+    """Return one part of a table as a rich table."""
     from rich.table import Table as Drawn
 
     drawn = Drawn(pad_edge=False, collapse_padding=True)
@@ -200,28 +204,29 @@ def _drawn(layout: Layout, *, ruled: bool) -> Drawn:
         drawn.box, drawn.padding = None, (0, 2, 0, 0)
     columns = zip(layout.heads, layout.widths, layout.justify, layout.styles, strict=True)
     for head, width, justify, style in columns:
-        side: Any = justify
-        drawn.add_column(_cell(head, "bold"), width=width, justify=side, style=style)
+        alignment: Any = justify
+        drawn.add_column(_cell(head, "bold"), width=width, justify=alignment, style=style)
     for row in layout.rows:
         drawn.add_row(*map(_cell, row.cells), style=row.style, end_section=row.ends)
     return drawn
 
 
 def _cell(lines: Iterable[str], style: str = "") -> RenderableType:
-    """A cell as rich takes it where it is no markup; its lines fit the column."""
+    """Return a cell as plain rich text; its lines fit the column."""
     from rich.text import Text
 
     return Text("\n".join(lines), style=style, no_wrap=True, overflow="fold")
 
 
 def _line(text: str, style: str = "") -> RenderableType:
-    """A text as rich takes it where it is no markup: not coloured, not broken, not cut off."""
+    """Return a line as plain rich text that is not wrapped, coloured or cropped."""
     from rich.text import Text
 
     return Text(text, style=style, no_wrap=True, overflow="ignore")
 
 
-def _wrapped(text: object, stream: TextIO) -> str:
+def _wrap_for(text: object, stream: TextIO) -> str:
+    """Return the escaped text, wrapped at the stream's terminal width."""
     shown = visible_text(text, one_line=True, encoding=_encoding(stream))
     width = width_of_terminal(stream)
     if width is None:
@@ -232,6 +237,7 @@ def _wrapped(text: object, stream: TextIO) -> str:
 
 
 def _draw(stream: TextIO, parts: Iterable[RenderableType]) -> None:
+    """Print renderables to a stream."""
     console = _console(stream)
     for part in parts:
         console.print(part, soft_wrap=True)
@@ -239,17 +245,19 @@ def _draw(stream: TextIO, parts: Iterable[RenderableType]) -> None:
 
 
 def _console(stream: TextIO) -> Console:
-    """The only console there is: no text is markup to it, an emoji code, or something to colour."""
+    """Return a rich console without markup, emoji codes or highlighting."""
     from rich.console import Console
 
-    width = width_of_terminal(stream) or WIDEST
+    width = width_of_terminal(stream) or UNLIMITED_WIDTH
     return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
 
 
 def _write(stream: TextIO, text: str) -> None:
+    """Write one line and flush."""
     stream.write(f"{text}\n")
     stream.flush()
 
 
 def _encoding(stream: TextIO) -> str:
+    """Return the stream's encoding, by default UTF-8."""
     return getattr(stream, "encoding", None) or "utf-8"

@@ -1,8 +1,8 @@
-"""Judges against the dataset's human ratings: every pair with different ratings, asked in both orders.
+"""Judge audit: compare judges with the human ratings of the dataset.
 
-Control judges stand in every audit as its floors. Asked through the same engine, stored like any judgment
-and read back from the database. An audit's judgments are no contests: they are about pairs of responders, and
-only where their ratings differ.
+Each judge compares, in both orders, every pair of responses to a dialogue whose human ratings differ. Control
+judges take part in every audit as baselines. Judgments of an audit are stored like any other but form no
+contest.
 """
 
 from __future__ import annotations
@@ -31,21 +31,28 @@ from prompts import Prompt
 from results.analysis import audit_baselines
 from results.analysis.judge_audit import AuditSummary, summarize_audit
 from results.db.store import Store
-from results.queries.judge_audits import AUDIT, pairs_of
+from results.queries.judge_audits import AUDIT, rated_pairs
 
 SEED = 0
-NOT_ASKED_ON_TRAIN = tuple(f"control/{name}" for name in audit_baselines.FITTED)
+FITTED_CONTROL_JUDGES = tuple(f"control/{name}" for name in audit_baselines.FITTED)
 
 
 @dataclass(frozen=True)
 class AuditPlan:
-    """What is to be asked.
+    """Plan of a judge audit.
 
     Attributes:
-        dialogues: in the seeded order.
-        responders: names; sets, responses: theirs, in the same order (responses by dialogue key).
-        judges: whoever is audited, then the control judges that are asked.
-        raters_elsewhere: per dialogue and responder (sum, count) of the rater's other ratings.
+        dialogues: dialogues in the seeded order.
+        responders: names of the responders.
+        sets: response set of each responder.
+        responses: responses of each responder, by dialogue key.
+        ratings: human rating (1 to 3) per dialogue and responder.
+        raters_elsewhere: (sum, count) of the rater's other ratings, per dialogue and responder.
+        judges: audited judges, then the control judges.
+        samples: samples per comparison, ≥ 1.
+        seed: seed of the order and of the resampling.
+        split: "train" or "test".
+        data_sha256: hash of the dataset file.
     """
 
     dialogues: tuple[Dialogue, ...]
@@ -62,17 +69,17 @@ class AuditPlan:
 
     @cached_property
     def pairs(self) -> list[tuple[int, int, int]]:
-        """(dialogue, first responder, second responder) of every pair with different ratings."""
-        return pairs_of(np.array(self.ratings, dtype=np.int64))
+        """Positions (dialogue, first responder, second responder) of every pair with different ratings."""
+        return rated_pairs(np.array(self.ratings, dtype=np.int64))
 
     @cached_property
     def spec(self) -> dict[str, Any]:
-        """Everything that decides what is asked and summarised, the ratings included."""
+        """Inputs that determine the requests and the results, including the ratings."""
         return {
             "dialogues": content_id("dialogues-1", [dialogue.key for dialogue in self.dialogues]),
             "judges": sorted(judge.id for judge in self.judges),
             "responders": list(self.responders),
-            "sets": [of.id for of in self.sets],
+            "sets": [response_set.id for response_set in self.sets],
             "ratings": ["".join(map(str, row)) for row in self.ratings],
             "raters_elsewhere": [[list(pair) for pair in row] for row in self.raters_elsewhere],
             "samples": self.samples,
@@ -83,27 +90,30 @@ class AuditPlan:
 
     @property
     def without_control_judges(self) -> AuditPlan:
-        """The same of the judges that are asked for money alone."""
+        """The plan without control judges, whose requests cost nothing."""
         return replace(self, judges=tuple(judge for judge in self.judges if not judge.is_control))
 
     @property
     def requests_per_judge(self) -> int:
-        """Both orders, every sample."""
+        """Number of requests per judge: both orders, every sample."""
         return 2 * len(self.pairs) * self.samples
 
     def comparisons(self) -> Iterator[Comparison]:
-        """Every pair in both orders."""
-        for place, first, second in self.pairs:
-            dialogue = self.dialogues[place]
-            one, other = self.responses[first][dialogue.key], self.responses[second][dialogue.key]
-            yield from Comparison(dialogue, one, other).both_orders()
+        """Yield every pair in both orders."""
+        for position, first, second in self.pairs:
+            dialogue = self.dialogues[position]
+            first_response, second_response = (
+                self.responses[first][dialogue.key],
+                self.responses[second][dialogue.key],
+            )
+            yield from Comparison(dialogue, first_response, second_response).both_orders()
 
     def work(self, judge: Judge, retries: Retries) -> Iterator[WorkItem]:
-        """One piece of work per judgment."""
+        """Yield one work item per judgment."""
         for comparison in self.comparisons():
             for sample in range(self.samples):
-                of = (judge.id, comparison.first.id, comparison.second.id, sample)
-                yield judge.call(comparison, sample, retries.get(of, 0))
+                judgment_key = (judge.id, comparison.first.id, comparison.second.id, sample)
+                yield judge.call(comparison, sample, retries.get(judgment_key, 0))
 
 
 def plan_audit(
@@ -116,14 +126,19 @@ def plan_audit(
     samples: int = 1,
     seed: int = SEED,
 ) -> AuditPlan:
-    """The plan of an audit on one split.
+    """Plan an audit on one split.
 
     Args:
-        prompt: what the control judges are made with; they do not read it.
-        limit: only so many dialogues, a seeded random subset.
+        dataset: the dataset with its ratings.
+        judges: judges to audit; control judges are added.
+        prompt: prompt that the control judges are constructed with; they do not use it.
+        split: train or test.
+        limit: size of a seeded random subset of the dialogues; None for all.
+        samples: samples per comparison, ≥ 1.
+        seed: seed of the order and of the subset.
 
     Raises:
-        UserError: another split than train or test, or no pair with different ratings.
+        UserError: invalid split, or no pair with different ratings.
     """
     if split not in (Split.TRAIN, Split.TEST):
         raise UserError(
@@ -135,24 +150,27 @@ def plan_audit(
         )
     dialogues = tuple(seeded_order(dialogues_in_split(dataset, split), seed)[:limit])
     responders = tuple(dataset.texts)
-    made = [dataset.responses(name) for name in responders]
-    ratings = tuple(tuple(dataset.rated[d.id][name] for name in responders) for d in dialogues)
-    asked = {judge.id: judge for judge in judges}
+    sets_and_responses = [dataset.responses(name) for name in responders]
+    ratings = tuple(tuple(dataset.rated[dialogue.id][name] for name in responders) for dialogue in dialogues)
+    judge_by_id = {judge.id: judge for judge in judges}
     for name in rules.NAMES:
         judge = Judge(rules.model(name), prompt)
-        asked.setdefault(judge.id, judge)
-    if (
-        split is Split.TRAIN
-    ):  # they have seen these ratings: out of fold only, see `results.analysis.audit_baselines`
-        asked = {key: judge for key, judge in asked.items() if judge.model.id not in NOT_ASKED_ON_TRAIN}
+        judge_by_id.setdefault(judge.id, judge)
+    if split is Split.TRAIN:
+        # these were fitted on the train ratings; `results.analysis.audit_baselines` cross-validates them
+        judge_by_id = {
+            key: judge for key, judge in judge_by_id.items() if judge.model.id not in FITTED_CONTROL_JUDGES
+        }
     plan = AuditPlan(
         dialogues=dialogues,
         responders=responders,
-        sets=tuple(of for of, _ in made),
-        responses=tuple({response.dialogue: response for response in of} for _, of in made),
+        sets=tuple(response_set for response_set, _ in sets_and_responses),
+        responses=tuple(
+            {response.dialogue: response for response in responses} for _, responses in sets_and_responses
+        ),
         ratings=ratings,
         raters_elsewhere=_raters_elsewhere(dataset, dialogues, responders),
-        judges=tuple(asked.values()),
+        judges=tuple(judge_by_id.values()),
         samples=samples,
         seed=seed,
         split=str(split),
@@ -172,7 +190,7 @@ def plan_audit(
 def _raters_elsewhere(
     dataset: Dataset, dialogues: Sequence[Dialogue], responders: Sequence[str]
 ) -> tuple[tuple[tuple[int, int], ...], ...]:
-    """What each response's rater gave all their other responses, in either split: (sum, count)."""
+    """Return (sum, count) of the other ratings by each response's rater, over both splits."""
     totals: dict[tuple[str, str], list[int]] = {}
     rater_of = {}
     for rating in dataset.ratings:
@@ -196,20 +214,21 @@ async def run_audit(
     retry_unscored: bool = False,
     exclude_same_family: bool = False,
 ) -> AuditSummary:
-    """Ask what is not answered yet, store, and summarise.
+    """Request the missing judgments of an audit, store them and compute the results.
 
     Args:
-        without_kin: as `summarize_audit`; all pairs are asked about.
+        retry_unscored: request unscored judgments once more.
+        exclude_same_family: as for `summarize_audit`; all pairs are judged.
 
     Raises:
-        UserError: as `run_requests`.
+        UserError: as for `run_requests`.
     """
     retries = await next_attempts(store, plan.judges) if retry_unscored else {}
 
     async def describe(run_id: str) -> None:
         await store.save_dialogues(plan.dialogues)
-        for of, responses in zip(plan.sets, plan.responses, strict=True):
-            await store.save_responses(of, [responses[dialogue.key] for dialogue in plan.dialogues])
+        for response_set, responses in zip(plan.sets, plan.responses, strict=True):
+            await store.save_responses(response_set, [responses[dialogue.key] for dialogue in plan.dialogues])
         await save_judges(store, plan.judges)
         await store.save_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
 

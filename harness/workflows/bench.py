@@ -1,7 +1,7 @@
-"""A new checkpoint from its folder to its win rates: generate what is missing, judge what is missing, sum up.
+"""Benchmark of a checkpoint: generate missing responses, judge missing contests, decide the quality gate.
 
-Student against base, and against every other opponent, by every judge in both orders, on the dialogues of one
-split; whatever is known is reused. Composes serving and judging; shows nothing.
+The student is compared with its base and every other opponent by every judge in both orders, on the dialogues
+of one split. Stored responses and judgments are reused.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from results.db.store import Store
 
 @dataclass(frozen=True)
 class BenchPlan:
-    """What is benched.
+    """Plan of a benchmark.
 
     Attributes:
-        who: the base, one student, and the base as a contestant.
-        how: how they are asked.
-        chosen: the dialogues.
-        stored: other opponents whose responses are looked up: `dataset:…`, `file:…`, or who are asked
-            beside the student: `base-cut`, another student.
-        models: other opponents that are asked where they have not answered yet, by the name they are given.
-        judges: each judges every pair in both orders.
-        requirements: the gate; none for none.
+        served_models: served models: the student and its base.
+        serving: serving configuration.
+        subset: dialogues.
+        judges: judges of every contest.
+        stored: further opponents with stored responses (`dataset:…`, `file:…`), or served beside the student
+            (`base-cut`, another student).
+        models: further opponents that are requested, by name.
+        requirements: requirements of the quality gate; empty for no gate.
     """
 
-    who: ServedModels
-    how: ServingConfig
-    chosen: DialogueSubset
+    served_models: ServedModels
+    serving: ServingConfig
+    subset: DialogueSubset
     judges: tuple[Judge, ...]
     stored: tuple[str, ...] = ()
     models: Mapping[str, Model] | None = None
@@ -51,18 +51,19 @@ class BenchPlan:
 
     @property
     def student(self) -> str:
-        """The student's name, with the preset's."""
-        return _named(self.who.students[0].author, self.how, merged=self.how.merged)
+        """Name of the student, with the preset."""
+        return _set_name(self.served_models.students[0].author, self.serving, merged=self.serving.merged)
 
 
 @dataclass(frozen=True)
 class BenchResult:
-    """What came of it.
+    """Result of a benchmark.
 
     Attributes:
-        generated: how the responses were made.
-        contests: by opponent, as it was named; the base first. Fewer where the run did not get so far.
-        gates: what each requirement came to.
+        student: name of the student.
+        generated: result of the generation run.
+        contests: opponent → result, base first; incomplete if the run stopped early.
+        gates: requirement → decision.
     """
 
     student: str
@@ -72,18 +73,20 @@ class BenchResult:
 
     @property
     def decision(self) -> GateDecision:
-        """Of all requirements together."""
+        """Decision on all requirements together."""
         return combine_decisions(list(self.gates.values()))
 
     @property
     def stopped(self) -> str:
-        """Why it did not come to its end; "" where it did."""
-        if self.generated.interrupted or any(one.interrupted for one in self.contests.values()):
+        """Why the benchmark is incomplete; "" if it is complete."""
+        if self.generated.interrupted or any(contest.interrupted for contest in self.contests.values()):
             return "interrupted"
         endpoints = [*self.generated.endpoints.items()]
-        for one in self.contests.values():
+        for contest in self.contests.values():
             endpoints += [
-                (judge.contest.judge, judge.endpoint) for judge in one.judges if judge.endpoint is not None
+                (judge.contest.judge, judge.endpoint)
+                for judge in contest.judges
+                if judge.endpoint is not None
             ]
         return "; ".join(
             f"{name}: {endpoint.problem.rstrip('.')}" for name, endpoint in endpoints if endpoint.problem
@@ -91,69 +94,82 @@ class BenchResult:
 
 
 async def bench(
-    store: Store, registry: Registry, what: BenchPlan, settings: RequestSettings, library: Library
+    store: Store, registry: Registry, plan: BenchPlan, settings: RequestSettings, library: Library
 ) -> BenchResult:
-    """Generate, judge and sum up.
+    """Run a benchmark.
 
     Raises:
-        UserError: an opponent has no responses to these dialogues; as `respond` and `judge_contest`.
+        UserError: an opponent has no responses to these dialogues; else as for `respond` and `judge_contest`.
     """
-    chosen, models = what.chosen, what.models or {}
+    subset, models = plan.subset, plan.models or {}
     others = [direct_responder(model, library) for model in models.values()]
-    made = await respond(store, registry, chosen, what.who, what.how, settings, library, others=others)
-    unfinished = made.interrupted or any(
-        endpoint.stopped or endpoint.failed for endpoint in made.endpoints.values()
+    generated = await respond(
+        store, registry, subset, plan.served_models, plan.serving, settings, library, others=others
+    )
+    unfinished = generated.interrupted or any(
+        endpoint.stopped or endpoint.failed for endpoint in generated.endpoints.values()
     )
     contests: dict[str, JudgingResult] = {}
     if not unfinished:
-        student = await resolve_author(what.student, chosen.dataset, store)
-        for name, opponent in await _opponents(store, what):
-            plan = _plan(what, student, opponent)
-            contests[name] = await judge.judge_contest(store, registry, plan, settings)
+        student = await resolve_author(plan.student, subset.dataset, store)
+        for name, opponent in await _opponents(store, plan):
+            contest_plan = _contest_plan(plan, student, opponent)
+            contests[name] = await judge.judge_contest(store, registry, contest_plan, settings)
             if contests[name].interrupted:
                 break
-    gates = {one: _decided(one, contests) for one in what.requirements}
-    return BenchResult(what.student, made, contests, gates)
+    gates = {requirement: _decide_requirement(requirement, contests) for requirement in plan.requirements}
+    return BenchResult(plan.student, generated, contests, gates)
 
 
-async def _opponents(store: Store, what: BenchPlan) -> list[tuple[str, Author]]:
-    """The base first; by the name they were given."""
-    dataset = what.chosen.dataset
-    base = await resolve_author(_named(what.who.base_name, what.how), dataset, store)
-    beside = {one.author.partition(":")[0] if one.cut else one.author: one for one in what.who.authors}
-    named = []
-    for name in what.stored:
-        one = beside.get(name)
-        merged = what.how.merged and one is not None and one.checkpoint is not None
-        named.append((name, name if one is None else _named(one.author, what.how, merged=merged)))
-    named += [(name, of.id) for name, of in (what.models or {}).items()]
-    return [(BASE, base), *[(name, await resolve_author(written, dataset, store)) for name, written in named]]
+async def _opponents(store: Store, plan: BenchPlan) -> list[tuple[str, Author]]:
+    """Return the opponents by their given names, base first."""
+    dataset = plan.subset.dataset
+    base = await resolve_author(_set_name(plan.served_models.base_name, plan.serving), dataset, store)
+    served_authors = {
+        author.author.partition(":")[0] if author.truncated else author.author: author
+        for author in plan.served_models.authors
+    }
+    names = []
+    for name in plan.stored:
+        author = served_authors.get(name)
+        merged = plan.serving.merged and author is not None and author.checkpoint is not None
+        names.append(
+            (name, name if author is None else _set_name(author.author, plan.serving, merged=merged))
+        )
+    names += [(name, model.id) for name, model in (plan.models or {}).items()]
+    return [
+        (BASE, base),
+        *[(name, await resolve_author(full_name, dataset, store)) for name, full_name in names],
+    ]
 
 
-def _plan(what: BenchPlan, student: Author, opponent: Author) -> judge.JudgingPlan:
-    chosen = what.chosen
+def _contest_plan(bench_plan: BenchPlan, student: Author, opponent: Author) -> judge.JudgingPlan:
+    subset = bench_plan.subset
     plan = judge.plan_judging(
-        chosen.dataset, student, opponent, what.judges, split=chosen.split, seed=chosen.seed
+        subset.dataset, student, opponent, bench_plan.judges, split=subset.split, seed=subset.seed
     )
-    wanted = {dialogue.key for dialogue in chosen.dialogues()}
-    kept = tuple(dialogue for dialogue in plan.dialogues if dialogue.key in wanted)
-    if not kept:
+    selected_keys = {dialogue.key for dialogue in subset.dialogues()}
+    dialogues = tuple(dialogue for dialogue in plan.dialogues if dialogue.key in selected_keys)
+    if not dialogues:
         raise UserError(
             f"{student.name} and {opponent.name} have no dialogue in common",
             code="responses.no-common-dialogues",
             found=f"{student.name}, {opponent.name}",
         )
-    return replace(plan, dialogues=kept)
+    return replace(plan, dialogues=dialogues)
 
 
-def _decided(one: Requirement, contests: Mapping[str, JudgingResult]) -> GateDecision:
-    if one.opponent not in contests:
+def _decide_requirement(requirement: Requirement, contests: Mapping[str, JudgingResult]) -> GateDecision:
+    if requirement.opponent not in contests:
         return GateDecision.UNDECIDED
-    return decide(one.bound, {judge.contest.judge: judge.hard for judge in contests[one.opponent].judges})
+    return decide(
+        requirement.bound,
+        {judge.contest.judge: judge.hard for judge in contests[requirement.opponent].judges},
+    )
 
 
-def _named(author: str, how: ServingConfig, *, merged: bool = False) -> str:
-    name = how.set_name
+def _set_name(author: str, serving: ServingConfig, *, merged: bool = False) -> str:
+    name = serving.set_name
     if merged:
         name = f"{name or 'cut'}-merged"
     return f"{author}@{name}" if name else author

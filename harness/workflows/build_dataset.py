@@ -1,8 +1,8 @@
-"""From the dataset and what is stored to a folder that a student is trained on.
+"""Construction of training datasets from the dataset and stored responses.
 
-Which dialogues train what is `finetune.dialogue_selection`'s to say, how rows are made and written
-`finetune.training_rows` and `finetune.dataset_folder`; here the responses are found, and what may not train is named. The
-same database and recipe give the same bytes.
+This module finds the responses and names those that must not be trained on. `finetune.dialogue_selection`
+selects the dialogues, `finetune.training_rows` builds the rows and `finetune.dataset_folder` writes them. The
+same database and specification give the same bytes.
 """
 
 from __future__ import annotations
@@ -42,18 +42,19 @@ from results.queries.responses import final_outcome, find_response_set, load_gen
 
 Texts = dict[
     tuple[str, str], str | UnusableResponse
-]  # (dialogue's id, role) → response, or why it may not train
+]  # (dialogue id, role) → response, or why it must not be trained on
 
 
 @dataclass(frozen=True)
 class BuiltDataset:
-    """A dataset before it is written.
+    """Training dataset before it is written.
 
     Attributes:
-        rows, held_out: what trains, and what is kept out for the check after it (None: nothing is).
-        dialogues: the training dialogues, by id.
-        test: ids of the test dialogues; none of them is in a row.
-        origin: how it came to be.
+        rows: training rows.
+        held_out: rows held out for the post-training check; None for none.
+        dialogues: training dialogues by id.
+        test: ids of the test dialogues, which are in no row.
+        origin: provenance of the dataset.
     """
 
     rows: TrainingRows
@@ -63,10 +64,10 @@ class BuiltDataset:
     origin: DatasetOrigin
 
     def write(self, folder: Path, library: Library, forms: Sequence[str]) -> dict[str, Any]:
-        """Write the folder; its manifest.
+        """Write the dataset folder and return its manifest.
 
         Raises:
-            UserError: as `finetune.dataset_folder.write`.
+            UserError: as for `finetune.dataset_folder.write_dataset`.
         """
         return write_dataset(
             folder,
@@ -81,121 +82,142 @@ class BuiltDataset:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """The texts of all roles, and where they came from."""
+class _RoleTexts:
+    """Texts of all roles with their response sets."""
 
     texts: Texts
     sets: Mapping[str, ResponseSet]
 
     @property
     def prompts(self) -> dict[str, str]:
-        """Name → version of every prompt that made a response."""
+        """Name → version of every prompt used for a response."""
         return {
             name: version
-            for of in self.sets.values()
-            for name, version in _made(of).get("prompts", {}).items()
+            for response_set in self.sets.values()
+            for name, version in _provenance(response_set).get("prompts", {}).items()
         }
 
 
-async def build(dataset: Dataset, store: Store | None, recipe: TrainingSetSpec) -> BuiltDataset:
-    """The dataset of these recipe.
+async def build(dataset: Dataset, store: Store | None, spec: TrainingSetSpec) -> BuiltDataset:
+    """Build a training dataset.
 
     Args:
-        store: where responses are; None where none are needed (`recipe.needs_store`).
+        dataset: the dataset of dialogues.
+        store: store of the responses; None if the specification needs none (`spec.needs_store`).
+        spec: specification of the training set.
 
     Raises:
-        UserError: responses are missing (it names the command that makes them), or match several sets;
-            the splits leak.
+        UserError: responses are missing (the remedy names the command that generates them) or match several
+            sets, or the splits overlap.
     """
     train, test = dialogues_in_split(dataset, Split.TRAIN), dialogues_in_split(dataset, Split.TEST)
     check_no_leak({"train": train, "test": test})
-    found = await _found(dataset, train, store, recipe)
-    members = _members(dataset, train, recipe)
-    missing, wanted = _missing(members, found.texts)
-    if missing and not recipe.partial:
+    role_texts = await _find_texts(dataset, train, store, spec)
+    selection = _select_dialogues(dataset, train, spec)
+    missing, n_required = _missing_responses(selection, role_texts.texts)
+    if missing and not spec.partial:
         raise UserError(
-            f"{len(missing):,} of {wanted:,} responses are missing",
+            f"{len(missing):,} of {n_required:,} responses are missing",
             code="responses.missing",
             found=f"for example none by {missing[0][1]} to {missing[0][0]}",
-            remedy=f"Generate them with: {recipe.command}  (or build without them: --partial)",
+            remedy=f"Generate them with: {spec.command}  (or build without them: --partial)",
         )
-    _leave_out(members, found.texts, {dialogue for dialogue, _ in missing})
-    kept = {one.id for one in dialogues_in_split(dataset, Split.DEVELOPMENT)} if recipe.hold_out else set()
-    dialogues = {dialogue.id: dialogue for dialogue in train}
-    trained, held = (
-        build_rows(part, dialogues, found.texts, recipe.fidelity)
-        for part in (_part(members, kept, inside=False), _part(members, kept, inside=True))
+    _mark_incomplete(selection, role_texts.texts, {dialogue for dialogue, _ in missing})
+    held_out_ids = (
+        {dialogue.id for dialogue in dialogues_in_split(dataset, Split.DEVELOPMENT)}
+        if spec.hold_out
+        else set()
     )
-    runs = await runs_of_sets(store, [of.id for of in found.sets.values()]) if store is not None else []
+    dialogues = {dialogue.id: dialogue for dialogue in train}
+    train_rows, held_out_rows = (
+        build_rows(part, dialogues, role_texts.texts, spec.fidelity)
+        for part in (
+            _filter_dialogues(selection, held_out_ids, selected=False),
+            _filter_dialogues(selection, held_out_ids, selected=True),
+        )
+    )
+    runs = (
+        await runs_of_sets(store, [response_set.id for response_set in role_texts.sets.values()])
+        if store is not None
+        else []
+    )
     return BuiltDataset(
-        trained,
-        held if kept else None,
+        train_rows,
+        held_out_rows if held_out_ids else None,
         dialogues,
         frozenset(dialogue.id for dialogue in test),
-        _origin(dataset, recipe, found, runs),
+        _origin(dataset, spec, role_texts, runs),
     )
 
 
-def _members(dataset: Dataset, train: Sequence[Dialogue], recipe: TrainingSetSpec) -> DialogueSelection:
-    rated = training_ratings(dataset, train)
-    method = recipe.method if recipe.method == LOW_RATED else Method(recipe.method)
-    if method is Method.DIRECT and recipe.needs_store:
-        # No person has rated these: the human's rating alone parts the dialogues, as where it is improved.
-        return _renamed(select_dialogues(Method.OVER_HUMAN, rated, recipe.fidelity), {IMPROVED: recipe.llm})
-    return select_dialogues(method, rated, recipe.fidelity, llm=recipe.llm, seed=recipe.seed)
+def _select_dialogues(
+    dataset: Dataset, train: Sequence[Dialogue], spec: TrainingSetSpec
+) -> DialogueSelection:
+    ratings = training_ratings(dataset, train)
+    method = spec.method if spec.method == LOW_RATED else Method(spec.method)
+    if method is Method.DIRECT and spec.needs_store:
+        # these have no human rating: split the dialogues by the rating of the human response alone
+        return _rename_roles(
+            select_dialogues(Method.OVER_HUMAN, ratings, spec.fidelity), {IMPROVED: spec.llm}
+        )
+    return select_dialogues(method, ratings, spec.fidelity, llm=spec.llm, seed=spec.seed)
 
 
-def _renamed(members: DialogueSelection, names: Mapping[str, str]) -> DialogueSelection:
+def _rename_roles(selection: DialogueSelection, names: Mapping[str, str]) -> DialogueSelection:
     return DialogueSelection(
         tuple(
-            replace(one, responses=tuple(names.get(role, role) for role in one.responses))
-            for one in members.sft
+            replace(dialogue, responses=tuple(names.get(role, role) for role in dialogue.responses))
+            for dialogue in selection.sft
         ),
         tuple(
             replace(
-                one, chosen=names.get(one.chosen, one.chosen), rejected=names.get(one.rejected, one.rejected)
+                dialogue,
+                chosen=names.get(dialogue.chosen, dialogue.chosen),
+                rejected=names.get(dialogue.rejected, dialogue.rejected),
             )
-            for one in members.dpo
+            for dialogue in selection.dpo
         ),
     )
 
 
-def _part(members: DialogueSelection, kept: set[str], *, inside: bool) -> DialogueSelection:
+def _filter_dialogues(
+    selection: DialogueSelection, dialogue_ids: set[str], *, selected: bool
+) -> DialogueSelection:
     return DialogueSelection(
-        tuple(one for one in members.sft if (one.dialogue in kept) == inside),
-        tuple(one for one in members.dpo if (one.dialogue in kept) == inside),
+        tuple(dialogue for dialogue in selection.sft if (dialogue.dialogue in dialogue_ids) == selected),
+        tuple(dialogue for dialogue in selection.dpo if (dialogue.dialogue in dialogue_ids) == selected),
     )
 
 
-async def _found(
-    dataset: Dataset, train: Sequence[Dialogue], store: Store | None, recipe: TrainingSetSpec
-) -> _Found:
+async def _find_texts(
+    dataset: Dataset, train: Sequence[Dialogue], store: Store | None, spec: TrainingSetSpec
+) -> _RoleTexts:
     texts: Texts = {
         (dialogue.id, role): dataset.texts[role][dialogue.id] for role in (HUMAN, *LLMS) for dialogue in train
     }
-    if not recipe.needs_store:
-        return _Found(texts, {})
-    assert store is not None  # `needs_store` says when there must be one
-    if recipe.method == Method.DIRECT:
-        author = await resolve_author(recipe.llm, dataset, store)
-        flaws = await _flaws(store, author.set)
-        _add(texts, train, recipe.llm, author.responses, flaws)
-        return _Found(texts, {recipe.llm: author.set})
-    improved = await _improved(dataset, store, recipe)
-    flaws = await _flaws(store, improved)
+    if not spec.needs_store:
+        return _RoleTexts(texts, {})
+    assert store is not None  # guaranteed by `needs_store`
+    if spec.method == Method.DIRECT:
+        author = await resolve_author(spec.llm, dataset, store)
+        flaws = await _exclusion_reasons(store, author.set)
+        _add_role(texts, train, spec.llm, author.responses, flaws)
+        return _RoleTexts(texts, {spec.llm: author.set})
+    improved = await _improved_set(dataset, store, spec)
+    flaws = await _exclusion_reasons(store, improved)
     sets = {IMPROVED: improved}
-    if recipe.method == Method.OVER_LLM:
-        base_id = str(_made(improved)["base"])
+    if spec.method == Method.OVER_LLM:
+        base_id = str(_provenance(improved)["base"])
         initial = await find_response_set(store, base_id)
-        initial_flaws = await _flaws(store, initial)
-        _add(texts, train, INITIAL, await _responses(store, initial), initial_flaws)
+        initial_flaws = await _exclusion_reasons(store, initial)
+        _add_role(texts, train, INITIAL, await _responses_by_dialogue(store, initial), initial_flaws)
         flaws |= {key: f"initial response: {flaw}" for key, flaw in initial_flaws.items()}
         sets[INITIAL] = initial
-    _add(texts, train, IMPROVED, await _responses(store, improved), flaws, kept_despite=True)
-    return _Found(texts, sets)
+    _add_role(texts, train, IMPROVED, await _responses_by_dialogue(store, improved), flaws, kept_despite=True)
+    return _RoleTexts(texts, sets)
 
 
-def _add(
+def _add_role(
     texts: Texts,
     train: Sequence[Dialogue],
     role: str,
@@ -204,10 +226,10 @@ def _add(
     *,
     kept_despite: bool = False,
 ) -> None:
-    """Enter a role's responses; what may not train as such, what is not there not at all.
+    """Add the responses of one role; unusable ones are marked, missing ones are skipped.
 
-    A teacher's improvement is in its set only where it may train (`kept_despite`: a flaw is then of another
-    attempt); a contestant's response is there whatever its flaw.
+    A teacher's set contains only usable improvements, so a flaw belongs to another attempt (`kept_despite`).
+    Other authors' sets contain every response whatever its flaw.
     """
     for dialogue in train:
         response, flaw = responses.get(dialogue.key), flaws.get(dialogue.key, "")
@@ -217,82 +239,97 @@ def _add(
             texts[dialogue.id, role] = UnusableResponse(flaw)
 
 
-async def _improved(dataset: Dataset, store: Store, recipe: TrainingSetSpec) -> ResponseSet:
-    """The one set of improved responses that the recipe name."""
-    assert recipe.strategy is not None  # checked when the recipe were made
-    preset = improvement_preset(recipe.strategy, recipe.over, recipe.fidelity, recipe.tag)
-    sets = [of for of in await store.response_sets(recipe.teacher, preset) if await store.responses(of.id)]
-    if recipe.method == Method.OVER_HUMAN:
-        human = dataset.responses(HUMAN)[0].id
-        sets = [of for of in sets if _made(of).get("base") == human]
-    name = f"{recipe.teacher}@{preset}"
+async def _improved_set(dataset: Dataset, store: Store, spec: TrainingSetSpec) -> ResponseSet:
+    """Return the set of improved responses that the specification names."""
+    assert spec.strategy is not None  # checked when the specification was made
+    preset = improvement_preset(spec.strategy, spec.over, spec.fidelity, spec.tag)
+    sets = [
+        response_set
+        for response_set in await store.response_sets(spec.teacher, preset)
+        if await store.responses(response_set.id)
+    ]
+    if spec.method == Method.OVER_HUMAN:
+        human_set_id = dataset.responses(HUMAN)[0].id
+        sets = [
+            response_set for response_set in sets if _provenance(response_set).get("base") == human_set_id
+        ]
+    name = f"{spec.teacher}@{preset}"
     if len(sets) > 1:
-        faults = [Fault(f"{of.id}: {of.made}") for of in sets]
+        faults = [Fault(f"{response_set.id}: {response_set.made}") for response_set in sets]
         raise UserError(
             "several response sets have this name", code="response-set.ambiguous", found=name, faults=faults
         )
     if not sets:
-        there = await find_emulated_set(store, recipe.teacher, preset)
-        aside = f"  (emulated responses exist: --teacher {there.author})" if there else ""
+        emulated = await find_emulated_set(store, spec.teacher, preset)
+        hint = f"  (emulated responses exist: --teacher {emulated.author})" if emulated else ""
         raise UserError(
             "no improved responses with this name",
             code="response-set.not-found",
             found=name,
-            remedy=f"Generate them with: {recipe.command}{aside}",
+            remedy=f"Generate them with: {spec.command}{hint}",
         )
     return sets[0]
 
 
-def _missing(members: DialogueSelection, texts: Texts) -> tuple[list[tuple[str, str]], int]:
-    """(dialogue, role) of the responses that nobody has been asked for, and how many are needed in all."""
-    wanted = {(one.dialogue, role) for one in members.sft for role in one.responses}
-    wanted |= {(one.dialogue, role) for one in members.dpo for role in (one.chosen, one.rejected)}
-    return sorted(wanted - set(texts)), len(wanted)
+def _missing_responses(selection: DialogueSelection, texts: Texts) -> tuple[list[tuple[str, str]], int]:
+    """Return (dialogue, role) of the missing responses, and the number of required ones."""
+    required = {(dialogue.dialogue, role) for dialogue in selection.sft for role in dialogue.responses}
+    required |= {
+        (dialogue.dialogue, role)
+        for dialogue in selection.dpo
+        for role in (dialogue.chosen, dialogue.rejected)
+    }
+    return sorted(required - set(texts)), len(required)
 
 
-def _leave_out(members: DialogueSelection, texts: Texts, dialogues: set[str]) -> None:
-    """A dialogue that lacks one of its responses gives no row: the other alone would weigh too much."""
-    for one in members.sft:
-        for role in one.responses:
-            if one.dialogue in dialogues and (one.dialogue, role) in texts:
-                texts[one.dialogue, role] = UnusableResponse("its other response is not there yet")
+def _mark_incomplete(selection: DialogueSelection, texts: Texts, incomplete: set[str]) -> None:
+    """Mark the other response of incomplete dialogues, so that it does not get too much weight."""
+    for dialogue in selection.sft:
+        for role in dialogue.responses:
+            if dialogue.dialogue in incomplete and (dialogue.dialogue, role) in texts:
+                texts[dialogue.dialogue, role] = UnusableResponse("its other response is not there yet")
 
 
-def _origin(dataset: Dataset, recipe: TrainingSetSpec, found: _Found, runs: Sequence[str]) -> DatasetOrigin:
-    seed = recipe.seed
-    if recipe.method == Method.OVER_LLM and seed is None:
-        seed = RELEASED_SEED if recipe.fidelity is Fidelity.RELEASED else PARTITION_SEED
-    source = {"dataset": f"sha256:{dataset.sha256}", **{role: of.id for role, of in found.sets.items()}}
-    if recipe.over not in ("human", "llm") and recipe.method == Method.OVER_LLM:
-        source["initial responses of"] = recipe.initial
-    if recipe.hold_out:
+def _origin(
+    dataset: Dataset, spec: TrainingSetSpec, role_texts: _RoleTexts, runs: Sequence[str]
+) -> DatasetOrigin:
+    seed = spec.seed
+    if spec.method == Method.OVER_LLM and seed is None:
+        seed = RELEASED_SEED if spec.fidelity is Fidelity.RELEASED else PARTITION_SEED
+    source = {
+        "dataset": f"sha256:{dataset.sha256}",
+        **{role: response_set.id for role, response_set in role_texts.sets.items()},
+    }
+    if spec.over not in ("human", "llm") and spec.method == Method.OVER_LLM:
+        source["initial responses of"] = spec.initial
+    if spec.hold_out:
         source["held out"] = f"development dialogues, seed {DEVELOPMENT_SEED}"
     return DatasetOrigin(
-        method=recipe.method,
-        fidelity=recipe.fidelity,
-        llm=recipe.llm if recipe.method == Method.DIRECT else "",
-        strategy=str(recipe.strategy or ""),
-        teacher=recipe.teacher,
+        method=spec.method,
+        fidelity=spec.fidelity,
+        llm=spec.llm if spec.method == Method.DIRECT else "",
+        strategy=str(spec.strategy or ""),
+        teacher=spec.teacher,
         seed=seed,
         source=source,
-        prompts=found.prompts,
+        prompts=role_texts.prompts,
         run=", ".join(runs),
     )
 
 
-async def _responses(store: Store, of: ResponseSet) -> dict[str, Response]:
-    return {response.dialogue: response for response in await store.responses(of.id)}
+async def _responses_by_dialogue(store: Store, response_set: ResponseSet) -> dict[str, Response]:
+    return {response.dialogue: response for response in await store.responses(response_set.id)}
 
 
-async def _flaws(store: Store, of: ResponseSet) -> dict[str, str]:
-    reads = await load_generations(store, of.id)
-    return {key: flaw for key, one in reads.items() if (flaw := final_outcome(one).flaw)}
+async def _exclusion_reasons(store: Store, response_set: ResponseSet) -> dict[str, str]:
+    reads = await load_generations(store, response_set.id)
+    return {key: flaw for key, generations in reads.items() if (flaw := final_outcome(generations).flaw)}
 
 
-def _made(of: ResponseSet) -> dict[str, Any]:
-    """How a set was made, where that is told as JSON."""
+def _provenance(response_set: ResponseSet) -> dict[str, Any]:
+    """Return the provenance of a set if it is JSON, else {}."""
     try:
-        told = orjson.loads(of.made)
+        provenance = orjson.loads(response_set.made)
     except orjson.JSONDecodeError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return provenance if isinstance(provenance, dict) else {}

@@ -1,7 +1,7 @@
-"""What a model at an address accepts and answers, from one small request (and one more for each refusal).
+"""Diagnosis of a model endpoint with one small request, plus one for each refused parameter.
 
-The request asks for everything that may be accepted: log-probabilities, a temperature of 0, a seed. What the
-model refuses is left out (`agents.protocols.adaptation`) and it is asked again. Nothing is stored.
+The request uses every parameter that may be accepted: log-probabilities, temperature 0, a seed. A refused
+parameter is removed (`agents.protocols.adaptation`) and the request is repeated. Nothing is stored.
 """
 
 from __future__ import annotations
@@ -28,27 +28,30 @@ DIALOGUE = {
     "response_2": "You can get another dog.",
 }
 MAX_REQUESTS = 7
-OUTPUT_TOKENS = 2048  # for a model that thinks first
-THINKING_TOKENS = 16  # an answer of one character that took so many was thought about
+OUTPUT_TOKENS = 2048  # enough for a model that thinks first
+THINKING_TOKENS = 16  # a one-character completion of this many tokens implies thinking
 TOP_LOGPROBS = 20
 _WITH_LOGPROBS = (ApiProtocol.OPENAI_CHAT, ApiProtocol.OPENAI_COMPLETIONS, ApiProtocol.GEMINI_GENERATE)
 
 
 @dataclass(frozen=True)
 class ModelDiagnosis:
-    """What one model at one address said of itself.
+    """Diagnosis of one model endpoint.
 
     Attributes:
-        model: `provider/name`.  address: where it was asked.
-        error: why it gave no answer, or "".
-        traits: what it accepts, as an entry of a file of models would say.
-        refused: the parameters that it refused.
-        answer: its text.  answered_as: the model's name in the answer.  finish: why it ended.
-        latency_seconds: of the last request.
-        input_tokens, output_tokens: as stated; None where they were not.
-        limits: that the answer's headers state, per minute; None where they state none.
-        price: US dollars per million input and output tokens; None where it is not known.
-        requests: how many were made.
+        model: `provider/name`.
+        address: base URL.
+        error: why there is no completion, or "".
+        capabilities: observed capabilities, as in an entry of a models file.
+        refused: refused parameters.
+        answer: text of the completion.
+        answered_as: model name in the response.
+        finish: finish reason.
+        latency_seconds: latency of the last request.
+        input_tokens, output_tokens: reported usage; None if not reported.
+        limits: limits per minute in the response headers; None if not stated.
+        price: US dollars per million input and output tokens; None if unknown.
+        requests: number of requests sent.
     """
 
     model: str
@@ -67,11 +70,11 @@ class ModelDiagnosis:
     requests: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """The diagnosis as JSON types, with the entry to paste."""
+        """Return the diagnosis as JSON types, with the models-file entry."""
         return {**asdict(self), "entry": "" if self.error else self.entry()}
 
     def entry(self) -> str:
-        """An entry for a file of models (`--models FILE`): what the request showed."""
+        """Return a models-file entry (`--models FILE`) with the observed capabilities."""
         lines = ["[[model]]", f'match = "{self.model}"']
         for field in fields(Capabilities):
             value = getattr(self.capabilities, field.name)
@@ -83,44 +86,51 @@ class ModelDiagnosis:
 
 
 async def diagnose(model: Model, open_client: Any, price: Price | None) -> ModelDiagnosis:
-    """Ask a model for everything that it may accept, and again without what it refuses.
+    """Send a request with every optional parameter, and repeat it without the refused ones.
 
     Args:
-        open_client: from a `Model` to the `ModelClient` that asks it.
-        price: the model's, for the report alone.
+        model: the model.
+        open_client: returns the `ModelClient` of a `Model`.
+        price: price of the model, for the report.
     """
-    asked = replace(model, capabilities=_hopeful(model))
-    cost = None if price is None else (price.input_usd * 1e6, price.output_usd * 1e6)
+    candidate = replace(model, capabilities=_all_capabilities(model))
+    price_per_million = None if price is None else (price.input_usd * 1e6, price.output_usd * 1e6)
     refused: list[str] = []
-    requests, error = 0, "it refuses one parameter after another"
+    requests, error = 0, f"still refused a parameter after {MAX_REQUESTS} requests"
     while requests < MAX_REQUESTS:
         requests += 1
-        client: ModelClient = open_client(asked)
+        client: ModelClient = open_client(candidate)
         try:
-            completion = await client.complete(_call(asked))
+            completion = await client.complete(_diagnostic_request(candidate))
         except CallError as failure:
             if failure.adaptation is None:
                 error = str(failure)
                 break
             refused.append(failure.adaptation.parameter)
-            asked = asked.adapted(failure.adaptation)
+            candidate = candidate.adapted(failure.adaptation)
         else:
-            return _read(asked, completion, tuple(refused), cost, requests)
+            return _build_diagnosis(candidate, completion, tuple(refused), price_per_million, requests)
         finally:
             await client.close()
     return ModelDiagnosis(
-        model.id, model.base_url, error, model.capabilities, tuple(refused), price=cost, requests=requests
+        model.id,
+        model.base_url,
+        error,
+        model.capabilities,
+        tuple(refused),
+        price=price_per_million,
+        requests=requests,
     )
 
 
-def _hopeful(model: Model) -> Capabilities:
-    """The traits of a model that accepts everything that its protocol knows."""
+def _all_capabilities(model: Model) -> Capabilities:
+    """Return the capabilities of a model that accepts every parameter of its protocol."""
     logprobs = TOP_LOGPROBS if model.protocol in _WITH_LOGPROBS else 0
     seed = model.protocol is not ApiProtocol.ANTHROPIC_MESSAGES
     return replace(model.capabilities, temperature=True, seed=seed, max_top_logprobs=logprobs)
 
 
-def _call(model: Model) -> ModelRequest:
+def _diagnostic_request(model: Model) -> ModelRequest:
     constraint = model.capabilities.verdict if model.capabilities.verdict in ("choice", "json") else "none"
     plain = model.protocol is ApiProtocol.OPENAI_COMPLETIONS
     prompt = Library()[DEFAULT_PROMPT]
@@ -135,25 +145,25 @@ def _call(model: Model) -> ModelRequest:
     return ModelRequest(model, (Message("user", prompt.fill(DIALOGUE)[-1]),), sampling)
 
 
-def _read(
+def _build_diagnosis(
     model: Model,
     completion: Completion,
     refused: tuple[str, ...],
     price: tuple[float, float] | None,
     requests: int,
 ) -> ModelDiagnosis:
-    capabilities, output = model.capabilities, completion.usage.output_tokens
-    if output is None:
+    capabilities, output_tokens = model.capabilities, completion.usage.output_tokens
+    if output_tokens is None:
         thinks = capabilities.thinking
     else:
-        thinks = output >= THINKING_TOKENS and len(completion.text.strip()) < THINKING_TOKENS
-    tops = max((len(position.top) for position in completion.logprobs), default=0)
+        thinks = output_tokens >= THINKING_TOKENS and len(completion.text.strip()) < THINKING_TOKENS
+    n_top_logprobs = max((len(position.top) for position in completion.logprobs), default=0)
     verdict = capabilities.verdict
-    if verdict == "logprobs" and not tops:
+    if verdict == "logprobs" and not n_top_logprobs:
         verdict = "text"
-    elif verdict == "text" and tops and not thinks:
+    elif verdict == "text" and n_top_logprobs and not thinks:
         verdict = "logprobs"
-    room = (
+    verdict_tokens = (
         OUTPUT_TOKENS * 2 if thinks else 5 if verdict == "logprobs" else max(16, capabilities.verdict_tokens)
     )
     return ModelDiagnosis(
@@ -162,10 +172,10 @@ def _read(
         error="",
         capabilities=replace(
             capabilities,
-            max_top_logprobs=capabilities.max_top_logprobs if tops else 0,
+            max_top_logprobs=capabilities.max_top_logprobs if n_top_logprobs else 0,
             thinking=thinks,
             verdict=verdict,
-            verdict_tokens=room,
+            verdict_tokens=verdict_tokens,
         ),
         refused=refused,
         answer=completion.text,
@@ -181,15 +191,15 @@ def _read(
 
 
 def facts(diagnosis: ModelDiagnosis) -> Mapping[str, str]:
-    """The diagnosis for people, a name and a value a line."""
+    """Return the diagnosis as names and values to print."""
     if diagnosis.error:
         return {"address": diagnosis.address, "error": diagnosis.error}
     capabilities, limits = diagnosis.capabilities, diagnosis.limits
-    stated = {
-        "requests a minute": limits.requests_per_minute if limits else None,
-        "tokens a minute": limits.tokens_per_minute if limits else None,
+    stated_limits = {
+        "requests per minute": limits.requests_per_minute if limits else None,
+        "tokens per minute": limits.tokens_per_minute if limits else None,
     }
-    known = [f"{value:,.0f} {name}" for name, value in stated.items() if value is not None]
+    limit_texts = [f"{value:,.0f} {name}" for name, value in stated_limits.items() if value is not None]
     tokens = (
         f"{diagnosis.input_tokens} in, {diagnosis.output_tokens} out"
         if diagnosis.output_tokens is not None
@@ -204,12 +214,12 @@ def facts(diagnosis: ModelDiagnosis) -> Mapping[str, str]:
         "tokens": tokens,
         "thinks first": "yes" if capabilities.thinking else "no",
         "temperature": "accepted" if capabilities.temperature else "refused",
-        "log-probabilities": f"{capabilities.max_top_logprobs} a token"
+        "log-probabilities": f"{capabilities.max_top_logprobs} per token"
         if capabilities.max_top_logprobs
         else "none",
-        "token limit's name": capabilities.token_limit,
+        "token limit parameter": capabilities.token_limit,
         "refused": ", ".join(diagnosis.refused) or "nothing",
-        "limits stated": ", ".join(known) or "none",
-        "price": f"${price[0]:g} and ${price[1]:g} a million tokens" if price else "not known (--price)",
-        "requests made": str(diagnosis.requests),
+        "limits stated": ", ".join(limit_texts) or "none",
+        "price": f"${price[0]:g} and ${price[1]:g} per million tokens" if price else "unknown (--price)",
+        "requests sent": str(diagnosis.requests),
     }

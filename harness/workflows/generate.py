@@ -1,9 +1,8 @@
-"""Runs that make responses: contestants and teachers respond, teachers improve; everything is stored.
+"""Generation runs: models respond to dialogues, teachers improve responses; all completions are stored.
 
-From names to a plan (pure but for reading what is stored), from the plan to calls, from the database to a
-summary. A piece of work is one dialogue for one set: one call, or a chain of calls each waiting for the one
-before it; where a teacher improves its own initial response, the chain begins with asking for that, and the
-engine asks it once for all strategies. How calls are made is the engine's business.
+A work item is one dialogue for one response set: one request, or a chain in which each request needs the
+previous completion. A teacher that improves its own initial response begins the chain with that response,
+which the engine requests once for all strategies.
 """
 
 from __future__ import annotations
@@ -34,14 +33,18 @@ from results.db.store import Store
 from results.queries.responses import last_attempts, load_generations, response_set_cost
 
 ResponseAgent = Responder | Improver
-AttemptCounts = Mapping[
-    tuple[str, str], Mapping[int, int]
-]  # (set, dialogue) → step → number of the last attempt
+AttemptCounts = Mapping[tuple[str, str], Mapping[int, int]]  # (set id, dialogue key) → step → attempt number
 
 
 @dataclass(frozen=True)
 class InitialResponses:
-    """What is improved: stored responses, or those that a responder is asked for on the way."""
+    """Initial responses of an improver: stored ones, or ones that a responder generates on demand.
+
+    Attributes:
+        set: response set of the initial responses.
+        responses: stored responses by dialogue key.
+        responder: responder that generates them; None for stored responses.
+    """
 
     set: ResponseSet
     responses: Mapping[str, Response]
@@ -49,34 +52,34 @@ class InitialResponses:
 
     @classmethod
     def from_author(cls, author: Author) -> InitialResponses:
-        """Responses that are there."""
+        """Use the stored responses of an author."""
         return cls(author.set, author.responses)
 
     @classmethod
     def from_responder(cls, responder: Responder) -> InitialResponses:
-        """Responses that are asked for when they are needed."""
+        """Generate the responses when they are needed."""
         return cls(responder.set, {}, responder)
 
-    async def original(
-        self, client: ModelClient, dialogue: Dialogue, tries: AttemptCounts
+    async def initial_response(
+        self, client: ModelClient, dialogue: Dialogue, attempts: AttemptCounts
     ) -> Response | None:
-        """The response to improve; None where there is none that is worth improving."""
+        """Return the response to improve; None if it is unusable."""
         if self.responder is None:
             return self.responses[dialogue.key]
-        got = await self.responder.respond(client, dialogue, tries.get((self.set.id, dialogue.key)))
-        return None if got.flaw else got.response
+        outcome = await self.responder.respond(client, dialogue, attempts.get((self.set.id, dialogue.key)))
+        return None if outcome.flaw else outcome.response
 
 
 @dataclass(frozen=True)
 class GenerationPlan:
-    """What is to be made.
+    """Plan of a generation run.
 
     Attributes:
-        agents: each makes one set, for every dialogue.
-        bases: what improvers improve, by the base set's id.
-        dialogues: in the seeded order.
-        split: where the dialogues come from, for people.
-        data_sha256: the dataset's content.
+        agents: responders and improvers; each makes one response set.
+        dialogues: dialogues in the seeded order.
+        bases: id of the initial set → initial responses that improvers start from.
+        split: split of the dialogues.
+        data_sha256: hash of the dataset file.
     """
 
     agents: tuple[ResponseAgent, ...]
@@ -87,12 +90,12 @@ class GenerationPlan:
 
     @property
     def kind(self) -> str:
-        """The run's kind: "responding" or "improving"."""
+        """Kind of the run: "responding" or "improving"."""
         return "improving" if self.bases else "responding"
 
     @cached_property
     def spec(self) -> dict[str, Any]:
-        """Everything that decides what is asked."""
+        """Inputs that determine the requests."""
         return {
             "sets": sorted(agent.set.id for agent in self.agents),
             "dialogues": content_id("dialogues-1", [dialogue.key for dialogue in self.dialogues]),
@@ -102,61 +105,73 @@ class GenerationPlan:
 
     @property
     def models(self) -> tuple[Model, ...]:
-        """Each model that is asked, once."""
+        """Models that receive requests, each once."""
         return tuple(dict.fromkeys(agent.model for agent in self.agents))
 
     @property
     def ignored_parameters(self) -> tuple[str, ...]:
-        """The models that are to have a temperature or top-p, and take none."""
-        wanted = [agent.model for agent in self.agents if _wants_sampling(agent.sampling)]
-        return tuple(dict.fromkeys(model.id for model in wanted if not model.capabilities.temperature))
+        """Ids of models that ignore the requested temperature or top-p."""
+        sampled_models = [agent.model for agent in self.agents if _wants_sampling(agent.sampling)]
+        return tuple(
+            dict.fromkeys(model.id for model in sampled_models if not model.capabilities.temperature)
+        )
 
     @property
     def sets(self) -> tuple[ResponseSet, ...]:
-        """Every set that is made, those made on the way first."""
-        asked = [base.set for base in self.bases.values() if base.responder is not None]
-        return (*asked, *(agent.set for agent in self.agents))
+        """Response sets of the run, generated initial responses first."""
+        generated = [base.set for base in self.bases.values() if base.responder is not None]
+        return (*generated, *(agent.set for agent in self.agents))
 
     def agents_of(self, model: Model) -> list[ResponseAgent]:
-        """The agents that ask a model."""
+        """Return the agents that use a model."""
         return [agent for agent in self.agents if agent.model == model]
 
     def can(self, agent: ResponseAgent, dialogue: Dialogue) -> bool:
-        """Whether there is something for the agent to do with this dialogue."""
+        """Return whether the agent can process this dialogue."""
         if isinstance(agent, Responder):
             return True
         base = self.bases[agent.base.id]
         return base.responder is not None or dialogue.key in base.responses
 
-    def work(self, model: Model, tries: AttemptCounts) -> Iterator[WorkItem]:
-        """One piece of work per dialogue and set, the sets of one dialogue one after another."""
+    def work(self, model: Model, attempts: AttemptCounts) -> Iterator[WorkItem]:
+        """Yield one work item per dialogue and set, grouped by dialogue."""
         for dialogue in self.dialogues:
             for agent in self.agents_of(model):
-                again = tries.get((agent.set.id, dialogue.key))
-                if isinstance(agent, Responder) and not again:
+                item_attempts = attempts.get((agent.set.id, dialogue.key))
+                if isinstance(agent, Responder) and not item_attempts:
                     yield agent.call(dialogue)
                 elif self.can(agent, dialogue):
-                    yield partial(self._do, agent, dialogue, tries)
+                    yield partial(self._run_item, agent, dialogue, attempts)
 
     def count(self, model: Model) -> int:
-        """How many pieces of work `work` gives."""
-        return sum(self.can(agent, one) for one in self.dialogues for agent in self.agents_of(model))
+        """Return the number of work items of a model."""
+        return sum(
+            self.can(agent, dialogue) for dialogue in self.dialogues for agent in self.agents_of(model)
+        )
 
-    async def _do(
-        self, agent: ResponseAgent, dialogue: Dialogue, tries: AttemptCounts, client: ModelClient
+    async def _run_item(
+        self, agent: ResponseAgent, dialogue: Dialogue, attempts: AttemptCounts, client: ModelClient
     ) -> None:
-        again = tries.get((agent.set.id, dialogue.key))
+        item_attempts = attempts.get((agent.set.id, dialogue.key))
         if isinstance(agent, Responder):
-            await agent.respond(client, dialogue, again)
+            await agent.respond(client, dialogue, item_attempts)
             return
-        original = await self.bases[agent.base.id].original(client, dialogue, tries)
+        original = await self.bases[agent.base.id].initial_response(client, dialogue, attempts)
         if original is not None:
-            await agent.improve(client, dialogue, original, again)
+            await agent.improve(client, dialogue, original, item_attempts)
 
 
 @dataclass(frozen=True)
 class GenerationResult:
-    """A run's result: its sets, and what its lanes did in this invocation."""
+    """Result of a generation run.
+
+    Attributes:
+        run_id, kind, spec: identity of the run.
+        sets: summaries of its response sets.
+        endpoints: model id → what its endpoint did in this invocation.
+        cost_usd: cost of all completions; None when a price is unknown.
+        interrupted: whether this invocation was interrupted.
+    """
 
     run_id: str
     kind: str
@@ -175,21 +190,22 @@ async def generate(
     *,
     retry_unusable: bool = False,
 ) -> GenerationResult:
-    """Make every response of a plan that is not there yet, store, and summarise.
+    """Generate and store the missing responses of a plan.
 
     Args:
-        retry_unusable: ask once more where an answer may not train (or, of a contestant, has no text).
+        retry_unusable: repeat requests whose response is unusable or, for responders, empty.
 
     Raises:
-        UserError: another set of one of these names is there; else as `run_requests`.
+        UserError: a response set with one of these names and other settings exists; else as for
+            `run_requests`.
     """
     await _check_names(store, plan)
-    tries = await _tries(store, plan, again=retry_unusable)
+    attempts = await _attempt_numbers(store, plan, retry=retry_unusable)
 
     async def describe(run_id: str) -> None:
         await store.save_dialogues(plan.dialogues)
         for base in plan.bases.values():
-            await store.save_responses(base.set, _of(base, plan.dialogues))
+            await store.save_responses(base.set, _responses_to(base, plan.dialogues))
         for agent in (*plan.agents, *(base.responder for base in plan.bases.values())):
             if agent is not None:
                 await store.save_responses(agent.set, ())
@@ -198,11 +214,11 @@ async def generate(
         await store.save_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
 
     sources = [
-        RequestSource(model, partial(plan.work, model, tries), plan.count(model)) for model in plan.models
+        RequestSource(model, partial(plan.work, model, attempts), plan.count(model)) for model in plan.models
     ]
     report = await run_requests(store, registry, settings, plan.kind, plan.spec, describe, sources)
-    sets = [await summarize_response_set(store, of, plan.dialogues) for of in plan.sets]
-    cost = await response_set_cost(store, [of.id for of in plan.sets])
+    sets = [await summarize_response_set(store, response_set, plan.dialogues) for response_set in plan.sets]
+    cost = await response_set_cost(store, [response_set.id for response_set in plan.sets])
     return GenerationResult(
         report.run_id, plan.kind, plan.spec, tuple(sets), report.endpoints, cost, report.interrupted
     )
@@ -212,19 +228,24 @@ def _wants_sampling(sampling: Sampling) -> bool:
     return sampling.temperature is not None or sampling.top_p is not None
 
 
-def _of(base: InitialResponses, dialogues: Sequence[Dialogue]) -> list[Response]:
-    return [base.responses[one.key] for one in dialogues if one.key in base.responses]
+def _responses_to(base: InitialResponses, dialogues: Sequence[Dialogue]) -> list[Response]:
+    return [base.responses[dialogue.key] for dialogue in dialogues if dialogue.key in base.responses]
 
 
 async def _check_names(store: Store, plan: GenerationPlan) -> None:
-    """A name means one set: a second one made in another way needs another name."""
+    """Check that no other response set has the name of one in the plan.
+
+    Raises:
+        UserError: a set with the same name and other settings exists.
+    """
     faults = []
-    for of in plan.sets:
-        for other in await store.response_sets(of.author, of.preset):
-            if other.id != of.id and await store.responses(other.id):
+    for response_set in plan.sets:
+        for other in await store.response_sets(response_set.author, response_set.preset):
+            if other.id != response_set.id and await store.responses(other.id):
                 faults.append(
                     Fault(
-                        f"{of.author}@{of.preset} exists with other settings: {_apart(other, of)}",
+                        f"{response_set.author}@{response_set.preset} exists with other settings: "
+                        f"{_describe_differences(other, response_set)}",
                         code="response-set.settings-differ",
                     )
                 )
@@ -239,38 +260,44 @@ async def _check_names(store: Store, plan: GenerationPlan) -> None:
         )
 
 
-def _apart(there: ResponseSet, wanted: ResponseSet) -> str:
-    """In which points two sets were made differently."""
+def _describe_differences(existing: ResponseSet, wanted: ResponseSet) -> str:
+    """Return the settings in which two response sets differ, as text."""
     try:
-        one, other = orjson.loads(there.made), orjson.loads(wanted.made)
+        old, new = orjson.loads(existing.made), orjson.loads(wanted.made)
     except orjson.JSONDecodeError:
-        return there.made
-    points = _points(one), _points(other)
-    keys = [key for key in sorted({*points[0], *points[1]}) if points[0].get(key) != points[1].get(key)]
-    if len(keys) > 1:  # it says the same in one word
+        return existing.made
+    settings = _flatten_settings(old), _flatten_settings(new)
+    keys = [
+        key for key in sorted({*settings[0], *settings[1]}) if settings[0].get(key) != settings[1].get(key)
+    ]
+    if len(keys) > 1:  # the identity is a hash of the other settings
         keys = [key for key in keys if key != "identity"]
-    return "; ".join(f"{key} {points[0].get(key)}, here {points[1].get(key)}" for key in keys)
+    return "; ".join(f"{key} {settings[0].get(key)}, here {settings[1].get(key)}" for key in keys)
 
 
-def _points(made: Mapping[str, Any]) -> dict[str, Any]:
-    """What a set was made with, one level flat: `run dtype`, `sampling seed`."""
+def _flatten_settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a set with nested keys joined: `run dtype`, `sampling seed`."""
     flat: dict[str, Any] = {}
-    for key, value in made.items():
+    for key, value in provenance.items():
         inner = value if isinstance(value, dict) else {"": value}
-        flat |= {f"{key} {name}".strip(): one for name, one in inner.items()}
+        flat |= {f"{key} {name}".strip(): inner_value for name, inner_value in inner.items()}
     return flat
 
 
-async def _tries(store: Store, plan: GenerationPlan, *, again: bool) -> AttemptCounts:
-    """For every answer that was asked more than once, or is to be now: the number of the last attempt."""
-    found: dict[tuple[str, str], dict[int, int]] = {}
-    contestants = {agent.set.id for agent in plan.agents if isinstance(agent, Responder)}
-    contestants |= {base.set.id for base in plan.bases.values() if base.responder is not None}
-    for of in plan.sets:
-        there = {one.dialogue for one in await store.responses(of.id)} if of.id in contestants else set()
-        for dialogue, steps in last_attempts(await load_generations(store, of.id)).items():
-            found[of.id, dialogue] = {
-                step: last + (again and not usable and dialogue not in there)
+async def _attempt_numbers(store: Store, plan: GenerationPlan, *, retry: bool) -> AttemptCounts:
+    """Return the attempt number of each step that was repeated or is to be repeated now."""
+    attempts_by_item: dict[tuple[str, str], dict[int, int]] = {}
+    responder_sets = {agent.set.id for agent in plan.agents if isinstance(agent, Responder)}
+    responder_sets |= {base.set.id for base in plan.bases.values() if base.responder is not None}
+    for response_set in plan.sets:
+        answered = (
+            {response.dialogue for response in await store.responses(response_set.id)}
+            if response_set.id in responder_sets
+            else set()
+        )
+        for dialogue, steps in last_attempts(await load_generations(store, response_set.id)).items():
+            attempts_by_item[response_set.id, dialogue] = {
+                step: last + (retry and not usable and dialogue not in answered)
                 for step, (last, usable) in steps.items()
             }
-    return found
+    return attempts_by_item

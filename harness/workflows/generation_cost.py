@@ -1,9 +1,9 @@
-"""What a run that makes responses would take, before anything is asked.
+"""Cost estimate of a generation run, without sending a request.
 
-The number of calls is exact but for what is asked again: everything that is to be asked is rendered (an
-answer that is not known yet by a stand-in of usual length), and identical calls are counted once. Tokens are
-estimated from bytes; the most it can cost is an upper bound: every byte a token, the whole output, every
-allowed try charged.
+The number of requests is exact except for repeated ones: every request is rendered (with a placeholder of
+typical length for completions not known yet), and identical requests are counted once. Tokens are estimated
+from bytes. The maximum cost is an upper bound that counts every byte as a token, the maximum output, and
+every allowed attempt.
 """
 
 from __future__ import annotations
@@ -29,20 +29,22 @@ from results.db.store import Store
 from results.queries.responses import load_generations
 from results.render.format import format_usd
 
-TYPICAL_OUTPUT_TOKENS = 60  # of a response of some 40 words
+TYPICAL_OUTPUT_TOKENS = 60  # response of about 40 words
 STAND_IN = "a response of the usual length " * 7
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationCost:
-    """What one model's share would take.
+    """Cost estimate of one model in a generation run.
 
     Attributes:
-        model: its id.
-        calls: to be asked, identical ones once.  known: of the plan's, those answered already.
-        input_tokens, output_tokens: estimates.
-        seconds: estimate at the limits given; None where neither a rate nor a concurrency is known.
-        expected_usd: estimate.  maximum_usd: upper bound. None where the price is not known.
+        model: model id.
+        calls: number of distinct requests to send.
+        known: number of requests of the plan with a stored completion.
+        input_tokens, output_tokens: estimated tokens.
+        seconds: estimated time at the configured limits; None without a rate or concurrency limit.
+        expected_usd: estimated cost; None if the price is unknown.
+        maximum_usd: upper bound on the cost; None if the price is unknown.
     """
 
     model: str
@@ -58,53 +60,53 @@ class GenerationCost:
 async def estimate_generation_cost(
     store: Store, plan: GenerationPlan, settings: RequestSettings
 ) -> list[GenerationCost]:
-    """A forecast for each model of a plan; asks nothing.
+    """Estimate the cost of a plan for each of its models.
 
     Raises:
-        UserError: a retired model would be asked.
+        UserError: the plan uses a retired model.
     """
-    there: set[tuple[str, str, int]] = set()
-    for of in plan.sets:
-        for dialogue, reads in (await load_generations(store, of.id)).items():
-            there |= {(of.id, dialogue, read.step) for read in reads}
-    found = [_forecast(plan, model, there, settings) for model in plan.models]
-    calls = {model: one.calls for model, one in zip(plan.models, found, strict=True)}
-    check_not_retired(calls, settings.allow_retired)
-    return found
+    stored: set[tuple[str, str, int]] = set()
+    for response_set in plan.sets:
+        for dialogue, reads in (await load_generations(store, response_set.id)).items():
+            stored |= {(response_set.id, dialogue, read.step) for read in reads}
+    costs = [_estimate_model(plan, model, stored, settings) for model in plan.models]
+    n_requests = {model: cost.calls for model, cost in zip(plan.models, costs, strict=True)}
+    check_not_retired(n_requests, settings.allow_retired)
+    return costs
 
 
-def _forecast(
-    plan: GenerationPlan, model: Model, there: set[tuple[str, str, int]], settings: RequestSettings
+def _estimate_model(
+    plan: GenerationPlan, model: Model, stored: set[tuple[str, str, int]], settings: RequestSettings
 ) -> GenerationCost:
     price = lookup_price(model, dict(settings.prices))
-    asked: set[str] = set()
+    request_keys: set[str] = set()
     known: set[str] = set()
-    size, most = 0, 0.0
-    for place, call in _calls(plan, model):
-        if place in there:
-            known.add(call.key)
+    size, maximum = 0, 0.0
+    for item, request in _requests(plan, model):
+        if item in stored:
+            known.add(request.key)
             continue
-        if call.key in asked:
+        if request.key in request_keys:
             continue
-        asked.add(call.key)
-        size += len(call.body)
-        most += price.upper_bound(call) if price is not None else 0.0
-    each = TYPICAL_OUTPUT_TOKENS + (1000 if model.capabilities.thinking else 0)
-    given, made = size * INITIAL_TOKENS_PER_BYTE, float(len(asked) * each)
-    expected = None if price is None else given * price.input_usd + made * price.output_usd
+        request_keys.add(request.key)
+        size += len(request.body)
+        maximum += price.upper_bound(request) if price is not None else 0.0
+    output_tokens = TYPICAL_OUTPUT_TOKENS + (1000 if model.capabilities.thinking else 0)
+    input_tokens, total_output = size * INITIAL_TOKENS_PER_BYTE, float(len(request_keys) * output_tokens)
+    expected = None if price is None else input_tokens * price.input_usd + total_output * price.output_usd
     return GenerationCost(
         model=model.id,
-        calls=len(asked),
+        calls=len(request_keys),
         known=len(known),
-        input_tokens=round(given),
-        output_tokens=round(made),
-        seconds=_seconds(model, len(asked), given + made, settings),
+        input_tokens=round(input_tokens),
+        output_tokens=round(total_output),
+        seconds=_seconds(model, len(request_keys), input_tokens + total_output, settings),
         expected_usd=expected,
-        maximum_usd=None if price is None else most * settings.policy.max_tries,
+        maximum_usd=None if price is None else maximum * settings.policy.max_tries,
     )
 
 
-def _calls(plan: GenerationPlan, model: Model) -> Iterator[tuple[tuple[str, str, int], ModelRequest]]:
+def _requests(plan: GenerationPlan, model: Model) -> Iterator[tuple[tuple[str, str, int], ModelRequest]]:
     for dialogue in plan.dialogues:
         for agent in plan.agents_of(model):
             if not plan.can(agent, dialogue):
@@ -116,22 +118,22 @@ def _calls(plan: GenerationPlan, model: Model) -> Iterator[tuple[tuple[str, str,
             if base.responder is not None:
                 yield (base.set.id, dialogue.key, 1), base.responder.call(dialogue)
             original = base.responses.get(dialogue.key)
-            yield from _chain(agent, dialogue, original.text if original is not None else STAND_IN)
+            yield from _chain_requests(agent, dialogue, original.text if original is not None else STAND_IN)
 
 
-def _chain(
+def _chain_requests(
     agent: Improver, dialogue: Dialogue, text: str
 ) -> Iterator[tuple[tuple[str, str, int], ModelRequest]]:
-    said: tuple[Message, ...] = ()
+    history: tuple[Message, ...] = ()
     for step in range(1, agent.steps + 1):
-        messages = agent.messages(step, dialogue, text, said)
+        messages = agent.messages(step, dialogue, text, history)
         yield (agent.set.id, dialogue.key, step), ModelRequest(agent.model, messages, agent.sampling)
-        text = f"{STAND_IN}{agent.set.id} {step}"  # of this chain alone
-        said = (*messages, Message("assistant", text))
+        text = f"{STAND_IN}{agent.set.id} {step}"  # unique to this chain
+        history = (*messages, Message("assistant", text))
 
 
 def _seconds(model: Model, calls: int, tokens: float, settings: RequestSettings) -> float | None:
-    """The longest of what rates and concurrency allow; one round trip is the least."""
+    """Return the longest time implied by the limits, at least one round trip."""
     limits = settings.limits_of(model)
     needed = [INITIAL_LATENCY_SECONDS]
     if limits.requests_per_minute:
@@ -145,24 +147,24 @@ def _seconds(model: Model, calls: int, tokens: float, settings: RequestSettings)
     return max(needed) if len(needed) > 1 else None
 
 
-def lines(forecasts: Sequence[GenerationCost]) -> Iterator[str]:
-    """A forecast for people."""
-    for each in forecasts:
-        time = "not known without a limit" if each.seconds is None else f"about {each.seconds:,.0f} s"
-        yield f"{each.model}: {each.calls:,} calls ({each.known:,} known)"
+def cost_lines(costs: Sequence[GenerationCost]) -> Iterator[str]:
+    """Yield an estimate as lines of text."""
+    for cost in costs:
+        time = "unknown without a limit" if cost.seconds is None else f"about {cost.seconds:,.0f} s"
+        yield f"{cost.model}: {cost.calls:,} requests ({cost.known:,} stored)"
         yield (
-            f"    estimates: {each.input_tokens:,} tokens in, {each.output_tokens:,} out; time {time}; "
-            f"cost {format_usd(each.expected_usd)}"
+            f"    estimated: {cost.input_tokens:,} tokens in, {cost.output_tokens:,} out; time {time}; "
+            f"cost {format_usd(cost.expected_usd)}"
         )
-        yield f"    at most {format_usd(each.maximum_usd)}, every allowed retry charged in full"
+        yield f"    at most {format_usd(cost.maximum_usd)} with every allowed retry charged in full"
 
 
-def print_generation_cost(forecasts: Sequence[GenerationCost], as_json: bool) -> None:
-    """The forecasts: to stdout."""
+def print_generation_cost(costs: Sequence[GenerationCost], as_json: bool) -> None:
+    """Print the estimates to stdout."""
     if as_json:
-        told: dict[str, Any] = {"dry_run": True, "models": [asdict(each) for each in forecasts]}
-        print_json(told)
+        data: dict[str, Any] = {"dry_run": True, "models": [asdict(cost) for cost in costs]}
+        print_json(data)
         return
-    for line in lines(forecasts):
+    for line in cost_lines(costs):
         print_line(line)
-    print_line("Nothing was asked.")
+    print_line("No request was sent.")

@@ -1,6 +1,6 @@
-"""From what a user names to a plan of responses: which teachers, over what, with which strategies.
+"""Planning of generation runs from names of models, authors and strategies.
 
-Reads what is stored; asks nothing.
+It reads stored responses but sends no request.
 """
 
 from __future__ import annotations
@@ -26,18 +26,20 @@ from results.queries.responses import final_outcome, load_generations
 
 HUMAN = "human"
 LLM = "llm"
-OVER = (HUMAN, LLM)
+INITIAL_KINDS = (HUMAN, LLM)
 SEED = 0
 ALL = "all"
 
 
 @dataclass(frozen=True)
 class DialogueSubset:
-    """Which dialogues, of which dataset.
+    """Subset of the dialogues of a dataset.
 
     Attributes:
-        split: a part of the dataset.  limit: a seeded random subset of it; None for all of it.
-        seed: of the order and of the subset.
+        dataset: the dataset.
+        split: split of the dialogues.
+        limit: size of a seeded random subset; None for the whole split.
+        seed: seed of the order and of the subset.
     """
 
     dataset: Dataset
@@ -46,17 +48,17 @@ class DialogueSubset:
     seed: int = SEED
 
     def dialogues(self) -> tuple[Dialogue, ...]:
-        """In the seeded order."""
+        """Return the dialogues in the seeded order."""
         parts = {str(split): dialogues_in_split(self.dataset, split) for split in (Split.TRAIN, Split.TEST)}
         check_no_leak(parts)
         return tuple(seeded_order(dialogues_in_split(self.dataset, self.split), self.seed)[: self.limit])
 
 
 def parse_strategies(text: str) -> tuple[Strategy, ...]:
-    """`all`, or names with commas between them, each once.
+    """Parse `all` or a comma-separated list of strategies, without duplicates.
 
     Raises:
-        UserError: one of them is no strategy.
+        UserError: unknown strategy.
     """
     if text.strip() == ALL:
         return tuple(Strategy)
@@ -83,33 +85,33 @@ def direct_responder(
     top_p: float | None = None,
     max_output_tokens: int = OUTPUT_TOKENS,
 ) -> Responder:
-    """A model as an author of direct responses, asked in chat form.
+    """Return the responder of a model that writes direct responses in chat style.
 
-    In fidelity `released` it is asked as the published script asked GPT-4o for initial responses, and the set
-    is named so.
+    Fidelity `released` uses the prompt of the published script for initial responses, and names the set
+    `released`.
 
     Raises:
-        UserError: it is a control judge, which writes nothing; the released prompts have not been fetched.
+        UserError: the model is a control judge, or the released prompts have not been downloaded.
     """
-    _check_writes(model)
+    _check_can_write(model)
     is_released = fidelity is Fidelity.RELEASED
     rendering = PromptFormat(
         get_prompt(library, RELEASED_PROMPT if is_released else DIRECT_PROMPT), PromptStyle.CHAT
     )
-    named = preset or (str(fidelity) if is_released else DEFAULT_PRESET)
+    set_name = preset or (str(fidelity) if is_released else DEFAULT_PRESET)
     return Responder(
-        model, rendering, named, temperature=temperature, top_p=top_p, max_output_tokens=max_output_tokens
+        model, rendering, set_name, temperature=temperature, top_p=top_p, max_output_tokens=max_output_tokens
     )
 
 
-def plan_responses(chosen: DialogueSubset, responders: Sequence[Responder]) -> GenerationPlan:
-    """The plan for direct responses to the chosen dialogues."""
-    dialogues = chosen.dialogues()
-    return GenerationPlan(tuple(responders), dialogues, {}, chosen.split, chosen.dataset.sha256)
+def plan_responses(subset: DialogueSubset, responders: Sequence[Responder]) -> GenerationPlan:
+    """Plan direct responses to the dialogues of a subset."""
+    dialogues = subset.dialogues()
+    return GenerationPlan(tuple(responders), dialogues, {}, subset.split, subset.dataset.sha256)
 
 
 async def plan_improvements(
-    chosen: DialogueSubset,
+    subset: DialogueSubset,
     store: Store,
     library: Library,
     teachers: Sequence[Model],
@@ -121,37 +123,41 @@ async def plan_improvements(
     temperature: float | None = None,
     tag: str = "",
 ) -> GenerationPlan:
-    """The plan for every teacher's improvements of every kind of response with every strategy.
+    """Plan the improvements by every teacher of every kind of response with every strategy.
 
     Args:
-        over: "human", "llm" or both.
-        initial: for "llm", the author whose stored responses are improved, but for those that may not
-            train; "" for the teacher's own, which are asked for where they are not there yet.
-        tag: a name of the user's own, for a second set made in another way.
+        over: kinds of responses to improve: "human", "llm" or both.
+        initial: for "llm", the author whose usable stored responses are improved; "" for the teacher's own
+            initial responses, which are generated if they are missing.
+        tag: suffix of the set name, for a second set with other settings.
 
     Raises:
-        UserError: the author of `initial` has no responses, or none to these dialogues.
+        UserError: the author of `initial` has no responses to these dialogues.
     """
-    dialogues = chosen.dialogues()
-    bases: dict[str, InitialResponses] = {}
+    dialogues = subset.dialogues()
+    initial_by_set: dict[str, InitialResponses] = {}
     agents = []
     for teacher in teachers:
-        _check_writes(teacher)
+        _check_can_write(teacher)
         for kind in over:
-            base, name = await _base(chosen, store, library, teacher, kind, initial, fidelity)
-            if base.responder is None and not any(one.key in base.responses for one in dialogues):
+            initial_responses, name = await _initial_responses(
+                subset, store, library, teacher, kind, initial, fidelity
+            )
+            if initial_responses.responder is None and not any(
+                dialogue.key in initial_responses.responses for dialogue in dialogues
+            ):
                 raise UserError(
                     f"{name} has no response to any of these dialogues",
                     code="responses.missing",
                     where="--initial-responses",
-                    remedy=f"Generate them with: empathy respond {initial} --split {chosen.split}",
+                    remedy=f"Generate them with: empathy respond {initial} --split {subset.split}",
                 )
-            bases[base.set.id] = base
+            initial_by_set[initial_responses.set.id] = initial_responses
             agents += [
                 improver(
                     teacher,
                     strategy,
-                    base.set,
+                    initial_responses.set,
                     name,
                     library,
                     fidelity=fidelity,
@@ -160,10 +166,10 @@ async def plan_improvements(
                 )
                 for strategy in strategies
             ]
-    return GenerationPlan(tuple(agents), dialogues, bases, chosen.split, chosen.dataset.sha256)
+    return GenerationPlan(tuple(agents), dialogues, initial_by_set, subset.split, subset.dataset.sha256)
 
 
-def _check_writes(model: Model) -> None:
+def _check_can_write(model: Model) -> None:
     if model.protocol is ApiProtocol.CONTROL:
         remedy = "Name a model, for example openai/gpt-6-luna."
         raise UserError(
@@ -174,8 +180,8 @@ def _check_writes(model: Model) -> None:
         )
 
 
-async def _base(
-    chosen: DialogueSubset,
+async def _initial_responses(
+    subset: DialogueSubset,
     store: Store,
     library: Library,
     teacher: Model,
@@ -183,16 +189,18 @@ async def _base(
     initial: str,
     fidelity: Fidelity,
 ) -> tuple[InitialResponses, str]:
-    """What is improved, and its name within a preset's."""
+    """Return the initial responses of one kind, and their name in the preset."""
     if kind == HUMAN:
         return InitialResponses.from_author(
-            await resolve_author("dataset:human", chosen.dataset, store)
+            await resolve_author("dataset:human", subset.dataset, store)
         ), HUMAN
     if not initial:
         return InitialResponses.from_responder(direct_responder(teacher, library, fidelity=fidelity)), LLM
-    author = await resolve_author(initial, chosen.dataset, store)
-    reads = await load_generations(store, author.set.id)
-    flawed = {key for key, of_dialogue in reads.items() if final_outcome(of_dialogue).flaw}
-    fit = {key: response for key, response in author.responses.items() if key not in flawed}
+    author = await resolve_author(initial, subset.dataset, store)
+    generations = await load_generations(store, author.set.id)
+    unusable = {
+        key for key, dialogue_generations in generations.items() if final_outcome(dialogue_generations).flaw
+    }
+    usable = {key: response for key, response in author.responses.items() if key not in unusable}
     name = LLM if author.name == teacher.id else author.name
-    return InitialResponses(author.set, fit), name
+    return InitialResponses(author.set, usable), name

@@ -1,8 +1,9 @@
-"""What a run of judges would take, before anything is asked: calls exactly; the rest as estimates.
+"""Cost estimate of a judging run, without sending a request.
 
-Renders every call and looks its key up, so the number of first-pass calls is exact: what is answered already
-and what is identical within the run is not counted. Tokens are estimated from bytes and time from limits; the
-maximum spend is an upper bound: every byte a token, the whole output, every allowed try charged.
+The number of requests is exact except for retries: every request is rendered and its key is looked up, so
+stored and duplicate requests are not counted. Tokens are estimated from bytes, and time from the limits. The
+maximum cost is an upper bound that counts every byte as a token, the maximum output, and every allowed
+attempt.
 """
 
 from __future__ import annotations
@@ -30,35 +31,35 @@ VERDICT_TOKENS = 4.0
 
 
 class ComparisonPlan(Protocol):
-    """A plan of comparisons that judges are to be asked about: a contest's, or an audit's."""
+    """Plan of comparisons to judge: a contest or an audit."""
 
     @property
     def judges(self) -> Sequence[Judge]:
-        """Who is asked."""
+        """Judges of every comparison."""
         ...
 
     @property
     def samples(self) -> int:
-        """Repetitions of every comparison, ≥ 1."""
+        """Samples per comparison, ≥ 1."""
         ...
 
     def comparisons(self) -> Iterator[Comparison]:
-        """Every pair in both orders."""
+        """Yield every pair in both orders."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class CostEstimate:
-    """What one judge's share would take.
+    """Cost estimate of one judge.
 
     Attributes:
-        judge: its name.
-        calls: first-pass calls, exactly.
-        known: judgments whose answer is stored already, or identical to another's of this run.
-        input_tokens, output_tokens: estimates.
-        seconds: estimate, at the limits given; None where neither a rate nor a concurrency is known.
-        expected_usd: estimate at the price; maximum_usd: upper bound with every allowed try; None where
-            the price is not known.
+        judge: name of the judge.
+        calls: exact number of requests, without retries.
+        known: number of judgments with a stored completion, or identical to another one in the run.
+        input_tokens, output_tokens: estimated tokens.
+        seconds: estimated time at the configured limits; None without a rate or concurrency limit.
+        expected_usd: estimated cost; None if the price is unknown.
+        maximum_usd: upper bound on the cost with every allowed attempt; None if the price is unknown.
     """
 
     judge: str
@@ -74,63 +75,69 @@ class CostEstimate:
 async def estimate_judging_cost(
     store: Store, plan: ComparisonPlan, settings: RequestSettings, *, retry_unscored: bool = False
 ) -> list[CostEstimate]:
-    """An estimate for each judge of a plan (asked as `judge_contest` would be); asks nothing.
+    """Estimate the cost of each judge of a plan.
+
+    Args:
+        retry_unscored: as for `judge_contest`.
 
     Raises:
-        UserError: a retired judge would be asked.
+        UserError: the plan uses a retired judge.
     """
     retries = await next_attempts(store, plan.judges) if retry_unscored else {}
-    found = [await _estimate(store, plan, judge, settings, retries) for judge in plan.judges]
-    calls = {judge.model: one.calls for judge, one in zip(plan.judges, found, strict=True)}
-    check_not_retired(calls, settings.allow_retired)
-    return found
+    estimates = [await _estimate_judge(store, plan, judge, settings, retries) for judge in plan.judges]
+    n_requests = {judge.model: estimate.calls for judge, estimate in zip(plan.judges, estimates, strict=True)}
+    check_not_retired(n_requests, settings.allow_retired)
+    return estimates
 
 
-async def _estimate(
+async def _estimate_judge(
     store: Store, plan: ComparisonPlan, judge: Judge, settings: RequestSettings, retries: Retries
 ) -> CostEstimate:
     price = lookup_price(judge.model, dict(settings.prices))
-    asked: set[str] = set()
+    request_keys: set[str] = set()
     size = known = 0
-    most = 0.0
-    calls = _calls(plan, judge, retries)
-    while chunk := list(islice(calls, CHUNK)):
-        answered = await store.completed_keys([call.key for call in chunk])
-        for call in chunk:
-            if call.key in answered or call.key in asked:
+    maximum = 0.0
+    requests = _requests(plan, judge, retries)
+    while chunk := list(islice(requests, CHUNK)):
+        stored_keys = await store.completed_keys([request.key for request in chunk])
+        for request in chunk:
+            if request.key in stored_keys or request.key in request_keys:
                 known += 1
                 continue
-            asked.add(call.key)
-            size += len(call.body)
-            most += price.upper_bound(call) if price is not None else 0.0
+            request_keys.add(request.key)
+            size += len(request.body)
+            maximum += price.upper_bound(request) if price is not None else 0.0
     thinking = judge.model.capabilities.thinking
-    each = judge.sampling.max_output_tokens if thinking else VERDICT_TOKENS
-    tokens, output = size * INITIAL_TOKENS_PER_BYTE, len(asked) * min(each, judge.sampling.max_output_tokens)
+    verdict_tokens = judge.sampling.max_output_tokens if thinking else VERDICT_TOKENS
+    input_tokens, output_tokens = (
+        size * INITIAL_TOKENS_PER_BYTE,
+        len(request_keys) * min(verdict_tokens, judge.sampling.max_output_tokens),
+    )
     return CostEstimate(
         judge=judge.name,
-        calls=len(asked),
+        calls=len(request_keys),
         known=known,
-        input_tokens=round(tokens),
-        output_tokens=round(output),
-        seconds=_seconds(judge, len(asked), tokens + output, settings),
-        expected_usd=_expected(price, tokens, output),
-        maximum_usd=most * settings.policy.max_tries if price is not None else None,
+        input_tokens=round(input_tokens),
+        output_tokens=round(output_tokens),
+        seconds=_seconds(judge, len(request_keys), input_tokens + output_tokens, settings),
+        expected_usd=_expected_usd(price, input_tokens, output_tokens),
+        maximum_usd=maximum * settings.policy.max_tries if price is not None else None,
     )
 
 
-def _calls(plan: ComparisonPlan, judge: Judge, retries: Retries) -> Iterator[ModelRequest]:
+def _requests(plan: ComparisonPlan, judge: Judge, retries: Retries) -> Iterator[ModelRequest]:
     for comparison in plan.comparisons():
         for sample in range(plan.samples):
-            place = (judge.id, comparison.first.id, comparison.second.id, sample)
-            yield judge.call(comparison, sample, retries.get(place, 0))
+            judgment_key = (judge.id, comparison.first.id, comparison.second.id, sample)
+            yield judge.call(comparison, sample, retries.get(judgment_key, 0))
 
 
-def _expected(price: Price | None, tokens: float, output: float) -> float | None:
+def _expected_usd(price: Price | None, tokens: float, output: float) -> float | None:
     return None if price is None else tokens * price.input_usd + output * price.output_usd
 
 
 def _seconds(judge: Judge, calls: int, tokens: float, settings: RequestSettings) -> float | None:
-    """The longest of what the rates and the concurrency allow; one round trip is the least."""
+    """Return the longest time implied by the limits, at least one round trip."""
     if judge.is_control or not calls:
         return 0.0
     limits = settings.limits_of(judge.model)
@@ -151,25 +158,25 @@ def print_cost_estimate(
     data: Mapping[str, Any] | None = None,
     lines: Sequence[str] = (),
 ) -> None:
-    """The estimates: to stdout; with `data` beside them in JSON, `lines` in text."""
+    """Print the estimates to stdout, with `data` added in JSON output and `lines` in text output."""
     if as_json:
-        rows = {"dry_run": True, "judges": [asdict(each) for each in estimates], **(data or {})}
+        rows = {"dry_run": True, "judges": [asdict(estimate) for estimate in estimates], **(data or {})}
         print_json(rows)
         return
-    for each in estimates:
-        for line in told(each):
+    for estimate in estimates:
+        for line in describe_estimate(estimate):
             print_line(line)
     for line in lines:
         print_line(line)
-    print_line("Nothing was asked.")
+    print_line("No request was sent.")
 
 
-def told(each: CostEstimate) -> list[str]:
-    """An estimate as lines for people."""
-    time = "not known without a limit" if each.seconds is None else f"about {each.seconds:,.0f} s"
+def describe_estimate(estimate: CostEstimate) -> list[str]:
+    """Return an estimate as lines of text."""
+    time = "unknown without a limit" if estimate.seconds is None else f"about {estimate.seconds:,.0f} s"
     return [
-        f"{each.judge}: {each.calls:,} calls ({each.known:,} known), exactly",
-        f"    estimates: {each.input_tokens:,.0f} tokens in, {each.output_tokens:,.0f} out; time {time}; "
-        f"cost {format_usd(each.expected_usd)}",
-        f"    at most {format_usd(each.maximum_usd)}, every allowed retry charged in full",
+        f"{estimate.judge}: {estimate.calls:,} requests ({estimate.known:,} stored)",
+        f"    estimated: {estimate.input_tokens:,.0f} tokens in, {estimate.output_tokens:,.0f} out; "
+        f"time {time}; cost {format_usd(estimate.expected_usd)}",
+        f"    at most {format_usd(estimate.maximum_usd)} with every allowed retry charged in full",
     ]

@@ -1,7 +1,7 @@
-"""The paper's figures from the contests of a database and the dataset: which numbers stand where.
+"""Data of the paper's figures, from the contests in a database and the dataset.
 
-Figures 3 and 4 are of the dataset alone; 7 to 9 are cells of Table 1; 1, 6 and 10 are contests that the paper
-draws and prints no numbers of. How a chart is drawn is `results.paper.figures`' business.
+Figures 3 and 4 use the dataset alone; figures 7 to 9 show cells of Table 1; figures 1, 6 and 10 show contests
+for which the paper prints no numbers. `results.paper.figures` draws the charts.
 """
 
 from __future__ import annotations
@@ -34,47 +34,51 @@ SHOWN_RESPONDERS = {
     "gemini-1.0-pro": "Gemini",
     "mixtral-8x7b": "Mixtral",
 }
-COUNTED = "Counted in the dataset; ratings 1 bad, 2 okay, 3 good"
+RATING_NOTE = "Counted in the dataset; ratings: 1 bad, 2 okay, 3 good"
 OVER_BASE = "win rate over the base, %"
-EMULATED = "EMULATED: answers of this machine's emulator, not of any real model"
+EMULATED = "EMULATED: completions of the local emulator, not of a real model"
 
 
 def paper_charts(contests: list[PaperContest], dataset: Dataset | None) -> list[Chart]:
-    """Figures 1, 3, 4 and 6 to 10; 3 and 4 only with the dataset."""
-    ours = table1_cells(contests)
-    made = [_against_bases(contests)]
+    """Return figures 1, 3, 4 and 6 to 10; figures 3 and 4 only with the dataset."""
+    results = table1_cells(contests)
+    charts = [_figure_1(contests)]
     if dataset is not None:
-        made += [_ratings(dataset), _pairs(dataset)]
-    made.append(_direct(contests))
+        charts += [_figure_3(dataset), _figure_4(dataset)]
+    charts.append(_figure_6(contests))
     names = {Method.OVER_HUMAN: ("7", "human"), Method.OVER_LLM: ("8", "LLM initial")}
     for method in METHODS:
-        number, over = names[method]
+        number, kind = names[method]
         series = {stage: [(LLAMA, GPT_4O, stage, method, name) for name in NUMBERS] for stage in STAGES}
-        made.append(
-            _of_cells(number, f"improvement over {over} responses, {LLAMA} by {GPT_4O}", series, ours)
+        charts.append(
+            _cell_chart(number, f"improvement over {kind} responses, {LLAMA} by {GPT_4O}", series, results)
         )
-    both = {
+    combined_series = {
         f"over {names[method][1]}, {stage}": [(LLAMA, GPT_4O, stage, method, name) for name in NUMBERS]
         for method in METHODS
         for stage in STAGES
     }
-    made.append(_of_cells("9", f"over human against over LLM responses, {LLAMA} by {GPT_4O}", both, ours))
-    made.append(_against_students(contests))
-    return made
+    charts.append(
+        _cell_chart(
+            "9", f"over human against over LLM responses, {LLAMA} by {GPT_4O}", combined_series, results
+        )
+    )
+    charts.append(_figure_10(contests))
+    return charts
 
 
-def _of_cells(
+def _cell_chart(
     number: str,
     title: str,
     series: Mapping[str, Sequence[tuple[str, str, str, str, str]]],
-    ours: Mapping[Cell, CellResult],
+    results: Mapping[Cell, CellResult],
 ) -> Chart:
     return _chart(
         number,
         title,
         OVER_BASE,
         list(NUMBERS.values()),
-        {name: [ours.get(Cell(*key)) for key in keys] for name, keys in series.items()},
+        {name: [results.get(Cell(*key)) for key in keys] for name, keys in series.items()},
         published={name: [100 * published()[Cell(*key)] for key in keys] for name, keys in series.items()},
         note="White marks: published",
     )
@@ -90,52 +94,57 @@ def _chart(
     note: str,
     published: Mapping[str, Sequence[float | None]] | None = None,
 ) -> Chart:
-    """A chart of our win rates, with what a reader must know of them."""
-    there = [ours for row in series.values() for ours in row if ours is not None]
-    emulated = any(told.startswith("EMULATED") for ours in there for told in ours.differences)
-    told = [note]
-    if there:
-        prompt = "our prompt" if any(OUR_PROMPT in ours.differences for ours in there) else "released prompt"
-        told.append(f"Ours: both orders, {prompt}; 95 % over dialogues; no replication")
-    if any(ours.same_family for ours in there):
-        told.append("The judge is of the family of the student or its teacher")
+    """Return a chart of our win rates, with notes for the reader."""
+    results = [result for row in series.values() for result in row if result is not None]
+    emulated = any(notes.startswith("EMULATED") for result in results for notes in result.differences)
+    notes = [note]
+    if results:
+        prompt = (
+            "our prompt" if any(OUR_PROMPT in result.differences for result in results) else "released prompt"
+        )
+        notes.append(f"Ours: both orders, {prompt}; 95 % over dialogues; no replication")
+    if any(result.same_family for result in results):
+        notes.append("The judge belongs to the model family of the student or its teacher")
     return Chart(
         number,
         title,
         axis,
         groups,
-        {name: [_bar(ours) for ours in row] for name, row in series.items()},
+        {name: [_bar(result) for result in row] for name, row in series.items()},
         published or {},
-        note=". ".join(told),
+        note=". ".join(notes),
         warning=EMULATED if emulated else "",
     )
 
 
-def _bar(ours: CellResult | None) -> Bar:
-    return Bar(None) if ours is None else Bar(100 * ours.rate, 100 * ours.low, 100 * ours.high)
+def _bar(result: CellResult | None) -> Bar:
+    return Bar(None) if result is None else Bar(100 * result.rate, 100 * result.low, 100 * result.high)
 
 
-def _pick(
-    contests: list[PaperContest], wanted: Mapping[str, object], opponent: Mapping[str, object], judge: str
+def _select_contest(
+    contests: list[PaperContest],
+    author_attributes: Mapping[str, object],
+    opponent_attributes: Mapping[str, object],
+    judge: str,
 ) -> PaperContest | None:
-    """The contest that counts of those whose author and opponent have these attributes."""
-    fit = [
-        one
-        for one in contests
-        if one.judge == judge
-        and all(getattr(one.author, key) == value for key, value in wanted.items())
-        and all(getattr(one.opponent, key) == value for key, value in opponent.items())
+    """Return the largest contest whose author and opponent have these attributes, or None."""
+    matches = [
+        contest
+        for contest in contests
+        if contest.judge == judge
+        and all(getattr(contest.author, key) == value for key, value in author_attributes.items())
+        and all(getattr(contest.opponent, key) == value for key, value in opponent_attributes.items())
     ]
-    return max(fit, key=lambda one: (one.entry.is_plain, one.entry.size), default=None)
+    return max(matches, key=lambda contest: (contest.entry.is_plain, contest.entry.size), default=None)
 
 
-def _ours(found: PaperContest | None) -> CellResult | None:
-    return None if found is None else found.ours
+def _result_of(contest: PaperContest | None) -> CellResult | None:
+    return None if contest is None else contest.ours
 
 
-def _against_bases(contests: list[PaperContest]) -> Chart:
-    found = [
-        _pick(contests, {"is_teacher": True}, {"is_base": True, "base": base}, GEMINI)
+def _figure_1(contests: list[PaperContest]) -> Chart:
+    contests_found = [
+        _select_contest(contests, {"is_teacher": True}, {"is_base": True, "base": base}, GEMINI)
         for base in (LLAMA, MISTRAL)
     ]
     return _chart(
@@ -143,34 +152,39 @@ def _against_bases(contests: list[PaperContest]) -> Chart:
         f"GPT-4o against the bases, by {GEMINI}",
         "win rate of GPT-4o, %",
         [LLAMA, MISTRAL],
-        {"GPT-4o": [_ours(one) for one in found]},
+        {"GPT-4o": [_result_of(contest) for contest in contests_found]},
         note="Published: above 96 %, no closer numbers",
     )
 
 
-def _against_students(contests: list[PaperContest]) -> Chart:
-    """The students' best were chosen on test in the paper; ours are whatever was judged against GPT-4o."""
-    found = [
-        _pick(contests, {"base": base, "stage": SFT_DPO}, {"is_teacher": True}, GEMINI)
+def _figure_10(contests: list[PaperContest]) -> Chart:
+    """Return figure 10; the paper selected its best students on the test split, ours are all judged ones."""
+    selected = [
+        _select_contest(contests, {"base": base, "stage": SFT_DPO}, {"is_teacher": True}, GEMINI)
         for base in (LLAMA, MISTRAL)
     ]
-    names = ", ".join(one.name for one in found if one is not None)
+    names = ", ".join(contest.name for contest in selected if contest is not None)
     return _chart(
         "10",
         f"students against GPT-4o, by {GEMINI}",
         "win rate over GPT-4o, %",
         [LLAMA, MISTRAL],
-        {"student": [_ours(one) for one in found]},
+        {"student": [_result_of(contest) for contest in selected]},
         note="Published: above 50 %, no closer numbers" + (f".\nOurs: {names}" if names else ""),
     )
 
 
-def _direct(contests: list[PaperContest]) -> Chart:
+def _figure_6(contests: list[PaperContest]) -> Chart:
     llms = ["GPT-4", "LLaMA", "Gemini", "Mixtral", "Combined"]
-    wanted = {"base": LLAMA, "method": Method.DIRECT}
+    author_attributes = {"base": LLAMA, "method": Method.DIRECT}
     series = {
         stage: [
-            _pick(contests, {**wanted, "stage": stage, "llm": llm}, {"is_base": True, "base": LLAMA}, GPT_4O)
+            _select_contest(
+                contests,
+                {**author_attributes, "stage": stage, "llm": llm},
+                {"is_base": True, "base": LLAMA},
+                GPT_4O,
+            )
             for llm in llms
         ]
         for stage in STAGES
@@ -180,13 +194,13 @@ def _direct(contests: list[PaperContest]) -> Chart:
         f"direct distillation, {LLAMA} by {GPT_4O}",
         OVER_BASE,
         llms,
-        {stage: [_ours(one) for one in found] for stage, found in series.items()},
+        {stage: [_result_of(contest) for contest in selected] for stage, selected in series.items()},
         note="The paper prints no numbers with this figure",
     )
 
 
-def _ratings(dataset: Dataset) -> Chart:
-    """Figure 3: how many responses of each responder got each rating."""
+def _figure_3(dataset: Dataset) -> Chart:
+    """Return figure 3: number of responses per responder and rating."""
     series = {
         f"rating {value}": [
             Bar(float(sum(rated[name] == value for rated in dataset.rated.values())))
@@ -196,12 +210,12 @@ def _ratings(dataset: Dataset) -> Chart:
     }
     groups = [SHOWN_RESPONDERS[name] for name in dataset.texts]
     return Chart(
-        "3", "ratings by responder", "responses", groups, series, limit=None, even=False, note=COUNTED
+        "3", "ratings by responder", "responses", groups, series, limit=None, even=False, note=RATING_NOTE
     )
 
 
-def _pairs(dataset: Dataset) -> Chart:
-    """Figure 4: how many dialogues have each (human, LLM) pair of ratings."""
+def _figure_4(dataset: Dataset) -> Chart:
+    """Return figure 4: number of dialogues per (human, LLM) pair of ratings."""
     pairs = [(human, llm) for human in (1, 2, 3) for llm in (1, 2, 3)]
     llms = [name for name in dataset.texts if name != "human"]
     series = {
@@ -213,4 +227,4 @@ def _pairs(dataset: Dataset) -> Chart:
     }
     groups = [f"({human}, {llm})" for human, llm in pairs]
     title = "pairs of ratings (human, LLM)"
-    return Chart("4", title, "dialogues", groups, series, limit=None, even=False, note=COUNTED)
+    return Chart("4", title, "dialogues", groups, series, limit=None, even=False, note=RATING_NOTE)

@@ -1,4 +1,4 @@
-"""Profiles of authors: their responses found, the dialogues that all of them answered, and the table."""
+"""Response profiles of several authors over the dialogues that all of them answered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.data.splits import dialogues_in_split
 from results.analysis.response_profile import FLAGS, WORD_LISTS, ProfiledResponse, ResponseProfile, profile
 from results.db.store import Store
 from results.render.format import format_percent
-from results.render.table import Table, table_of
+from results.render.table import Table, make_table
 
 SHOWN_IDS = 8
 
@@ -24,12 +24,13 @@ class ResponseProfiles:
     """Profiles of several authors over the same dialogues.
 
     Attributes:
-        of: author's name → profile.
-        dialogues: how many all of them answered.  split: where these come from.
-        answered: author's name → how many of the split it answered.
+        profiles: author → profile.
+        dialogues: number of dialogues that all authors answered.
+        split: split of the dialogues.
+        answered: author → number of answered dialogues in the split.
     """
 
-    of: Mapping[str, ResponseProfile]
+    profiles: Mapping[str, ResponseProfile]
     dialogues: int
     split: str
     answered: Mapping[str, int]
@@ -38,87 +39,104 @@ class ResponseProfiles:
 async def profile_responses(
     names: Sequence[str], dataset: Dataset, store: Store, split: Split = Split.TEST
 ) -> ResponseProfiles:
-    """The profiles of authors, over the dialogues of a split that all of them answered.
+    """Compute the profiles of authors over the dialogues of a split that all of them answered.
 
     Raises:
-        UserError: an author has no responses, or there is no dialogue that all answered.
+        UserError: an author has no responses, or the authors have no dialogue in common.
     """
     authors: list[Author] = [await resolve_author(name, dataset, store) for name in dict.fromkeys(names)]
     of_split = dialogues_in_split(dataset, split)
-    common = [one for one in of_split if all(one.key in author.responses for author in authors)]
-    answered = {author.name: sum(one.key in author.responses for one in of_split) for author in authors}
+    common = [
+        dialogue for dialogue in of_split if all(dialogue.key in author.responses for author in authors)
+    ]
+    answered = {
+        author.name: sum(dialogue.key in author.responses for dialogue in of_split) for author in authors
+    }
     if not common:
-        told = ", ".join(f"{name} answered {count}" for name, count in answered.items())
+        counts = ", ".join(f"{name} answered {count}" for name, count in answered.items())
         raise UserError(
             f"no dialogue of the {split} split was answered by every author",
             code="responses.no-common-dialogues",
-            found=f"{told} of {len(of_split)}",
+            found=f"{counts} of {len(of_split)}",
             remedy=missing_responses_remedy(authors, of_split, str(split)),
         )
-    of = {
+    profiles = {
         author.name: profile(
             [
-                ProfiledResponse(one.id, f"{one.situation}\n{one.utterance}", author.responses[one.key].text)
-                for one in common
+                ProfiledResponse(
+                    dialogue.id,
+                    f"{dialogue.situation}\n{dialogue.utterance}",
+                    author.responses[dialogue.key].text,
+                )
+                for dialogue in common
             ]
         )
         for author in authors
     }
-    return ResponseProfiles(of, len(common), str(split), answered)
+    return ResponseProfiles(profiles, len(common), str(split), answered)
 
 
-def to_dict(found: ResponseProfiles) -> dict[str, Any]:
-    """For `--json`; the word lists are part of it."""
+def to_dict(result: ResponseProfiles) -> dict[str, Any]:
+    """Return the profiles and the word lists for JSON output."""
     return {
-        "split": found.split,
-        "dialogues": found.dialogues,
-        "answered": dict(found.answered),
+        "split": result.split,
+        "dialogues": result.dialogues,
+        "answered": dict(result.answered),
         "authors": {
-            name: {**asdict(one), "distinct": {str(n): value for n, value in one.distinct.items()}}
-            for name, one in found.of.items()
+            name: {
+                **asdict(author_profile),
+                "distinct": {str(n): value for n, value in author_profile.distinct.items()},
+            }
+            for name, author_profile in result.profiles.items()
         },
-        "word_lists": {name: {"counts": what, "words": words} for name, (what, words) in WORD_LISTS.items()},
+        "word_lists": {
+            name: {"counts": description, "words": words} for name, (description, words) in WORD_LISTS.items()
+        },
     }
 
 
-def to_table(found: ResponseProfiles) -> Table:
-    """One column an author."""
-    title = f"Response profiles: {found.dialogues:,} dialogues of the {found.split} split"
-    table = table_of(title, ("", *found.of))
-    columns = [_rows(one) for one in found.of.values()]
+def to_table(result: ResponseProfiles) -> Table:
+    """Return a table with one column per author."""
+    title = f"Response profiles: {result.dialogues:,} dialogues of the {result.split} split"
+    table = make_table(title, ("", *result.profiles))
+    columns = [_profile_rows(author_profile) for author_profile in result.profiles.values()]
     for row in columns[0]:
         table.add_row(row, *(column[row] for column in columns))
     return table
 
 
-def _rows(one: ResponseProfile) -> dict[str, str]:
-    contents = {what: format_percent(one.contents[name]) for name, (what, _) in WORD_LISTS.items()}
+def _profile_rows(stats: ResponseProfile) -> dict[str, str]:
+    contents = {
+        description: format_percent(stats.contents[name]) for name, (description, _) in WORD_LISTS.items()
+    }
     return {
-        "words: mean / median / most": f"{one.mean_words:.1f} / {one.median_words:.0f} / {one.most_words}",
-        "over 97 words": format_percent(one.over_limit),
-        "cut off": format_percent(one.cut_off),
-        "distinct 1- / 2- / 3-grams": " / ".join(f"{value:.2f}" for value in one.distinct.values()),
-        "opening shared with another": format_percent(one.same_opening),
-        "asks a question": format_percent(one.asks),
+        "words: mean / median / maximum": f"{stats.mean_words:.1f} / {stats.median_words:.0f} / {stats.most_words}",
+        "over 97 words": format_percent(stats.over_limit),
+        "cut off": format_percent(stats.cut_off),
+        "distinct 1- / 2- / 3-grams": " / ".join(f"{value:.2f}" for value in stats.distinct.values()),
+        "opening shared with another response": format_percent(stats.same_opening),
+        "asks a question": format_percent(stats.asks),
         **contents,
-        "crisis dialogues pointed to help": format_percent(one.crisis_referred),
+        "crisis dialogues with a reference to help": format_percent(stats.crisis_referred),
     }
 
 
-def caveats(found: ResponseProfiles) -> list[str]:
-    """What is to be said beside the table: openings, flagged responses to read, the word lists."""
-    told = []
-    for name, one in found.of.items():
-        openings = ", ".join(f"“{words}” {format_percent(share)}" for words, share in one.openings.items())
-        told.append(f"{name} opens with: {openings}")
+def caveats(result: ResponseProfiles) -> list[str]:
+    """Return notes: frequent openings, flagged responses to read, and the word lists."""
+    notes = []
+    for name, author_profile in result.profiles.items():
+        openings = ", ".join(
+            f"“{words}” {format_percent(share)}" for words, share in author_profile.openings.items()
+        )
+        notes.append(f"{name}, frequent openings: {openings}")
         for flag in FLAGS:
-            ids = one.flagged[flag]
+            ids = author_profile.flagged[flag]
             if ids:
                 more = f" and {len(ids) - SHOWN_IDS} more" if len(ids) > SHOWN_IDS else ""
-                told.append(f"{name}, to be read ({flag}): {', '.join(ids[:SHOWN_IDS])}{more}")
-    told.append(
-        "Descriptive: a word list finds its words, not what was meant. Distinct n-grams fall with length. "
-        "The lists (regular expressions, any case, anywhere in the response):"
+                notes.append(f"{name}, responses to read ({flag}): {', '.join(ids[:SHOWN_IDS])}{more}")
+    notes.append(
+        "The profile is descriptive: word lists match words, not meaning. Distinct n-grams fall with length. "
+        "Word lists (regular expressions, any case, anywhere in the response):"
     )
-    told += [f"  {what}: {' | '.join(words)}" for what, words in WORD_LISTS.values()]
-    return told
+    notes += [f"  {description}: {' | '.join(words)}" for description, words in WORD_LISTS.values()]
+    return notes

@@ -1,4 +1,4 @@
-"""Keeping in the store what a judge, a prompt or a student was: a run can be re-derived from it alone."""
+"""Records of judges, prompts and checkpoints in the store, so that a run can be re-derived from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from results.queries.checkpoints import STUDENT, load_checkpoints, save_checkpoi
 
 
 async def save_judges(store: Store, judges: Iterable[Judge]) -> None:
-    """Keep judges, with the prompts they are asked with."""
+    """Save judges with their prompts."""
     for judge in judges:
         if not judge.is_control:
             await save_prompt(store, judge.prompt)
@@ -31,20 +31,22 @@ async def save_judges(store: Store, judges: Iterable[Judge]) -> None:
 
 
 async def save_prompt(store: Store, prompt: Prompt) -> None:
-    """Keep a prompt's text under its version."""
+    """Save the text of a prompt under its version."""
     system = f"=== system ===\n{prompt.system}\n=== next turn ===\n" if prompt.system else ""
     text = system + "\n=== next turn ===\n".join(prompt.turns)
     await store.save_prompt(prompt.version, prompt.name, text)
 
 
 async def save_checkpoints(store: Store, checkpoints: Iterable[Checkpoint]) -> None:
-    """Register students, each with all that its folder says of it."""
-    for made in checkpoints:
-        await save_checkpoint(store, made.id, made.record, made.metrics, str(made.path.resolve()))
+    """Save checkpoints with the records and metrics of their folders."""
+    for checkpoint in checkpoints:
+        await save_checkpoint(
+            store, checkpoint.id, checkpoint.record, checkpoint.metrics, str(checkpoint.path.resolve())
+        )
 
 
 async def last_seen_folders(store: Store, names: Iterable[str]) -> list[Path]:
-    """Where those of these names that are students lay when they were last seen, the newest first."""
-    wanted = [name for name in names if name.startswith(STUDENT)]
-    found = await store.read(lambda connection: load_checkpoints(connection, wanted))
-    return [Path(one.folder) for one in reversed(found)]
+    """Return the last known folders of the students among these names, newest first."""
+    students = [name for name in names if name.startswith(STUDENT)]
+    checkpoints = await store.read(lambda connection: load_checkpoints(connection, students))
+    return [Path(checkpoint.folder) for checkpoint in reversed(checkpoints)]

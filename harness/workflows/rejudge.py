@@ -1,7 +1,7 @@
-"""Another judge over a run's stored responses: nothing is generated anew, only the new judge is asked.
+"""Rejudging: plan another judge over the stored responses of a run.
 
-The plan is made from the database alone, so a run can be rejudged where its dataset, its models and its first
-judges are gone. It is an ordinary judging run: the same question asked by `empathy judge` is the same run.
+The plan comes from the database alone, so a run can be rejudged without its dataset, models and first judges.
+It is an ordinary judging run, identical to the same comparison with `empathy judge`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from results.report import find_run
 
 @dataclass(frozen=True)
 class StoredContest:
-    """A run that can be judged again.
+    """Stored contest that can be judged again.
 
     Attributes:
-        run_id, spec: of the run.
-        a, b: its contestants, with their stored responses.
-        dialogues: in its order.
+        run_id, spec: identity of the run.
+        a, b: authors with their stored responses.
+        dialogues: dialogues in the order of the run.
     """
 
     run_id: str
@@ -44,11 +44,11 @@ class StoredContest:
 
     @property
     def split(self) -> str:
-        """Where its dialogues come from."""
+        """Split of the dialogues."""
         return str(self.spec.get("split", ""))
 
     def plan(self, judges: Sequence[Judge], samples: int | None = None) -> JudgingPlan:
-        """The plan of asking these judges the same."""
+        """Return the plan that judges the same comparisons with these judges."""
         return JudgingPlan(
             self.a,
             self.b,
@@ -61,16 +61,19 @@ class StoredContest:
         )
 
 
-async def judged(store: Store, written: str) -> StoredContest:
-    """The run that `written` means: an id, the beginning of one, or "last".
+async def load_stored_contest(store: Store, run: str) -> StoredContest:
+    """Load the contest of a run.
+
+    Args:
+        run: id of the run, a unique prefix, or "last".
 
     Raises:
-        UserError: there is none, several begin so, or it is about no contest.
+        UserError: unknown or ambiguous run, or a run without a contest.
     """
-    run_id = await find_run(store, written)
-    kinds = table(RunRow).c
+    run_id = await find_run(store, run)
+    runs = table(RunRow).c
     kind = await store.read(
-        lambda connection: connection.execute(select(kinds.kind).where(kinds.id == run_id)).scalar_one()
+        lambda connection: connection.execute(select(runs.kind).where(runs.id == run_id)).scalar_one()
     )
     entries = [entry for entry in (await load_contest_index(store)).entries if entry.run_id == run_id]
     if not entries:
@@ -83,13 +86,17 @@ async def judged(store: Store, written: str) -> StoredContest:
             else "Name a judging run.",
         )
     dialogues = tuple(await load_run_dialogues(store, run_id))
-    first = entries[0]
-    a, b = [await _author(store, of, dialogues) for of in (first.a, first.b)]
+    first_entry = entries[0]
+    a, b = [
+        await _load_author(store, response_set, dialogues) for response_set in (first_entry.a, first_entry.b)
+    ]
     return StoredContest(run_id, orjson.loads(await store.spec_of(run_id)), a, b, dialogues)
 
 
-async def _author(store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]) -> Author:
-    """A set's stored responses to these dialogues."""
-    wanted = {dialogue.key for dialogue in dialogues}
-    stored = await store.responses(of.id)
-    return Author(of, {one.dialogue: one for one in stored if one.dialogue in wanted})
+async def _load_author(store: Store, response_set: ResponseSet, dialogues: Sequence[Dialogue]) -> Author:
+    """Return the author with the stored responses of a set to these dialogues."""
+    keys = {dialogue.key for dialogue in dialogues}
+    stored = await store.responses(response_set.id)
+    return Author(
+        response_set, {response.dialogue: response for response in stored if response.dialogue in keys}
+    )

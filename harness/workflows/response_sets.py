@@ -1,4 +1,4 @@
-"""A set of responses as a run left it: what is there, missing or wrong; from the database alone."""
+"""Summary of a response set after a run, computed from the database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agents.text_extraction import WORD_LIMIT
 from agents.types import Dialogue, ResponseSet
 from results.db.store import Store
 from results.queries.responses import (
-    Outcome,
+    DialogueOutcome,
     count_endings,
     final_outcome,
     load_generations,
@@ -20,22 +20,24 @@ from results.queries.responses import (
 
 @dataclass(frozen=True)
 class ResponseSetSummary:
-    """What there is of one set, over the run's dialogues.
+    """Summary of one response set over the dialogues of a run.
 
     Attributes:
-        of: the set.  dialogues: those it is made for.
-        responses: how many of them have one.
-        flaws: why the others may not train, or why those there may not: reason → count.
-        missing: dialogues without any answer yet, or with a chain that broke off on a failed call.
-        rambling: responses whose author wrote more than one: another turn, or more than 97 words.
-        over_limit: responses of more than 97 words.  unchanged: those that say what the original said.
-        asked_again: dialogues that took more than one attempt.
-        dimensions: what teachers named as lacking → count.
-        mean_words: of the responses; None where there are none.
-        cost_usd: of every answer behind the set; None where a price is not known.
+        response_set: the response set.
+        dialogues: number of dialogues of the run.
+        responses: number of dialogues with a response.
+        flaws: exclusion reason → number of dialogues.
+        missing: number of dialogues without a completion, or whose chain broke off on a failed request.
+        rambling: number of completions with more than one response: another turn or more than 97 words.
+        over_limit: number of responses with more than 97 words.
+        unchanged: number of responses identical to the original response.
+        asked_again: number of dialogues with more than one attempt.
+        dimensions: dimension that a teacher named as lacking → count.
+        mean_words: mean length in words; None without responses.
+        cost_usd: cost of all completions of the set; None when a price is unknown.
     """
 
-    of: ResponseSet
+    response_set: ResponseSet
     dialogues: int
     responses: int
     flaws: Mapping[str, int]
@@ -50,35 +52,39 @@ class ResponseSetSummary:
 
     @property
     def name(self) -> str:
-        """As users write it."""
-        return self.of.name
+        """Name of the response set."""
+        return self.response_set.name
 
 
 async def summarize_response_set(
-    store: Store, of: ResponseSet, dialogues: Sequence[Dialogue]
+    store: Store, response_set: ResponseSet, dialogues: Sequence[Dialogue]
 ) -> ResponseSetSummary:
-    """What there is of one set, from the database alone."""
+    """Summarize one response set over these dialogues."""
     keys = {dialogue.key for dialogue in dialogues}
-    responses = {one.dialogue: one for one in await store.responses(of.id) if one.dialogue in keys}
-    outcomes: dict[str, Outcome] = {
-        key: final_outcome(reads)
-        for key, reads in (await load_generations(store, of.id)).items()
+    responses = {
+        item.dialogue: item for item in await store.responses(response_set.id) if item.dialogue in keys
+    }
+    outcomes: dict[str, DialogueOutcome] = {
+        key: final_outcome(generations)
+        for key, generations in (await load_generations(store, response_set.id)).items()
         if key in keys
     }
-    words = [len(one.text.split()) for one in responses.values()]
-    flaws = Counter(one.flaw for one in outcomes.values() if one.flaw)
-    told = set(responses) | {key for key, one in outcomes.items() if one.flaw}
+    words = [len(item.text.split()) for item in responses.values()]
+    flaws = Counter(item.flaw for item in outcomes.values() if item.flaw)
+    settled = set(responses) | {key for key, item in outcomes.items() if item.flaw}
     return ResponseSetSummary(
-        of=of,
+        response_set=response_set,
         dialogues=len(keys),
         responses=len(responses),
         flaws=dict(sorted(flaws.items())),
-        missing=len(keys - told),
-        rambling=(await count_endings(store, of.id, keys)).rambling,
+        missing=len(keys - settled),
+        rambling=(await count_endings(store, response_set.id, keys)).rambling,
         over_limit=sum(count > WORD_LIMIT for count in words),
-        unchanged=sum(one.unchanged for key, one in outcomes.items() if key in responses),
-        asked_again=sum(one.attempts > 1 for one in outcomes.values()),
-        dimensions=dict(sorted(Counter(one.dimension for one in outcomes.values() if one.dimension).items())),
+        unchanged=sum(item.unchanged for key, item in outcomes.items() if key in responses),
+        asked_again=sum(item.attempts > 1 for item in outcomes.values()),
+        dimensions=dict(
+            sorted(Counter(item.dimension for item in outcomes.values() if item.dimension).items())
+        ),
         mean_words=sum(words) / len(words) if words else None,
-        cost_usd=await response_set_cost(store, [of.id]),
+        cost_usd=await response_set_cost(store, [response_set.id]),
     )

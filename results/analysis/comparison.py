@@ -239,9 +239,9 @@ def _mcnemar_tests(
 def _describe_disagreement(judges: Sequence[JudgeComparison], authors: Sequence[ResponseSet]) -> str:
     """Describe a disagreement of models on the sign, or by more than 10 points."""
     differences = {
-        judge.judge_contests.judge: judge.answer.answer.difference
+        judge.judge_contests.judge: judge.answer.primary_difference.difference
         for judge in judges
-        if not judge.judge_contests.is_control and judge.answer.answer.difference is not None
+        if not judge.judge_contests.is_control and judge.answer.primary_difference.difference is not None
     }
     on_sign, by_points = disagreement(list(differences.values()), even=0.0)
     if not on_sign and not by_points:
@@ -254,5 +254,6 @@ def _describe_disagreement(judges: Sequence[JudgeComparison], authors: Sequence[
         f"{100 * differences[lowest]:+.1f} points by {lowest}, {100 * differences[highest]:+.1f} by {highest}"
     )
     if on_sign:
-        return f"the judges disagree on which of {' and '.join(author.name for author in authors)} is better: {span}"
+        names = " and ".join(author.name for author in authors)
+        return f"the judges disagree on which of {names} is better: {span}"
     return f"the judges differ by more than 10 points: {span}"

@@ -1,1 +1,1 @@
-"""Results rendered as tables, lines and JSON. Nothing here computes a number."""
+"""Renderers of analysis results: text tables, lines, JSON data and charts. No module computes a number."""

@@ -1,4 +1,4 @@
-"""The best of everyone, corrected, as data and as lines for people. Computes nothing."""
+"""Best author, corrected for selection, as JSON data and lines."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from results.analysis.best_author import BestAuthor
 from results.render.format import format_percent, format_range
 from results.statistics import NotEstimable
 
-MEANING = (
-    "Corrected for having come out best on these very dialogues: as often too high as too low. Choose on "
-    "--split development, and no correction is needed on test."
+SELECTION_CAVEAT = (
+    "Corrected for selection on these dialogues (median-unbiased). Select on --split development "
+    "instead, and "
+    "the test split needs no correction."
 )
 
 
-def winners_data(winners: Mapping[str, BestAuthor]) -> dict[str, Any]:
-    """By judge: the best author, observed and corrected; rates in [0, 1]."""
+def best_author_data(winners: Mapping[str, BestAuthor]) -> dict[str, Any]:
+    """Return the best author by judge, observed and corrected; rates in [0, 1]."""
     return {
         judge: {"author": None, "refused": winner.best.reason}
         if isinstance(winner.best, NotEstimable)
@@ -26,19 +27,21 @@ def winners_data(winners: Mapping[str, BestAuthor]) -> dict[str, Any]:
     }
 
 
-def winners_lines(winners: Mapping[str, BestAuthor]) -> list[str]:
-    """One line a judge, then what it means."""
+def best_author_lines(winners: Mapping[str, BestAuthor]) -> list[str]:
+    """Return one line per judge, then the caveat."""
     lines = [f"{judge}: {_line(winner)}" for judge, winner in winners.items()]
-    return [*lines, MEANING] if lines else []
+    return [*lines, SELECTION_CAVEAT] if lines else []
 
 
 def _line(winner: BestAuthor) -> str:
+    """Return one judge's best author."""
     best = winner.best
     if isinstance(best, NotEstimable):
         return f"{best}."
     estimate = "" if best.estimate is None else f"{format_percent(best.estimate)}, "
     left_out = f", {best.left_out} left out" if best.left_out else ""
     return (
-        f"best of {best.contestants} is {winner.author} with {format_percent(best.observed)}; corrected for the "
-        f"choice: {estimate}{format_range(best.low, best.high)} ({100 * best.level:g} %), n {best.n}{left_out}."
+        f"best of {best.contestants} is {winner.author} with {format_percent(best.observed)}; corrected "
+        f"for selection: {estimate}{format_range(best.low, best.high)} ({100 * best.level:g} %), n "
+        f"{best.n}{left_out}."
     )

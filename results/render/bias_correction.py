@@ -1,7 +1,4 @@
-"""Corrected win rates as data, as a table and in words: by people's preferences, and by judges' audits.
-
-The same numbers in each; computes nothing.
-"""
+"""Corrected win rates as JSON data, table and caveats: by human preferences and by judge audits."""
 
 from __future__ import annotations
 
@@ -11,26 +8,31 @@ from typing import Any
 from results.analysis.human_preferences import CorrectedPanel
 from results.analysis.judge_panel import JudgePanel
 from results.render.format import format_percent, format_range
-from results.render.table import Table, table_of
+from results.render.table import Table, make_table
 from results.statistics.bias_correction import BiasAdjusted
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold
 
 
-def corrections_data(at: int, corrected: CorrectedPanel) -> dict[str, Any]:
-    """What stands beside the judge at one place of a jury; rates in [0, 1]."""
-    told = {}
+def bias_correction_data(at: int, corrected: CorrectedPanel) -> dict[str, Any]:
+    """Return the corrected rates of one judge of a panel, in [0, 1].
+
+    Args:
+        at: index of the judge in the panel.
+        corrected: the panel's corrections.
+    """
+    data = {}
     if at in corrected.by_people:
         plug_in, powered = corrected.by_people[at]
-        told["bias_adjusted"] = _value(plug_in)
-        told["with_people"] = _value(powered)
+        data["bias_adjusted"] = _value(plug_in)
+        data["with_people"] = _value(powered)
     if at in corrected.by_audit:
-        told["sensitivity_analysis"] = _value(corrected.by_audit[at])
-    return told
+        data["sensitivity_analysis"] = _value(corrected.by_audit[at])
+    return data
 
 
-def people_data(corrected: CorrectedPanel) -> dict[str, Any] | None:
-    """How many of people's preferences were used, and why the others were not; None without any."""
+def human_preferences_data(corrected: CorrectedPanel) -> dict[str, Any] | None:
+    """Return how many human preferences were used and why others were skipped; None without any."""
     people = corrected.people
     if people is None:
         return None
@@ -38,11 +40,12 @@ def people_data(corrected: CorrectedPanel) -> dict[str, Any] | None:
 
 
 def _value(value: BiasAdjusted | CheapAndGold | NotEstimable) -> dict[str, Any]:
+    """Return an estimate as JSON data."""
     return {"refused": str(value)} if isinstance(value, NotEstimable) else asdict(value)
 
 
-def corrections_table(panel: JudgePanel, corrected: CorrectedPanel) -> Table | None:
-    """Every judge's rate corrected, where there is anything to correct it by; None where there is not."""
+def bias_correction_table(panel: JudgePanel, corrected: CorrectedPanel) -> Table | None:
+    """Return the table of corrected rates; None without corrections."""
     if not corrected.by_people and not corrected.by_audit:
         return None
 
@@ -55,64 +58,82 @@ def corrections_table(panel: JudgePanel, corrected: CorrectedPanel) -> Table | N
         "specificity",
         "references A / B",
     )
-    people = ("people as gold judge", "95 %", "asked", "worth")
-    table = table_of("Corrected win rates", (*heads, *(people if corrected.by_people else ())))
-    for at, (plug_in, powered) in corrected.by_people.items():
+    people = ("people as gold judge", "95 %", "rated", "effective n")
+    table = make_table("Corrected win rates", (*heads, *(people if corrected.by_people else ())))
+    for index, (plug_in, powered) in corrected.by_people.items():
         table.add_row(
-            panel.judges[at].name,
-            format_percent(panel.judges[at].rate.rate),
+            panel.judges[index].name,
+            format_percent(panel.judges[index].rate.rate),
             *_adjusted(plug_in),
             *_powered(powered),
         )
     if corrected.by_audit and corrected.by_people:
         table.add_section()
-    for at, found in corrected.by_audit.items():
-        name = f"{panel.judges[at].name}: sensitivity analysis"
-        table.add_row(name, format_percent(panel.judges[at].rate.rate), *_adjusted(found))
+    for index, correction in corrected.by_audit.items():
+        name = f"{panel.judges[index].name}: sensitivity analysis"
+        table.add_row(name, format_percent(panel.judges[index].rate.rate), *_adjusted(correction))
     return table
 
 
-def _adjusted(found: BiasAdjusted | NotEstimable) -> tuple[str, ...]:
-    if isinstance(found, NotEstimable):
-        return ("refused", *["-"] * 4)
-    errs = (f"{found.sensitivity:.2f}", f"{found.specificity:.2f}")
-    references = " / ".join(map(str, found.references))
-    return (format_percent(found.rate), format_range(found.low, found.high), *errs, references)
-
-
-def _powered(found: CheapAndGold | NotEstimable) -> tuple[str, ...]:
-    if isinstance(found, NotEstimable):
-        return ("refused", *["-"] * 3)
-    asked = f"{found.n_gold} of {found.n}"
+def _adjusted(correction: BiasAdjusted | NotEstimable) -> tuple[str, ...]:
+    """Return the cells of a bias-adjusted rate."""
+    if isinstance(correction, NotEstimable):
+        return ("not estimable", *["-"] * 4)
+    accuracies = (f"{correction.sensitivity:.2f}", f"{correction.specificity:.2f}")
+    references = " / ".join(map(str, correction.references))
     return (
-        format_percent(found.rate),
-        format_range(found.low, found.high),
-        asked,
-        f"{found.effective_n:.0f}",
+        format_percent(correction.rate),
+        format_range(correction.low, correction.high),
+        *accuracies,
+        references,
     )
 
 
-def corrections(panel: JudgePanel, corrected: CorrectedPanel) -> list[str]:
-    """What a reader of that table must know: methods, assumptions, why a rate was refused."""
-    told: list[str] = []
-    every: list[tuple[int, BiasAdjusted | CheapAndGold | NotEstimable]] = [
-        *((at, one) for at, pair in corrected.by_people.items() for one in pair),
+def _powered(estimate: CheapAndGold | NotEstimable) -> tuple[str, ...]:
+    """Return the cells of an estimate with people as gold judge."""
+    if isinstance(estimate, NotEstimable):
+        return ("not estimable", *["-"] * 3)
+    rated = f"{estimate.n_gold} of {estimate.n}"
+    return (
+        format_percent(estimate.rate),
+        format_range(estimate.low, estimate.high),
+        rated,
+        f"{estimate.effective_n:.0f}",
+    )
+
+
+def bias_correction_caveats(panel: JudgePanel, corrected: CorrectedPanel) -> list[str]:
+    """Return the caveats of the table: methods, assumptions, and reasons for missing rates."""
+    caveats: list[str] = []
+    estimates: list[tuple[int, BiasAdjusted | CheapAndGold | NotEstimable]] = [
+        *((index, estimate) for index, pair in corrected.by_people.items() for estimate in pair),
         *corrected.by_audit.items(),
     ]
-    told += [f"{panel.judges[at].name}: {one}." for at, one in every if isinstance(one, NotEstimable)]
-    notes = {one.note: None for _, one in every if isinstance(one, CheapAndGold) and one.note}
-    told += [f"People as gold judge: {note}." for note in notes]
+    caveats += [
+        f"{panel.judges[index].name}: {estimate}."
+        for index, estimate in estimates
+        if isinstance(estimate, NotEstimable)
+    ]
+    notes = {
+        estimate.note: None
+        for _, estimate in estimates
+        if isinstance(estimate, CheapAndGold) and estimate.note
+    }
+    caveats += [f"People as gold judge: {note}." for note in notes]
     if corrected.people is not None:
-        told.append(f"{corrected.people.note}.")
+        caveats.append(f"{corrected.people.note}.")
     if corrected.by_people:
-        told.append(
+        caveats.append(
             "Bias-adjusted: (raw + specificity − 1) / (sensitivity + specificity − 1), interval by Fieller. "
-            "People as gold judge: what people would have said of all, by power-tuned prediction-powered "
-            "inference; worth: of so many asked without the judge."
+            "People as gold judge: people's preference on all dialogues, by power-tuned prediction-powered "
+            "inference; effective n: dialogues rated by people alone that would be equally precise."
         )
     assumed = dict.fromkeys(
-        line for _, one in every if isinstance(one, BiasAdjusted) for line in one.assumptions
+        line
+        for _, estimate in estimates
+        if isinstance(estimate, BiasAdjusted)
+        for line in estimate.assumptions
     )
     if assumed:
-        told.append(f"Assumed: {'; '.join(assumed)}.")
-    return told
+        caveats.append(f"Assumptions: {'; '.join(assumed)}.")
+    return caveats

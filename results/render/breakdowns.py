@@ -1,4 +1,4 @@
-"""Breakdowns of a run beside its win rates, as JSON and as lines."""
+"""Breakdowns of a judging run by subgroup, length and judge, as JSON data and lines."""
 
 from __future__ import annotations
 
@@ -16,38 +16,40 @@ from results.statistics import (
 )
 
 
-def add_breakdowns(data: dict[str, Any], of: Breakdowns) -> dict[str, Any]:
-    """A summary's data with what stands beside it; nothing is added that was not asked for or cannot be."""
-    if of.pooled is not None:
-        data["pooled"] = _pooled_data(of.pooled)
+def add_breakdowns(data: dict[str, Any], breakdowns: Breakdowns) -> dict[str, Any]:
+    """Add the computed breakdowns to a run's JSON data and return it."""
+    if breakdowns.pooled is not None:
+        data["pooled"] = _pooled_data(breakdowns.pooled)
     for judge in data["judges"]:
-        if judge["judge_id"] in of.groups:
-            groups = of.groups[judge["judge_id"]]
+        if judge["judge_id"] in breakdowns.groups:
+            groups = breakdowns.groups[judge["judge_id"]]
             judge["group_by"] = {
-                "property": of.by,
-                "groups": {name: _rate(one) for name, one in groups.items()},
+                "property": breakdowns.by,
+                "groups": {name: _rate(rate) for name, rate in groups.items()},
             }
-        if judge["judge_id"] in of.lengths:
-            judge["length_control"] = _length_data(of.lengths[judge["judge_id"]])
+        if judge["judge_id"] in breakdowns.lengths:
+            judge["length_control"] = _length_data(breakdowns.lengths[judge["judge_id"]])
     return data
 
 
-def _rate(one: WinRate) -> dict[str, Any]:
+def _rate(rate: WinRate) -> dict[str, Any]:
+    """Return a win rate as JSON data."""
     return {
-        "win_rate": one.rate,
-        "low": one.low,
-        "high": one.high,
-        "level": one.level,
-        "interval": one.interval_method,
-        "scope": one.scope,
-        "order_robust": list(one.order_robust),
-        "n": one.n,
-        "incomplete": one.incomplete,
-        "note": one.note,
+        "win_rate": rate.rate,
+        "low": rate.low,
+        "high": rate.high,
+        "level": rate.level,
+        "interval": rate.interval_method,
+        "scope": rate.scope,
+        "order_robust": list(rate.order_robust),
+        "n": rate.n,
+        "incomplete": rate.incomplete,
+        "note": rate.note,
     }
 
 
 def _pooled_data(pooled: PooledRate) -> dict[str, Any]:
+    """Return the pooled rate as JSON data."""
     return {
         "judges": sorted(pooled.judges),
         "win_rate": pooled.rate,
@@ -67,72 +69,83 @@ def _pooled_data(pooled: PooledRate) -> dict[str, Any]:
     }
 
 
-def _length_data(found: LengthControl | NotEstimable) -> dict[str, Any]:
-    if isinstance(found, NotEstimable):
-        return {"win_rate": None, "refused": found.reason}
+def _length_data(control: LengthControl | NotEstimable) -> dict[str, Any]:
+    """Return the length-controlled rate as JSON data."""
+    if isinstance(control, NotEstimable):
+        return {"win_rate": None, "refused": control.reason}
     return {
-        "win_rate": found.rate,
-        "low": found.low,
-        "high": found.high,
-        "level": found.level,
-        "plain": found.plain,
-        "effect": found.effect,
-        "longer": found.longer,
-        "shorter": found.shorter,
-        "n": found.n,
-        "wording": found.wording,
-        "unit": found.unit,
-        "scope": found.scope,
+        "win_rate": control.rate,
+        "low": control.low,
+        "high": control.high,
+        "level": control.level,
+        "plain": control.plain,
+        "effect": control.effect,
+        "longer": control.longer,
+        "shorter": control.shorter,
+        "n": control.n,
+        "wording": control.wording,
+        "unit": control.unit,
+        "scope": control.scope,
         "refused": None,
     }
 
 
-def told(summary: JudgingResult, of: Breakdowns) -> list[str]:
-    """The same as lines for people."""
-    lines = [] if of.pooled is None else [_pooled_line(of.pooled)]
+def breakdown_lines(summary: JudgingResult, breakdowns: Breakdowns) -> list[str]:
+    """Return the breakdowns as lines of text."""
+    lines = [] if breakdowns.pooled is None else [_pooled_line(breakdowns.pooled)]
     for judge in summary.judges:
         contest = judge.contest
-        if contest.judge_id in of.lengths:
-            lines.append(f"{contest.judge}: {_length_line(of.lengths[contest.judge_id])}")
-        if contest.judge_id in of.groups:
-            lines += _group_lines(judge, of.by, of.groups[contest.judge_id])
-    if of.by:
+        if contest.judge_id in breakdowns.lengths:
+            lines.append(f"{contest.judge}: {_length_line(breakdowns.lengths[contest.judge_id])}")
+        if contest.judge_id in breakdowns.groups:
+            lines += _group_lines(judge, breakdowns.by, breakdowns.groups[contest.judge_id])
+    if breakdowns.by:
         lines.append(
-            f"By {of.by}: descriptive, no test of whether groups differ; an interval only from 20 complete "
-            "dialogues on."
+            f"By {breakdowns.by}: descriptive, without a test for differences between groups; intervals "
+            f"require 20 "
+            "complete dialogues."
         )
-    if of.test_set_uses:
-        uses = ", ".join(f"{name} {count}" for name, count in of.test_set_uses.items())
+    if breakdowns.test_set_uses:
+        uses = ", ".join(f"{name} {count}" for name, count in breakdowns.test_set_uses.items())
         lines.append(f"Test-set uses so far: {uses} (distinct opponents and judges, in this database).")
     return lines
 
 
 def _pooled_line(pooled: PooledRate) -> str:
-    span = f"{len(pooled.judges)} judges from {format_percent(pooled.lowest)} to {format_percent(pooled.highest)}"
+    """Return the pooled rate in words."""
+    judge_range = (
+        f"{len(pooled.judges)} judges from {format_percent(pooled.lowest)} to "
+        f"{format_percent(pooled.highest)}"
+    )
     rate = f"{format_percent(pooled.rate)} ({format_range(pooled.low, pooled.high)}), n {pooled.n}"
     warning = f" {pooled.note[0].upper()}{pooled.note[1:]}." if pooled.note else ""
     robust = f"order-robust {format_range(pooled.order_robust_low, pooled.order_robust_high)}"
-    return f"Pooled over judges: {rate}; {robust}; {span}; {pooled.scope}.{warning}"
+    return f"Pooled over judges: {rate}; {robust}; {judge_range}; {pooled.scope}.{warning}"
 
 
-def _length_line(found: LengthControl | NotEstimable) -> str:
-    if isinstance(found, NotEstimable):
-        return f"{found}."
+def _length_line(control: LengthControl | NotEstimable) -> str:
+    """Return the length-controlled rate in words."""
+    if isinstance(control, NotEstimable):
+        return f"{control}."
     return (
-        f"at equal length {format_percent(found.rate)} ({format_range(found.low, found.high)}), n {found.n}, without "
-        f"{format_percent(found.plain)}; {found.wording} ({found.unit}), which is also an effect of training; A's "
-        f"response is the longer in {100 * found.longer:.0f} %, the shorter in {100 * found.shorter:.0f} %."
+        f"at equal length {format_percent(control.rate)} ({format_range(control.low, control.high)}), n "
+        f"{control.n}, without "
+        f"{format_percent(control.plain)}; {control.wording} ({control.unit}), which is also an effect "
+        f"of training; A's "
+        f"response is the longer in {100 * control.longer:.0f} %, the shorter in "
+        f"{100 * control.shorter:.0f} %."
     )
 
 
-def _group_lines(judge: JudgeResult, by: str, groups: Mapping[str, WinRate]) -> list[str]:
+def _group_lines(judge: JudgeResult, group_by: str, groups: Mapping[str, WinRate]) -> list[str]:
+    """Return one judge's subgroups, one line each."""
     width = max((len(name) for name in groups), default=0)
-    lines = [f"{judge.contest.judge}, by {by}:"]
-    for name, one in groups.items():
-        interval = f"  {format_range(one.low, one.high)}" if one.low is not None else ""
-        robust = f"  order-robust {format_range(*one.order_robust)}" if one.rate is not None else ""
-        note = f"  {one.note}" if one.note else ""
+    lines = [f"{judge.contest.judge}, by {group_by}:"]
+    for name, rate in groups.items():
+        interval = f"  {format_range(rate.low, rate.high)}" if rate.low is not None else ""
+        robust = f"  order-robust {format_range(*rate.order_robust)}" if rate.rate is not None else ""
+        note = f"  {rate.note}" if rate.note else ""
         lines.append(
-            f"  {name:<{width}}  {format_percent(one.rate):>7}  n {one.n:>4}{interval}{robust}{note}"
+            f"  {name:<{width}}  {format_percent(rate.rate):>7}  n {rate.n:>4}{interval}{robust}{note}"
         )
     return lines

@@ -1,4 +1,4 @@
-"""The calibration of a judge's soft verdicts, as data and as lines for people. Computes nothing."""
+"""Calibration of soft verdicts as JSON data and lines."""
 
 from __future__ import annotations
 
@@ -9,57 +9,61 @@ from results.render.format import format_percent, format_range
 from results.statistics import Calibration, CalibrationBin, ClusteredEstimate, NotEstimable
 
 
-def calibration_data(found: Calibration | NotEstimable | None) -> dict[str, Any] | None:
-    """The calibration as plain data, or why it is refused; None for a judge without soft verdicts."""
-    if found is None:
+def calibration_data(result: Calibration | NotEstimable | None) -> dict[str, Any] | None:
+    """Return the calibration as JSON data; None for a judge without soft verdicts."""
+    if result is None:
         return None
-    if isinstance(found, NotEstimable):
-        return {"refused": found.reason}
-    return {**asdict(found), "refused": None}
+    if isinstance(result, NotEstimable):
+        return {"refused": result.reason}
+    return {**asdict(result), "refused": None}
 
 
-def calibration_lines(found: Calibration | NotEstimable | None) -> list[str]:
-    """Brier score and its parts, over- or underconfidence, and the reliability curve; nothing without any."""
-    if found is None:
+def calibration_lines(result: Calibration | NotEstimable | None) -> list[str]:
+    """Return Brier score and its parts, overconfidence and reliability curve; empty without soft verdicts."""
+    if result is None:
         return []
-    if isinstance(found, NotEstimable):
-        return [str(found)]
+    if isinstance(result, NotEstimable):
+        return [str(result)]
     parts = (
-        f"miscalibration {found.miscalibration:.3f} (by chance up to {found.miscalibration_by_chance:.3f}) "
-        f"− discrimination {found.discrimination:.3f} + {found.uncertainty:.3f}"
+        f"miscalibration {result.miscalibration:.3f} (by chance up to {result.miscalibration_by_chance:.3f}) "
+        f"− discrimination {result.discrimination:.3f} + {result.uncertainty:.3f}"
     )
     return [
-        f"soft verdicts: Brier score {_plain(found.brier)}, ½ for every pair {found.uncertainty:.3f}, "
-        f"without probabilities {found.hard_brier:.3f}; {parts}; n {found.n}"
-        + (f", {found.left_out} left out" if found.left_out else ""),
-        f"soft verdicts are {_leaning(found.overconfidence)}: confidence {format_percent(found.confidence)}, right "
-        f"in {format_percent(found.right.value)}, {_points(found.overconfidence)}",
-        f"reliability: {'; '.join(map(_bin, found.bins))}",
+        f"soft verdicts: Brier score {_plain(result.brier)}, ½ for every pair {result.uncertainty:.3f}, "
+        f"without probabilities {result.hard_brier:.3f}; {parts}; n {result.n}"
+        + (f", {result.left_out} left out" if result.left_out else ""),
+        f"soft verdicts are {_confidence_phrase(result.overconfidence)}: confidence "
+        f"{format_percent(result.confidence)}, right "
+        f"in {format_percent(result.right.value)}, {_points(result.overconfidence)}",
+        f"reliability: {'; '.join(map(_bin, result.bins))}",
     ]
 
 
-def _leaning(overconfidence: ClusteredEstimate) -> str:
-    """What the interval says, and no more."""
+def _confidence_phrase(overconfidence: ClusteredEstimate) -> str:
+    """Return what the interval of overconfidence implies."""
     if overconfidence.low is not None and overconfidence.low > 0.0:
         return "overconfident"
     if overconfidence.high is not None and overconfidence.high < 0.0:
         return "underconfident"
-    return "neither over- nor underconfident for certain"
+    return "not significantly over- or underconfident"
 
 
-def _bin(one: CalibrationBin) -> str:
-    right = one.right
-    span = f"{format_percent(right.value)} ({format_range(right.low, right.high)})"
-    return f"says {format_percent(one.confidence)}, is right in {span}, n {right.n}"
+def _bin(calibration_bin: CalibrationBin) -> str:
+    """Return one bin of the reliability curve."""
+    right = calibration_bin.right
+    share = f"{format_percent(right.value)} ({format_range(right.low, right.high)})"
+    return f"confidence {format_percent(calibration_bin.confidence)}, right in {share}, n {right.n}"
 
 
-def _plain(found: ClusteredEstimate) -> str:
-    if found.value is None or found.low is None or found.high is None:
+def _plain(estimate: ClusteredEstimate) -> str:
+    """Return an estimate with its interval, in its own unit."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
         return "-"
-    return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
-def _points(found: ClusteredEstimate) -> str:
-    if found.value is None or found.low is None or found.high is None:
+def _points(estimate: ClusteredEstimate) -> str:
+    """Return an estimate with its interval, in points."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
         return "-"
-    return f"{100 * found.value:+.1f} points ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
+    return f"{100 * estimate.value:+.1f} points ({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f})"

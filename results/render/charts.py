@@ -1,10 +1,9 @@
-"""Plots as inline SVG: no library, no network, the same bytes for the same numbers.
+"""Charts as inline SVG, without libraries or network; the same numbers give the same bytes.
 
-Positions are percentages of the drawing's width and sizes are pixels, so that a plot fills a phone and a
-wide page alike and its words stay readable on both. Colours are those of Okabe and Ito (2008), "Color
-Universal Design", which every common kind of colour vision tells apart; shape says everything that colour
-says. Styles hang on classes (`plot-…`) that the page defines, for light, dark and print; without them the
-drawing takes the colour of the text around it. Knows nothing of judges or statistics.
+Positions are percentages of the width and sizes are pixels, so a chart fills a phone and a wide page and its
+text stays readable on both. Colours follow Okabe and Ito (2008), "Color Universal Design", and shapes encode
+everything that colours do. Styles use the classes `plot-…`, which the page defines for light, dark and print;
+without them a chart takes the colour of the surrounding text.
 """
 
 from __future__ import annotations
@@ -28,33 +27,33 @@ OKABE_ITO = {
 
 ENDS = ("\u2190 B preferred", "A preferred \u2192")
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
-NAME_WIDTH = 34  # characters of a name in one line: what fits beside the number on a phone
+NAME_WIDTH = 34  # characters of a name per line that fit beside the number on a phone
 
-_LINE = 18  # pixels, height of a line of text
+_LINE = 18  # height of a line of text, in pixels
 _BAND = 57  # height of the marks of one estimate
-_SHORT = 30  # of one that has its interval alone
+_SHORT = 30  # height of an estimate with an interval only
 _CENTRE, _BOUNDS, _FIRST, _SECOND = 13, 23, 31, 42  # heights within the band
 _AXIS = 46
 
 
 @dataclass(frozen=True, slots=True)
 class IntervalEstimate:
-    """One line of the plot; all shares in [0, 1], None where there is none.
+    """One row of the chart; shares lie in [0, 1] or are None.
 
     Attributes:
-        name: whose it is.
+        name: row label.
         rate, low, high: the estimate with its interval.
-        told: the number, as written beside the name.
-        bound_low, bound_high: what is possible with what is missing; drawn where they are given.
+        label: the number as printed beside the name.
+        bound_low, bound_high: bounds that include missing judgments; drawn if given.
         a_first, b_first: the two single-order estimates, drawn small.
-        note: written in place of the marks where there is no rate.
+        note: text shown instead of the marks if there is no rate.
     """
 
     name: str
     rate: float | None
     low: float | None
     high: float | None
-    told: str
+    label: str
     bound_low: float | None = None
     bound_high: float | None = None
     a_first: float | None = None
@@ -70,12 +69,13 @@ def interval_plot(
     described: str,
     ends: tuple[str, str] = ENDS,
 ) -> Markup:
-    """Estimates with their intervals on the axis from 0 to 100 %, with a line at one half.
+    """Draw estimates with their intervals on an axis from 0 to 100 %, with a line at one half.
 
     Args:
-        name: unique in the page; the drawing's ids begin with it.
-        title, described: what a screen reader says instead of the drawing.
-        ends: what the axis' two ends mean.
+        estimates: the rows, from top to bottom.
+        name: unique within the page; ids in the chart begin with it.
+        title, described: alternative text for screen readers.
+        ends: labels of the two ends of the axis.
     """
     rows, top = [], 0
     for estimate in estimates:
@@ -97,7 +97,7 @@ def interval_plot(
 
 
 def grid(at: Callable[[float], str], above: int, below: int) -> Markup:
-    """The axis' lines from one height to another, the one at one half set apart; `at` places a share."""
+    """Return the vertical grid lines from one height to another; `at` maps a share to a position."""
     return Markup("").join(
         Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}" stroke="currentColor"{}/>').format(
             "plot-half" if tick == 0.5 else "plot-grid",
@@ -112,7 +112,7 @@ def grid(at: Callable[[float], str], above: int, below: int) -> Markup:
 
 
 def picture(drawn: Markup, *, height: int, name: str, title: str, described: str) -> Markup:
-    """A whole drawing, with what a screen reader says instead of it; its ids begin with `name`."""
+    """Return a complete drawing with its alternative text; its ids begin with `name`."""
     return Markup(
         '<svg class="plot" xmlns="http://www.w3.org/2000/svg" role="img" width="100%" height="{height}" '
         'aria-labelledby="{name}-title {name}-description" overflow="visible" fill="currentColor">'
@@ -122,7 +122,7 @@ def picture(drawn: Markup, *, height: int, name: str, title: str, described: str
 
 
 def symbol(kind: str) -> Markup:
-    """A mark as it is drawn in the plot, for its legend: estimate, bounds, a_first or b_first."""
+    """Return a mark for the legend: estimate, bounds, a_first or b_first."""
     drawn = {
         "estimate": _interval(0.1, 0.9, 8) + _dot(0.5, 8),
         "bounds": _bounds(0.0, 1.0, 8),
@@ -135,13 +135,14 @@ def symbol(kind: str) -> Markup:
 
 
 def _row(estimate: IntervalEstimate) -> tuple[Markup, int]:
+    """Return one row and its height."""
     lines = wrap(estimate.name, NAME_WIDTH, break_on_hyphens=True) or [""]
     written = [
         Markup('<text class="plot-name" x="0" y="{}">{}</text>').format(14 + _LINE * at, line)
         for at, line in enumerate(lines)
     ]
     written.append(
-        Markup('<text class="plot-told" x="100%" y="14" text-anchor="end">{}</text>').format(estimate.told)
+        Markup('<text class="plot-label" x="100%" y="14" text-anchor="end">{}</text>').format(estimate.label)
     )
     top = _LINE * len(lines)
     marks = [_tip(estimate)]
@@ -162,11 +163,12 @@ def _row(estimate: IntervalEstimate) -> tuple[Markup, int]:
 
 
 def _tip(estimate: IntervalEstimate) -> Markup:
-    """What a pointer resting on the row is told."""
-    return Markup("<title>{}: {}</title>").format(estimate.name, estimate.told)
+    """Return the tooltip of a row."""
+    return Markup("<title>{}: {}</title>").format(estimate.name, estimate.label)
 
 
-def _axis(top: int, said: tuple[str, str]) -> Markup:
+def _axis(top: int, end_labels: tuple[str, str]) -> Markup:
+    """Return the tick labels and end labels of the axis."""
     ticks = Markup("").join(
         Markup('<text class="plot-tick" x="{}" y="{}" text-anchor="{}">{}\u00a0%</text>').format(
             _at(tick), top + 15, {0.0: "start", 1.0: "end"}.get(tick, "middle"), f"{100 * tick:.0f}"
@@ -176,16 +178,17 @@ def _axis(top: int, said: tuple[str, str]) -> Markup:
     ends = Markup(
         '<text class="plot-end" x="0" y="{y}">{}</text>'
         '<text class="plot-end" x="100%" y="{y}" text-anchor="end">{}</text>'
-    ).format(*said, y=top + 36)
+    ).format(*end_labels, y=top + 36)
     return ticks + ends
 
 
 def _at(share: float) -> str:
-    """A share of the width, to a hundredth of a percent."""
+    """Return a share as a position, a percentage with two decimals."""
     return f"{100 * share:.2f}%"
 
 
 def _interval(low: float, high: float, y: int) -> Markup:
+    """Return an interval with end caps."""
     return Markup(
         '<line class="plot-interval" x1="{low}" x2="{high}" y1="{y}" y2="{y}" stroke="currentColor" '
         'stroke-width="3"/>'
@@ -197,6 +200,7 @@ def _interval(low: float, high: float, y: int) -> Markup:
 
 
 def _bounds(low: float, high: float, y: int) -> Markup:
+    """Return a dotted line between two bounds."""
     return Markup(
         '<line class="plot-bounds" x1="{}" x2="{}" y1="{}" y2="{}" stroke="currentColor" '
         'stroke-dasharray="2 3"/>'
@@ -204,11 +208,12 @@ def _bounds(low: float, high: float, y: int) -> Markup:
 
 
 def _dot(rate: float, y: int) -> Markup:
+    """Return the mark of a rate."""
     return Markup('<circle class="plot-rate" cx="{}" cy="{}" r="4.5"/>').format(_at(rate), y)
 
 
 def _triangle(rate: float, y: int, *, first: bool) -> Markup:
-    """A filled triangle that points up for "A first", a hollow one that points down for "B first"."""
+    """Return a filled upward triangle for "A first", a hollow downward one for "B first"."""
     path = "M0 -4 L4.5 4 L-4.5 4 Z" if first else "M0 4 L4.5 -4 L-4.5 -4 Z"
     drawn = (
         Markup('<path class="plot-a-first" d="{}"/>')

@@ -1,4 +1,4 @@
-"""A cheap judge and a gold one as data and in words: the estimate beside either's own. Computes nothing."""
+"""Cheap + gold estimate as JSON data and lines."""
 
 from __future__ import annotations
 
@@ -16,67 +16,74 @@ from results.statistics.ppi import CostSaving
 from results.statistics.stratified_ppi import Stratum
 
 
-def to_dict(done: CheapGoldResult) -> dict[str, Any]:
-    """All of it as plain data; rates in [0, 1], money in US dollars."""
-    found = done.estimate
+def to_dict(result: CheapGoldResult) -> dict[str, Any]:
+    """Return the result as JSON data; rates in [0, 1], money in US dollars."""
+    estimate = result.estimate
     return {
-        "estimate": {"refused": str(found)} if isinstance(found, NotEstimable) else asdict(found),
-        "saved": {**asdict(done.saved), "saved": done.saved.saved},
-        "gold_share": done.share,
-        "strata": [asdict(stratum) for stratum in done.strata],
-        "cheap": contest.to_dict(done.cheap),
-        "gold": contest.to_dict(done.gold),
+        "estimate": {"refused": str(estimate)} if isinstance(estimate, NotEstimable) else asdict(estimate),
+        "saved": {**asdict(result.saved), "saved": result.saved.saved},
+        "gold_share": result.share,
+        "strata": [asdict(stratum) for stratum in result.strata],
+        "cheap": contest.to_dict(result.cheap),
+        "gold": contest.to_dict(result.gold),
     }
 
 
-def lines(done: CheapGoldResult) -> list[str]:
-    """The same for people."""
-    contests = [summary.judges[0].contest for summary in (done.cheap, done.gold)]
-    told = []
-    for name, summary in (("cheap", done.cheap), ("gold", done.gold)):
-        one = summary.judges[0]
-        told.append(
-            f"{name}: {one.contest.judge}: {format_percent(one.hard.rate)} "
-            f"({format_range(one.hard.low, one.hard.high)}), order-robust {format_range(*one.hard.order_robust)}, "
-            f"n = {one.hard.n}, {format_usd(one.contest.cost_usd)}"
+def lines(result: CheapGoldResult) -> list[str]:
+    """Return the result as lines of text."""
+    contests = [summary.judges[0].contest for summary in (result.cheap, result.gold)]
+    text_lines = []
+    for name, summary in (("cheap", result.cheap), ("gold", result.gold)):
+        judge = summary.judges[0]
+        text_lines.append(
+            f"{name}: {judge.contest.judge}: {format_percent(judge.hard.rate)} "
+            f"({format_range(judge.hard.low, judge.hard.high)}), order-robust "
+            f"{format_range(*judge.hard.order_robust)}, "
+            f"n = {judge.hard.n}, {format_usd(judge.contest.cost_usd)}"
         )
-    found, gold = done.estimate, contests[1].judge
-    if isinstance(found, NotEstimable):
-        told.append(str(found))
+    estimate, gold = result.estimate, contests[1].judge
+    if isinstance(estimate, NotEstimable):
+        text_lines.append(str(estimate))
     else:
-        told.append(
-            f"What {gold} would have said of all: {format_percent(found.rate)} "
-            f"({format_range(found.low, found.high)}), {found.method}"
+        text_lines.append(
+            f"Estimated win rate by {gold} on all dialogues: {format_percent(estimate.rate)} "
+            f"({format_range(estimate.low, estimate.high)}), {estimate.method}"
         )
-        told.append(
-            f"    {found.n_gold} gold dialogues of {found.n}, worth {found.effective_n:.0f}; "
-            f"weight of the cheap judge {found.weight:.2f}; {found.scope}"
+        text_lines.append(
+            f"    {estimate.n_gold} gold dialogues of {estimate.n}, effective n {estimate.effective_n:.0f}; "
+            f"weight of the cheap judge {estimate.weight:.2f}; {estimate.scope}"
         )
-        if done.strata:
-            told.append(f"    {_strata(done.strata)}")
-        if found.note:
-            told.append(f"    {found.note}")
-        told += _money(done.saved)
+        if result.strata:
+            text_lines.append(f"    {_strata(result.strata)}")
+        if estimate.note:
+            text_lines.append(f"    {estimate.note}")
+        text_lines += _money(result.saved)
     if any(is_emulated(contest.judge_model) for contest in contests):
-        told.append(EMULATED_NOTE)
-    told += [note for one in contests if (note := one.answering_model_note)]
-    told += [f"{note}." for one in contests if (note := self_preference_warning(one.judge, one.same_family))]
-    return told
+        text_lines.append(EMULATED_NOTE)
+    text_lines += [note for judge in contests if (note := judge.answering_model_note)]
+    text_lines += [
+        f"{note}." for judge in contests if (note := self_preference_warning(judge.judge, judge.same_family))
+    ]
+    return text_lines
 
 
 def _strata(strata: Sequence[Stratum]) -> str:
-    """Which dialogues were asked about, by how the cheap judge did on them."""
-    asked = (f"{one.name} {one.n_gold} of {one.n} ({format_percent(one.probability)})" for one in strata)
-    return f"asked of those on which the cheap judge is {', '.join(asked)}"
+    """Return the gold share by stratum."""
+    shares = (
+        f"{stratum.name} {stratum.n_gold} of {stratum.n} ({format_percent(stratum.probability)})"
+        for stratum in strata
+    )
+    return f"gold share where the cheap judge is {', '.join(shares)}"
 
 
 def _money(saved: CostSaving) -> list[str]:
+    """Return what was paid and saved."""
     if saved.paid is None:
         return []
-    told = [
+    text_lines = [
         f"    paid {format_usd(saved.paid)}; gold on every dialogue {format_usd(saved.gold_everywhere)}: "
         f"{format_usd(saved.saved)} saved; gold alone as precise {format_usd(saved.gold_equivalent)}"
     ]
     if saved.gold_equivalent is not None and not saved.is_worth_it:
-        told.append("    the cheap judge tells too little of the gold one to be worth its price here")
-    return told
+        text_lines.append("    the cheap judge predicts the gold judge too poorly to be worth its price here")
+    return text_lines

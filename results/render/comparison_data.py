@@ -1,4 +1,4 @@
-"""A comparison as data: what `--json` prints. Rates in [0, 1], differences in [−1, 1]; computes nothing."""
+"""Comparisons as JSON data. Rates lie in [0, 1], differences in [−1, 1]."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from results.statistics import SCOPE, NotEstimable, PairedDifference, SampleSize
 
 
 def verdict(test: PairedDifference, level: float = 0.95) -> str:
-    """ "first", "second", "undecided", or "" where nothing could be compared; after Holm."""
+    """Return "first", "second", "undecided", or "" without a result; uses Holm-adjusted p-values."""
     if test.difference is None or test.p_adjusted is None:
         return ""
     if test.p_adjusted > 1.0 - level or test.difference == 0.0:
@@ -22,23 +22,24 @@ def verdict(test: PairedDifference, level: float = 0.95) -> str:
     return "first" if test.difference > 0 else "second"
 
 
-def compared_data(of: PairComparison) -> dict[str, Any]:
-    """Two authors compared, as plain data; rates in [0, 1], differences in [−1, 1]."""
+def comparison_to_dict(comparison: PairComparison) -> dict[str, Any]:
+    """Return the comparison of two authors as JSON data."""
     return {
-        **_head(of.selection, of.seed, soft=of.soft),
-        "family_size": of.family_size,
-        "level": of.level,
-        "scope": scope_of(of.selection),
-        "group_by": of.by,
-        "disagree": of.disagree,
-        "judges": [_answer_data(one, of.level) for one in of.judges],
+        **_head(comparison.selection, comparison.seed, soft=comparison.soft),
+        "family_size": comparison.family_size,
+        "level": comparison.level,
+        "scope": scope_of(comparison.selection),
+        "group_by": comparison.by,
+        "disagree": comparison.disagree,
+        "judges": [_judge_comparison_data(judge, comparison.level) for judge in comparison.judges],
     }
 
 
 def _head(selection: ContestSelection, seed: int, *, soft: bool) -> dict[str, Any]:
+    """Return the fields that all comparisons share."""
     return {
-        "authors": [name_of(of) for of in selection.authors],
-        "response_sets": [of.id for of in selection.authors],
+        "authors": [name_of(author) for author in selection.authors],
+        "response_sets": [author.id for author in selection.authors],
         "opponent": name_of(selection.opponent),
         "split": selection.split,
         "seed": seed,
@@ -50,61 +51,63 @@ def _head(selection: ContestSelection, seed: int, *, soft: bool) -> dict[str, An
 
 
 def scope_of(selection: ContestSelection) -> str:
-    """What the intervals cover; where students are compared, that these are checkpoints and no strategies."""
+    """Return what the intervals cover; for students it names checkpoints instead of strategies."""
     if not has_students(selection):
         return SCOPE
-    these = "these two checkpoints" if len(selection.authors) == 2 else "these checkpoints"
-    return SCOPE.replace("this training", these)
+    checkpoints = "these two checkpoints" if len(selection.authors) == 2 else "these checkpoints"
+    return SCOPE.replace("this training", checkpoints)
 
 
 def has_students(selection: ContestSelection) -> bool:
-    """Whether any of the compared is a student."""
-    return any(of.author.startswith("student:") for of in selection.authors)
+    """Return whether any author is a student."""
+    return any(author.author.startswith("student:") for author in selection.authors)
 
 
 def is_any_emulated(selection: ContestSelection) -> bool:
-    """Whether any judge is the emulator's."""
+    """Return whether any judge is emulated."""
     return any(is_emulated(judge_contests.model) for judge_contests in selection.judges)
 
 
 def test_set_uses_by_author(selection: ContestSelection) -> dict[str, int]:
-    """Each author's test-set uses."""
-    return {name_of(of): selection.contest_index.test_set_uses(of) for of in selection.authors}
+    """Return the test-set uses of each author."""
+    return {name_of(author): selection.contest_index.test_set_uses(author) for author in selection.authors}
 
 
-def _answer_data(one: JudgeComparison, level: float) -> dict[str, Any]:
-    answer = one.answer
+def _judge_comparison_data(judge: JudgeComparison, level: float) -> dict[str, Any]:
+    """Return one judge's comparison as JSON data."""
+    answer = judge.answer
     return {
-        **_judge(one.judge_contests),
-        "verdict": verdict(answer.answer, level),
+        **_judge(judge.judge_contests),
+        "verdict": verdict(answer.primary_difference, level),
         "primary": answer.primary,
         "saturated": answer.saturated,
         "rates": [answer.rate_first, answer.rate_second],
         "order_robust": [None if bounds is None else list(bounds) for bounds in answer.order_robust],
         "against_opponent": difference_data(answer.against_opponent),
         "head_to_head": None if answer.head_to_head is None else difference_data(answer.head_to_head),
-        "single_orders": [_mcnemar_data(test) for test in one.single_orders],
-        "groups": {name: difference_data(test) for name, test in one.groups.items()},
-        "unshared": one.unshared,
-        "required_sample_size": _needed_data(answer.required_sample_size),
+        "single_orders": [_mcnemar_data(test) for test in judge.single_orders],
+        "groups": {name: difference_data(test) for name, test in judge.groups.items()},
+        "unshared": judge.unshared,
+        "required_sample_size": _sample_size_data(answer.required_sample_size),
         "note": answer.note,
     }
 
 
 def _judge(judge_contests: JudgeContests) -> dict[str, Any]:
+    """Return the identity of a judge."""
     author_contests = [*judge_contests.author_contests.values(), *judge_contests.direct.values()]
     return {
         "judge": judge_contests.judge,
         "judge_id": judge_contests.judge_id,
-        "runs": sorted({one.entry.run_id for one in author_contests}),
-        "same_family": [one.to_dict() for one in judge_contests.same_family],
+        "runs": sorted({item.entry.run_id for item in author_contests}),
+        "same_family": [item.told() for item in judge_contests.same_family],
         "answering_models": judge_contests.answerers,
         "several_answering_models": len(judge_contests.answerers) > 1,
     }
 
 
 def difference_data(test: PairedDifference) -> dict[str, Any]:
-    """One test as plain data."""
+    """Return one test as JSON data."""
     return {
         "kind": test.kind,
         "difference": test.difference,
@@ -126,45 +129,47 @@ def difference_data(test: PairedDifference) -> dict[str, Any]:
     }
 
 
-def _mcnemar_data(one: SingleOrderTest) -> dict[str, Any]:
-    if isinstance(one.test, NotEstimable):
-        return {"order": one.order, "p": None, "refused": one.test.reason}
+def _mcnemar_data(order: SingleOrderTest) -> dict[str, Any]:
+    """Return one single-order test as JSON data."""
+    if isinstance(order.test, NotEstimable):
+        return {"order": order.order, "p": None, "refused": order.test.reason}
     return {
-        "order": one.order,
-        "p": one.test.p,
-        "p_adjusted": one.p_adjusted,
-        "only_first": one.test.only_first,
-        "only_second": one.test.only_second,
-        "n": one.test.n,
+        "order": order.order,
+        "p": order.test.p,
+        "p_adjusted": order.p_adjusted,
+        "only_first": order.test.only_first,
+        "only_second": order.test.only_second,
+        "n": order.test.n,
         "refused": None,
     }
 
 
-def _needed_data(found: SampleSize | None) -> dict[str, Any] | None:
-    if found is None:
+def _sample_size_data(required: SampleSize | None) -> dict[str, Any] | None:
+    """Return the required sample size as JSON data."""
+    if required is None:
         return None
     names = ("difference", "dialogues", "more_dialogues", "samples", "power", "level")
-    return {name: getattr(found, name) for name in names}
+    return {name: getattr(required, name) for name in names}
 
 
-def multi_comparison_data(of: MultiComparison) -> dict[str, Any]:
-    """Every author against one opponent, as plain data."""
+def multi_comparison_to_dict(comparison: MultiComparison) -> dict[str, Any]:
+    """Return the comparison of all authors with one opponent as JSON data."""
     return {
-        **_head(of.selection, of.seed, soft=of.soft),
-        "pairwise": of.pairwise,
-        "family_size": of.family_size,
-        "level": of.level,
-        "scope": scope_of(of.selection),
-        "saturated": {judge: list(names) for judge, names in of.saturated.items()},
+        **_head(comparison.selection, comparison.seed, soft=comparison.soft),
+        "pairwise": comparison.pairwise,
+        "family_size": comparison.family_size,
+        "level": comparison.level,
+        "scope": scope_of(comparison.selection),
+        "saturated": {judge: list(names) for judge, names in comparison.saturated.items()},
         "answering_models": {
-            judge_contests.judge: judge_contests.answerers for judge_contests in of.selection.judges
+            judge_contests.judge: judge_contests.answerers for judge_contests in comparison.selection.judges
         },
         "same_family": {
             judge_contests.judge: [one.to_dict() for one in judge_contests.same_family]
-            for judge_contests in of.selection.judges
+            for judge_contests in comparison.selection.judges
             if judge_contests.same_family
         },
-        "rows": [_place_data(place, of.level) for place in of.places],
+        "rows": [_place_data(place, comparison.level) for place in comparison.rows],
     }
 
 
@@ -186,25 +191,25 @@ def _place_data(place: ComparisonRow, level: float) -> dict[str, Any]:
     }
 
 
-def strategies_data(of: SeedComparison) -> dict[str, Any]:
-    """A strategy's win rate, or two strategies' difference, as plain data."""
+def strategies_to_dict(comparison: SeedComparison) -> dict[str, Any]:
+    """Return a strategy's win rate, or the difference of two strategies, as JSON data."""
     rows = []
-    for judge_contests in of.selection.judges:
-        found = of.estimates[judge_contests.judge]
+    for judge_contests in comparison.selection.judges:
+        estimate = comparison.estimates[judge_contests.judge]
         row: dict[str, Any] = {**_judge(judge_contests), "refused": None}
-        if isinstance(found, StrategyEstimate):
+        if isinstance(estimate, StrategyEstimate):
             names = ("estimate", "low", "high", "level", "p", "p_adjusted", "family_size", "n", "left_out")
             more = ("degrees", "between_seeds", "spread_log_odds", "order_robust_low", "order_robust_high")
             named = (*names, *more, "method", "scope")
-            row |= {name: getattr(found, name) for name in named} | {"seeds": list(found.seeds)}
+            row |= {name: getattr(estimate, name) for name in named} | {"seeds": list(estimate.seeds)}
         else:
-            row["refused"] = found.reason
+            row["refused"] = estimate.reason
         rows.append(row)
     return {
-        **_head(of.selection, of.seed, soft=of.soft),
-        "strategies": [[name_of(one) for one in group] for group in of.groups],
-        "family_size": of.family_size,
-        "level": of.level,
-        "saturated": {judge: list(names) for judge, names in of.saturated.items()},
+        **_head(comparison.selection, comparison.seed, soft=comparison.soft),
+        "strategies": [[name_of(author) for author in group] for group in comparison.groups],
+        "family_size": comparison.family_size,
+        "level": comparison.level,
+        "saturated": {judge: list(names) for judge, names in comparison.saturated.items()},
         "judges": rows,
     }

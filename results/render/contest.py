@@ -1,8 +1,4 @@
-"""A judging run's summary as data and as a table: the same numbers, no other.
-
-`to_dict` is what `--json` prints (rates in [0, 1]); `to_table` is what people read (percent). Neither
-computes anything.
-"""
+"""Results of a judging run as JSON data (rates in [0, 1]), table (percent) and caveats."""
 
 from __future__ import annotations
 
@@ -25,12 +21,13 @@ from results.render.table import Table
 from results.statistics import SingleOrder, WinRate
 
 SINGLE_ORDER_NOTE = (
-    "the paper's estimator, by the judge's prompt as named (else ours); unscored in the denominator"
+    "the paper's single-order estimator with the named judge prompt (default: ours); unscored judgments "
+    "stay in the denominator"
 )
 
 
 def to_dict(summary: JudgingResult) -> dict[str, Any]:
-    """The summary as plain data."""
+    """Return the results as JSON data."""
     return {
         "run": summary.run_id,
         "spec": dict(summary.spec),
@@ -40,8 +37,8 @@ def to_dict(summary: JudgingResult) -> dict[str, Any]:
     }
 
 
-def answerer_data(contest: Contest) -> dict[str, Any]:
-    """Who answered under a judge's name: counts, whether they are several, what is left out."""
+def answering_model_data(contest: Contest) -> dict[str, Any]:
+    """Return the models that answered under the judge's name, and the excluded answers."""
     return {
         "answering_models": dict(contest.answerers),
         "several_answering_models": len(contest.answerers) > 1,
@@ -50,6 +47,7 @@ def answerer_data(contest: Contest) -> dict[str, Any]:
 
 
 def _judge_data(judge: JudgeResult) -> dict[str, Any]:
+    """Return one judge's results."""
     rate, contest, endpoint = judge.hard, judge.contest, judge.endpoint
     return {
         "judge": contest.judge,
@@ -91,7 +89,7 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
         },
         "unscored": judge.unscored,
         "asked_again": contest.asked_again,
-        **answerer_data(contest),
+        **answering_model_data(contest),
         "readings": contest.readings.to_dict(),
         "requests": {
             "expected": contest.expected,
@@ -112,38 +110,39 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
 
 
 def _repeatability(contest: Contest) -> str:
-    """What the repetitions measure; "" with one sample."""
+    """Return what the repetitions measure; "" with one sample."""
     if contest.samples < 2:
         return ""
     if contest.temperature is None:
         return "at the provider's own temperature"
     if contest.temperature == 0.0:
-        return "at temperature 0: of the judge as it is asked for one verdict"
+        return "at temperature 0, the setting used for single verdicts"
     return f"at temperature {contest.temperature:g}"
 
 
 def worst_case(rate: WinRate) -> dict[str, list[float] | None]:
-    """The intervals over all dialogues with every missing judgment lost, and won, as plain data."""
+    """Return the intervals over all dialogues with every missing judgment lost, and won."""
     cases = {"missing_lost": rate.missing_lost, "missing_won": rate.missing_won}
     return {name: [case.low, case.high] if case else None for name, case in cases.items()}
 
 
 def _single(order: SingleOrder) -> dict[str, Any]:
+    """Return one single-order estimate."""
     return {"win_rate": order.rate, "low": order.low, "high": order.high, "n": order.n}
 
 
 def _is_emulated(judge: JudgeResult) -> bool:
+    """Return whether the judge is emulated."""
     return is_emulated(judge.contest.judge_model)
 
 
 def to_table(summary: JudgingResult) -> Table:
-    """The summary as a table: one row a judge; of the columns that only trouble or ties fill, those that
-    say nothing are left out (`caveats` names them)."""
+    """Return one row per judge, without optional columns that are empty (`caveats` lists them)."""
     first = summary.judges[0].contest
     table = Table(f"{first.a.name} against {first.b.name}: {len(first.dialogues)} dialogues, both orders")
     rows = [_row(judge) for judge in summary.judges]
     table.add_column("judge")
-    empty = _empty(rows)
+    empty = _empty_columns(rows)
     shown = [name for name in rows[0] if name not in empty]
     for name in shown:
         table.add_column(name, justify="right", style="bold" if name == "win rate" else "")
@@ -152,18 +151,19 @@ def to_table(summary: JudgingResult) -> Table:
     return table
 
 
-NOTHING = ("", "-", "0", "0.0 %")
+EMPTY_CELLS = ("", "-", "0", "0.0 %")
 INCOMPLETE, ASKED_AGAIN, REPEATS, SAME_FAMILY = "incomplete", "asked again", "repeats agree", "same family"
-LEFT_OUT_EMPTY = (SAME_FAMILY, INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", ASKED_AGAIN)
-COUNTED = (INCOMPLETE, "ties", "unscored", ASKED_AGAIN)
+OPTIONAL_COLUMNS = (SAME_FAMILY, INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", ASKED_AGAIN)
+COUNT_COLUMNS = (INCOMPLETE, "ties", "unscored", ASKED_AGAIN)
 
 
-def _empty(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """The columns that need not be shown: nothing of their kind in any row."""
-    return [name for name in LEFT_OUT_EMPTY if all(row[name] in NOTHING for row in rows)]
+def _empty_columns(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the optional columns without a value in any row."""
+    return [name for name in OPTIONAL_COLUMNS if all(row[name] in EMPTY_CELLS for row in rows)]
 
 
 def _row(judge: JudgeResult) -> dict[str, str]:
+    """Return one judge's cells by column."""
     rate, contest, endpoint = judge.hard, judge.contest, judge.endpoint
     soft = judge.soft
     return {
@@ -177,7 +177,7 @@ def _row(judge: JudgeResult) -> dict[str, str]:
         "soft": format_percent(soft.rate) if soft else "-",
         "ties": format_percent(rate.ties),
         "consistency": format_percent(rate.consistency),
-        "first place": format_percent(rate.first_position_rate),
+        "first position": format_percent(rate.first_position_rate),
         REPEATS: format_percent(rate.repetition_stability) if contest.samples > 1 else "",
         "A first": format_percent(rate.a_first.rate),
         "B first": format_percent(rate.b_first.rate),
@@ -190,66 +190,72 @@ def _row(judge: JudgeResult) -> dict[str, str]:
     }
 
 
-def answerer_notes(contests: Iterable[Contest]) -> list[str]:
-    """Who answered under the judges' names, where it was not the model of that name alone."""
-    return list(dict.fromkeys(note for one in contests if (note := one.answering_model_note)))
+def answering_model_caveats(contests: Iterable[Contest]) -> list[str]:
+    """Return the warnings about judges whose name other models answered under."""
+    return list(dict.fromkeys(note for contest in contests if (note := contest.answering_model_note)))
 
 
-def kin_notes(contests: Iterable[Contest]) -> list[str]:
-    """The flags of judges that are of a contestant's family."""
-    return [f"{self_preference_warning(one.judge, one.same_family)}." for one in contests if one.same_family]
+def self_preference_caveats(contests: Iterable[Contest]) -> list[str]:
+    """Return the self-preference warnings of judges of an author's family."""
+    return [
+        f"{self_preference_warning(contest.judge, contest.same_family)}."
+        for contest in contests
+        if contest.same_family
+    ]
 
 
 def caveats(summary: JudgingResult) -> list[str]:
-    """What a reader of the table must know."""
-    told = []
+    """Return the caveats to print below the table."""
+    notes = []
     if any(_is_emulated(judge) for judge in summary.judges):
-        told.append(EMULATED_NOTE)
-    told += answerer_notes(judge.contest for judge in summary.judges)
-    told += kin_notes(judge.contest for judge in summary.judges)
-    told.append(
+        notes.append(EMULATED_NOTE)
+    notes += answering_model_caveats(judge.contest for judge in summary.judges)
+    notes += self_preference_caveats(judge.contest for judge in summary.judges)
+    notes.append(
         f"Win rate of {summary.judges[0].contest.a.name}, balanced over order; interval "
-        f"{summary.judges[0].hard.scope}. {ORDER_ROBUST_NOTE} “first place”: share of verdicts for it. “A "
+        f"{summary.judges[0].hard.scope}. {ORDER_ROBUST_NOTE} “first position”: share of verdicts for it. “A "
         f"first”, “B first”: {SINGLE_ORDER_NOTE}."
     )
-    told += [note for judge in summary.judges if (note := judge.contest.readings.note(judge.contest.judge))]
-    told += [_intervals(judge) for judge in summary.judges if judge.hard.n]
+    notes += [note for judge in summary.judges if (note := judge.contest.readings.note(judge.contest.judge))]
+    notes += [_intervals(judge) for judge in summary.judges if judge.hard.n]
     if summary.spec.get("split") == "test" and any(
         author.author.startswith("dataset:")
         for judge in summary.judges
         for author in (judge.contest.a, judge.contest.b)
     ):
-        told.append(
+        notes.append(
             "The test split was chosen by low ratings: numbers about the dataset's own responders on it "
             "are conditioned on the outcome."
         )
-    told += [
+    notes += [
         f"{judge.contest.judge}: {judge.contest.samples} repetitions {_repeatability(judge.contest)}."
         for judge in summary.judges
         if judge.contest.samples > 1
     ]
-    empty = _empty([_row(judge) for judge in summary.judges])
-    none = [name for name in COUNTED if name in empty]
-    if none:
-        told.append(f"None of: {', '.join(none)}.")
-    told += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.judges if judge.hard.note]
-    told += [judge.endpoint.warning for judge in summary.judges if judge.endpoint and judge.endpoint.warning]
-    told += [
-        f"{judge.contest.judge}: answers {format_usd(judge.contest.cost_usd)}, attempts without an answer up to "
+    empty = _empty_columns([_row(judge) for judge in summary.judges])
+    unused = [name for name in COUNT_COLUMNS if name in empty]
+    if unused:
+        notes.append(f"None of: {', '.join(unused)}.")
+    notes += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.judges if judge.hard.note]
+    notes += [judge.endpoint.warning for judge in summary.judges if judge.endpoint and judge.endpoint.warning]
+    notes += [
+        f"{judge.contest.judge}: answers {format_usd(judge.contest.cost_usd)}, attempts without an "
+        f"answer up to "
         f"{format_usd(judge.unanswered_usd)}."
         for judge in summary.judges
         if judge.unanswered_usd
     ]
-    return [*told, *summary.adapted]
+    return [*notes, *summary.adapted]
 
 
 def _intervals(judge: JudgeResult) -> str:
-    """The numbers whose intervals the table has no room for."""
+    """Return the estimates whose intervals are not in the table."""
     numbers: dict[str, WinRate | SingleOrder] = {"soft": judge.soft} if judge.soft else {}
     numbers |= {"A first": judge.hard.a_first, "B first": judge.hard.b_first}
-    told = [
-        f"{name} {format_percent(one.rate)} ({format_range(one.low, one.high)}), n {one.n}"
-        for name, one in numbers.items()
-        if one.rate is not None
+    estimates = [
+        f"{name} {format_percent(estimate.rate)} ({format_range(estimate.low, estimate.high)}), n "
+        f"{estimate.n}"
+        for name, estimate in numbers.items()
+        if estimate.rate is not None
     ]
-    return f"{judge.contest.judge}: {'; '.join(told)}."
+    return f"{judge.contest.judge}: {'; '.join(estimates)}."

@@ -1,4 +1,4 @@
-"""Rankings at equal length and style, as data and as tables. Computes nothing."""
+"""Rankings controlled for length and style, as JSON data, tables and caveats."""
 
 from __future__ import annotations
 
@@ -11,100 +11,107 @@ import numpy as np
 from results.analysis.controlled_ranking import ControlledRanking
 from results.queries.contest_index import name_of
 from results.render.format import EMULATED_NOTE
-from results.render.table import Table, table_of
+from results.render.table import Table, make_table
 from results.statistics import ControlledStrengths, NotEstimable
 
 
 def rankings_data(rankings: Sequence[ControlledRanking], split: str) -> dict[str, Any]:
-    """By judge: every author's strength with and without control, and the covariates' effects."""
+    """Return every judge's strengths with and without control, and the covariate effects."""
     return {
         "split": split,
         "rankings": [_ranking_data(ranking) for ranking in rankings],
-        "notes": rankings_notes(rankings),
+        "notes": rankings_caveats(rankings),
     }
 
 
 def _ranking_data(ranking: ControlledRanking) -> dict[str, Any]:
+    """Return one judge's ranking as JSON data."""
     head = {"judge": ranking.judge, "judge_id": ranking.judge_id, "emulated": ranking.emulated}
-    found = ranking.strengths
-    if isinstance(found, NotEstimable):
-        return {**head, "refused": found.reason}
+    strengths = ranking.strengths
+    if isinstance(strengths, NotEstimable):
+        return {**head, "refused": strengths.reason}
     return {
         **head,
         "refused": None,
-        "authors": [_author(ranking, found, at) for at in _order(found)],
-        "best": None if found.best is None else asdict(found.best),
-        "effects": [asdict(effect) for effect in found.effects],
-        "level": found.level,
-        "n": found.n,
-        "dialogues": found.dialogues,
-        "wording": found.wording,
+        "authors": [_author(ranking, strengths, index) for index in _order(strengths)],
+        "best": None if strengths.best is None else asdict(strengths.best),
+        "effects": [asdict(effect) for effect in strengths.effects],
+        "level": strengths.level,
+        "n": strengths.n,
+        "dialogues": strengths.dialogues,
+        "wording": strengths.wording,
     }
 
 
-def _order(found: ControlledStrengths) -> list[int]:
-    return [int(at) for at in np.argsort(-found.elo, kind="stable")]
+def _order(strengths: ControlledStrengths) -> list[int]:
+    """Return the authors' indices from the strongest to the weakest."""
+    return [int(index) for index in np.argsort(-strengths.elo, kind="stable")]
 
 
-def _author(ranking: ControlledRanking, found: ControlledStrengths, at: int) -> dict[str, Any]:
+def _author(ranking: ControlledRanking, strengths: ControlledStrengths, index: int) -> dict[str, Any]:
+    """Return one author's strength as JSON data."""
     return {
-        "author": name_of(ranking.authors[at]),
-        "response_set": ranking.authors[at].id,
-        "strength": float(found.elo[at]),
-        "low": _number(found.low[at]),
-        "high": _number(found.high[at]),
-        "uncontrolled": float(found.plain[at]),
-        "extrapolated": bool(found.extrapolated[at]),
+        "author": name_of(ranking.authors[index]),
+        "response_set": ranking.authors[index].id,
+        "strength": float(strengths.elo[index]),
+        "low": _number(strengths.low[index]),
+        "high": _number(strengths.high[index]),
+        "uncontrolled": float(strengths.plain[index]),
+        "extrapolated": bool(strengths.extrapolated[index]),
     }
 
 
 def _number(value: float) -> float | None:
+    """Return a float, or None for NaN."""
     return None if np.isnan(value) else float(value)
 
 
 def rankings_tables(rankings: Sequence[ControlledRanking]) -> list[Table]:
-    """A table per judge that has strengths."""
+    """Return one table per judge with strengths."""
     tables = []
     for ranking in rankings:
-        found = ranking.strengths
-        if isinstance(found, NotEstimable):
+        strengths = ranking.strengths
+        if isinstance(strengths, NotEstimable):
             continue
-        table = table_of(
+        table = make_table(
             f"{ranking.judge}, at equal length and style", ("author", "strength", "95 %", "plain")
         )
-        for at in _order(found):
-            row = _author(ranking, found, at)
-            span = "-" if row["low"] is None else f"{row['low']:.0f} to {row['high']:.0f}"
+        for index in _order(strengths):
+            row = _author(ranking, strengths, index)
+            interval = "-" if row["low"] is None else f"{row['low']:.0f} to {row['high']:.0f}"
             mark = " (extrapolated)" if row["extrapolated"] else ""
-            table.add_row(row["author"] + mark, f"{row['strength']:.0f}", span, f"{row['uncontrolled']:.0f}")
+            table.add_row(
+                row["author"] + mark, f"{row['strength']:.0f}", interval, f"{row['uncontrolled']:.0f}"
+            )
         tables.append(table)
     return tables
 
 
-def rankings_notes(rankings: Sequence[ControlledRanking]) -> list[str]:
-    """What a reader must know."""
+def rankings_caveats(rankings: Sequence[ControlledRanking]) -> list[str]:
+    """Return the caveats to print below the tables."""
     notes = [EMULATED_NOTE] if any(ranking.emulated for ranking in rankings) else []
     for ranking in rankings:
-        found = ranking.strengths
-        if isinstance(found, NotEstimable):
-            notes.append(f"{ranking.judge}: {found}.")
+        strengths = ranking.strengths
+        if isinstance(strengths, NotEstimable):
+            notes.append(f"{ranking.judge}: {strengths}.")
             continue
         effects = "; ".join(
             f"{effect.name} {effect.effect:+.2f} ({effect.low:+.2f} to {effect.high:+.2f})"
-            for effect in found.effects
+            for effect in strengths.effects
         )
-        goes_with = effects or "nothing varies"
-        notes.append(f"{ranking.judge}: what more of each goes with, in log-odds: {goes_with}.")
-        if found.best is not None:
-            best = found.best
+        associations = effects or "nothing varies"
+        notes.append(f"{ranking.judge}: what more of each goes with, in log-odds: {associations}.")
+        if strengths.best is not None:
+            best = strengths.best
             notes.append(
-                f"{ranking.judge}: {name_of(ranking.authors[_order(found)[0]])} corrected for having come "
+                f"{ranking.judge}: {name_of(ranking.authors[_order(strengths)[0]])} corrected for "
+                f"having come "
                 f"out strongest: {best.estimate:.0f} ({best.low:.0f} to {best.high:.0f})."
             )
     notes.append(
-        "Association given length and style, which are also effects of training. Strength: Bradley–Terry on "
-        "Elo's scale; “plain” is without control. “-”: no interval can be given: the author won or lost "
-        "nearly everything, or is extrapolated: under 10 % of its dialogues lie on either side of equal "
-        "length."
+        "Associations given length and style, which are also effects of training. Strength: Bradley–Terry on "
+        "Elo's scale; “plain” is without control. “-”: no interval, because the author won or lost nearly "
+        "everything, or is extrapolated (less than 10 % of its dialogues lie on either side of equal "
+        "length)."
     )
     return notes

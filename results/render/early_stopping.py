@@ -1,7 +1,7 @@
-"""A run that stops when it is known, as data and as a table: each contest's sequence, and nothing beside it.
+"""Results of a run with early stopping as JSON data, table and caveats.
 
-The win rates' intervals and tests for a fixed number of dialogues do not hold for contests whose length was
-decided by their own answers, so none is shown. Computes nothing.
+Only the confidence sequence of each contest is shown. Intervals and tests for a fixed number of dialogues are
+not valid for a contest that stopped depending on its own verdicts.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from typing import Any
 from agents.models.spec import is_emulated
 from results.analysis.contest_results import JudgeResult, JudgingResult
 from results.analysis.early_stopping import StoppingResult, StoppingRule
-from results.render.contest import answerer_data, answerer_notes, kin_notes
+from results.render.contest import answering_model_caveats, answering_model_data, self_preference_caveats
 from results.render.format import EMULATED_NOTE, format_percent, format_range, format_reasons, format_usd
 from results.render.table import Table
 from results.statistics.win_rate import GENERATION
 
 METHOD = "confidence sequence (betting)"
 SCOPE = {
-    "these dialogues": "of the dialogues that were to be judged; these responses, this judge",
-    "population": f"of what the dialogues were drawn from, with {GENERATION}; this training, this judge",
+    "these dialogues": "over the planned dialogues; these responses, this judge",
+    "population": f"over the population of dialogues and {GENERATION}; this training, this judge",
 }
 
 
 def to_dict(summary: JudgingResult) -> dict[str, Any]:
-    """The summary as plain data; rates in [0, 1]."""
+    """Return the results as JSON data; rates in [0, 1]."""
     return {
         "run": summary.run_id,
         "spec": dict(summary.spec),
@@ -35,14 +35,17 @@ def to_dict(summary: JudgingResult) -> dict[str, Any]:
 
 
 def _stopped(summary: JudgingResult) -> list[tuple[JudgeResult, StoppingResult]]:
+    """Return the judges with early stopping, and their stopping results."""
     return [(judge, judge.stopped) for judge in summary.judges if judge.stopped is not None]
 
 
 def _emulated(summary: JudgingResult) -> bool:
+    """Return whether any judge is emulated."""
     return any(is_emulated(judge.contest.judge_model) for judge in summary.judges)
 
 
 def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
+    """Return one judge's result."""
     contest, endpoint, sequence = judge.contest, judge.endpoint, stopped.sequence
     return {
         "judge": contest.judge,
@@ -73,11 +76,11 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         ],
         "samples": contest.samples,
         "unscored": dict(judge.hard.unscored),
-        **answerer_data(contest),
+        **answering_model_data(contest),
         "exact": stopped.is_exact,
         "requests": {
             "expected": stopped.expected,
-            "asked": stopped.asked,
+            "asked": stopped.requested,
             "beyond": stopped.beyond,
             "saved": stopped.saved,
             "made": endpoint.made if endpoint else 0,
@@ -96,15 +99,18 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
 
 
 def to_table(summary: JudgingResult) -> Table:
-    """The summary as a table: one row a judge."""
-    first, told = _stopped(summary)[0]
+    """Return one row per judge."""
+    first, stopping = _stopped(summary)[0]
     a, b = first.contest.a.author, first.contest.b.author
-    table = Table(f"{a} against {b}, until {_until(told.until)}: at most {told.sequence.total} dialogues")
+    table = Table(
+        f"{a} against {b}, until {_describe_rule(stopping.until)}: at most {stopping.sequence.total} "
+        f"dialogues"
+    )
     table.add_column("judge")
     for name in ("win rate", "95 %, at any time", "after", "incomplete"):
         table.add_column(name, justify="right", style="bold" if name == "win rate" else "")
     table.add_column("answer")
-    for name in ("calls asked", "calls saved", "cost", "saved"):
+    for name in ("requests made", "requests saved", "cost", "saved"):
         table.add_column(name, justify="right")
     for judge, stopped in _stopped(summary):
         sequence = stopped.sequence
@@ -115,7 +121,7 @@ def to_table(summary: JudgingResult) -> Table:
             f"{sequence.prefix} of {sequence.total}",
             str(sequence.incomplete),
             _answer(judge, stopped),
-            f"{stopped.asked:,}",
+            f"{stopped.requested:,}",
             f"{stopped.saved:,}",
             format_usd(judge.contest.cost_usd),
             format_usd(stopped.saved_usd),
@@ -123,42 +129,47 @@ def to_table(summary: JudgingResult) -> Table:
     return table
 
 
-def _until(until: StoppingRule) -> str:
+def _describe_rule(until: StoppingRule) -> str:
+    """Return the stopping rule in words."""
     return str(until) if until.half_width is None else f"±{100 * until.half_width:g} points"
 
 
 def _answer(judge: JudgeResult, stopped: StoppingResult) -> str:
+    """Return the conclusion of one contest."""
     contest, better = judge.contest, stopped.sequence.better
     if better:
-        aside = " (on these dialogues)" if stopped.sequence.known else ""
-        return f"{(contest.a if better == 'A' else contest.b).author} is preferred{aside}"
+        suffix = " (on these dialogues)" if stopped.sequence.known else ""
+        return f"{(contest.a if better == 'A' else contest.b).author} is preferred{suffix}"
     return "undecided" if stopped.finished else "open"
 
 
 def caveats(summary: JudgingResult) -> list[str]:
-    """What a reader of the table must know."""
-    told = [EMULATED_NOTE] if _emulated(summary) else []
-    told += answerer_notes(judge.contest for judge in summary.judges)
-    told += kin_notes(judge.contest for judge in summary.judges)
+    """Return the caveats to print below the table."""
+    notes = [EMULATED_NOTE] if _emulated(summary) else []
+    notes += answering_model_caveats(judge.contest for judge in summary.judges)
+    notes += self_preference_caveats(judge.contest for judge in summary.judges)
     judged = _stopped(summary)
     sequence = judged[0][1].sequence
-    n_contests = f", for all {sequence.n_contests} judges at once" if sequence.n_contests > 1 else ""
-    told.append(
+    sharing = f", for all {sequence.n_contests} judges at once" if sequence.n_contests > 1 else ""
+    notes.append(
         f"Win rate of {judged[0][0].contest.a.author} {SCOPE[str(sequence.estimand)]}. The interval is a "
-        f"{METHOD}: it holds at every look{n_contests}, so looking cost nothing. It stands alone: an interval or "
-        "test for a fixed number of dialogues does not hold for a contest that stopped on its own answers."
+        f"{METHOD}, which is valid at every interim look{sharing}. Intervals and tests for a fixed number "
+        "of dialogues are not valid here, because the contest stopped depending on its own verdicts."
     )
     for judge, stopped in judged:
-        said = [stopped.note(judge.contest.a.author, judge.contest.b.author)]
+        details = [stopped.note(judge.contest.a.author, judge.contest.b.author)]
         if stopped.saved:
-            said.append(f"{stopped.saved:,} of {stopped.expected:,} calls saved, {_saved_money(stopped)}")
+            details.append(
+                f"{stopped.saved:,} of {stopped.expected:,} requests saved, {_saved_money(stopped)}"
+            )
         if stopped.beyond:
-            said.append(f"{stopped.beyond:,} judgments beyond that look are stored and do not count")
+            details.append(f"{stopped.beyond:,} judgments after that interim look are stored, not counted")
         if judge.hard.unscored:
-            said.append(f"unscored {format_reasons(judge.hard.unscored)}, entered by their bounds")
-        told.append(f"{judge.contest.judge}: {'; '.join(said)}.")
-    return told
+            details.append(f"unscored {format_reasons(judge.hard.unscored)}, entered by their bounds")
+        notes.append(f"{judge.contest.judge}: {'; '.join(details)}.")
+    return notes
 
 
 def _saved_money(stopped: StoppingResult) -> str:
+    """Return the money saved."""
     return f"about {format_usd(stopped.saved_usd)}" if stopped.saved_usd is not None else "price not known"

@@ -1,38 +1,38 @@
-"""How a number reads to a person: percent, dollars, spans, times; and what is said of emulated answers."""
+"""Formatting of numbers for people: percent, ranges, dollars, durations and unscored counts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-SCHEMA_VERSION = 2  # of every JSON result: raised whenever a key changes its name or its meaning
+SCHEMA_VERSION = 2  # of every JSON result; raised whenever a key changes its name or meaning
 EMULATED_NOTE = (
-    "EMULATED: answers of models named emulated-… come from this machine's emulator, not from any real "
-    "model; their cost is what the real one's would be."
+    "EMULATED: responses of models named emulated-… come from the local emulator, not from a real model; "
+    "their cost is the price of the real model."
 )
 ORDER_ROBUST_NOTE = (
-    "“order-robust”: from the share won in both orders to all but the share lost in both, which holds "
-    "whatever the judge's bias for a place; no interval."
+    "“order-robust”: from the share won in both orders to 1 minus the share lost in both orders; valid for "
+    "any position bias, not a confidence interval."
 )
 
 
 def format_percent(rate: float | None) -> str:
-    """`61.6 %`, or `-` where there is none."""
+    """Return a rate in percent, such as `61.6 %`; `-` for None."""
     return "-" if rate is None else f"{rate:.1%}".replace("%", " %")
 
 
 def format_range(low: float | None, high: float | None) -> str:
-    """`55.2 to 67.8`, in percent."""
+    """Return an interval in percent, such as `55.2 to 67.8`."""
     return "-" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
 
 
 def format_usd(usd: float | None) -> str:
-    """US dollars; unknown is unknown."""
+    """Return an amount in US dollars; "not known" for None."""
     return "not known" if usd is None else f"${usd:.4f}"
 
 
 def format_duration(seconds: float | None) -> str:
-    """`1:02:03` or `2:03`; `?` where it is not known."""
+    """Return a duration, such as `1:02:03` or `2:03`; `?` for None."""
     if seconds is None:
         return "?"
     minutes, rest = divmod(int(seconds), 60)
@@ -41,11 +41,11 @@ def format_duration(seconds: float | None) -> str:
 
 
 def format_reasons(unscored: Mapping[str, int]) -> str:
-    """`3: refused 2, truncated 1`."""
+    """Return the number of unscored judgments with reasons, such as `3: refused 2, truncated 1`."""
     if not unscored:
         return "0"
-    told = ", ".join(f"{reason} {count}" for reason, count in sorted(unscored.items()))
-    return f"{sum(unscored.values())}: {told}"
+    counts = ", ".join(f"{reason} {count}" for reason, count in sorted(unscored.items()))
+    return f"{sum(unscored.values())}: {counts}"
 
 
 def versioned(data: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:

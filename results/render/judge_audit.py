@@ -1,7 +1,4 @@
-"""An audit as data and as tables: the same numbers, no other. Computes nothing.
-
-Rates lie in [0, 1] in the data and are percent in tables.
-"""
+"""Judge audit as JSON data (rates in [0, 1]), table (percent) and caveats."""
 
 from __future__ import annotations
 
@@ -23,71 +20,72 @@ from results.statistics.not_estimable import NotEstimable
 from results.statistics.within_rater_test import WithinRaters
 
 SELECTION = {
-    Split.TEST: "The test dialogues were chosen by their low ratings, so these numbers are conditioned on "
-    "the outcome: what a judge reaches here it need not reach elsewhere. Compare judges with each other and "
-    "with the floors, on the same split.",
-    Split.TRAIN: "The training dialogues are what the choice of the low-rated test dialogues left over, so "
-    "they are conditioned on the outcome too, the other way; judges that were fitted on them are audited out "
-    "of fold alone.",
+    Split.TEST: "The test dialogues were selected by low ratings, so these numbers are conditioned on the "
+    "outcome and do not transfer to other dialogues. Compare judges with each other and with the baselines "
+    "on the same split.",
+    Split.TRAIN: "The training dialogues exclude the low-rated test dialogues, so these numbers are "
+    "conditioned on the outcome in the opposite direction. Judges fitted on them are audited out of fold.",
 }
 NO_CEILING = (
-    "Each rater rated ten responses of one responder, once: rater and responder are confounded and no "
-    "ceiling of agreement can be estimated. A judge that reads nothing but what the rater gave elsewhere "
-    "stands among the floors."
+    "Each rater rated ten responses of one responder once, so rater and responder are confounded and no "
+    "ceiling of agreement can be estimated. The baselines include a judge that only uses the rater's other "
+    "ratings."
 )
 
 
 WITHIN = (
-    "Within raters: how much more the judge agrees than where each rater's ratings are permuted among the "
-    "dialogues that it rated, its task and responder kept, in points, with the p of no excess: what the "
-    "judge knows of single responses, beyond who rated and who responded."
+    "Within raters: agreement beyond the mean agreement when each rater's ratings are permuted among that "
+    "rater's dialogues, in points, with the p-value of no excess. It measures knowledge of single responses "
+    "beyond rater and responder effects."
 )
 CENTRED = (
-    "taking off each rater's mean does not remove the rater: leniency alone agrees in more than one half, so "
-    "one half is not the level of chance; within_raters is the test"
+    "centring by each rater's mean does not remove the rater: a judge of leniency alone agrees in more than "
+    "one half, so one half is not chance level; within_raters is the valid test"
 )
 
 
 def to_dict(summary: AuditSummary) -> dict[str, Any]:
-    """One split's audit as plain data."""
+    """Return one split's audit as JSON data."""
     return {
-        "run": summary.found.run_id,
+        "run": summary.data.run_id,
         "split": summary.split,
         "selection": SELECTION[Split(summary.split)],
         "llm_preferred_to_human": summary.llm_preferred,
         "ceiling": None,
         "no_ceiling": NO_CEILING,
-        "pairs": len(summary.found.pairs),
-        "dialogues": len(summary.found.dialogues),
+        "pairs": len(summary.data.pairs),
+        "dialogues": len(summary.data.dialogues),
         "interrupted": summary.interrupted,
         "emulated": _emulated(summary),
-        "judges": [_judge_data(one) for one in summary.judges],
-        "baselines": [_judge_data(one) for one in summary.baselines],
+        "judges": [_judge_data(audit_result) for audit_result in summary.judges],
+        "baselines": [_judge_data(audit_result) for audit_result in summary.baselines],
     }
 
 
 def _emulated(summary: AuditSummary) -> bool:
-    return any(one.said is not None and is_emulated(one.said.model) for one in summary.judges)
+    """Return whether any judge is emulated."""
+    return any(judge.verdicts is not None and is_emulated(judge.verdicts.model) for judge in summary.judges)
 
 
-def _judge_data(one: JudgeAuditResult) -> dict[str, Any]:
-    found, said = one.audit, one.said
+def _judge_data(result: JudgeAuditResult) -> dict[str, Any]:
+    """Return one judge's audit as JSON data."""
+    audit, verdicts = result.audit, result.verdicts
     return {
-        "judge": one.name,
-        "judge_id": said.judge_id if said else "",
-        "answering_models": dict(said.answerers) if said else {},
-        "several_answering_models": said is not None and len(said.answerers) > 1,
-        "family": one.family,
-        "same_family": list(one.same_family),
-        "excluded_same_family": one.left_out,
-        "agreement": asdict(found.agreement),
-        "bounds": [found.low_bound, found.high_bound],
-        "rater_centred": asdict(found.centred),
+        "judge": result.name,
+        "judge_id": verdicts.judge_id if verdicts else "",
+        "answering_models": dict(verdicts.answerers) if verdicts else {},
+        "several_answering_models": verdicts is not None and len(verdicts.answerers) > 1,
+        "family": result.family,
+        "same_family": list(result.same_family),
+        "excluded_same_family": result.left_out,
+        "agreement": asdict(audit.agreement),
+        "bounds": [audit.low_bound, audit.high_bound],
+        "rater_centred": asdict(audit.centred),
         "rater_centred_note": CENTRED,
-        "within_raters": None if isinstance(found.within, NotEstimable) else asdict(found.within),
-        "within_raters_refused": _reason(found.within),
-        "gap_2": asdict(found.rating_gap_2),
-        "groups": {name: asdict(estimate) for name, estimate in found.groups.items()},
+        "within_raters": None if isinstance(audit.within, NotEstimable) else asdict(audit.within),
+        "within_raters_refused": _reason(audit.within),
+        "gap_2": asdict(audit.rating_gap_2),
+        "groups": {name: asdict(estimate) for name, estimate in audit.groups.items()},
         "responders": [
             {
                 "first": pair.first,
@@ -97,147 +95,156 @@ def _judge_data(one: JudgeAuditResult) -> dict[str, Any]:
                 "kappa": _number(pair.kappa),
                 "kappa_refused": _reason(pair.kappa),
             }
-            for pair in found.pairs
+            for pair in audit.pairs
         ],
-        "kappa": _number(found.kappa),
-        "kappa_refused": _reason(found.kappa),
-        "consistency": found.consistency,
-        "first_position_rate": found.first_position_rate,
-        "length": _leaning(found.length),
-        "own_family": None if isinstance(found.own_family, NotEstimable) else _leaning(found.own_family),
-        "own_family_refused": _reason(found.own_family),
-        "ties": found.ties,
-        "stability": found.stability,
-        "n": found.n,
-        "incomplete": found.incomplete,
-        "calibration": calibration_data(one.calibration),
-        "over_baselines": {name: asdict(estimate) for name, estimate in one.over.items()},
-        "unscored": dict(said.unscored) if said else {},
-        "asked_again": said.asked_again if said else 0,
-        "judgments": said.judgments if said else 0,
-        "cost_usd": said.cost_usd if said else None,
-        "cost_usd_per_1000": cost_per_1000(one),
-        "seconds_per_1000": seconds_per_1000(one),
-        "stopped": one.endpoint.stopped if one.endpoint else "",
+        "kappa": _number(audit.kappa),
+        "kappa_refused": _reason(audit.kappa),
+        "consistency": audit.consistency,
+        "first_position_rate": audit.first_position_rate,
+        "length": _bias_data(audit.length),
+        "own_family": None if isinstance(audit.own_family, NotEstimable) else _bias_data(audit.own_family),
+        "own_family_refused": _reason(audit.own_family),
+        "ties": audit.ties,
+        "stability": audit.stability,
+        "n": audit.n,
+        "incomplete": audit.incomplete,
+        "calibration": calibration_data(result.calibration),
+        "over_baselines": {name: asdict(estimate) for name, estimate in result.over.items()},
+        "unscored": dict(verdicts.unscored) if verdicts else {},
+        "asked_again": verdicts.asked_again if verdicts else 0,
+        "judgments": verdicts.judgments if verdicts else 0,
+        "cost_usd": verdicts.cost_usd if verdicts else None,
+        "cost_usd_per_1000": cost_per_1000(result),
+        "seconds_per_1000": seconds_per_1000(result),
+        "stopped": result.endpoint.stopped if result.endpoint else "",
     }
 
 
-def _leaning(leaning: JudgeBias) -> dict[str, Any]:
-    return asdict(leaning)
+def _bias_data(bias: JudgeBias) -> dict[str, Any]:
+    """Return a judge bias as JSON data."""
+    return asdict(bias)
 
 
 def _number(value: float | NotEstimable) -> float | None:
+    """Return the value, or None if it is not estimable."""
     return None if isinstance(value, NotEstimable) else value
 
 
 def _reason(value: object) -> str:
+    """Return why a value is not estimable, else ""."""
     return value.reason if isinstance(value, NotEstimable) else ""
 
 
-def cost_per_1000(one: JudgeAuditResult) -> float | None:
-    """US dollars for a thousand judgments; None where not known or none was made."""
-    if one.said is None or one.said.cost_usd is None or not one.said.judgments:
+def cost_per_1000(result: JudgeAuditResult) -> float | None:
+    """Return US dollars per 1,000 judgments; None if unknown or without judgments."""
+    if result.verdicts is None or result.verdicts.cost_usd is None or not result.verdicts.judgments:
         return None
-    return 1000 * one.said.cost_usd / one.said.judgments
+    return 1000 * result.verdicts.cost_usd / result.verdicts.judgments
 
 
-def seconds_per_1000(one: JudgeAuditResult) -> float | None:
-    """Seconds of waiting for a thousand judgments, one after another; divide by the calls in flight."""
-    return None if one.said is None or one.said.seconds is None else 1000 * one.said.seconds
-
-
-def estimate(found: ClusteredEstimate) -> str:
-    """`61.6 % (58.0 to 65.1)`."""
+def seconds_per_1000(result: JudgeAuditResult) -> float | None:
+    """Return seconds per 1,000 sequential judgments; divide by the requests in flight."""
     return (
-        "-"
-        if found.value is None
-        else f"{format_percent(found.value)} ({format_range(found.low, found.high)})"
+        None if result.verdicts is None or result.verdicts.seconds is None else 1000 * result.verdicts.seconds
     )
 
 
-def points(found: ClusteredEstimate) -> str:
-    """`+4.2 (−0.3 to +8.8)` in points."""
-    if found.value is None or found.low is None or found.high is None:
+def format_estimate(estimate: ClusteredEstimate) -> str:
+    """Return an estimate in percent, such as `61.6 % (58.0 to 65.1)`."""
+    return (
+        "-"
+        if estimate.value is None
+        else f"{format_percent(estimate.value)} ({format_range(estimate.low, estimate.high)})"
+    )
+
+
+def format_points(estimate: ClusteredEstimate) -> str:
+    """Return a difference in points, such as `+4.2 (−0.3 to +8.8)`."""
+    if estimate.value is None or estimate.low is None or estimate.high is None:
         return "-"
-    return f"{100 * found.value:+.1f} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
+    return f"{100 * estimate.value:+.1f} ({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f})"
 
 
-def decimal(value: float | NotEstimable | None) -> str:
-    """Two decimals, or `-`."""
+def format_decimal(value: float | NotEstimable | None) -> str:
+    """Return a value with two decimals, or `-`."""
     return f"{value:.2f}" if isinstance(value, float) else "-"
 
 
 def to_table(summary: AuditSummary) -> Table:
-    """Judges, then floors, a row each."""
-    found = summary.found
+    """Return one row per judge, then one per baseline."""
+    data = summary.data
     table = Table(
-        f"Agreement with human ratings, {summary.split} split: {len(found.pairs):,} pairs with "
-        f"different ratings in {len(found.dialogues):,} dialogues, both orders"
+        f"Agreement with human ratings, {summary.split} split: {len(data.pairs):,} pairs with "
+        f"different ratings in {len(data.dialogues):,} dialogues, both orders"
     )
     table.add_column("judge")
-    for name in columns_of(summary.judges[0] if summary.judges else summary.baselines[0]):
+    for name in audit_cells(summary.judges[0] if summary.judges else summary.baselines[0]):
         table.add_column(name, justify="right", style="bold" if name == "agreement" else "")
-    for one in summary.judges:
-        table.add_row(one.name, *columns_of(one).values())
+    for result in summary.judges:
+        table.add_row(result.name, *audit_cells(result).values())
     if summary.judges:
         table.add_section()
-    for one in summary.baselines:
-        table.add_row(one.name, *columns_of(one).values(), style="dim")
+    for result in summary.baselines:
+        table.add_row(result.name, *audit_cells(result).values(), style="dim")
     return table
 
 
-def columns_of(one: JudgeAuditResult) -> dict[str, str]:
-    """One row of the table, by heading."""
-    found = one.audit
-    family = found.own_family
-    cost, seconds = cost_per_1000(one), seconds_per_1000(one)
+def audit_cells(result: JudgeAuditResult) -> dict[str, str]:
+    """Return one row of the table by heading."""
+    audit = result.audit
+    family = audit.own_family
+    cost, seconds = cost_per_1000(result), seconds_per_1000(result)
     return {
-        "agreement": format_percent(found.agreement.value),
-        "95 %": format_range(found.agreement.low, found.agreement.high),
-        "within raters": within(found.within),
-        "gap 2": format_percent(found.rating_gap_2.value),
-        "human v LLM": format_percent(found.groups[HUMAN_LLM].value),
-        "LLM v LLM": format_percent(found.groups[LLM_LLM].value),
-        "κ": decimal(found.kappa),
-        "consistency": format_percent(found.consistency),
-        "first place": format_percent(found.first_position_rate),
-        "longer": format_percent(found.length.judge.value),
+        "agreement": format_percent(audit.agreement.value),
+        "95 %": format_range(audit.agreement.low, audit.agreement.high),
+        "within raters": format_within(audit.within),
+        "rating gap 2": format_percent(audit.rating_gap_2.value),
+        "human v LLM": format_percent(audit.groups[HUMAN_LLM].value),
+        "LLM v LLM": format_percent(audit.groups[LLM_LLM].value),
+        "κ": format_decimal(audit.kappa),
+        "consistency": format_percent(audit.consistency),
+        "first position": format_percent(audit.first_position_rate),
+        "longer": format_percent(audit.length.judge.value),
         "own family": "-" if isinstance(family, NotEstimable) else points_only(family.difference),
-        "repeats agree": format_percent(found.stability),
-        "n": str(found.n),
-        "unscored": format_reasons(one.said.unscored) if one.said else "0",
-        "cost /1000": "-" if one.said is None else "not known" if cost is None else f"${cost:.2f}",
-        "s /1000": "-" if seconds is None or one.is_baseline else f"{seconds:,.0f}",
+        "repeats agree": format_percent(audit.stability),
+        "n": str(audit.n),
+        "unscored": format_reasons(result.verdicts.unscored) if result.verdicts else "0",
+        "cost /1000": "-" if result.verdicts is None else "not known" if cost is None else f"${cost:.2f}",
+        "s /1000": "-" if seconds is None or result.is_baseline else f"{seconds:,.0f}",
     }
 
 
-def within(found: WithinRaters | NotEstimable) -> str:
-    """`+4.2 (p 0.001)`, in points."""
-    return "-" if isinstance(found, NotEstimable) else f"{100 * found.excess:+.1f} (p {found.p:.3f})"
+def format_within(result: WithinRaters | NotEstimable) -> str:
+    """Return the excess agreement in points, such as `+4.2 (p 0.001)`."""
+    return "-" if isinstance(result, NotEstimable) else f"{100 * result.excess:+.1f} (p {result.p:.3f})"
 
 
-def points_only(found: ClusteredEstimate) -> str:
-    """`+4.2`, in points."""
-    return "-" if found.value is None else f"{100 * found.value:+.1f}"
+def points_only(estimate: ClusteredEstimate) -> str:
+    """Return a difference in points without its interval, such as `+4.2`."""
+    return "-" if estimate.value is None else f"{100 * estimate.value:+.1f}"
 
 
 def caveats(summary: AuditSummary) -> list[str]:
-    """What a reader of the table must know."""
-    told = [EMULATED_NOTE] if _emulated(summary) else []
-    told += [
-        f"{SELECTION[Split(summary.split)]} People rated the LLM's response higher than the person's in "
-        f"{format_percent(summary.llm_preferred)} of these pairs of the two.",
+    """Return the caveats to print below the table."""
+    notes = [EMULATED_NOTE] if _emulated(summary) else []
+    notes += [
+        f"{SELECTION[Split(summary.split)]} People rated the LLM's response higher than the human one in "
+        f"{format_percent(summary.llm_preferred)} of these pairs.",
         NO_CEILING,
-        "Agreement: share of verdicts for the response rated higher, a tie one half; ½ is chance. Intervals "
-        "resample rating tasks. κ: responders' roles fixed. Longer: share of verdicts for the longer "
-        f"response (ratings: {format_percent(_humans_longer(summary))}). Own family: verdicts for it less ratings "
-        "for it, in points. Seconds: of waiting, one call after another.",
+        "Agreement: share of verdicts for the higher-rated response, a tie counting one half; ½ is chance. "
+        "Intervals resample rating tasks. κ: with fixed roles per pair of responders. Longer: share of "
+        f"verdicts for the longer response (ratings: {format_percent(_humans_longer(summary))}). Own family: "
+        "share of verdicts minus share of ratings for it, in points. Seconds: for sequential requests.",
         WITHIN,
     ]
-    told += [note for one in summary.judges if one.said and (note := one.said.answering_model_note)]
-    told += [note for one in summary.judges if (note := _kin_note(one))]
-    told += [line for one in summary.judges for line in trust(one)]
-    return told
+    notes += [
+        note
+        for result in summary.judges
+        if result.verdicts and (note := result.verdicts.answering_model_note)
+    ]
+    notes += [note for result in summary.judges if (note := _kin_note(result))]
+    notes += [line for result in summary.judges for line in reliability_findings(result)]
+    return notes
 
 
 def _kin_note(one: JudgeAuditResult) -> str:
@@ -251,83 +258,90 @@ def _kin_note(one: JudgeAuditResult) -> str:
 
 
 def _humans_longer(summary: AuditSummary) -> float | None:
-    every = (*summary.judges, *summary.baselines)
-    return next((one.audit.length.humans for one in every if one.audit.length.humans is not None), None)
+    """Return the share of ratings for the longer response."""
+    results = (*summary.judges, *summary.baselines)
+    return next(
+        (result.audit.length.humans for result in results if result.audit.length.humans is not None), None
+    )
 
 
-def trust(one: JudgeAuditResult) -> list[str]:
-    """What a judge may be trusted for, a line each; from intervals alone, never from a point estimate."""
-    found, lines = one.audit, []
-    beaten = [name for name, more in one.over.items() if more.low is not None and more.low > 0]
-    beaten_by = [name for name, more in one.over.items() if more.high is not None and more.high < 0]
-    not_beaten = [name for name in one.over if name not in (*beaten, *beaten_by)]
-    if found.agreement.value is None:
-        return [f"{one.name}: nothing can be said, no pair has all its verdicts"]
-    if found.agreement.low is not None and found.agreement.low > 0.5:
-        lines.append(f"agrees with people more than chance does: {estimate(found.agreement)}")
+def reliability_findings(result: JudgeAuditResult) -> list[str]:
+    """Return what a judge is reliable for, one line each, based on intervals instead of point estimates."""
+    audit, lines = result.audit, []
+    beaten = [name for name, excess in result.over.items() if excess.low is not None and excess.low > 0]
+    beaten_by = [name for name, excess in result.over.items() if excess.high is not None and excess.high < 0]
+    not_beaten = [name for name in result.over if name not in (*beaten, *beaten_by)]
+    if audit.agreement.value is None:
+        return [f"{result.name}: no result, because no pair has all its verdicts"]
+    if audit.agreement.low is not None and audit.agreement.low > 0.5:
+        lines.append(f"agrees with people more often than chance: {format_estimate(audit.agreement)}")
     else:
-        lines.append(f"not shown to agree with people more than chance does: {estimate(found.agreement)}")
-    lines += _within_line(found.within)
+        lines.append(
+            f"not shown to agree with people more often than chance: {format_estimate(audit.agreement)}"
+        )
+    lines += _within_line(audit.within)
     if beaten:
-        lines.append(f"agrees more than {_by_how_much(one, beaten)}")
+        lines.append(f"agrees more than {_baseline_differences(result, beaten)}")
     if not_beaten:
-        lines.append(f"not shown to agree more or less than {_by_how_much(one, not_beaten)}")
+        lines.append(f"not shown to agree more or less than {_baseline_differences(result, not_beaten)}")
     if beaten_by:
-        lines.append(f"agrees less than {_by_how_much(one, beaten_by)}")
-    for name, group in found.groups.items():
+        lines.append(f"agrees less than {_baseline_differences(result, beaten_by)}")
+    for name, group in audit.groups.items():
         if group.low is None or group.low <= 0.5:
-            lines.append(f"not to be relied on for {name}: {estimate(group)}")
-    if found.consistency is not None and found.consistency < 0.8:
+            lines.append(f"not reliable for {name}: {format_estimate(group)}")
+    if audit.consistency is not None and audit.consistency < 0.8:
         lines.append(
-            f"its two orders agree in {format_percent(found.consistency)} only: never use one order alone"
+            f"only {format_percent(audit.consistency)} of pairs are consistent, so always judge both orders"
         )
-    lines += _leanings(found.length, "the longer response")
-    if isinstance(found.own_family, JudgeBias):
-        lines += _leanings(found.own_family, f"its own family ({one.family})")
-    if found.incomplete:
+    lines += _bias_lines(audit.length, "the longer response")
+    if isinstance(audit.own_family, JudgeBias):
+        lines += _bias_lines(audit.own_family, f"its own family ({result.family})")
+    if audit.incomplete:
         lines.append(
-            f"{found.incomplete} pairs lack a verdict: over all pairs, agreement is between "
-            f"{format_percent(found.low_bound)} and {format_percent(found.high_bound)}"
+            f"{audit.incomplete} pairs lack a verdict; over all pairs, agreement is between "
+            f"{format_percent(audit.low_bound)} and {format_percent(audit.high_bound)}"
         )
-    lines += calibration_lines(one.calibration)
-    return [f"{one.name}: {line}" for line in lines]
+    lines += calibration_lines(result.calibration)
+    return [f"{result.name}: {line}" for line in lines]
 
 
-def _within_line(found: WithinRaters | NotEstimable) -> list[str]:
-    if isinstance(found, NotEstimable):
+def _within_line(result: WithinRaters | NotEstimable) -> list[str]:
+    """Return the finding of the within-rater test."""
+    if isinstance(result, NotEstimable):
         return []
-    told = f"{within(found)}; {found.movable:,} of {found.n:,} pairs can tell"
-    if found.p <= 0.05 and found.excess > 0:
-        return [f"knows more of single responses than who rated and who responded: {told}"]
-    return [f"not shown to know more than who rated and who responded: {told}"]
+    evidence = f"{format_within(result)}; {result.movable:,} of {result.n:,} pairs are informative"
+    if result.p <= 0.05 and result.excess > 0:
+        return [f"agrees beyond rater and responder effects: {evidence}"]
+    return [f"not shown to agree beyond rater and responder effects: {evidence}"]
 
 
-def _by_how_much(one: JudgeAuditResult, names: Sequence[str]) -> str:
-    """`control/longer, +4.1 (+1.1 to +7.3) points; …`."""
-    return "; ".join(f"{name}, {points(one.over[name])} points" for name in names)
+def _baseline_differences(result: JudgeAuditResult, names: Sequence[str]) -> str:
+    """Return the differences from baselines, such as `control/longer, +4.1 (+1.1 to +7.3) points; …`."""
+    return "; ".join(f"{name}, {format_points(result.over[name])} points" for name in names)
 
 
-def _leanings(leaning: JudgeBias, what: str) -> list[str]:
-    more = leaning.difference
-    if more.low is None or more.high is None or more.low <= 0 <= more.high:
+def _bias_lines(bias: JudgeBias, kind: str) -> list[str]:
+    """Return the finding of a significant bias."""
+    difference = bias.difference
+    if difference.low is None or difference.high is None or difference.low <= 0 <= difference.high:
         return []
-    side = "more" if more.low > 0 else "less"
-    return [f"prefers {what} {side} often than people do: {points(more)} points"]
+    side = "more" if difference.low > 0 else "less"
+    return [f"prefers {kind} {side} often than people: {format_points(difference)} points"]
 
 
 def page_title(summary: AuditSummary) -> str:
-    """Of the page."""
+    """Return the title of the audit page."""
     return f"Judges against human ratings: {summary.split} split"
 
 
 __all__ = [
     "LENIENCY",
+    "audit_cells",
     "caveats",
-    "columns_of",
     "cost_per_1000",
     "page_title",
+    "reliability_findings",
     "seconds_per_1000",
     "to_dict",
     "to_table",
-    "trust",
 ]

@@ -1,4 +1,4 @@
-"""A leaderboard as data, Markdown, CSV and in AlpacaEval's form: the same numbers. Computes nothing."""
+"""Leaderboard as JSON data, Markdown, CSV, terminal tables and AlpacaEval's CSV format."""
 
 from __future__ import annotations
 
@@ -46,45 +46,46 @@ ALPACA = (
 )
 
 
-def rows_of(ranking: JudgeRanking) -> list[dict[str, Any]]:
-    """One row per author, the strongest first; strengths on Elo's scale, rates in [0, 1].
+def ranking_rows(ranking: JudgeRanking) -> list[dict[str, Any]]:
+    """Return one row per author from the strongest to the weakest; strengths on Elo's scale, rates in [0, 1].
 
-    An end of an interval that the data do not bound is None.
+    Interval ends without a bound are None.
     """
-    of = ranking.strengths
+    strengths = ranking.strengths
     return [
         {
             "judge": ranking.judge,
-            "rank": int(of.rank[at]),
-            "author": ranking.names[at],
-            "strength": float(of.elo[at]),
-            "low": _bounded(1000.0 + ELO_PER_LOG * of.low[at]),
-            "high": _bounded(1000.0 + ELO_PER_LOG * of.high[at]),
-            "rank_low": int(of.rank_low[at]),
-            "rank_high": int(of.rank_high[at]),
-            "gap": float(ELO_PER_LOG * of.gap[at]),
-            "gap_low": _bounded(ELO_PER_LOG * of.gap_low[at]),
-            "gap_high": _bounded(ELO_PER_LOG * of.gap_high[at]),
-            "preferred": float(of.expected[at]),
-            "preferred_low": float(of.expected_low[at]),
-            "preferred_high": float(of.expected_high[at]),
-            "win_rate": float(ranking.rates[at]),
-            "order_robust_low": float(ranking.order_robust[at, 0]),
-            "order_robust_high": float(ranking.order_robust[at, 1]),
-            "n": int(of.n[at]),
-            "group": int(of.component[at]),
-            "same_family": ranking.authors[at].id in ranking.same_family,
+            "rank": int(strengths.rank[index]),
+            "author": ranking.names[index],
+            "strength": float(strengths.elo[index]),
+            "low": _bounded(1000.0 + ELO_PER_LOG * strengths.low[index]),
+            "high": _bounded(1000.0 + ELO_PER_LOG * strengths.high[index]),
+            "rank_low": int(strengths.rank_low[index]),
+            "rank_high": int(strengths.rank_high[index]),
+            "gap": float(ELO_PER_LOG * strengths.gap[index]),
+            "gap_low": _bounded(ELO_PER_LOG * strengths.gap_low[index]),
+            "gap_high": _bounded(ELO_PER_LOG * strengths.gap_high[index]),
+            "preferred": float(strengths.expected[index]),
+            "preferred_low": float(strengths.expected_low[index]),
+            "preferred_high": float(strengths.expected_high[index]),
+            "win_rate": float(ranking.rates[index]),
+            "order_robust_low": float(ranking.order_robust[index, 0]),
+            "order_robust_high": float(ranking.order_robust[index, 1]),
+            "n": int(strengths.n[index]),
+            "group": int(strengths.component[index]),
+            "same_family": ranking.authors[index].id in ranking.same_family,
         }
-        for at in ranking.order
+        for index in ranking.order
     ]
 
 
-def _bounded(end: float) -> float | None:
-    return float(end) if isfinite(end) else None
+def _bounded(value: float) -> float | None:
+    """Return a finite float, else None."""
+    return float(value) if isfinite(value) else None
 
 
 def to_dict(board: Leaderboard) -> dict[str, Any]:
-    """The whole leaderboard as plain data."""
+    """Return the leaderboard as JSON data."""
     return {
         "split": board.split,
         "skipped_contests": board.skipped,
@@ -98,10 +99,10 @@ def to_dict(board: Leaderboard) -> dict[str, Any]:
                 "authors": [
                     {
                         **row,
-                        "response_set": ranking.authors[at].id,
-                        "reference": ranking.names[ranking.strengths.reference[at]],
+                        "response_set": ranking.authors[index].id,
+                        "reference": ranking.names[ranking.strengths.reference[index]],
                     }
-                    for at, row in zip(ranking.order, rows_of(ranking), strict=True)
+                    for index, row in zip(ranking.order, ranking_rows(ranking), strict=True)
                 ],
             }
             for ranking in board.rankings
@@ -111,24 +112,25 @@ def to_dict(board: Leaderboard) -> dict[str, Any]:
 
 
 def to_csv(board: Leaderboard) -> str:
-    """One line per judge and author."""
-    return csv_rows(HEADS, (row for ranking in board.rankings for row in rows_of(ranking)))
+    """Return one CSV line per judge and author."""
+    return csv_rows(HEADS, (row for ranking in board.rankings for row in ranking_rows(ranking)))
 
 
 def to_markdown(board: Leaderboard) -> str:
-    """A table per judge."""
+    """Return one Markdown table per judge."""
     parts = [f"# Leaderboard, {board.split} split"]
     for ranking in board.rankings:
         parts.append(f"## {markdown_text(ranking.judge)}")
         lines = [markdown_row(TABLE), "|--:|:--|--:|:-:|:-:|--:|--:|:-:|--:|"]
-        lines += [markdown_row(_cells(row)) for row in rows_of(ranking)]
+        lines += [markdown_row(_cells(row)) for row in ranking_rows(ranking)]
         parts.append("\n".join(lines))
     parts += [f"*{markdown_text(note)}*" for note in caveats(board)]
     return "\n\n".join(parts) + "\n"
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    places = (
+    """Return one row's cells."""
+    ranks = (
         str(row["rank_low"])
         if row["rank_low"] == row["rank_high"]
         else f"{row['rank_low']}–{row['rank_high']}"
@@ -137,8 +139,8 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         str(row["rank"]),
         row["author"] + (" (same family)" if row["same_family"] else ""),
         f"{row['strength']:.0f}",
-        _ends(row["low"], row["high"]),
-        places,
+        _format_interval(row["low"], row["high"]),
+        ranks,
         f"{format_percent(row['preferred'])} ({format_range(row['preferred_low'], row['preferred_high'])})",
         format_percent(row["win_rate"]),
         format_range(row["order_robust_low"], row["order_robust_high"]),
@@ -146,7 +148,8 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _ends(low: float | None, high: float | None) -> str:
+def _format_interval(low: float | None, high: float | None) -> str:
+    """Return an interval with possibly open ends."""
     if low is not None and high is not None:
         return f"{low:.0f} to {high:.0f}"
     if low is not None:
@@ -155,96 +158,108 @@ def _ends(low: float | None, high: float | None) -> str:
 
 
 def to_tables(board: Leaderboard) -> list[Table]:
-    """A table per judge, for a terminal."""
+    """Return one terminal table per judge."""
     tables = []
     for ranking in board.rankings:
         table = Table(ranking.judge)
         for head in TABLE:
             table.add_column(head, justify="left" if head == "author" else "right")
-        for row in rows_of(ranking):
+        for row in ranking_rows(ranking):
             table.add_row(*_cells(row))
         tables.append(table)
     return tables
 
 
 def to_alpaca_csv(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, float]) -> str:
-    """AlpacaEval's leaderboard.csv: everybody's win rate against one author, in percent.
+    """Return AlpacaEval's leaderboard.csv: every author's win rate against one author, in percent.
 
     Args:
-        lengths: by set id, the mean length of its responses in characters.
+        ranking: the ranking of one judge.
+        baseline: name of the author that all others are compared with.
+        lengths: mean response length in characters, by response set id.
 
     Raises:
-        UserError: nobody, or several sets, have the baseline's name.
+        UserError: no author, or several response sets, have the baseline's name.
     """
-    known = [
-        at
-        for at, of in enumerate(ranking.authors)
-        if baseline in (ranking.names[at], name_of(of), of.id) or is_named(name_of(of), baseline)
+    matches = [
+        index
+        for index, response_set in enumerate(ranking.authors)
+        if baseline in (ranking.names[index], name_of(response_set), response_set.id)
+        or is_named(name_of(response_set), baseline)
     ]
-    if len(known) != 1:
+    if len(matches) != 1:
         raise UserError(
-            "AlpacaEval's form needs one author that all are compared with",
+            "the baseline must match exactly one author",
+            code="leaderboard.baseline-unknown",
             where="--baseline",
             found=repr(baseline),
             remedy=f"Choose one of: {', '.join(ranking.names)}.",
         )
-    base = ranking.authors[known[0]].id
-    names = {of.id: name for of, name in zip(ranking.authors, ranking.names, strict=True)}
-    found = [one for one in ranking.scores if one.opponent == base]
+    base = ranking.authors[matches[0]].id
+    names = {response_set.id: name for response_set, name in zip(ranking.authors, ranking.names, strict=True)}
+    meetings = [meeting for meeting in ranking.scores if meeting.opponent == base]
     rows = []
-    for one in sorted(found, key=lambda one: (-one.rate, names[one.author])):
-        n = one.wins + one.losses + one.draws
+    for meeting in sorted(meetings, key=lambda meeting: (-meeting.rate, names[meeting.author])):
+        n = meeting.wins + meeting.losses + meeting.draws
         rows.append(
             [
-                names[one.author],
-                100 * one.rate,
-                100 * one.error,
+                names[meeting.author],
+                100 * meeting.rate,
+                100 * meeting.error,
                 "community",
-                round(lengths.get(one.author, 0.0)),
-                one.wins,
-                one.losses,
-                one.draws,
+                round(lengths.get(meeting.author, 0.0)),
+                meeting.wins,
+                meeting.losses,
+                meeting.draws,
                 n,
-                100 * (one.wins + 0.5 * one.draws) / n,
+                100 * (meeting.wins + 0.5 * meeting.draws) / n,
             ]
         )
     return csv_text(ALPACA, rows)
 
 
 def caveats(board: Leaderboard) -> list[str]:
-    """What a reader must know."""
-    told = [EMULATED_NOTE] if any(ranking.emulated for ranking in board.rankings) else []
-    told += dict.fromkeys(note for ranking in board.rankings for note in ranking.answerer_notes)
-    told.append(
-        "Strength: Bradley–Terry on Elo's scale, mean 1000; each judge has a scale of its own. Places: "
-        "those that the intervals of the differences leave open. Preferred: expected share against the "
-        "others. Intervals are over dialogues and the noise of the one generation for each, under this "
-        "judge; none is surer than its pairs' own rates. Every pair that met counts one dialogue more, a "
-        "tie, in the strength and not in its interval."
+    """Return the caveats to print below the tables."""
+    notes = [EMULATED_NOTE] if any(ranking.emulated for ranking in board.rankings) else []
+    notes += dict.fromkeys(note for ranking in board.rankings for note in ranking.answerer_notes)
+    notes.append(
+        "Strength: Bradley–Terry on Elo's scale, mean 1000, with a separate scale per judge. Places: ranks "
+        "compatible with the intervals of the differences. Preferred: expected win rate against the other "
+        "authors. Intervals are over dialogues and the noise of one generation per dialogue, for this "
+        "judge, and never narrower than the pairs' own intervals imply. One tied dialogue is added to every "
+        "pair for the strength, not for its interval."
     )
-    told.append(ORDER_ROBUST_NOTE)
-    if any(not np.isfinite([of.low, of.high]).all() for of in (one.strengths for one in board.rankings)):
-        told.append(
-            "An author won or lost everything: on that side its strength has no bound, nor has the mean of "
-            "the scale, and so nobody's. Places, “preferred” and the gaps in --json are not touched by it."
+    notes.append(ORDER_ROBUST_NOTE)
+    if any(
+        not np.isfinite([strengths.low, strengths.high]).all()
+        for strengths in (ranking.strengths for ranking in board.rankings)
+    ):
+        notes.append(
+            "An author won or lost everything, so on that side neither its strength nor the scale's "
+            "mean, and "
+            "hence no strength, has a bound. Places, “preferred” and the gaps in --json are not affected."
         )
     if any(ranking.strengths.component.max() > 0 for ranking in board.rankings):
-        told.append("Authors that never met, even through others, are ranked in groups of their own.")
+        notes.append("Authors that are not connected through contests are ranked in separate groups.")
     if any(ranking.same_family for ranking in board.rankings):
-        told.append("Same family: of the judge's own family, or taught by it; it may favour its own.")
+        notes.append(
+            "Same family: of the judge's family, or trained on its responses; risk of self-preference."
+        )
     if board.skipped:
-        told.append(f"Passed over: {board.skipped} contests that stopped on their own answers.")
+        notes.append(f"Passed over: {board.skipped} contests with early stopping.")
     if len(board.rankings) == 1:
-        told.append("One judge only: another may order the authors otherwise.")
-    return told
+        notes.append("One judge only; another judge may rank the authors differently.")
+    return notes
 
 
-def commonest_opponent(rankings: Sequence[JudgeRanking]) -> str:
-    """The author that most others met: AlpacaEval's baseline where none is named."""
+def most_common_opponent(rankings: Sequence[JudgeRanking]) -> str:
+    """Return the author that most others met: AlpacaEval's baseline by default."""
     counts: dict[str, set[str]] = {}
     names: dict[str, str] = {}
     for ranking in rankings:
-        for one in ranking.scores:
-            counts.setdefault(one.opponent, set()).add(one.author)
-        names |= {of.id: name for of, name in zip(ranking.authors, ranking.names, strict=True)}
-    return names[max(sorted(counts), key=lambda one: len(counts[one]))]
+        for meeting in ranking.scores:
+            counts.setdefault(meeting.opponent, set()).add(meeting.author)
+        names |= {
+            response_set.id: name for response_set, name in zip(ranking.authors, ranking.names, strict=True)
+        }
+    return names[max(sorted(counts), key=lambda meeting: len(counts[meeting]))]

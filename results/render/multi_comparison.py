@@ -1,4 +1,4 @@
-"""Everyone against one opponent, for people: one row a test, and what must be known. Computes nothing."""
+"""Comparison of all authors with one opponent as a table and caveats."""
 
 from __future__ import annotations
 
@@ -8,99 +8,111 @@ from results.analysis.multi_comparison import ComparisonRow, MultiComparison
 from results.queries.contest_index import name_of
 from results.render.format import ORDER_ROBUST_NOTE, format_percent, format_range
 from results.render.paired_differences import (
-    cells,
-    common_notes,
+    common_caveats,
+    incomplete_caveats,
     interval_head,
-    left_out_notes,
-    saturation_note,
-    scope_note,
-    table_of,
+    make_test_table,
+    saturation_caveat,
+    scope_caveat,
+    test_cells,
 )
 from results.render.table import Table
 from results.statistics import HEAD_TO_HEAD
 
 
-def multi_comparison_table(of: MultiComparison) -> Table:
-    """One row a test; within a judge, the best first."""
-    opponent, interval = name_of(of.selection.opponent), interval_head(of.family_size)
-    if of.pairwise:
-        what = f"every pair, by way of {opponent}"
+def multi_comparison_table(comparison: MultiComparison) -> Table:
+    """Return one row per test, per judge from the best author to the worst."""
+    opponent, interval = name_of(comparison.selection.opponent), interval_head(comparison.family_size)
+    if comparison.pairwise:
+        title = f"every pair, by way of {opponent}"
         columns: tuple[str, ...] = ("judge", "first – second", "first", "second", "difference", interval)
     else:
-        what = f"every author against {opponent}"
-        columns = ("judge", "author", "win rate", interval, "alone, 95 %", "order-robust")
+        title = f"every author against {opponent}"
+        columns = ("judge", "author", "win rate", interval, "unadjusted, 95 %", "order-robust")
     columns += ("p", "p, Holm", "n", "MDE")
-    table = table_of(what, of.selection, of.family_size, columns, soft=of.soft)
-    order = {judge_contests.judge_id: at for at, judge_contests in enumerate(of.selection.judges)}
-    places = sorted(
-        of.places, key=lambda one: (order[one.judge_contests.judge_id], -(one.test.difference or 0.0))
+    table = make_test_table(
+        title, comparison.selection, comparison.family_size, columns, soft=comparison.soft
     )
-    named = ""
+    order = {
+        judge_contests.judge_id: position
+        for position, judge_contests in enumerate(comparison.selection.judges)
+    }
+    places = sorted(
+        comparison.rows,
+        key=lambda place: (order[place.judge_contests.judge_id], -(place.test.difference or 0.0)),
+    )
+    previous_judge = ""
     for place in places:
-        judge = "" if place.judge_contests.judge_id == named else place.judge_contests.judge
-        named = place.judge_contests.judge_id
-        if of.pairwise:
-            how = ", head to head" if place.test.kind == HEAD_TO_HEAD else ""
-            table.add_row(judge, f"{place.first} – {place.second}{how}", *cells(place.test))
+        judge = "" if place.judge_contests.judge_id == previous_judge else place.judge_contests.judge
+        previous_judge = place.judge_contests.judge_id
+        if comparison.pairwise:
+            suffix = ", head to head" if place.test.kind == HEAD_TO_HEAD else ""
+            table.add_row(judge, f"{place.first} – {place.second}{suffix}", *test_cells(place.test))
         else:
-            table.add_row(judge, place.first, *_rates(place), *cells(place.test)[4:])
+            table.add_row(judge, place.first, *_rates(place), *test_cells(place.test)[4:])
     return table
 
 
 def _rates(place: ComparisonRow) -> tuple[str, str, str, str]:
-    """The win rate, its simultaneous interval, the one that it would have alone, its order-robust bounds."""
+    """Return win rate, simultaneous interval, unadjusted interval and order-robust bounds."""
     test, rate = place.test, place.rate
-    together = "-"
+    simultaneous = "-"
     if test.low is not None and test.high is not None:
-        together = format_range((1 + test.low) / 2, (1 + test.high) / 2)
+        simultaneous = format_range((1 + test.low) / 2, (1 + test.high) / 2)
     if rate is None:
-        return format_percent(test.rate_first), together, "-", "-"
+        return format_percent(test.rate_first), simultaneous, "-", "-"
     return (
         format_percent(test.rate_first),
-        together,
+        simultaneous,
         format_range(rate.low, rate.high),
         format_range(*rate.order_robust),
     )
 
 
-def multi_comparison_notes(of: MultiComparison) -> list[str]:
-    """What a reader of the table must know."""
-    told = common_notes(of.selection, soft=of.soft)
-    told.append(
-        "p: sign-flip permutation over dialogues, against no difference; Holm over all rows. Simultaneous: "
-        "with probability 95 % all of these intervals hold at once. “MDE”: in points of the "
-        "difference between the two, before Holm."
+def multi_comparison_caveats(comparison: MultiComparison) -> list[str]:
+    """Return the caveats to print below the table."""
+    caveats = common_caveats(comparison.selection, soft=comparison.soft)
+    caveats.append(
+        "p: sign-flip permutation test over dialogues, with Holm's correction over all rows. Simultaneous: "
+        "all intervals hold at once with probability 95 %. “MDE”: minimum detectable effect in points of "
+        "the difference, before Holm's correction."
     )
-    if not of.pairwise:
-        told.append(ORDER_ROBUST_NOTE)
-    told.append(scope_note(of.selection))
-    if not of.pairwise and len(of.places) > 1:
-        told.append(
-            "The best of several on the same dialogues looks better than it is; to say that one author is "
-            "better than another, compare the two, or use --pairwise."
+    if not comparison.pairwise:
+        caveats.append(ORDER_ROBUST_NOTE)
+    caveats.append(scope_caveat(comparison.selection))
+    if not comparison.pairwise and len(comparison.rows) > 1:
+        caveats.append(
+            "The rate of the best of several authors is biased upwards. To compare two authors with each "
+            "other, compare them directly or pass --pairwise."
         )
-    told += [_saturation(of, judge, names) for judge, names in of.saturated.items()]
-    said: dict[tuple[str, str], list[str]] = {}
-    for place in of.places:
+    caveats += [_saturation(comparison, judge, names) for judge, names in comparison.saturated.items()]
+    notes: dict[tuple[str, str], list[str]] = {}
+    for place in comparison.rows:
         if place.test.note:
-            said.setdefault((place.judge_contests.judge, place.test.note), []).append(_who(of, place))
-    told += [f"{judge}: {note}: {', '.join(who)}." for (judge, note), who in said.items()]
-    for place in of.places:
-        told += left_out_notes(f"{place.judge_contests.judge}, {_who(of, place)}", place.test)
-    return told
+            notes.setdefault((place.judge_contests.judge, place.test.note), []).append(
+                _row_label(comparison, place)
+            )
+    caveats += [f"{judge}: {note}: {', '.join(rows)}." for (judge, note), rows in notes.items()]
+    for place in comparison.rows:
+        caveats += incomplete_caveats(
+            f"{place.judge_contests.judge}, {_row_label(comparison, place)}", place.test
+        )
+    return caveats
 
 
-def _who(of: MultiComparison, place: ComparisonRow) -> str:
-    return f"{place.first} – {place.second}" if of.pairwise else place.first
+def _row_label(comparison: MultiComparison, place: ComparisonRow) -> str:
+    """Return the row label."""
+    return f"{place.first} – {place.second}" if comparison.pairwise else place.first
 
 
-def _saturation(of: MultiComparison, judge: str, names: Sequence[str]) -> str:
-    so_judged = any(
+def _saturation(comparison: MultiComparison, judge: str, names: Sequence[str]) -> str:
+    """Return the saturation warning with its remedy."""
+    has_direct = any(
         place.judge_contests.judge == judge and place.test.kind == HEAD_TO_HEAD
-        for place in of.places
-        if of.pairwise
+        for place in comparison.rows
+        if comparison.pairwise
     )
     remedy = "judge them head to head"
-    if so_judged:
-        remedy = "pairs with one of these are compared head to head where they were so judged"
-    return saturation_note(of.selection, judge, names, remedy)
+    if has_direct:
+        remedy = "pairs with one of these are compared head to head where that contest was judged"
+    return saturation_caveat(comparison.selection, judge, names, remedy)

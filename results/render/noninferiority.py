@@ -1,4 +1,4 @@
-"""A margin held against a comparison, as data and as lines for people. Computes nothing."""
+"""Non-inferiority results as JSON data and lines."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from results.analysis.noninferiority import NonInferiorityMargins
-from results.render.paired_differences import points, span
+from results.render.paired_differences import format_points, format_points_range
 from results.statistics import NonInferiority, NotEstimable
 
 
-def margins_data(margins: NonInferiorityMargins) -> dict[str, Any]:
-    """By judge: the verdict and what it rests on, or why it is refused; differences in [−1, 1]."""
+def noninferiority_data(margins: NonInferiorityMargins) -> dict[str, Any]:
+    """Return the verdict and its basis by judge; differences in [−1, 1]."""
     return {
         "margin": margins.margin,
         "first": margins.first,
@@ -19,14 +19,14 @@ def margins_data(margins: NonInferiorityMargins) -> dict[str, Any]:
         "judges": {
             judge: {"verdict": None, "refused": result.reason}
             if isinstance(result, NotEstimable)
-            else {**asdict(result), "comparison_kind": margins.how[judge], "refused": None}
+            else {**asdict(result), "comparison_kind": margins.kinds[judge], "refused": None}
             for judge, result in margins.judges.items()
         },
     }
 
 
-def margins_lines(margins: NonInferiorityMargins) -> list[str]:
-    """One sentence a judge."""
+def noninferiority_lines(margins: NonInferiorityMargins) -> list[str]:
+    """Return one sentence per judge."""
     return [
         f"{judge}: {result}."
         if isinstance(result, NotEstimable)
@@ -36,27 +36,31 @@ def margins_lines(margins: NonInferiorityMargins) -> list[str]:
 
 
 def _sentence(margins: NonInferiorityMargins, result: NonInferiority) -> str:
-    within = f"{margins.second} within {_plain(result.margin)} points"
+    """Return one judge's verdict."""
+    target = f"{margins.second} within {_plain(result.margin)} points"
     verdicts = {
-        "non-inferior": f"{margins.first} is as good as {within}",
-        "inferior": f"{margins.first} is not as good as {within}",
-        "undecided": f"whether {margins.first} is as good as {within} cannot be told",
+        "non-inferior": f"{margins.first} is as good as {target}",
+        "inferior": f"{margins.first} is not as good as {target}",
+        "undecided": f"undecided whether {margins.first} is as good as {target}",
     }
     interval = (
-        f"{points(result.difference)} points ({span(result.low, result.high)}; {100 * result.level:g} %)"
+        f"{format_points(result.difference)} points "
+        f"({format_points_range(result.low, result.high)}; {100 * result.level:g} %)"
     )
-    said = f"{verdicts[result.verdict]}: {interval}"
+    sentence = f"{verdicts[result.verdict]}: {interval}"
     if result.left_out:
-        said += f", {result.left_out} incomplete dialogues at their worst"
-    said += "."
+        sentence += f", {result.left_out} incomplete dialogues at their worst"
+    sentence += "."
     if result.required_sample_size is not None:
         more = result.required_sample_size.more_dialogues
-        said += (
-            f" If they are equally good, showing it takes {result.required_sample_size.dialogues:,} dialogues"
+        sentence += (
+            f" If they are equally good, showing it requires "
+            f"{result.required_sample_size.dialogues:,} dialogues"
         )
-        said += f", {more:,} more." if more else "."
-    return said
+        sentence += f", {more:,} more." if more else "."
+    return sentence
 
 
 def _plain(rate: float) -> str:
+    """Return a rate in points without trailing zeros."""
     return f"{100 * rate:g}"

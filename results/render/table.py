@@ -1,4 +1,4 @@
-"""A table of text: plain strings until it is drawn, so that nothing in it is markup."""
+"""Plain-text table, without markup until it is drawn."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Column:
-    """A column's head, and how its cells stand.
+    """Heading and alignment of a column.
 
     Attributes:
-        head: one line; it is wrapped where that saves room.
+        head: heading in one line; wrapped if that saves width.
         justify: "left" for names and words, "right" for numbers.
-        style: of all its cells: "bold" or "".
+        style: of all cells, "bold" or "".
     """
 
     head: str
@@ -22,12 +22,18 @@ class Column:
 
 
 Cell = str | tuple[str, ...]
-"""A text in one line, or the lines of one."""
+"""Text in one line, or a tuple of lines."""
 
 
 @dataclass(slots=True)
 class Row:
-    """Cells, one a column; `style` is "dim", "bold" or ""; `ends` is true before a rule."""
+    """Cells of a row, one per column.
+
+    Attributes:
+        cells: the cells.
+        style: "dim", "bold" or "".
+        ends: whether a rule follows the row.
+    """
 
     cells: tuple[Cell, ...]
     style: str = ""
@@ -36,11 +42,11 @@ class Row:
 
 @dataclass(slots=True)
 class Table:
-    """A title, heads and rows, every text as it stands in the data.
+    """Title, headings and rows, all as plain text.
 
     Attributes:
         title, caption: lines above and below, or "".
-        columns, rows: in their order; `add_column` and `add_row` append.
+        columns, rows: in display order; `add_column` and `add_row` append.
     """
 
     title: str = ""
@@ -53,23 +59,23 @@ class Table:
         self.columns.append(Column(head, justify, style))
 
     def add_row(self, *cells: Cell, style: str = "") -> None:
-        """Append a row; cells that are left out at its end are empty.
+        """Append a row; missing cells at its end are empty.
 
         Raises:
-            ValueError: it has more cells than there are columns.
+            ValueError: more cells than columns.
         """
         if len(cells) > len(self.columns):
             raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
         self.rows.append(Row((*cells, *[""] * (len(self.columns) - len(cells))), style))
 
     def add_section(self) -> None:
-        """Draw a rule after the rows so far."""
+        """Draw a rule after the last row."""
         if self.rows:
             self.rows[-1].ends = True
 
 
-def table_of(title: str, heads: Sequence[str]) -> Table:
-    """An empty table: the first column to the left, the others, numbers, to the right."""
+def make_table(title: str, heads: Sequence[str]) -> Table:
+    """Return an empty table with the first column left-aligned and the others right-aligned."""
     table = Table(title)
     for number, head in enumerate(heads):
         table.add_column(head, justify="right" if number else "left")

@@ -1,55 +1,70 @@
-"""Strategies, for people: one line a judge, and what must be known with it. Computes nothing."""
+"""Strategies with several training seeds as lines and caveats."""
 
 from __future__ import annotations
 
 from results.analysis.training_seeds import SeedComparison
 from results.queries.contest_index import name_of
 from results.render.format import format_percent, format_range
-from results.render.paired_differences import common_notes, p_value, points, saturation_note, span
+from results.render.paired_differences import (
+    common_caveats,
+    format_p,
+    format_points,
+    format_points_range,
+    saturation_caveat,
+)
 from results.statistics import NotEstimable, StrategyEstimate
 
 
-def strategies_lines(of: SeedComparison) -> list[str]:
-    """Who is meant, then one line a judge."""
-    groups = [" + ".join(name_of(one) for one in group) for group in of.groups]
+def strategies_lines(comparison: SeedComparison) -> list[str]:
+    """Return the compared strategies, then one line per judge."""
+    groups = [" + ".join(name_of(author) for author in group) for group in comparison.groups]
     heads = ("Strategy",) if len(groups) == 1 else ("First", "Second")
     lines = [f"{head}: {names}" for head, names in zip(heads, groups, strict=True)]
-    lines.append(f"Opponent: {name_of(of.selection.opponent)}; {of.selection.split} split")
-    for judge_contests in of.selection.judges:
-        found = of.estimates[judge_contests.judge]
-        told = f"{found}." if isinstance(found, NotEstimable) else _line(found, of.level)
-        lines.append(f"{judge_contests.judge}: {told}")
+    lines.append(f"Opponent: {name_of(comparison.selection.opponent)}; {comparison.selection.split} split")
+    for judge_contests in comparison.selection.judges:
+        estimate = comparison.estimates[judge_contests.judge]
+        result = f"{estimate}." if isinstance(estimate, NotEstimable) else _line(estimate, comparison.level)
+        lines.append(f"{judge_contests.judge}: {result}")
     return lines
 
 
-def _line(found: StrategyEstimate, level: float) -> str:
-    together = ", simultaneous" if found.family_size > 1 else ""
-    seeds = " and ".join(map(str, found.seeds))
-    if len(found.seeds) == 1:
-        robust = format_range(found.order_robust_low, found.order_robust_high)
-        what = f"win rate {format_percent(found.estimate)}, order-robust {robust} ({format_range(found.low, found.high)}"
+def _line(estimate: StrategyEstimate, level: float) -> str:
+    """Return one judge's estimate."""
+    suffix = ", simultaneous" if estimate.family_size > 1 else ""
+    seeds = " and ".join(map(str, estimate.seeds))
+    if len(estimate.seeds) == 1:
+        robust = format_range(estimate.order_robust_low, estimate.order_robust_high)
+        result = (
+            f"win rate {format_percent(estimate.estimate)}, order-robust {robust} "
+            f"({format_range(estimate.low, estimate.high)}"
+        )
     else:
-        what = f"first minus second {points(found.estimate)} points ({span(found.low, found.high)}"
-    p = f"p {p_value(found.p)}"
-    if found.family_size > 1:
-        p += f", after Holm over {found.family_size} judges {p_value(found.p_adjusted)}"
-    left_out = f", {found.left_out} left out" if found.left_out else ""
+        result = (
+            f"first minus second {format_points(estimate.estimate)} points "
+            f"({format_points_range(estimate.low, estimate.high)}"
+        )
+    p = f"p {format_p(estimate.p)}"
+    if estimate.family_size > 1:
+        p += f", after Holm over {estimate.family_size} judges {format_p(estimate.p_adjusted)}"
+    left_out = f", {estimate.left_out} left out" if estimate.left_out else ""
     return (
-        f"{what}; {100 * level:g} %{together}), {p}; {seeds} training seeds, n {found.n}{left_out}; between "
-        f"seeds {100 * found.between_seeds:.1f} points, {found.spread_log_odds:.2f} log-odds; {found.scope}."
+        f"{result}; {100 * level:g} %{suffix}), {p}; {seeds} training seeds, n {estimate.n}{left_out}; "
+        f"between "
+        f"seeds {100 * estimate.between_seeds:.1f} points, {estimate.spread_log_odds:.2f} log-odds; "
+        f"{estimate.scope}."
     )
 
 
-def strategies_notes(of: SeedComparison) -> list[str]:
-    """What a reader must know."""
-    told = common_notes(of.selection, soft=of.soft)
-    told.append(
-        "Method: training seeds by Student's t in log-odds, with dialogues; never narrower than by dialogue. "
-        "Few seeds say little: from two, hardly an interval at all."
+def strategies_caveats(comparison: SeedComparison) -> list[str]:
+    """Return the caveats to print below the lines."""
+    caveats = common_caveats(comparison.selection, soft=comparison.soft)
+    caveats.append(
+        "Method: Student's t over training seeds in log-odds, combined with dialogues; never narrower than "
+        "over dialogues alone. Few seeds give wide intervals; two give almost no information."
     )
-    if len(of.groups) > 1:
-        told += [
-            saturation_note(of.selection, judge, names, "judge checkpoints head to head")
-            for judge, names in of.saturated.items()
+    if len(comparison.groups) > 1:
+        caveats += [
+            saturation_caveat(comparison.selection, judge, names, "judge checkpoints head to head")
+            for judge, names in comparison.saturated.items()
         ]
-    return told
+    return caveats

@@ -1,4 +1,4 @@
-"""Where the noise comes from, as data and as lines for people. Computes nothing."""
+"""Variance components as JSON data, lines and caveats."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from results.analysis.variance import VarianceAnalysis
 from results.queries.contest_index import name_of
 from results.render.comparison_data import is_any_emulated
 from results.render.format import format_percent
-from results.render.paired_differences import common_notes
+from results.render.paired_differences import common_caveats
 from results.statistics import NotEstimable, VarianceTable
 
 SOURCES = {
@@ -22,39 +22,42 @@ SOURCES = {
 }
 
 
-def noise_data(noise: VarianceAnalysis) -> dict[str, Any]:
-    """By judge: components, what they add to the squared standard error, and what more requests would do."""
+def variance_data(analysis: VarianceAnalysis) -> dict[str, Any]:
+    """Return components, their contributions, and the effect of more requests, by judge."""
     return {
-        "checkpoints": [[name_of(one) for one in generations] for generations in noise.checkpoints],
-        "opponent": name_of(noise.selection.opponent),
-        "split": noise.selection.split,
-        "soft": noise.soft,
-        "emulated": is_any_emulated(noise.selection),
+        "checkpoints": [[name_of(one) for one in generations] for generations in analysis.checkpoints],
+        "opponent": name_of(analysis.selection.opponent),
+        "split": analysis.selection.split,
+        "soft": analysis.soft,
+        "emulated": is_any_emulated(analysis.selection),
         "judges": {
             judge: {"refused": table.reason}
             if isinstance(table, NotEstimable)
             else {**asdict(table), "refused": None}
-            for judge, table in noise.tables.items()
+            for judge, table in analysis.tables.items()
         },
     }
 
 
-def noise_lines(noise: VarianceAnalysis) -> list[str]:
-    """One table a judge."""
+def variance_lines(analysis: VarianceAnalysis) -> list[str]:
+    """Return one text table per judge."""
     lines = [
-        f"{len(noise.checkpoints)} training seeds with {len(noise.checkpoints[0])} generations each, against "
-        f"{name_of(noise.selection.opponent)}; {noise.selection.split} split"
+        f"{len(analysis.checkpoints)} training seeds with {len(analysis.checkpoints[0])} generations "
+        f"each, against "
+        f"{name_of(analysis.selection.opponent)}; {analysis.selection.split} split"
     ]
-    for judge, table in noise.tables.items():
+    for judge, table in analysis.tables.items():
         lines += [f"{judge}: {table}."] if isinstance(table, NotEstimable) else _lines(judge, table)
     return lines
 
 
 def _lines(judge: str, table: VarianceTable) -> list[str]:
+    """Return one judge's table."""
     sizes = table.sizes
     left_out = f", {table.left_out} left out" if table.left_out else ""
     lines = [
-        f"{judge}: {format_percent(table.rate)} ± {100 * table.error:.1f} points (standard error {table.scope}), n "
+        f"{judge}: {format_percent(table.rate)} ± {100 * table.error:.1f} points (standard error "
+        f"{table.scope}), n "
         f"{sizes.dialogues:g}{left_out}, {sizes.repetitions:g} repetitions",
         f"    {'source':<17}{'one verdict, sd in points':>26}{'share of error²':>17}",
     ]
@@ -71,11 +74,13 @@ def _lines(judge: str, table: VarianceTable) -> list[str]:
 
 
 def _spread(table: VarianceTable, name: str) -> str:
+    """Return a source's standard deviation in points."""
     variance = getattr(table.components, name)
     return "not repeated" if variance is None else f"{100 * variance**0.5:.1f}"
 
 
 def _part(table: VarianceTable, name: str) -> str:
+    """Return a source's share of the squared standard error."""
     if name == "order":
         return "both are judged"
     if getattr(table.components, name) is None or not table.error:
@@ -83,10 +88,10 @@ def _part(table: VarianceTable, name: str) -> str:
     return format_percent(table.parts[name] / table.error**2)
 
 
-def noise_notes(noise: VarianceAnalysis) -> list[str]:
-    """What a reader must know."""
+def variance_caveats(analysis: VarianceAnalysis) -> list[str]:
+    """Return the caveats to print below the tables."""
     return [
-        *common_notes(noise.selection, soft=noise.soft),
-        "What is not repeated is part of the next source above it. A request is a generation or a verdict; a "
-        "training seed must be trained besides. From two or three seeds their spread is hardly known.",
+        *common_caveats(analysis.selection, soft=analysis.soft),
+        "A source without repetition is included in the next source above it. A request is one generation or "
+        "one verdict; training seeds also need training. Two or three seeds give a poor estimate.",
     ]

@@ -11,14 +11,14 @@ from results.analysis.judge_audit import AuditSummary, JudgeAuditResult
 from results.render.charts import IntervalEstimate, interval_plot
 from results.render.format import EMULATED_NOTE, format_percent
 from results.render.judge_audit import (
+    audit_cells,
     caveats,
-    columns_of,
-    decimal,
-    estimate,
+    format_decimal,
+    format_estimate,
+    format_points,
+    format_within,
     page_title,
-    points,
-    trust,
-    within,
+    reliability_findings,
 )
 from results.statistics.judge_accuracy import JudgeBias
 
@@ -32,7 +32,7 @@ th:first-child,td:first-child{text-align:left}.floor{color:#666}.scroll{overflow
 .side{display:flex;flex-wrap:wrap;gap:0 3rem;align-items:flex-start}
 .plot{font-size:13px}.plot text{paint-order:stroke;stroke:#fff;stroke-width:4px}
 .emulated{border:2px solid #D55E00;padding:.4rem .8rem;max-width:60rem}
-.plot-told,.plot-tick,.plot-end{fill-opacity:.75}
+.plot-label,.plot-tick,.plot-end{fill-opacity:.75}
 .plot-interval{stroke:#0072B2}.plot-rate{fill:#0072B2}
 @media(prefers-color-scheme:dark){body{background:#111;color:#eee}th,td{border-color:#444}
 .floor,.note{color:#aaa}.plot text{stroke:#111}.plot-interval{stroke:#56B4E9}.plot-rate{fill:#56B4E9}}
@@ -64,7 +64,7 @@ def page(summaries: Sequence[AuditSummary]) -> str:
 
 def _general(summary: AuditSummary) -> list[str]:
     """The notes that are about no single judge."""
-    own = {EMULATED_NOTE, *(line for one in summary.judges for line in trust(one))}
+    own = {EMULATED_NOTE, *(line for one in summary.judges for line in reliability_findings(one))}
     return [note for note in caveats(summary) if note not in own]
 
 
@@ -73,12 +73,12 @@ def _drawing(summary: AuditSummary) -> Markup:
     every = (*summary.judges, *summary.baselines)
     estimates = [
         IntervalEstimate(
-            one.name, found.value, found.low, found.high, estimate(found), note="nothing to be read"
+            one.name, found.value, found.low, found.high, format_estimate(found), note="nothing to be read"
         )
         for one in every
         for found in (one.audit.agreement,)
     ]
-    told = "; ".join(f"{one.name} {one.told}" for one in estimates)
+    told = "; ".join(f"{one.name} {one.label}" for one in estimates)
     plot = interval_plot(
         estimates,
         name=f"agreement-{summary.split}",
@@ -92,7 +92,7 @@ def _drawing(summary: AuditSummary) -> Markup:
 
 def _table(summary: AuditSummary) -> Markup:
     every = (*summary.judges, *summary.baselines)
-    columns = [columns_of(one) for one in every]
+    columns = [audit_cells(one) for one in every]
     heads = [name for name in columns[0] if any(of[name] not in ("-", "") for of in columns)]
     head = Markup("").join(Markup("<th>{}</th>").format(name) for name in heads)
     rows = Markup("\n").join(
@@ -109,32 +109,34 @@ def _table(summary: AuditSummary) -> Markup:
 def _judge(one: JudgeAuditResult) -> Markup:
     found = one.audit
     lines = [Markup("<h3>{}</h3><ul>").format(one.name)]
-    lines += [Markup("<li>{}</li>").format(line.removeprefix(f"{one.name}: ")) for line in trust(one)]
+    lines += [
+        Markup("<li>{}</li>").format(line.removeprefix(f"{one.name}: ")) for line in reliability_findings(one)
+    ]
     facts = [
-        ("agreement", estimate(found.agreement)),
-        ("more than with ratings permuted within raters, points", within(found.within)),
-        ("where the ratings are 1 and 3", estimate(found.rating_gap_2)),
-        *((name, estimate(group)) for name, group in found.groups.items()),
+        ("agreement", format_estimate(found.agreement)),
+        ("more than with ratings permuted within raters, points", format_within(found.within)),
+        ("where the ratings are 1 and 3", format_estimate(found.rating_gap_2)),
+        *((name, format_estimate(group)) for name, group in found.groups.items()),
         ("verdicts for the first place", format_percent(found.first_position_rate)),
-        ("verdicts for the longer response, more than ratings", points(found.length.difference)),
+        ("verdicts for the longer response, more than ratings", format_points(found.length.difference)),
     ]
     if isinstance(found.own_family, JudgeBias):
         facts.append(
             (
                 f"verdicts for its family ({one.family}), more than ratings",
-                points(found.own_family.difference),
+                format_points(found.own_family.difference),
             )
         )
-    facts += [(f"more agreement than {name}, points", points(more)) for name, more in one.over.items()]
+    facts += [(f"more agreement than {name}, points", format_points(more)) for name, more in one.over.items()]
     table = Markup("").join(Markup("<tr><td>{}</td><td>{}</td></tr>").format(*fact) for fact in facts)
     responders = Markup("").join(
         Markup("<tr><td>{} – {}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>").format(
             pair.first,
             pair.second,
-            estimate(pair.agreement),
+            format_estimate(pair.agreement),
             format_percent(pair.humans),
             format_percent(pair.judge),
-            decimal(pair.kappa),
+            format_decimal(pair.kappa),
         )
         for pair in found.pairs
     )

@@ -105,7 +105,7 @@ def _row(row: Row, top: int) -> tuple[Markup, int]:
 
 
 def _mark(mark: ForestMark, y: int, name: str) -> Markup:
-    told = Markup('<text class="plot-told" x="100%" y="{}" text-anchor="end">{}</text>').format(
+    told = Markup('<text class="plot-label" x="100%" y="{}" text-anchor="end">{}</text>').format(
         y + 5, mark.told
     )
     if mark.rate is None or mark.low is None or mark.high is None:

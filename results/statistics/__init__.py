@@ -1,6 +1,6 @@
-"""Pure statistics: arrays in, frozen values out; no database, no clock, randomness an argument.
+"""Pure statistics: arrays in, frozen results out, without database, clock or hidden randomness.
 
-`docs/statistics.md` gives each formula, its source, its assumptions and when not to use it.
+`docs/statistics.md` gives each formula with its source, its assumptions and its limits.
 """
 
 from results.statistics.agreement import PairAgreement, judge_agreement

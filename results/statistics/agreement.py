@@ -1,9 +1,9 @@
-"""How far judges agree: with each other, and all of them at once.
+"""Agreement between judges: raw agreement, Cohen's κ, Gwet's AC1, Krippendorff's α and Kendall's τ-b.
 
-Raw agreement is read beside what the judges' own shares of each answer allow at most, and beside measures
-that take out agreement by chance, which do not agree on what chance is: Cohen's κ (each judge's own shares),
-Gwet's AC1 (steady where one answer is frequent), Krippendorff's α (any number of judges, gaps allowed).
-Works on arrays of codes; knows nothing of judges' names, dialogues or databases.
+Raw agreement is reported with the largest agreement that the judges' answer shares allow. κ, AC1 and α
+correct for agreement by chance and differ in how they define chance: κ uses each judge's own answer shares,
+AC1 stays stable when one answer is frequent, and α accepts any number of judges and missing answers.
+All functions work on arrays of answer codes.
 """
 
 from __future__ import annotations
@@ -27,17 +27,19 @@ ANSWERS = (A_PREFERRED, TIE, B_PREFERRED)
 
 @dataclass(frozen=True, slots=True)
 class PairAgreement:
-    """Two judges over the units that both judged. All but κ, α and AC1 lie in [0, 1]; those are at most 1.
+    """Agreement of two judges on the units that both judged.
+
+    Shares lie in [0, 1]; κ, α and AC1 are at most 1 and may be negative.
 
     Attributes:
-        n: units with an answer of both.
-        agreement: share on which they give the same answer; None where n is 0.
-        low, high: its interval over `groups` (dialogues), None with `agreement`.
-        attainable: the largest agreement that their own shares of each answer allow.
-        prevalence: each answer's share, the mean of both judges'.
-        kappa: Cohen's; a refusal where one answer exceeds 90 % or both judges give one answer alone.
-        alpha: Krippendorff's, nominal; likewise.
-        ac1: Gwet's; None where n is 0.
+        n: units answered by both judges.
+        agreement: share of units with the same answer; None if n is 0.
+        low, high: 95 % confidence interval over `groups` (dialogues); None if `agreement` is None.
+        attainable: largest agreement possible with the judges' answer shares.
+        prevalence: share of each answer, averaged over the two judges.
+        kappa: Cohen's κ; `NotEstimable` if one answer exceeds 90 %.
+        alpha: Krippendorff's α, nominal; `NotEstimable` under the same condition.
+        ac1: Gwet's AC1; None if n is 0.
     """
 
     n: int
@@ -54,61 +56,64 @@ class PairAgreement:
 def judge_agreement(
     first: Floats, second: Floats, *, groups: NDArray[np.int64], seed: int, answers: Sequence[float] = ANSWERS
 ) -> PairAgreement:
-    """Agreement of two judges, unit by unit; nan where one gave no answer.
+    """Return the agreement of two judges.
 
     Args:
-        groups: what the interval resamples, one code per unit (its dialogue).
-        answers: all answers that could have been given; where nobody was offered a tie, two.
+        first, second: answers of the two judges, one per unit; NaN where a judge gave none.
+        groups: code of the group of each unit (its dialogue); the interval resamples groups.
+        seed: of the bootstrap.
+        answers: all possible answers; pass two where no tie was offered.
 
     Raises:
-        ValueError: arrays of different lengths, or an answer that is none of `answers`.
+        ValueError: arrays of different lengths, or an answer that is not in `answers`.
     """
     if not first.shape == second.shape == groups.shape:
         raise ValueError(f"{first.shape}, {second.shape} and {groups.shape} units")
     both = ~(np.isnan(first) | np.isnan(second))
-    one, other = first[both], second[both]
-    if not np.isin(np.concatenate([one, other]), answers).all():
+    first_answers, second_answers = first[both], second[both]
+    if not np.isin(np.concatenate([first_answers, second_answers]), answers).all():
         raise ValueError(f"an answer is none of {tuple(answers)}")
     n = int(both.sum())
     if not n:
-        nothing = NotEstimable("κ", "no unit was judged by both")
-        return PairAgreement(0, None, None, None, None, {}, nothing, nothing, None)
-    same = one == other
-    shares = [np.array([(side == answer).mean() for answer in answers]) for side in (one, other)]
+        no_units = NotEstimable("κ", "no unit was judged by both")
+        return PairAgreement(0, None, None, None, None, {}, no_units, no_units, None)
+    is_same = first_answers == second_answers
+    shares = [
+        np.array([(side == answer).mean() for answer in answers]) for side in (first_answers, second_answers)
+    ]
     pooled = (shares[0] + shares[1]) / 2.0
-    raw = float(same.mean())
-    interval = _interval(same.astype(float), groups[both], seed)
-    refused = _not_read(pooled)
+    observed = float(is_same.mean())
+    interval = _interval(is_same.astype(float), groups[both], seed)
+    kappa_not_estimable = _check_prevalence(pooled)
     return PairAgreement(
         n=n,
-        agreement=raw,
+        agreement=observed,
         low=interval.low,
         high=interval.high,
         attainable=float(np.minimum(*shares).sum()),
         prevalence=dict(zip(answers, pooled.tolist(), strict=True)),
-        kappa=refused or beyond_chance(raw, float(shares[0] @ shares[1])),
-        alpha=refused or krippendorff_alpha(np.stack([one, other])),
-        ac1=gwet_ac1(raw, pooled),
+        kappa=kappa_not_estimable or beyond_chance(observed, float(shares[0] @ shares[1])),
+        alpha=kappa_not_estimable or krippendorff_alpha(np.stack([first_answers, second_answers])),
+        ac1=gwet_ac1(observed, pooled),
     )
 
 
-def _interval(same: Floats, groups: NDArray[np.int64], seed: int) -> Interval:
-    """Over dialogues: each counts with the mean of its units."""
-    _, place = np.unique(groups, return_inverse=True)
-    return score_interval(np.bincount(place, same) / np.bincount(place), seed=seed)
+def _interval(is_same: Floats, groups: NDArray[np.int64], seed: int) -> Interval:
+    """Return the interval over groups; each group counts with the mean of its units."""
+    _, group = np.unique(groups, return_inverse=True)
+    return score_interval(np.bincount(group, is_same) / np.bincount(group), seed=seed)
 
 
-def _not_read(shares: Floats) -> NotEstimable | None:
+def _check_prevalence(shares: Floats) -> NotEstimable | None:
+    """Return why κ and α are not estimable when one answer is too frequent, else None."""
     largest = float(shares.max())
     if largest <= FREQUENT:
         return None
-    return NotEstimable(
-        "κ", f"one answer has {largest:.1%} of all: chance alone would agree in nearly as much"
-    )
+    return NotEstimable("κ", f"one answer has {largest:.1%} of all, so agreement by chance is nearly as high")
 
 
 def beyond_chance(observed: float, expected: float) -> float:
-    """(observed − expected) / (1 − expected): the form that κ, α and AC1 share; 1 where both are 1.
+    """Return (observed − expected) / (1 − expected), the chance correction of κ, α and AC1; 1 if both are 1.
 
     >>> round(beyond_chance(0.7, 0.5), 3)
     0.4
@@ -117,30 +122,35 @@ def beyond_chance(observed: float, expected: float) -> float:
 
 
 def cohen_kappa(table: Floats) -> float:
-    """Cohen's κ of a square table of counts or shares (Cohen 1960, Educ. Psychol. Meas. 20)."""
+    """Return Cohen's κ of a square table of counts or shares (Cohen 1960, Educ. Psychol. Meas. 20)."""
     shares = table / table.sum()
     return beyond_chance(float(np.trace(shares)), float(shares.sum(axis=0) @ shares.sum(axis=1)))
 
 
 def gwet_ac1(observed: float, shares: Floats) -> float:
-    """Gwet's AC1 from raw agreement and the answers' mean shares (Gwet 2008, Br. J. Math. Stat. Psychol. 61).
+    """Return Gwet's AC1 (Gwet 2008, Br. J. Math. Stat. Psychol. 61).
 
-    Chance is Σ π(1 − π) / (K − 1) over all K answers that could have been given.
+    Chance agreement is Σ π(1 − π) / (K − 1) over all K possible answers.
+
+    Args:
+        observed: raw agreement.
+        shares: share of each possible answer, averaged over the judges.
     """
     return beyond_chance(observed, float((shares * (1.0 - shares)).sum()) / (shares.size - 1))
 
 
 def krippendorff_alpha(ratings: Floats, level: str = "nominal") -> float | NotEstimable:
-    """Krippendorff's α of shape (judges, units), nan where there is no answer.
+    """Return Krippendorff's α: 1 − observed / expected disagreement over all pairs of answers to one unit.
 
-    1 − observed / expected disagreement over all pairs of answers to one unit (Krippendorff 2011, "Computing
-    Krippendorff's Alpha-Reliability"). A unit with one answer counts for nothing.
+    Units with one answer are ignored.
+    Source: Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability".
 
     Args:
-        level: "nominal", "ordinal" or "interval": how far two answers are apart.
+        ratings: answers, shape (judges, units); NaN where there is no answer.
+        level: level of measurement, "nominal", "ordinal" or "interval".
 
     Raises:
-        ValueError: another level.
+        ValueError: an unknown level.
     """
     values = np.unique(ratings[~np.isnan(ratings)])
     counts = np.array([(ratings == value).sum(axis=0) for value in values], dtype=np.float64)
@@ -160,21 +170,25 @@ def krippendorff_alpha(ratings: Floats, level: str = "nominal") -> float | NotEs
 
 
 def _distances(values: Floats, totals: Floats, level: str) -> Floats:
+    """Return the squared distance between every two answer values."""
     if level == "nominal":
         return np.asarray(values[:, None] != values[None, :], dtype=np.float64)
     if level == "interval":
         return np.asarray((values[:, None] - values[None, :]) ** 2)
     if level != "ordinal":
-        raise ValueError(f"{level!r} is no level of measurement: nominal, ordinal or interval")
+        raise ValueError(f"unknown level of measurement {level!r}; use nominal, ordinal or interval")
     ranks = np.cumsum(totals) - totals / 2.0
     return np.asarray((ranks[:, None] - ranks[None, :]) ** 2)
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | NotEstimable:
-    """Kendall's τ-b between two judges' scores of the same authors: whether they put them in one order.
+    """Return Kendall's τ-b between two judges' scores of the same authors, in [−1, 1].
 
-    (concordant − discordant) / √(pairs not tied by the first · pairs not tied by the second); in [−1, 1].
-    With few authors it is coarse: five have ten pairs.
+    (concordant − discordant) / √(pairs not tied by the first · pairs not tied by the second). `NotEstimable`
+    with fewer than three authors, or where a judge ties all of them.
+
+    Raises:
+        ValueError: sequences of different lengths.
     """
     if len(first) != len(second):
         raise ValueError(f"{len(first)} and {len(second)} scores")
@@ -182,18 +196,21 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float |
         (np.sign(first[i] - first[j]), np.sign(second[i] - second[j]))
         for i, j in combinations(range(len(first)), 2)
     ]
-    one, other = np.array(signs, dtype=np.float64).reshape(-1, 2).T
-    norm = float(np.sqrt((one**2).sum() * (other**2).sum()))
+    first_signs, second_signs = np.array(signs, dtype=np.float64).reshape(-1, 2).T
+    norm = float(np.sqrt((first_signs**2).sum() * (second_signs**2).sum()))
     if len(first) < 3 or norm == 0.0:
-        return NotEstimable("rank correlation", "it needs three authors, and a judge must tell some apart")
-    return float((one * other).sum()) / norm
+        return NotEstimable("rank correlation", "fewer than three authors, or a judge ties all of them")
+    return float((first_signs * second_signs).sum()) / norm
 
 
 def majority(answers: Floats) -> Floats:
-    """The jury's verdict per unit from answers of shape (judges, units): ½ where as many prefer A as B.
+    """Return the panel's majority verdict per unit: 1 for A, 0 for B, ½ where as many judges prefer A as B.
 
-    A judge's tie is a vote for neither; a unit without any answer stays nan.
+    A judge's tie counts for neither author. A unit without any answer is NaN.
+
+    Args:
+        answers: verdicts, shape (judges, units); NaN where there is none.
     """
-    there = ~np.isnan(answers)
-    votes = np.where(there, np.sign(np.nan_to_num(answers, nan=0.5) - 0.5), 0.0).sum(axis=0)
-    return np.where(there.any(axis=0), 0.5 + 0.5 * np.sign(votes), np.nan)
+    is_answered = ~np.isnan(answers)
+    votes = np.where(is_answered, np.sign(np.nan_to_num(answers, nan=0.5) - 0.5), 0.0).sum(axis=0)
+    return np.where(is_answered.any(axis=0), 0.5 + 0.5 * np.sign(votes), np.nan)

@@ -1,10 +1,9 @@
-"""Bradley–Terry strengths of many authors from the dialogues they met in, with intervals by dialogue.
+"""Bradley–Terry strengths of many authors, with intervals over dialogues.
 
 P(i preferred to j) = s_i / (s_i + s_j), a tie counting half a win for either (Bradley and Terry 1952,
-Biometrika 39); fitted by Newton's method, whose optimum is that of every other fit of it (evalica's, say). An
-author that won or lost everything has no finite strength, so each pair that met counts one dialogue more, a
-tie, by default: in the strength, never in its interval (`strength_intervals`). Authors that never met, even
-through others, are not ranked together. Knows nothing of judges or names.
+Biometrika 39), fitted by Newton's method. An author that won or lost everything has no finite strength, so by
+default one tied dialogue is added to every pair that met. These ties enter the strength, never its
+interval (see `strength_intervals`). Authors that are not connected through meetings are ranked separately.
 """
 
 from __future__ import annotations
@@ -19,30 +18,31 @@ from results.statistics.intervals import check_level
 from results.statistics.strength_fits import Floats, Ints, fit
 from results.statistics.strength_intervals import PairScores, StrengthBounds, strength_bounds
 
-PRIOR_TIES = 1.0  # dialogues, a tie each, added to every pair that met
+PRIOR_TIES = 1.0  # tied dialogues added to every pair that met
 ELO_PER_LOG = 400.0 / float(np.log(10.0))
 SAME_STRENGTH = 1e-6  # natural logs; strengths closer than this share a rank
 
 
 @dataclass(frozen=True, eq=False)
 class BradleyTerryStrengths:
-    """Fitted strengths; one entry per author in every array.
+    """Fitted strengths; every array has one entry per author.
 
     Attributes:
         log: natural log of the strength, mean 0 within a component.
-        low, high: interval of it over dialogues at `level`; −inf or inf where the data set no bound, as for
-            an author that won everything, and for everybody else on its scale then.
+        low, high: its interval over dialogues at `level`; −inf or inf where the data give no bound. If one
+            author won everything, nobody on its scale has a bound on that side.
         expected: mean probability, in [0, 1], of being preferred to another author of the component.
         expected_low, expected_high: its interval; always bounded.
-        reference: the author that met most others (of each component), by code.
-        gap, gap_low, gap_high: log strength above the reference's, with its interval; 0 for itself.
-        rank: place by strength within the component, from 1; equal strengths share it.
-        rank_low, rank_high: the best and worst place that the data allow at `level`: an author stands below
-            another only where the interval of their difference excludes 0, all of an author's differences
-            at once (Mogstad et al. 2024, Rev. Econ. Stud. 91).
+        reference: code of the author that met the most others in the component.
+        gap, gap_low, gap_high: log strength above the reference's, with its interval; 0 for the reference.
+        rank: rank by strength within the component, from 1; equal strengths share a rank.
+        rank_low, rank_high: best and worst rank that the data allow at `level`. An author ranks below another
+            only if the interval of their difference excludes 0, simultaneously over all of the author's
+            differences (Mogstad et al. 2024, Rev. Econ. Stud. 91).
         component: authors with the same number met, directly or through others.
-        n: dialogues an author is in.
-        prior_ties: what was added to the strengths; the intervals are without it.
+        n: dialogues that include the author.
+        level: confidence level.
+        prior_ties: ties added per pair; the intervals exclude them.
     """
 
     log: Floats
@@ -65,18 +65,25 @@ class BradleyTerryStrengths:
 
     @property
     def elo(self) -> Floats:
-        """On Elo's scale: 400 points are odds of ten to one; mean 1000."""
+        """Strength on Elo's scale: mean 1000, 400 points per factor ten of odds."""
         return np.asarray(1000.0 + ELO_PER_LOG * self.log)
 
 
 def win_counts(
     first: Ints, second: Ints, score: Floats, authors: int, weight: Floats | None = None
 ) -> Floats:
-    """Wins from meetings: `score` in [0, 1] is the first's; each counts `weight`."""
-    each = np.ones(score.shape) if weight is None else weight
+    """Return the matrix of wins, shape (authors, authors), from meetings.
+
+    Args:
+        first, second: author codes of each meeting.
+        score: the first author's score, in [0, 1].
+        authors: number of authors.
+        weight: weight of each meeting; 1 by default.
+    """
+    meeting_weight = np.ones(score.shape) if weight is None else weight
     wins = np.zeros((authors, authors))
-    np.add.at(wins, (first, second), each * score)
-    np.add.at(wins, (second, first), each * (1.0 - score))
+    np.add.at(wins, (first, second), meeting_weight * score)
+    np.add.at(wins, (second, first), meeting_weight * (1.0 - score))
     return wins
 
 
@@ -92,15 +99,23 @@ def strengths(
     resamples: int = 4000,
     prior_ties: float = PRIOR_TIES,
 ) -> BradleyTerryStrengths:
-    """Strengths of all authors, with intervals over dialogues (all meetings in one together).
+    """Fit the strengths of all authors, with intervals over dialogues.
+
+    All meetings of one dialogue are resampled together.
 
     Args:
-        first, second: codes of the two authors of each meeting.
-        score: the first's score in it, in [0, 1].
-        dialogue: code of the dialogue it is about.
+        first, second: author codes of each meeting.
+        score: the first author's score, in [0, 1].
+        dialogue: dialogue code of each meeting.
+        authors: number of authors.
+        seed: of the bootstrap.
+        level: confidence level, in (0, 1).
+        resamples: bootstrap samples.
+        prior_ties: tied dialogues added to every pair that met.
 
     Raises:
-        ValueError: columns of different lengths, an author against itself, a score outside [0, 1].
+        ValueError: arrays of different lengths, no meeting, an author that met itself, a code out of range,
+            or a score outside [0, 1].
     """
     check_level(level)
     _check(first, second, score, dialogue, authors)
@@ -121,11 +136,13 @@ def strengths(
         expected[members] = _expected(log[members])
         reference[members] = members[np.argmax(met[np.ix_(members, members)].sum(axis=1))]
         rows = np.isin(first, members)
-        code_of = np.searchsorted(members, [first[rows], second[rows]])
-        pairs = PairScores.of(code_of[0], code_of[1], score[rows], dialogue[rows], members.size)
-        hub = int(np.searchsorted(members, reference[members[0]]))
-        part = strength_bounds(pairs, hub, prior_ties=prior_ties, seed=seed, level=level, resamples=resamples)
-        bounds.put(members, part)
+        local_codes = np.searchsorted(members, [first[rows], second[rows]])
+        pairs = PairScores.of(local_codes[0], local_codes[1], score[rows], dialogue[rows], members.size)
+        local_reference = int(np.searchsorted(members, reference[members[0]]))
+        component_bounds = strength_bounds(
+            pairs, local_reference, prior_ties=prior_ties, seed=seed, level=level, resamples=resamples
+        )
+        bounds.put(members, component_bounds)
     gap = log - log[reference]
     return BradleyTerryStrengths(
         log=log,
@@ -149,32 +166,35 @@ def strengths(
 
 
 def _check(first: Ints, second: Ints, score: Floats, dialogue: Ints, authors: int) -> None:
+    """Check the shapes, codes and scores of the meetings."""
     if not first.shape == second.shape == score.shape == dialogue.shape or first.ndim != 1:
-        raise ValueError("the meetings' columns have different lengths")
+        raise ValueError("the meetings' arrays have different lengths")
     if not first.size:
-        raise ValueError("nobody met")
+        raise ValueError("no meetings")
     if (
         (first == second).any()
         or min(first.min(), second.min()) < 0
         or max(first.max(), second.max()) >= authors
     ):
-        raise ValueError(f"an author met itself, or is none of {authors}")
+        raise ValueError(f"an author met itself, or a code is not in 0 … {authors - 1}")
     if not ((score >= 0) & (score <= 1)).all():
         raise ValueError("a score lies outside [0, 1]")
 
 
 def _dialogues_of(first: Ints, second: Ints, dialogue: Ints, authors: int) -> NDArray[np.int64]:
-    seen = np.concatenate([np.stack([first, dialogue]), np.stack([second, dialogue])], axis=1)
-    return np.bincount(np.unique(seen, axis=1)[0], minlength=authors)
+    """Return the number of distinct dialogues of each author."""
+    author_dialogues = np.concatenate([np.stack([first, dialogue]), np.stack([second, dialogue])], axis=1)
+    return np.bincount(np.unique(author_dialogues, axis=1)[0], minlength=authors)
 
 
 def _expected(log: Floats) -> Floats:
+    """Return each author's mean probability of being preferred to another one."""
     odds = expit(log[:, None] - log[None, :])
     np.fill_diagonal(odds, 0.0)
     return np.asarray(odds.sum(axis=1) / (log.size - 1))
 
 
 def _ranks(log: Floats, component: Ints) -> Ints:
-    """1 for the strongest of each component; equal strengths share a place."""
-    mine = component[:, None] == component[None, :]
-    return np.asarray(1 + (mine & (log[None, :] > log[:, None] + SAME_STRENGTH)).sum(axis=1))
+    """Return the rank within the component, 1 for the strongest; equal strengths share a rank."""
+    same_component = component[:, None] == component[None, :]
+    return np.asarray(1 + (same_component & (log[None, :] > log[:, None] + SAME_STRENGTH)).sum(axis=1))

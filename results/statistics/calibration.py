@@ -1,14 +1,14 @@
-"""Do a judge's probabilities mean what they say? Soft verdicts against what people, or a gold judge, decided.
+"""Calibration of a judge's soft verdicts against human or gold preferences.
 
-A soft verdict on a pair names one response with a confidence in [½, 1]; it is right where that response was
-also preferred by the reference, half right where either says tie. Calibrated is who is right in a share c of
-the verdicts of confidence c. The pair's two names do not matter: exchanging them changes nothing.
+A soft verdict on a pair names one response with a confidence in [½, 1]. It is right if the reference also
+preferred that response, and half right if either is a tie. A judge is calibrated if a share c of its
+verdicts with confidence c is right. All results are invariant to swapping the two responses of a pair.
 
-The Brier score is mean (P − outcome)² of P(first better) (Brier 1950); ¼ is what "½ for every pair" gets. It
-splits exactly into miscalibration − discrimination + uncertainty, the first two by the reliability curve that
-isotonic regression fits, without a choice of bins (Dimitriadis, Gneiting and Jordan 2021, PNAS 118).
-Intervals resample clusters: rating tasks, or dialogues. Miscalibration is never below 0 and is above it by
-chance alone: `miscalibration_by_chance` says how far, for a calibrated judge of these confidences.
+The Brier score is mean (P − outcome)² of P(first better) (Brier 1950); ½ for every pair scores ¼. It
+decomposes into miscalibration − discrimination + uncertainty. The first two use the reliability curve fitted
+by isotonic regression, without bins (Dimitriadis, Gneiting and Jordan 2021, PNAS 118). Intervals resample
+clusters: rating tasks or dialogues. Miscalibration is biased upwards by sampling noise;
+`miscalibration_by_chance` gives its 95 % quantile for a calibrated judge with the same confidences.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from results.statistics.not_estimable import NotEstimable
 
 Floats = NDArray[np.float64]
 
-WHAT = "calibration of soft verdicts"
-FEWEST = 20  # pairs
+STATISTIC = "calibration of soft verdicts"
+MIN_PAIRS = 20
 EDGES = np.array([0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
 _REPEATS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBin:
-    """Verdicts of about one confidence.
+    """Verdicts of similar confidence.
 
     Attributes:
-        low, high: which confidences, in [½, 1]; the upper end belongs to the last bin alone.
+        low, high: range of confidences, in [½, 1]; only the last bin includes its upper end.
         confidence: their mean.
-        right: share that is right, in [0, 1], with its interval over clusters.
+        right: share of right verdicts, in [0, 1], with its interval over clusters.
     """
 
     low: float
@@ -48,22 +48,22 @@ class CalibrationBin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How far soft verdicts can be taken at their word.
+    """Calibration of a judge's soft verdicts.
 
     Attributes:
-        brier: mean (P − outcome)² in [0, 1], with its interval; lower is better.
-        hard_brier: the same of the verdicts without their probabilities (0, ½ or 1).
-        miscalibration, discrimination, uncertainty: the parts; brier = miscalibration − discrimination +
-            uncertainty. All ≥ 0.
-        miscalibration_by_chance: what 95 % of calibrated judges of these confidences stay below; pairs are
-            taken as independent.
+        brier: mean (P − outcome)², in [0, 1], with its interval; lower is better.
+        hard_brier: Brier score of the hard verdicts (0, ½ or 1).
+        miscalibration, discrimination, uncertainty: parts of the Brier score, all ≥ 0;
+            brier = miscalibration − discrimination + uncertainty.
+        miscalibration_by_chance: 95 % quantile of the miscalibration of calibrated judges with these
+            confidences, for independent pairs.
         confidence: mean confidence, in [½, 1].
-        right: share that is right, in [0, 1], with its interval.
-        overconfidence: confidence minus share that is right, in [−1, 1], with its interval.
-        bins: the reliability curve, by confidence; only bins that have verdicts.
+        right: share of right verdicts, in [0, 1], with its interval.
+        overconfidence: confidence minus share of right verdicts, in [−1, 1], with its interval.
+        bins: reliability curve; bins without verdicts are omitted.
         n: pairs with a soft verdict and an outcome.
         left_out: the other pairs.
-        seed: of resampling.
+        seed: of the resampling.
     """
 
     brier: ClusteredEstimate
@@ -84,25 +84,25 @@ class Calibration:
 def calibration(
     soft: Floats, outcome: Floats, clusters: NDArray[np.int64], *, seed: int, level: float = 0.95
 ) -> Calibration | NotEstimable:
-    """Soft verdicts against outcomes, one entry per pair.
+    """Return the calibration of soft verdicts; `NotEstimable` with fewer than 20 pairs.
 
     Args:
-        soft: P(first is better), in [0, 1], over both orders and all samples; nan where there is none.
-        outcome: 1 where the reference prefers the first, 0 the second, ½ a tie; nan where unknown.
-        clusters: code of what is resampled as a whole.
-
-    Refused with fewer than 20 pairs.
+        soft: P(first is better) per pair, in [0, 1], over both orders and all samples; NaN where missing.
+        outcome: the reference per pair: 1 if it prefers the first, 0 the second, ½ a tie; NaN if unknown.
+        clusters: cluster code of each pair; clusters are resampled as a whole.
+        seed: of the resampling.
+        level: confidence level, in (0, 1).
 
     Raises:
         ValueError: arrays of different lengths, a value outside [0, 1], or a level outside (0, 1).
     """
     if not soft.shape == outcome.shape == clusters.shape or soft.ndim != 1:
-        raise ValueError("one soft verdict, one outcome and one cluster for each pair")
-    there = ~np.isnan(soft) & ~np.isnan(outcome)
-    p, y, cluster = soft[there], outcome[there], clusters[there]
-    if p.size < FEWEST:
+        raise ValueError("soft verdicts, outcomes and clusters have different lengths")
+    is_scored = ~np.isnan(soft) & ~np.isnan(outcome)
+    p, y, cluster = soft[is_scored], outcome[is_scored], clusters[is_scored]
+    if p.size < MIN_PAIRS:
         return NotEstimable(
-            WHAT, f"{p.size} pairs have a soft verdict and an outcome, at least {FEWEST} needed"
+            STATISTIC, f"{p.size} pairs have a soft verdict and an outcome, at least {MIN_PAIRS} are required"
         )
     if min(p.min(), y.min()) < 0.0 or max(p.max(), y.max()) > 1.0:
         raise ValueError("soft verdicts and outcomes lie in [0, 1]")
@@ -112,7 +112,7 @@ def calibration(
         return clustered_mean(values, cluster, seed=seed, level=level, span=span)
 
     miscalibration, discrimination, uncertainty = _parts(p, y)
-    place = np.clip(np.searchsorted(EDGES, np.round(confidence, 12), side="right") - 1, 0, EDGES.size - 2)
+    bin_index = np.clip(np.searchsorted(EDGES, np.round(confidence, 12), side="right") - 1, 0, EDGES.size - 2)
     return Calibration(
         brier=mean((p - y) ** 2),
         hard_brier=float(((np.where(p == 0.5, 0.5, p > 0.5) - y) ** 2).mean()),
@@ -125,41 +125,41 @@ def calibration(
         overconfidence=mean(confidence - right, (-1.0, 1.0)),
         bins=tuple(
             CalibrationBin(
-                float(EDGES[at]),
-                float(EDGES[at + 1]),
-                float(confidence[place == at].mean()),
-                mean(np.where(place == at, right, np.nan)),
+                float(EDGES[index]),
+                float(EDGES[index + 1]),
+                float(confidence[bin_index == index].mean()),
+                mean(np.where(bin_index == index, right, np.nan)),
             )
-            for at in np.unique(place)
+            for index in np.unique(bin_index)
         ),
         n=int(p.size),
-        left_out=int((~there).sum()),
+        left_out=int((~is_scored).sum()),
         seed=seed,
     )
 
 
 def folded(soft: Floats, outcome: Floats) -> tuple[Floats, Floats]:
-    """Confidence in [½, 1] in the response that is named, and whether it is right; ½ where none is named."""
+    """Return the confidence of each verdict, in [½, 1], and whether it is right; ½ for ties."""
     confidence = np.maximum(soft, 1.0 - soft)
     right = np.where(soft > 0.5, outcome, np.where(soft < 0.5, 1.0 - outcome, 0.5))
     return confidence, right
 
 
 def reliability(soft: Floats, outcome: Floats) -> Floats:
-    """P(first better) recalibrated: by isotonic regression over every pair under either order of its names.
+    """Return P(first better) recalibrated by isotonic regression, with every pair in both orientations.
 
-    So the curve rises, and mirrors: what 1 − P becomes is 1 less what P becomes.
+    The fitted curve is monotone and satisfies f(1 − P) = 1 − f(P).
     """
     both = np.round(np.concatenate([soft, 1.0 - soft]), 12)  # 0.58 and 1 − 0.42 are one probability
     outcomes = np.concatenate([outcome, 1.0 - outcome])
-    _, place, count = np.unique(both, return_inverse=True, return_counts=True)
-    means = np.bincount(place, outcomes) / count
+    _, value_index, count = np.unique(both, return_inverse=True, return_counts=True)
+    means = np.bincount(value_index, outcomes) / count
     fitted = isotonic_regression(means, weights=count.astype(np.float64)).x
-    return np.asarray(fitted[place[: soft.size]], dtype=np.float64)
+    return np.asarray(fitted[value_index[: soft.size]], dtype=np.float64)
 
 
 def _parts(soft: Floats, outcome: Floats) -> tuple[float, float, float]:
-    """Miscalibration, discrimination and uncertainty; the last is the Brier score of "½ for every pair"."""
+    """Return miscalibration, discrimination and uncertainty (the Brier score of ½ for every pair)."""
     loss = float(((soft - outcome) ** 2).mean())
     recalibrated = float(((reliability(soft, outcome) - outcome) ** 2).mean())
     even = float(((0.5 - outcome) ** 2).mean())
@@ -167,10 +167,10 @@ def _parts(soft: Floats, outcome: Floats) -> tuple[float, float, float]:
 
 
 def _by_chance(soft: Floats, outcome: Floats, seed: int) -> float:
-    """The 95 % quantile of the miscalibration of calibrated judges with these soft verdicts."""
+    """Return the 95 % quantile of the miscalibration of calibrated judges with these soft verdicts."""
     generator = np.random.default_rng(seed)
     tied = outcome == 0.5
-    drawn = [
+    simulated = [
         _parts(soft, np.where(tied, 0.5, generator.random(soft.size) < soft))[0] for _ in range(_REPEATS)
     ]
-    return float(np.quantile(drawn, 0.95))
+    return float(np.quantile(simulated, 0.95))

@@ -1,7 +1,7 @@
-"""Means over things that come in clusters: resampled by cluster, never by thing.
+"""Means of clustered data, with bootstrap intervals that resample whole clusters.
 
-Rated pairs of one rating task share their raters; so a mean over pairs has an interval over tasks. Knows
-nothing of ratings.
+Rated pairs of one rating task share their raters, for example, so a mean over pairs gets an interval over
+rating tasks.
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ class ClusteredEstimate:
     """A mean with its interval over clusters.
 
     Attributes:
-        value: the mean over things; None where there is none.
-        low, high: interval at `level`; None with `value`.
-        n: things; clusters: in how many.
-        method: `BCA`, or `BOUNDED` near the edges, for (nearly) constant means, under 20 clusters and with
-            less than ten clusters' worth on either side.
+        value: mean over observations; None without any.
+        low, high: interval at `level`; None if `value` is None.
+        n: observations.
+        clusters: clusters with observations.
+        method: `BCA`, or `BOUNDED` near the edges, for nearly constant means, with fewer than 20 clusters, or
+            with less than ten clusters' worth of score on either side.
+        level: confidence level.
     """
 
     value: float | None
@@ -51,7 +53,7 @@ class ClusteredEstimate:
     level: float = 0.95
 
 
-NOTHING = ClusteredEstimate(None, None, None, 0, 0, "")
+NO_ESTIMATE = ClusteredEstimate(None, None, None, 0, 0, "")
 
 
 def clustered_mean(
@@ -62,25 +64,32 @@ def clustered_mean(
     level: float = 0.95,
     span: tuple[float, float] = (0.0, 1.0),
 ) -> ClusteredEstimate:
-    """Mean of `values` (nan left out) with an interval by resampling whole clusters.
+    """Return the mean of `values` with an interval from resampling whole clusters.
 
-    BCa of the ratio Σ sums / Σ sizes, acceleration by leaving out one cluster at a time (Efron 1987; Davison
-    and Hinkley 1997, section 3.8). Mirrors: the interval of −values is that of values, turned round.
+    BCa of the ratio Σ sums / Σ sizes, with the acceleration from a leave-one-cluster-out jackknife (Efron
+    1987; Davison and Hinkley 1997, section 3.8). The interval of −values is the negated interval of values.
 
     Args:
-        span: the least and the largest a value can be; the fallback needs it.
+        values: observations; NaN is ignored.
+        clusters: cluster code of each observation.
+        seed: of the bootstrap.
+        level: confidence level, in (0, 1).
+        span: smallest and largest possible value, required by the fallback interval.
+
+    Raises:
+        ValueError: a level outside (0, 1).
     """
     check_level(level)
-    there = ~np.isnan(values)
-    if not there.any():
-        return NOTHING
+    is_present = ~np.isnan(values)
+    if not is_present.any():
+        return NO_ESTIMATE
     low_end, high_end = span
-    scaled = (values[there] - low_end) / (high_end - low_end)
-    _, place = np.unique(clusters[there], return_inverse=True)
-    sums = np.bincount(place, scaled).astype(np.float64)
-    sizes = np.bincount(place).astype(np.float64)
+    scaled = (values[is_present] - low_end) / (high_end - low_end)
+    _, cluster_index = np.unique(clusters[is_present], return_inverse=True)
+    sums = np.bincount(cluster_index, scaled).astype(np.float64)
+    sizes = np.bincount(cluster_index).astype(np.float64)
     mean = float(scaled.mean())
-    ends = _bca(sums, sizes, mean, seed, level) if _serves(sums, sizes, mean) else None
+    ends = _bca(sums, sizes, mean, seed, level) if _bca_is_valid(sums, sizes, mean) else None
     method = BCA if ends else BOUNDED
     low, high = ends or bounded_mean_interval(np.clip(sums / sizes, 0.0, 1.0), level)
     width = high_end - low_end
@@ -88,31 +97,33 @@ def clustered_mean(
         value=low_end + width * mean,
         low=low_end + width * min(low, mean),
         high=low_end + width * max(high, mean),
-        n=int(there.sum()),
+        n=int(is_present.sum()),
         clusters=int(sizes.size),
         method=method,
         level=level,
     )
 
 
-def _serves(sums: Floats, sizes: Floats, mean: float) -> bool:
-    off = np.abs(sums - mean * sizes) > SAME
+def _bca_is_valid(sums: Floats, sizes: Floats, mean: float) -> bool:
+    """Return whether the clusters are numerous and varied enough for the BCa interval."""
+    differs = np.abs(sums - mean * sizes) > SAME
     short_side = min(float((sums / sizes).sum()), float((1.0 - sums / sizes).sum()))
-    enough = sizes.size >= FEW_DIALOGUES and int(off.sum()) >= MIN_DIFFERING_DIALOGUES
+    enough = sizes.size >= FEW_DIALOGUES and int(differs.sum()) >= MIN_DIFFERING_DIALOGUES
     return enough and short_side >= MIN_SHORT_SIDE and abs(mean - 0.5) < 0.5 - NEAR_THE_EDGE
 
 
 def _bca(sums: Floats, sizes: Floats, mean: float, seed: int, level: float) -> tuple[float, float]:
+    """Return the BCa interval of a mean of clustered values in [0, 1]."""
     deviations = sums - mean * sizes  # their resampled total over the resampled size is the mean's error
     counts = _counts(sizes.size, seed)
     errors = (counts @ deviations) / (counts @ sizes)
-    left_out = -deviations / (sizes.sum() - sizes)  # the error of the mean without each cluster
-    jackknife = left_out.mean() - left_out
+    jackknife_errors = -deviations / (sizes.sum() - sizes)  # the error of the mean without each cluster
+    jackknife = jackknife_errors.mean() - jackknife_errors
     spread = float((jackknife**2).sum())
     skew = float((jackknife**3).sum()) / (6.0 * spread**1.5) if spread else 0.0
     below = float((errors < -SAME).mean() + 0.5 * (np.abs(errors) <= SAME).mean())
-    floor = 0.5 / errors.size
-    bias = float(ndtri(min(1.0 - floor, max(floor, below))))
+    smallest_share = 0.5 / errors.size
+    bias = float(ndtri(min(1.0 - smallest_share, max(smallest_share, below))))
     tail = float(ndtri((1.0 - level) / 2.0))
     shares = [float(ndtr(bias + (bias + z) / (1.0 - skew * (bias + z)))) for z in (tail, -tail)]
     low, high = np.quantile(errors, shares)
@@ -121,7 +132,7 @@ def _bca(sums: Floats, sizes: Floats, mean: float, seed: int, level: float) -> t
 
 @lru_cache(maxsize=16)
 def _counts(clusters: int, seed: int) -> Floats:
-    """How often each cluster is drawn, in each of the resamples: the same for every mean of one audit."""
+    """Return how often each cluster is drawn in each resample; cached and shared by all means of an audit."""
     generator = np.random.default_rng(seed)
     drawn = generator.multinomial(clusters, np.full(clusters, 1.0 / clusters), size=RESAMPLES)
     counts = drawn.astype(np.float64)

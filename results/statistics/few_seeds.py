@@ -1,14 +1,13 @@
-"""What a handful of training seeds allows: the seeds' part of an interval, on the log-odds scale.
+"""Between-seed part of an interval from few training seeds, on the log-odds scale.
 
-Two, three or five checkpoints say little of how much checkpoints differ. On the log-odds scale their rates
-are about normal with one spread wherever they lie, so Student's t with k − 1 degrees of freedom covers; for
-two strategies, Welch's degrees of freedom (1947, Biometrika 34), and those of the smaller where it has two
-seeds and the other more: Welch covered 90 % there. The noise of dialogues, which all checkpoints share, is
-no part of the seeds' degrees of freedom: mixed with it (Satterthwaite), two seeds that happen to agree
-would claim hundreds. The two parts are combined by their squared distances from the estimate on either side
-(MOVER: Zou and Donner 2008, Stat. Med. 27), which keeps the interval inside the range of rates.
-
-Rates in, distances out; knows nothing of dialogues.
+Two, three or five checkpoints carry little information on how much checkpoints differ. On the log-odds scale
+their rates are approximately normal with a common spread, so Student's t with k − 1 degrees of freedom has
+the right coverage. Two strategies use Welch's degrees of freedom (1947, Biometrika 34), or those of the
+smaller strategy if it has two seeds and the other more, because Welch's covered only 90 % there. The noise
+of dialogues is shared by all checkpoints and does not add to the seeds' degrees of freedom: a Satterthwaite
+mixture would claim hundreds of them for two seeds that happen to agree. The two parts are combined by
+squared distances from the estimate on either side (MOVER: Zou and Donner 2008, Stat. Med. 27), which keeps
+the interval within the range of rates.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ _HALVINGS = 60
 
 @dataclass(frozen=True, slots=True)
 class SeedSpread:
-    """How much the checkpoints of one strategy differ, on the log-odds scale.
+    """Variation between the checkpoints of one strategy, on the log-odds scale.
 
     Attributes:
         centre: log-odds of the mean rate.
-        error: standard error of it over training seeds, ≥ 0.
+        error: its standard error over training seeds, ≥ 0.
         seeds: checkpoints, ≥ 2.
     """
 
@@ -42,21 +41,22 @@ class SeedSpread:
 
     @property
     def variance(self) -> float:
-        """The same on the scale of rates, at the mean rate."""
+        """Squared standard error on the scale of rates, at the mean rate."""
         rate = float(expit(self.centre))
         return (self.error * rate * (1.0 - rate)) ** 2
 
     def distances(self, quantile: float) -> tuple[float, float]:
-        """How far below and above the rate so many standard errors reach, ≥ 0."""
+        """Return how far `quantile` standard errors reach below and above the rate, ≥ 0."""
         rate = float(expit(self.centre))
-        reach = quantile * self.error
-        return rate - float(expit(self.centre - reach)), float(expit(self.centre + reach)) - rate
+        margin = quantile * self.error
+        return rate - float(expit(self.centre - margin)), float(expit(self.centre + margin)) - rate
 
 
 def seed_spread(rates: Floats, n: int) -> SeedSpread:
-    """From the rates of two or more checkpoints over n dialogues.
+    """Return the variation of the rates of two or more checkpoints over n dialogues each.
 
-    Half a dialogue is added to wins and to losses, so that a rate of 0 or 1 has log-odds (Haldane 1956).
+    Half a dialogue is added to wins and to losses, so that a rate of 0 or 1 has finite log-odds (Haldane
+    1956).
     """
     odds = logit((rates * n + 0.5) / (n + 1.0))
     k = int(rates.size)
@@ -65,19 +65,19 @@ def seed_spread(rates: Floats, n: int) -> SeedSpread:
 
 
 def welch_degrees(groups: Sequence[SeedSpread]) -> float:
-    """Degrees of freedom of one or two strategies' seeds together, ≥ 1; 1 for two seeds against more."""
-    least = float(min(group.seeds for group in groups) - 1)
-    if least == 1.0 and max(group.seeds for group in groups) > 2:
-        return least
+    """Return the degrees of freedom of one or two strategies' seeds, ≥ 1; 1 for two seeds against more."""
+    minimum = float(min(group.seeds for group in groups) - 1)
+    if minimum == 1.0 and max(group.seeds for group in groups) > 2:
+        return minimum
     total = sum(group.variance for group in groups)
     weighted = sum(group.variance**2 / (group.seeds - 1) for group in groups)
-    return max(least, total**2 / weighted) if weighted > 0.0 else least
+    return max(minimum, total**2 / weighted) if weighted > 0.0 else minimum
 
 
 def seed_margin(groups: Sequence[SeedSpread], degrees: float, tail: float) -> tuple[float, float]:
-    """How far below and above the estimate the seeds reach at this upper tail probability.
+    """Return the seeds' margins below and above the estimate at an upper tail probability.
 
-    Of the first strategy's rate; with two, of the first minus the second.
+    The estimate is the first strategy's rate or, with two strategies, the first minus the second.
     """
     quantile = -float(stdtrit(degrees, tail))
     below, above = groups[0].distances(quantile)
@@ -88,9 +88,11 @@ def seed_margin(groups: Sequence[SeedSpread], degrees: float, tail: float) -> tu
 
 
 def p_value(groups: Sequence[SeedSpread], degrees: float, deviation: float, error: float) -> float:
-    """Two-sided p-value: the level at which an interval just reaches the null.
+    """Return the two-sided p-value: the level at which the interval just reaches the null.
 
     Args:
+        groups: between-seed variation of one or two strategies.
+        degrees: degrees of freedom of the seeds.
         deviation: estimate minus null.
         error: standard error over dialogues, ≥ 0.
     """
@@ -99,6 +101,6 @@ def p_value(groups: Sequence[SeedSpread], degrees: float, deviation: float, erro
     for _ in range(_HALVINGS):
         middle = (low + high) / 2.0
         tail = float(np.exp(middle)) / 2.0
-        reach = np.hypot(seed_margin(groups, degrees, tail)[side], float(ndtri(tail)) * error)
-        low, high = (middle, high) if reach >= abs(deviation) else (low, middle)
+        margin = np.hypot(seed_margin(groups, degrees, tail)[side], float(ndtri(tail)) * error)
+        low, high = (middle, high) if margin >= abs(deviation) else (low, middle)
     return float(np.exp(high))

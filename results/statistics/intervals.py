@@ -1,11 +1,12 @@
-"""Intervals for the mean of dialogue scores: which one, and how it is computed.
+"""Confidence intervals for the mean of dialogue scores.
 
-The rule (`score_interval`): BCa over dialogues where there is enough to resample; near 0 and 1, with
-(nearly) constant scores, with few dialogues and with less than ten dialogues' worth of score on either side
-an interval that is valid there, because the bootstrap is not: at a true 0.996 with 250 dialogues BCa covered
-65 %, at 0.88 with 50 dialogues and ties 91 %. Never a zero-width interval.
+`score_interval` chooses the method. It uses the BCa bootstrap over dialogues if there are enough of them.
+Near 0 and 1, with nearly constant scores, with few dialogues, or with less than ten dialogues' worth of
+score for either author it uses an interval that is valid there, because the bootstrap is not: at a true rate
+of 0.996 with 250 dialogues BCa covered 65 %, at 0.88 with 50 dialogues and ties 91 %. No interval has zero
+width.
 
-Everything mirrors: the interval of 1 − scores is 1 − the interval of the scores. Knows nothing of judgments.
+All intervals mirror: the interval of 1 − scores is 1 minus the interval of the scores.
 """
 
 from __future__ import annotations
@@ -24,24 +25,24 @@ BCA = "BCa over dialogues"
 EXACT = "exact binomial (Clopper–Pearson)"
 BOUNDED = "bounded mean (betting)"
 
-NEAR_THE_EDGE = 0.05  # rates above 1 − this and below it
-FEW_DIALOGUES = 20  # below this nothing is resampled
-MIN_DIFFERING_DIALOGUES = 10  # the bootstrap needs at least this many scores that are not the commonest one
-MIN_SHORT_SIDE = 10.0  # and at least so much score, in dialogues, for either author
-SAME = 1e-9  # two scores closer than this are the same: soft scores carry rounding noise
+NEAR_THE_EDGE = 0.05  # distance from 0 or 1 within which the bootstrap is not used
+FEW_DIALOGUES = 20  # below this many the bootstrap is not used
+MIN_DIFFERING_DIALOGUES = 10  # scores different from the most common one that the bootstrap requires
+MIN_SHORT_SIDE = 10.0  # dialogues' worth of score for either author that the bootstrap requires
+SAME = 1e-9  # scores closer than this are equal: soft scores carry rounding noise
 
-MANY = 5000  # dialogues from which a limit law serves where resampling would take seconds
+MANY = 5000  # above this many dialogues a limit law replaces slow resampling
 
 _DRAWS_AT_ONCE = 4_000_000  # resampled scores held in memory at a time
-_FEW_VALUES = 64  # up to so many different scores, counts are drawn instead of scores
+_FEW_VALUES = 64  # up to this many distinct scores, counts are drawn instead of scores
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An interval and how it was made.
+    """Confidence interval and its method.
 
     Attributes:
-        low, high: its ends, in the scores' unit; low < high.
+        low, high: ends, in the unit of the scores; low < high.
         method: `BCA`, `EXACT` or `BOUNDED`.
     """
 
@@ -51,22 +52,24 @@ class Interval:
 
 
 def score_interval(scores: Floats, *, seed: int, level: float = 0.95, resamples: int = 4000) -> Interval:
-    """Interval for the mean of scores in [0, 1], one score per dialogue.
+    """Return the interval of the mean of scores in [0, 1], one score per dialogue.
 
-    BCa; where the mean lies within 0.05 of an end, the scores of either author sum to less than ten, fewer
-    than ten scores differ from the commonest or there are fewer than twenty scores, an exact binomial
-    interval if every score is 0 or 1 and a bounded-mean interval otherwise.
+    BCa bootstrap, except if the mean is within 0.05 of an end, the scores of either author sum to less than
+    ten, fewer than ten scores differ from the most common one, or there are fewer than twenty scores. Then
+    an exact binomial interval if every score is 0 or 1, else a bounded-mean interval.
 
     Args:
-        scores: complete dialogues only; the order is that in which resampling draws.
-        seed: of the resampling; the other two intervals do not depend on it.
+        scores: scores of complete dialogues; their order determines the bootstrap draws.
+        seed: of the bootstrap; the other intervals do not depend on it.
+        level: confidence level, in (0, 1).
+        resamples: bootstrap samples.
 
     Raises:
         ValueError: no scores, a score outside [0, 1] or missing, or a level outside (0, 1).
     """
     check_level(level)
     if not scores.size or not (scores.min() >= -SAME and scores.max() <= 1.0 + SAME):
-        raise ValueError("an interval needs one or more scores, all in [0, 1]")
+        raise ValueError("an interval requires one or more scores, all in [0, 1]")
     values = np.clip(scores, 0.0, 1.0)
     if bootstrap_is_valid(values):
         low, high = bca_interval(values, seed=seed, level=level, resamples=resamples)
@@ -75,7 +78,7 @@ def score_interval(scores: Floats, *, seed: int, level: float = 0.95, resamples:
 
 
 def bootstrap_is_valid(scores: Floats) -> bool:
-    """Whether resampling these scores gives an interval that can be believed."""
+    """Return whether the scores are numerous and varied enough for the BCa bootstrap."""
     if scores.size < FEW_DIALOGUES or abs(float(scores.mean()) - 0.5) > 0.5 - NEAR_THE_EDGE + SAME:
         return False
     short_side = float(min(scores.sum(), (1.0 - scores).sum()))
@@ -83,9 +86,10 @@ def bootstrap_is_valid(scores: Floats) -> bool:
 
 
 def standard_error(scores: Floats) -> float:
-    """Of the mean of one or more scores in [0, 1]; above 0.
+    """Return the standard error of the mean of one or more scores in [0, 1]; positive.
 
-    Where the scores cannot be resampled, that of a normal mean whose interval is as wide as the guaranteed.
+    If the bootstrap is not valid, return that of a normal mean with an interval as wide as the guaranteed
+    one.
     """
     if bootstrap_is_valid(scores):
         return float(scores.std(ddof=1) / np.sqrt(scores.size))
@@ -94,13 +98,13 @@ def standard_error(scores: Floats) -> float:
 
 
 def differing(scores: Floats) -> int:
-    """How many of one or more scores are not the commonest one."""
+    """Return how many scores differ from the most common one."""
     _, tally = np.unique(np.round(scores, 9), return_counts=True)
     return int(scores.size - tally.max())
 
 
 def boundary_interval(scores: Floats, *, level: float) -> Interval:
-    """An interval with guaranteed coverage at any n and any mean: exact where all scores are 0 or 1."""
+    """Return an interval with guaranteed coverage at any n and mean; exact if all scores are 0 or 1."""
     wins = int((scores > 1.0 - SAME).sum())
     if wins + int((scores < SAME).sum()) == scores.size:
         return Interval(*clopper_pearson(wins, scores.size, level=level), EXACT)
@@ -108,16 +112,16 @@ def boundary_interval(scores: Floats, *, level: float) -> Interval:
 
 
 def clopper_pearson(wins: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Exact binomial interval for `wins` of `n` (Clopper and Pearson 1934, Biometrika 26).
+    """Return the exact binomial interval for `wins` of `n` (Clopper and Pearson 1934, Biometrika 26).
 
-    The upper end is computed as the mirror of the lower one for the losses, so that it mirrors exactly.
+    The upper end is the mirrored lower end of the losses, so the interval mirrors exactly.
 
     Raises:
-        ValueError: wins outside 0 … n, or n < 1.
+        ValueError: wins outside 0 … n, n < 1, or a level outside (0, 1).
     """
     check_level(level)
     if n < 1 or not 0 <= wins <= n:
-        raise ValueError(f"{wins} wins of {n}")
+        raise ValueError(f"{wins} wins of {n} dialogues are impossible")
     tail = (1.0 - level) / 2.0
 
     def lower(count: int) -> float:
@@ -129,16 +133,16 @@ def clopper_pearson(wins: int, n: int, *, level: float = 0.95) -> tuple[float, f
 def bca_interval(
     scores: Floats, *, seed: int, level: float = 0.95, resamples: int = 4000
 ) -> tuple[float, float]:
-    """Bias-corrected and accelerated bootstrap interval of a mean, resampling dialogues.
+    """Return the bias-corrected and accelerated bootstrap interval of a mean, resampling dialogues.
 
-    Efron (1987), "Better bootstrap confidence intervals", JASA 82; the acceleration of a mean is its
-    jackknife's closed form. Resampled means equal to the mean count half, which makes it mirror. Second-
-    order accurate inside (0, 1); not to be used at the edges or for a handful of scores. With more than
-    5,000 scores of little skewness the resampled means' own Edgeworth expansion stands for them (Hall 1992,
-    "The Bootstrap and Edgeworth Expansion"), which differs from them by less than their noise.
+    Efron (1987), "Better bootstrap confidence intervals", JASA 82. The acceleration of a mean is the closed
+    form of its jackknife. Resampled means equal to the mean count half, so the interval mirrors. It is
+    second-order accurate inside (0, 1) and not valid at the edges or for few scores. With more than 5,000
+    scores of little skewness the Edgeworth expansion replaces resampling (Hall 1992, "The Bootstrap and
+    Edgeworth Expansion"); the difference is below the noise of the resamples.
 
     Raises:
-        ValueError: fewer than two different scores.
+        ValueError: fewer than two different scores, or a level outside (0, 1).
     """
     check_level(level)
     deviations = scores - scores.mean()
@@ -155,19 +159,19 @@ def bca_interval(
         )
     means = resampled_means(deviations, seed=seed, resamples=resamples)
     below = float((means < -SAME).mean() + 0.5 * (np.abs(means) <= SAME).mean())
-    floor = 0.5 / means.size
-    bias = float(ndtri(min(1.0 - floor, max(floor, below))))
+    smallest_share = 0.5 / means.size
+    bias = float(ndtri(min(1.0 - smallest_share, max(smallest_share, below))))
     low, high = np.quantile(means, _bca_shares(bias, skew, level))
     return centre + float(low), centre + float(high)
 
 
 def _acceleration(deviations: Floats) -> float:
-    """Of a mean: a sixth of the scores' skewness over √n; 0 for symmetric scores."""
+    """Return the acceleration of a mean: a sixth of the scores' skewness over √n."""
     return float((deviations**3).sum() / (6.0 * (deviations**2).sum() ** 1.5))
 
 
 def _bca_shares(bias: float, acceleration: float, level: float) -> tuple[float, float]:
-    """Which quantiles of the resampled means are the ends."""
+    """Return the quantile levels of the resampled means that are the interval's ends."""
     tail = float(ndtri((1.0 - level) / 2.0))
 
     def share(quantile: float) -> float:
@@ -178,10 +182,10 @@ def _bca_shares(bias: float, acceleration: float, level: float) -> tuple[float, 
 
 
 def resampled_means(values: Floats, *, seed: int, resamples: int) -> Floats:
-    """Means of `resamples` bootstrap samples of `values`.
+    """Return the means of `resamples` bootstrap samples of `values`.
 
-    Which values are drawn depends on the seed and on which are equal, never on their size, so that the
-    means of −values are the negatives of these.
+    The draws depend on the seed and on which values are equal, not on their magnitudes, so the means of
+    −values are the negatives of these.
     """
     generator = np.random.default_rng(seed)
     n = values.size
@@ -200,6 +204,6 @@ def resampled_means(values: Floats, *, seed: int, resamples: int) -> Floats:
 
 
 def check_level(level: float) -> None:
-    """Raise ValueError where `level` is no confidence level."""
+    """Raise ValueError unless `level` is in (0, 1)."""
     if not 0.0 < level < 1.0:
-        raise ValueError(f"a level lies between 0 and 1, not at {level}")
+        raise ValueError(f"level must be between 0 and 1, not {level}")

@@ -1,8 +1,7 @@
-"""The judgments of one contest as columns: what every statistic here starts from.
+"""Judgments of one contest as columns: the input of every statistic.
 
-A contest is author A against author B under one judge. One row is one judgment: of one dialogue, in one
-order, in one repetition. Knows nothing of databases, judges or texts; who fills the columns has already
-chosen, per row, the one attempt that counts.
+A contest is author A against author B under one judge. One row is one judgment of one dialogue in one order
+and one repetition. The caller has already chosen the attempt that counts for each row.
 """
 
 from __future__ import annotations
@@ -30,20 +29,20 @@ COLUMN_TYPES = {
 
 @dataclass(frozen=True, eq=False)
 class JudgmentTable:
-    """The judgments of one contest, one row each, in any order.
+    """Judgments of one contest, one row each, in any order.
 
-    The rows' order never matters; the dialogues' codes do, in one way: they are the order in which
-    resampling draws, so they should come from the dataset's own order and not from that of arrival.
+    The order of rows does not matter. The dialogue codes define the order of bootstrap draws, so they should
+    follow the dataset's order, not the order of arrival.
 
     Attributes:
-        dialogue: code of the dialogue, 0 … n_dialogues − 1.
-        n_dialogues: how many dialogues were to be judged; some may have no row.
+        dialogue: dialogue code, 0 … n_dialogues − 1.
+        n_dialogues: dialogues that were to be judged; some may have no row.
         a_first: whether A's response stood first.
-        sample: which repetition, from 0. The contest has as many as there are different values here.
-        outcome: 1 where A was preferred, ½ for a tie, 0 where B was, nan where unscored.
-        soft: P(A) + ½ P(tie), in [0, 1], over the allowed answers; nan where there is none.
-        outside: probability mass on anything but an allowed answer, in [0, 1]; nan where there is none.
-        reason: why unscored; "" where scored.
+        sample: repetition, from 0. The contest has as many samples as there are distinct values.
+        outcome: 1 if A was preferred, ½ for a tie, 0 if B was, NaN if unscored.
+        soft: P(A) + ½ P(tie), in [0, 1], over the allowed answers; NaN without probabilities.
+        outside: probability mass outside the allowed answers, in [0, 1]; NaN without probabilities.
+        reason: why the judgment is unscored; "" if scored.
 
     Raises:
         ValueError: columns of different lengths, a value out of its range, or two rows for the same
@@ -61,13 +60,13 @@ class JudgmentTable:
 
     def __post_init__(self) -> None:
         for name, kind in COLUMN_TYPES.items():
-            column: NDArray[Any] = np.array(getattr(self, name), dtype=kind)  # a copy: frozen means frozen
+            column: NDArray[Any] = np.array(getattr(self, name), dtype=kind)  # a copy, made read-only below
             column.setflags(write=False)
             object.__setattr__(self, name, column)
         object.__setattr__(self, "n_dialogues", int(self.n_dialogues))
         faults = _shape_faults(self) or _value_faults(self)
         if faults:
-            raise ValueError("not the columns of one contest: " + "; ".join(faults))
+            raise ValueError("invalid judgments: " + "; ".join(faults))
 
     @classmethod
     def of(
@@ -82,14 +81,14 @@ class JudgmentTable:
         outside: Sequence[float] | NDArray[Any] | None = None,
         reason: Sequence[str] | NDArray[Any] | None = None,
     ) -> JudgmentTable:
-        """Columns from the three that are always there; what is left out is filled with "none".
+        """Build a table from the three required columns; optional columns default to missing.
 
-        `n_dialogues` is by default the largest code plus one; an unscored row's reason, "unscored".
+        `n_dialogues` defaults to the largest code plus one, the reason of an unscored row to "unscored".
         """
         codes = np.asarray(dialogue, dtype=np.int64)
         verdicts = np.asarray(outcome, dtype=np.float64)
         missing = np.full(codes.shape, np.nan)
-        unsaid = np.where(np.isnan(verdicts), "unscored", "").astype(object)
+        default_reasons = np.where(np.isnan(verdicts), "unscored", "").astype(object)
         return cls(
             dialogue=codes,
             n_dialogues=(int(codes.max()) + 1 if codes.size else 0) if n_dialogues is None else n_dialogues,
@@ -98,29 +97,29 @@ class JudgmentTable:
             outcome=verdicts,
             soft=missing if soft is None else np.asarray(soft),
             outside=missing if outside is None else np.asarray(outside),
-            reason=unsaid if reason is None else np.asarray(reason, dtype=object),
+            reason=default_reasons if reason is None else np.asarray(reason, dtype=object),
         )
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, *, n_dialogues: int | None = None) -> JudgmentTable:
-        """Columns from a DataFrame that has `dialogue`, `a_first`, `outcome` and any of the others.
+        """Build a table from a DataFrame with `dialogue`, `a_first`, `outcome` and any optional columns.
 
         Raises:
-            ValueError: one of the three is missing, or as in the constructor.
+            ValueError: a required column is missing, or as in the constructor.
         """
-        lacking = [name for name in ("dialogue", "a_first", "outcome") if name not in frame.columns]
-        if lacking:
-            raise ValueError(f"the frame has no column {', '.join(lacking)}")
+        missing = [name for name in ("dialogue", "a_first", "outcome") if name not in frame.columns]
+        if missing:
+            raise ValueError(f"the frame has no column {', '.join(missing)}")
         optional = ("sample", "soft", "outside", "reason")
-        rest = {name: frame[name].to_numpy() for name in optional if name in frame.columns}
-        needed = [frame[name].to_numpy() for name in ("dialogue", "a_first", "outcome")]
-        return cls.of(*needed, n_dialogues=n_dialogues, **rest)
+        optional_columns = {name: frame[name].to_numpy() for name in optional if name in frame.columns}
+        required_columns = [frame[name].to_numpy() for name in ("dialogue", "a_first", "outcome")]
+        return cls.of(*required_columns, n_dialogues=n_dialogues, **optional_columns)
 
     def __len__(self) -> int:
         return int(self.dialogue.size)
 
     def swap_authors(self) -> JudgmentTable:
-        """The same judgments with A and B changing names; every statistic mirrors."""
+        """Return the same judgments with A and B swapped; every statistic mirrors."""
         return JudgmentTable(
             dialogue=self.dialogue,
             n_dialogues=self.n_dialogues,
@@ -133,33 +132,36 @@ class JudgmentTable:
         )
 
     def select_dialogues(self, wanted: Sequence[bool] | NDArray[Any]) -> JudgmentTable:
-        """Only the dialogues where `wanted` (one boolean per dialogue) holds, coded anew in their order.
+        """Return only the dialogues where `wanted` is true, with new codes in the same order.
+
+        Args:
+            wanted: one boolean per dialogue.
 
         Raises:
-            ValueError: `wanted` has not one entry per dialogue.
+            ValueError: not one entry per dialogue.
         """
         keep = np.asarray(wanted, dtype=np.bool_)
         if keep.shape != (self.n_dialogues,):
-            raise ValueError(f"{keep.size} marks for {self.n_dialogues} dialogues")
-        code = np.cumsum(keep) - 1
-        return self._rows(keep[self.dialogue], codes=code, n_dialogues=int(keep.sum()))
+            raise ValueError(f"wanted has {keep.size} entries for {self.n_dialogues} dialogues")
+        new_codes = np.cumsum(keep) - 1
+        return self._rows(keep[self.dialogue], codes=new_codes, n_dialogues=int(keep.sum()))
 
     def reindex(self, codes: Sequence[int] | NDArray[Any], n_dialogues: int) -> JudgmentTable:
-        """The same judgments with other codes: dialogue d becomes `codes[d]` of `n_dialogues`.
+        """Return the same judgments with dialogue d recoded to `codes[d]` of `n_dialogues`.
 
-        Contests that share dialogues are laid beside each other so.
+        Used to align contests that share dialogues.
         """
-        mine = np.asarray(codes, dtype=np.int64)
-        return self._rows(np.ones(len(self), dtype=np.bool_), codes=mine, n_dialogues=n_dialogues)
+        new_codes = np.asarray(codes, dtype=np.int64)
+        return self._rows(np.ones(len(self), dtype=np.bool_), codes=new_codes, n_dialogues=n_dialogues)
 
     def limit_samples(self, count: int) -> JudgmentTable:
-        """Only the repetitions 0 … count − 1: what a run of more samples shows before it is done."""
+        """Return only the repetitions 0 … count − 1."""
         return self.rows(self.sample < count)
 
     def rows(self, wanted: NDArray[np.bool_]) -> JudgmentTable:
-        """Only the judgments where `wanted` (one boolean per row) holds, of the same dialogues."""
-        same = np.arange(self.n_dialogues)
-        return self._rows(wanted, codes=same, n_dialogues=self.n_dialogues)
+        """Return only the judgments where `wanted` (one boolean per row) is true, over the same dialogues."""
+        codes = np.arange(self.n_dialogues)
+        return self._rows(wanted, codes=codes, n_dialogues=self.n_dialogues)
 
     def _rows(self, mask: NDArray[np.bool_], *, codes: NDArray[np.int64], n_dialogues: int) -> JudgmentTable:
         return JudgmentTable(
@@ -175,9 +177,10 @@ class JudgmentTable:
 
 
 def _shape_faults(columns: JudgmentTable) -> list[str]:
+    """Return a message for every column whose shape differs from that of `dialogue`."""
     rows = columns.dialogue.shape
     if len(rows) != 1:
-        return [f"dialogue has {len(rows)} dimensions, not one"]
+        return [f"dialogue has {len(rows)} dimensions instead of one"]
     return [
         f"{name} has {getattr(columns, name).shape} entries, dialogue {rows}"
         for name in COLUMN_TYPES
@@ -186,6 +189,7 @@ def _shape_faults(columns: JudgmentTable) -> list[str]:
 
 
 def _value_faults(columns: JudgmentTable) -> list[str]:
+    """Return a message for every kind of invalid value."""
     faults = []
     codes, outcome, soft, outside = columns.dialogue, columns.outcome, columns.soft, columns.outside
     if columns.n_dialogues < 0:
@@ -198,16 +202,16 @@ def _value_faults(columns: JudgmentTable) -> list[str]:
     if not np.isin(outcome[scored], (0.0, 0.5, 1.0)).all():
         faults.append("an outcome is neither 0, ½, 1 nor nan")
     for name, values in (("soft", soft), ("outside", outside)):
-        given = values[~np.isnan(values)]
-        if given.size and (given.min() < 0.0 or given.max() > 1.0):
-            faults.append(f"{name} goes from {given.min():g} to {given.max():g}, outside [0, 1]")
+        present = values[~np.isnan(values)]
+        if present.size and (present.min() < 0.0 or present.max() > 1.0):
+            faults.append(f"{name} goes from {present.min():g} to {present.max():g}, outside [0, 1]")
     if (~np.isnan(soft) & ~scored).any():
         faults.append("an unscored row has a soft verdict")
     if ((columns.reason != "") == scored).any():
         faults.append("a scored row has a reason, or an unscored one has none")
-    samples, position = np.unique(columns.sample, return_inverse=True)
-    places = (codes * 2 + columns.a_first) * max(1, samples.size) + position
-    repeated = codes.size - np.unique(places).size
+    samples, sample_index = np.unique(columns.sample, return_inverse=True)
+    cells = (codes * 2 + columns.a_first) * max(1, samples.size) + sample_index
+    repeated = codes.size - np.unique(cells).size
     if repeated:
-        faults.append(f"{repeated} rows repeat another's dialogue, order and sample")
+        faults.append(f"{repeated} rows repeat the dialogue, order and sample of another row")
     return faults

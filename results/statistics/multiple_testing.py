@@ -1,9 +1,9 @@
-"""A family of comparisons in one printed table: Holm-adjusted p-values, simultaneous intervals.
+"""Multiple testing over one printed table: Holm-adjusted p-values and simultaneous intervals.
 
-All tests of the table are the family and its size is printed. Intervals are simultaneous: with probability
-`level` all of them hold at once, and tests of the table that have none take their share of 1 − `level` as if
-they had. They come from the bootstrap distribution of the largest studentised
-deviation (max-t), all comparisons resampled together by dialogue, so that their dependence is used.
+All tests of the table form the family, and its size is printed. Intervals are simultaneous: all of them hold
+at once with probability `level`. Tests without an interval use their share of 1 − `level` all the same. The
+intervals come from the bootstrap distribution of the largest studentised deviation (max-t). All comparisons
+are resampled together by dialogue, which uses their dependence.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ Floats = NDArray[np.float64]
 
 MAX_T = "simultaneous (max-t bootstrap over dialogues)"
 _COUNTS_AT_ONCE = 4_000_000
-_IN_THE_TAIL = 20  # resamples that must lie beyond the critical value
+_IN_THE_TAIL = 20  # minimum resamples beyond the critical value
 
 
 @dataclass(frozen=True, slots=True)
 class TestFamily:
-    """The tests of one table.
+    """Adjusted tests of one table.
 
     Attributes:
-        size: tests with a p-value, ≥ 0; what Holm and the simultaneous intervals count.
-        tests: one per pair, in the order given; a pair without a shared dialogue has no p and no interval.
-        others: the adjusted p-values, in [0, 1], of the table's tests without an interval.
+        size: tests with a p-value, ≥ 0, as counted by Holm and the simultaneous intervals.
+        tests: one per pair, in the order given; a pair without shared dialogues has neither p nor interval.
         level: probability that all intervals hold at once.
-        critical: the max-t quantile in standard errors, ≥ 0; None where no comparison could be resampled.
+        critical: max-t quantile in standard errors, ≥ 0; None if no comparison could be resampled.
+        others: adjusted p-values, in [0, 1], of tests without an interval.
     """
 
     size: int
@@ -58,13 +58,17 @@ def adjust_family(
     resamples: int = 4000,
     others: Sequence[float] = (),
 ) -> TestFamily:
-    """All comparisons of one table, adjusted for their number.
+    """Test all comparisons of one table, adjusted for their number.
 
-    Where resampling does not serve a comparison (few differences, an edge), it gets an interval with
-    guaranteed coverage at its share of 1 − level (Bonferroni), and the rest is divided by max-t.
+    A comparison for which the bootstrap is not valid gets an interval with guaranteed coverage at its share
+    of 1 − level (Bonferroni). The rest of 1 − level is divided by max-t.
 
     Args:
-        others: p-values of tests that stand in the same table without an interval (McNemar's).
+        pairs: the comparisons.
+        seed: of the bootstrap.
+        level: probability that all intervals hold at once, in (0, 1).
+        resamples: bootstrap samples.
+        others: p-values of tests in the same table without an interval (McNemar's).
 
     Raises:
         ValueError: no pairs, different numbers of dialogues, or a level outside (0, 1).
@@ -72,29 +76,29 @@ def adjust_family(
     check_level(level)
     differences = stacked_differences(pairs)
     single = [paired_difference(pair, seed=seed, level=level, resamples=resamples) for pair in pairs]
-    tested = [place for place, test in enumerate(single) if test.p is not None]
+    tested = [index for index, test in enumerate(single) if test.p is not None]
     size = len(tested) + len(others)
     if size < 2:
         return TestFamily(size, tuple(single), level, None, tuple(others))
-    scores = {place: _scores(differences[:, place]) for place in tested}
-    served = [place for place in tested if bootstrap_is_valid(scores[place])]
+    scores = {index: _scores(differences[:, index]) for index in tested}
+    resampled = [index for index in tested if bootstrap_is_valid(scores[index])]
     share = (1.0 - level) / size
     critical = None
-    if served:
-        tail = share * len(served)
-        enough = max(resamples, ceil(_IN_THE_TAIL / tail))
-        largest = _largest_deviations(differences[:, served], seed=seed, resamples=enough)
+    if resampled:
+        tail = share * len(resampled)
+        n_resamples = max(resamples, ceil(_IN_THE_TAIL / tail))
+        largest = _largest_deviations(differences[:, resampled], seed=seed, resamples=n_resamples)
         critical = float(np.quantile(largest, 1.0 - tail))
     adjusted = holm([*(test.p for test in single if test.p is not None), *others])
-    for place, p_adjusted in zip(tested, adjusted[: len(tested)], strict=True):
-        if place in served and critical is not None:
-            low, high, method = *_around(differences[:, place], critical), MAX_T
+    for index, p_adjusted in zip(tested, adjusted[: len(tested)], strict=True):
+        if index in resampled and critical is not None:
+            low, high, method = *_around(differences[:, index], critical), MAX_T
         else:
-            interval = boundary_interval(scores[place], level=1.0 - share)
+            interval = boundary_interval(scores[index], level=1.0 - share)
             low, high = 2.0 * interval.low - 1.0, 2.0 * interval.high - 1.0
             method = f"{interval.method}, one of {size}"
-        single[place] = replace(
-            single[place],
+        single[index] = replace(
+            single[index],
             low=low,
             high=high,
             interval_method=method,
@@ -105,29 +109,31 @@ def adjust_family(
 
 
 def _scores(differences: Floats) -> Floats:
+    """Return the non-missing differences as scores in [0, 1]."""
     values = differences[~np.isnan(differences)]
     return np.asarray((1.0 + values) / 2.0)
 
 
 def _around(differences: Floats, critical: float) -> tuple[float, float]:
+    """Return the interval of ± `critical` standard errors around the mean difference."""
     values = differences[~np.isnan(differences)]
-    reach = critical * float(values.std()) / np.sqrt(values.size)
+    margin = critical * float(values.std()) / np.sqrt(values.size)
     centre = float(values.mean())
-    return max(-1.0, centre - reach), min(1.0, centre + reach)
+    return max(-1.0, centre - margin), min(1.0, centre + margin)
 
 
 def _largest_deviations(differences: Floats, *, seed: int, resamples: int) -> Floats:
-    """Per bootstrap sample of dialogues, the largest |mean* − mean| / standard error* over comparisons.
+    """Return the largest |mean* − mean| / standard error* over comparisons, one per bootstrap sample.
 
-    A comparison's missing dialogues are drawn like the others and then count for nothing in it. With more
-    than 5,000 dialogues from the normal limit of the means (Chernozhukov, Chetverikov and Kato 2013).
+    Missing dialogues of a comparison are drawn like the others and then ignored in it. With more than 5,000
+    dialogues the means' normal limit is used (Chernozhukov, Chetverikov and Kato 2013).
     """
     generator = np.random.default_rng(seed)
     n = differences.shape[0]
-    there = (~np.isnan(differences)).astype(np.float64)
+    is_present = (~np.isnan(differences)).astype(np.float64)
     centred = np.nan_to_num(differences - np.nanmean(differences, axis=0), nan=0.0)
     if n > MANY:
-        influence = centred / there.sum(axis=0)
+        influence = centred / is_present.sum(axis=0)
         covariance = influence.T @ influence
         errors = np.sqrt(np.diag(covariance))
         draws = generator.multivariate_normal(np.zeros(errors.size), covariance, resamples, method="eigh")
@@ -137,7 +143,7 @@ def _largest_deviations(differences: Floats, *, seed: int, resamples: int) -> Fl
     for start in range(0, resamples, step):
         stop = min(resamples, start + step)
         counts = generator.multinomial(n, np.full(n, 1.0 / n), size=stop - start).astype(np.float64)
-        weight = np.maximum(1.0, counts @ there)
+        weight = np.maximum(1.0, counts @ is_present)
         mean = counts @ centred / weight
         variance = np.maximum(counts @ centred**2 / weight - mean**2, 0.0)
         error = np.sqrt(variance / weight)

@@ -1,10 +1,10 @@
-"""Is one author as good as another, within a margin? Non-inferiority, by the interval of their difference.
+"""Non-inferiority of one author to another within a margin, from the interval of their difference.
 
-The first is non-inferior where the interval of "first minus second" lies above −margin, inferior where it
-lies below, and undecided otherwise: a difference that was not found proves nothing (Piaggio et al. 2012,
-"Reporting of noninferiority and equivalence randomized trials", JAMA 308). The margin is chosen for its
-meaning, before anything is judged. A dialogue with a missing judgment counts as lost for "non-inferior" and
-as won for "inferior"; the sampling error of these worst cases is counted.
+The first author is non-inferior if the interval of "first minus second" lies above −margin, inferior if it
+lies below, and otherwise undecided: an undetected difference proves nothing (Piaggio et al. 2012, "Reporting
+of noninferiority and equivalence randomized trials", JAMA 308). Choose the margin for its meaning, before
+judging. A dialogue with a missing judgment counts as lost for "non-inferior" and as won for "inferior", and
+the sampling error of these worst cases is included.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from results.statistics.power import SampleSize, required_sample_size
 from results.statistics.training_seeds import StrategyEstimate
 
 NON_INFERIOR, INFERIOR, UNDECIDED = "non-inferior", "inferior", "undecided"
-WHAT = "non-inferiority"
+STATISTIC = "non-inferiority"
 
 
 @dataclass(frozen=True, slots=True)
 class NonInferiority:
-    """Whether the first does as well as the second within a margin.
+    """Whether the first author does as well as the second within a margin.
 
     Attributes:
         verdict: `NON_INFERIOR`, `INFERIOR` or `UNDECIDED`.
         margin: in the unit of rates, in (0, 1).
-        difference: rate of the first minus rate of the second over the n dialogues, in [−1, 1]; None where
-            no dialogue is complete.
-        low: lower end of the interval with every missing judgment against the first: what decides
-            "non-inferior"; in [−1, 1].
-        high: upper end with every missing judgment for the first: what decides "inferior"; in [−1, 1].
-        level: of the two-sided interval; each verdict's one-sided error is at most (1 − level) / 2.
+        difference: rate of the first minus rate of the second over the n dialogues, in [−1, 1]; None without
+            complete dialogues.
+        low: lower end of the interval with every missing judgment against the first, in [−1, 1]; decides
+            "non-inferior".
+        high: upper end with every missing judgment for the first, in [−1, 1]; decides "inferior".
+        level: level of the two-sided interval; each verdict's one-sided error is at most (1 − level) / 2.
         n: dialogues complete for both.
         left_out: the other dialogues that were to be judged.
-        needed: dialogues to show non-inferiority at probability 0.8 if the two are equally good; None where
-            nothing differed.
-        method: how the interval was made.
+        required_sample_size: dialogues to show non-inferiority with power 0.8 if the authors are equally
+            good; None if nothing differed.
+        method: how the interval was computed.
     """
 
     verdict: str
@@ -58,19 +58,23 @@ class NonInferiority:
 def non_inferior(
     pairs: PairedScores, margin: float, *, seed: int, level: float = 0.95, resamples: int = 4000
 ) -> NonInferiority | NotEstimable:
-    """Decide whether the first of a pair is as good as the second within the margin.
+    """Decide whether the first author of a pair is as good as the second within the margin.
+
+    `NotEstimable` without dialogues.
 
     Args:
-        pairs: over the dialogues that were to be judged for both, and no others.
-
-    Refused where there is no dialogue.
+        pairs: scores over exactly the dialogues that were to be judged for both.
+        margin: in the unit of rates, in (0, 1).
+        seed: of the bootstrap.
+        level: confidence level, in (0, 1).
+        resamples: bootstrap samples.
 
     Raises:
         ValueError: a margin or level outside (0, 1).
     """
     check_margin(margin)
     if not pairs.low.size:
-        return NotEstimable(WHAT, "no dialogue was to be judged for both")
+        return NotEstimable(STATISTIC, "no dialogue was to be judged for both")
     lost, won = (
         score_interval((1.0 + worst) / 2.0, seed=seed, level=level, resamples=resamples)
         for worst in (pairs.low, pairs.high)
@@ -86,7 +90,7 @@ def non_inferior(
         level=level,
         n=int(values.size),
         left_out=int(pairs.low.size - values.size),
-        required_sample_size=sample_size(margin, float(values.std()), int(values.size), level)
+        required_sample_size=noninferiority_sample_size(margin, float(values.std()), int(values.size), level)
         if values.size
         else None,
         method=_method(lost, won),
@@ -94,14 +98,15 @@ def non_inferior(
 
 
 def _method(lost: Interval, won: Interval) -> str:
+    """Return the methods of both ends."""
     return lost.method if lost.method == won.method else f"{lost.method}; {won.method}"
 
 
 def strategy_non_inferior(estimate: StrategyEstimate, margin: float) -> NonInferiority:
-    """Decide it of strategies, from their estimate over dialogues and training seeds.
+    """Decide non-inferiority of strategies, from their estimate over dialogues and training seeds.
 
-    A rate against the opponent is read as the difference 2 · rate − 1. Every dialogue that was left out moves
-    the ends as far as a dialogue can.
+    A rate against the opponent is treated as the difference 2 · rate − 1. Each excluded dialogue shifts the
+    ends by the largest amount possible.
 
     Raises:
         ValueError: a margin outside (0, 1).
@@ -126,26 +131,30 @@ def strategy_non_inferior(estimate: StrategyEstimate, margin: float) -> NonInfer
 
 
 def within_margin(low: float, high: float, margin: float) -> str:
-    """The verdict that an interval of "first minus second" gives."""
+    """Return the verdict implied by an interval of "first minus second"."""
     if low > -margin:
         return NON_INFERIOR
     return INFERIOR if high < -margin else UNDECIDED
 
 
-def sample_size(margin: float, spread: float, n: int, level: float = 0.95) -> SampleSize | None:
-    """Dialogues to show non-inferiority at probability 0.8 where the two are equally good.
+def noninferiority_sample_size(
+    margin: float, spread: float, n: int, level: float = 0.95
+) -> SampleSize | None:
+    """Return the dialogues needed to show non-inferiority with power 0.8 if the authors are equally good.
 
-    n = (z₀.₉₇₅ + z₀.₈)² spread² / margin² (Julious 2004, "Sample sizes for clinical trials with normal data",
-    Stat. Med. 23). None where nothing differs.
+    n = (z₀.₉₇₅ + z₀.₈)² std² / margin² (Julious 2004, "Sample sizes for clinical trials with normal data",
+    Stat. Med. 23). None if nothing differs.
 
     Args:
+        margin: in the unit of rates.
         spread: standard deviation of the difference per dialogue.
-        n: dialogues that there are.
+        n: dialogues available.
+        level: confidence level.
     """
     return required_sample_size(margin, spread, n, level=level) if spread > 0.0 else None
 
 
 def check_margin(margin: float) -> None:
-    """Raise ValueError where `margin` is none."""
+    """Raise ValueError unless `margin` is in (0, 1)."""
     if not 0.0 < margin < 1.0:
-        raise ValueError(f"a margin lies between 0 and 1, not at {margin}")
+        raise ValueError(f"margin must be between 0 and 1, not {margin}")

@@ -1,4 +1,4 @@
-"""A number that is not given, and why: the answer where an estimate would not mean what it says."""
+"""Returned instead of an estimate when it is not identifiable; carries the reason."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class NotEstimable:
-    """What was asked for and why it is not given; never a NaN, never a silent substitute.
+    """Reason why a statistic cannot be estimated; returned instead of a NaN or a substitute.
 
     Attributes:
-        what: the statistic, as a noun.
-        reason: why it is refused, in a sentence that stands in a table's footnote.
+        what: name of the statistic, a noun phrase.
+        reason: why it is not estimable; printed in the footnotes of tables.
     """
 
     what: str

@@ -1,7 +1,7 @@
-"""Per-dialogue differences between two students, and one estimate with interval and test from them.
+"""Paired per-dialogue differences between two students, with an estimate, interval and test.
 
-Two students are paired by dialogue: against a common opponent, the difference of their scores; head to
-head, the net preference 2 · score − 1. Both are "rate of the first minus rate of the second", in [−1, 1].
+Students are paired by dialogue: against a common opponent by the difference of their scores, head to head by
+the net preference 2 · score − 1. Both are "rate of the first minus rate of the second", in [−1, 1].
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ HEAD_TO_HEAD = "head to head"
 
 @dataclass(frozen=True, eq=False)
 class PairedScores:
-    """Two contestants dialogue by dialogue; one entry per dialogue, by its code.
+    """Scores of two authors, one entry per dialogue code.
 
     Attributes:
-        name: what is compared, as the table's row is called.
+        name: name of the comparison, used as the table's row label.
         kind: `COMMON_OPPONENT` or `HEAD_TO_HEAD`.
-        first, second: the two's scores in [0, 1]; nan where the dialogue is not complete for both.
-        low, high: the difference with missing judgments against the first, and for it; in [−1, 1].
+        first, second: scores in [0, 1]; NaN unless the dialogue is complete for both.
+        low, high: the difference with missing judgments against the first, and for it, in [−1, 1].
     """
 
     name: str
@@ -45,16 +45,16 @@ class PairedScores:
 
     @property
     def differences(self) -> Floats:
-        """first − second; nan where incomplete."""
+        """first − second; NaN where incomplete."""
         return self.first - self.second
 
     @property
     def shared(self) -> int:
-        """Dialogues that are complete for both."""
+        """Number of dialogues complete for both."""
         return int((~np.isnan(self.differences)).sum())
 
     def select_dialogues(self, wanted: NDArray[np.bool_]) -> PairedScores:
-        """Only the dialogues where `wanted`, one boolean per dialogue, holds."""
+        """Return only the dialogues where `wanted`, one boolean per dialogue, is true."""
         parts = (part[wanted] for part in (self.first, self.second, self.low, self.high))
         return PairedScores(self.name, self.kind, *parts)
 
@@ -62,30 +62,35 @@ class PairedScores:
 def against_common_opponent(
     first: JudgmentTable, second: JudgmentTable, *, name: str = "", soft: bool = False
 ) -> PairedScores:
-    """Pair two contests that have the same opponent as B, the same judge and the same dialogue codes.
+    """Pair two contests with the same opponent as B, the same judge and the same dialogue codes.
+
+    Args:
+        first, second: the contests, with the compared authors as A.
+        name: name of the comparison.
+        soft: use soft verdicts.
 
     Raises:
         ValueError: the contests have different numbers of dialogues.
     """
     if first.n_dialogues != second.n_dialogues:
         raise ValueError(
-            f"{first.n_dialogues} and {second.n_dialogues} dialogues: two contests are paired by dialogue, "
-            "so their codes must mean the same dialogues"
+            f"contests over {first.n_dialogues} and {second.n_dialogues} dialogues cannot be paired; "
+            "both must use the same dialogue codes"
         )
-    one, other = dialogue_scores(first, soft=soft), dialogue_scores(second, soft=soft)
-    both = one.complete & other.complete
+    first_scores, second_scores = dialogue_scores(first, soft=soft), dialogue_scores(second, soft=soft)
+    both_complete = first_scores.complete & second_scores.complete
     return PairedScores(
         name=name,
         kind=COMMON_OPPONENT,
-        first=np.where(both, one.score, np.nan),
-        second=np.where(both, other.score, np.nan),
-        low=one.low - other.high,
-        high=one.high - other.low,
+        first=np.where(both_complete, first_scores.score, np.nan),
+        second=np.where(both_complete, second_scores.score, np.nan),
+        low=first_scores.low - second_scores.high,
+        high=first_scores.high - second_scores.low,
     )
 
 
 def head_to_head(columns: JudgmentTable, *, name: str = "", soft: bool = False) -> PairedScores:
-    """The two authors of one contest as a pair: their scores sum to 1 in every dialogue."""
+    """Return the two authors of one contest as a pair; their scores sum to 1 in every dialogue."""
     scores = dialogue_scores(columns, soft=soft)
     return PairedScores(
         name=name,
@@ -99,33 +104,32 @@ def head_to_head(columns: JudgmentTable, *, name: str = "", soft: bool = False) 
 
 @dataclass(frozen=True, slots=True)
 class PairedDifference:
-    """How much better the first does than the second, and whether that can be told.
+    """Difference between two authors' rates, with its interval and test.
 
     Attributes:
         name, kind: as in `PairedScores`.
-        difference: rate_first − rate_second, in [−1, 1]; None where they share no complete dialogue.
-        low, high: its interval over dialogues at `level`, paired; simultaneous over the family where
-            `family_size` is more than 1. None with `difference`, and in a breakdown by groups for a group
-            of fewer than 20.
+        difference: rate_first − rate_second, in [−1, 1]; None without shared complete dialogues.
+        low, high: paired interval over dialogues at `level`; simultaneous over the family if `family_size`
+            exceeds 1. None if `difference` is None, and for groups of fewer than 20 dialogues.
         level: confidence level.
-        interval_method: how the interval was made; "" with `difference` None.
-        p: two-sided p-value of "no difference", in (0, 1]; None with `difference`, and in a breakdown by
-            groups, which tests nothing.
-        p_adjusted: the same after Holm over the family; equal to `p` for a family of one.
+        interval_method: how the interval was computed; "" if `difference` is None.
+        p: two-sided p-value of no difference, in (0, 1]; None if `difference` is None, and for groups,
+            which are not tested.
+        p_adjusted: `p` after Holm's correction over the family; equal to `p` in a family of one.
         test: how p was computed.
-        family_size: tests that the adjustment and the intervals count.
-        rate_first, rate_second: mean scores over the n shared dialogues; None with `difference`.
+        family_size: tests counted by the adjustment and the intervals.
+        rate_first, rate_second: mean scores over the n shared dialogues; None if `difference` is None.
         n: dialogues complete for both.
-        left_out: the others.
+        left_out: the other dialogues.
         bound_low, bound_high: the difference over all dialogues with every missing judgment against the
             first, and for it; not a confidence interval. None without dialogues.
-        discordant: share of the n dialogues in which the two scores differ; None with `difference`.
-        spread: root mean square of the per-dialogue differences; None likewise.
-        detectable: smallest true difference that n dialogues detect with probability 0.8 at level, before
-            any adjustment; None where nothing differed.
-        seed: of resampling and drawing.
+        discordant: share of the n dialogues with different scores; None if `difference` is None.
+        spread: root mean square of the per-dialogue differences; None if `difference` is None.
+        mde: minimum detectable effect of n dialogues at power 0.8, before adjustment; None if nothing
+            differed.
+        seed: of the resampling.
         scope: what the interval covers.
-        note: in words, what is missing or special.
+        note: what is missing or unusual, in words.
     """
 
     name: str
@@ -156,10 +160,15 @@ class PairedDifference:
 def paired_difference(
     pairs: PairedScores, *, seed: int, level: float = 0.95, resamples: int = 4000
 ) -> PairedDifference:
-    """Estimate, paired bootstrap interval and sign-flip test of one pair: a family of one.
+    """Return the estimate, paired bootstrap interval and sign-flip test of one pair, as a family of one.
 
-    The interval is that of the scores (1 + difference) / 2, which lie in [0, 1]: BCa over dialogues, or one
-    with guaranteed coverage where the bootstrap does not serve (see `score_interval`).
+    The interval is that of the scores (1 + difference) / 2 in [0, 1]; see `score_interval` for its method.
+
+    Args:
+        pairs: the scores of both authors.
+        seed: of the resampling.
+        level: confidence level, in (0, 1).
+        resamples: bootstrap samples.
 
     Raises:
         ValueError: a level outside (0, 1).
@@ -192,7 +201,7 @@ def paired_difference(
             spread=None,
             mde=None,
             seed=seed,
-            note="the two share no dialogue that is complete for both: nothing can be compared",
+            note="no dialogue is complete for both authors, so nothing can be compared",
         )
     interval = score_interval((1.0 + values) / 2.0, seed=seed, level=level, resamples=resamples)
     test = sign_flip(values, seed=seed)
@@ -224,20 +233,21 @@ def paired_difference(
 
 
 def _note(values: Floats) -> str:
+    """Return a note about unusual differences."""
     if values.size == 1:
-        return "one shared dialogue: the interval says how little that is"
+        return "one shared dialogue, so the interval is very wide"
     if float(np.abs(values).max()) < 1e-9:
-        return "the two have the same score in every dialogue"
+        return "both authors have the same score in every dialogue"
     return ""
 
 
 def stacked_differences(pairs: Sequence[PairedScores]) -> Floats:
-    """The differences of several pairs over the same dialogues, shape (dialogues, pairs).
+    """Return the differences of several pairs over the same dialogues, shape (dialogues, pairs).
 
     Raises:
         ValueError: no pairs, or pairs over different numbers of dialogues.
     """
     sizes = {pair.first.size for pair in pairs}
     if len(sizes) != 1:
-        raise ValueError(f"a family is over one set of dialogues, not over {sorted(sizes) or 'none'}")
+        raise ValueError(f"pairs over different numbers of dialogues: {sorted(sizes) or 'none'}")
     return np.stack([pair.differences for pair in pairs], axis=1)

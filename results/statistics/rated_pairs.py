@@ -1,7 +1,4 @@
-"""Pairs of responses that people rated differently, as columns: what a judge is audited on.
-
-Arrays in, arrays out. Knows nothing of judges, texts or databases.
-"""
+"""Pairs of responses with different human ratings, as arrays: the data of a judge audit."""
 
 from __future__ import annotations
 
@@ -17,16 +14,16 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class RatedPairs:
-    """Pairs of one dialogue's responses with different ratings; one entry per pair in every array.
+    """Pairs of one dialogue's responses with different ratings; every array has one entry per pair.
 
     Attributes:
-        part: code of the rating task; what is resampled.
-        first, second: codes of the two responders in `names`; which is first is a name, not an order of
-            showing, and the same for all pairs of two responders.
-        names: the responders; `human` is that of people.
-        better: +1 where the first was rated higher, −1 where the second was.
+        part: code of the rating task, the unit of resampling.
+        first, second: codes of the two responders in `names`. Which is first is fixed per pair of responders
+            and does not depend on the order shown.
+        names: names of the responders; `human` stands for people.
+        better: +1 if the first was rated higher, −1 if the second was.
         gap: difference of the ratings, 1 or 2.
-        centred: sign of the difference after each rater's own mean is taken off; 0 where none is left.
+        centred: sign of the difference of rater-centred ratings; 0 if they are equal.
         longer: sign of the difference in words, first − second.
     """
 
@@ -43,7 +40,7 @@ class RatedPairs:
         return int(self.part.size)
 
     def swap_authors(self) -> RatedPairs:
-        """The two responders of every pair change names; every number mirrors."""
+        """Return the pairs with both responders swapped; every statistic mirrors."""
         return RatedPairs(
             self.part,
             self.second,
@@ -56,16 +53,16 @@ class RatedPairs:
         )
 
     def only(self, wanted: NDArray[np.bool_]) -> RatedPairs:
-        """The pairs where `wanted` holds."""
+        """Return the pairs where `wanted` is true."""
         columns = ("part", "first", "second", "better", "gap", "centred", "longer")
         return replace(self, **{name: getattr(self, name)[wanted] for name in columns})
 
     def having(self, names: Collection[str]) -> NDArray[np.bool_]:
-        """Where either responder is one of these."""
-        codes = [at for at, name in enumerate(self.names) if name in names]
+        """Return where either responder is one of `names`."""
+        codes = [code for code, name in enumerate(self.names) if name in names]
         return np.asarray(np.isin(self.first, codes) | np.isin(self.second, codes))
 
     @property
     def with_human(self) -> NDArray[np.bool_]:
-        """Pairs of a person's response and a model's."""
+        """Where one response is a person's."""
         return self.having(("human",))

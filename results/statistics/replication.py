@@ -1,8 +1,8 @@
-"""Ours beside a published value: their difference, with an interval that counts the error of both.
+"""Comparison with published values: difference and an interval that includes the error of both.
 
-The published values are shares of 250 dialogues and have sampling error like ours, so a perfect replication
-too puts some outside our own intervals (`expected_outside`). Newcombe (1998), "Interval estimation for the
-difference between independent proportions", Stat. Med. 17, method 10. Numbers in, frozen values out.
+The published values are shares of 250 dialogues and have sampling error like ours, so even a perfect
+replication puts some of them outside our intervals (`expected_outside`). Newcombe (1998), "Interval
+estimation for the difference between independent proportions", Stat. Med. 17, method 10.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ _HALVINGS = 60
 
 @dataclass(frozen=True, slots=True)
 class ReplicationResult:
-    """One published value and ours. Rates in [0, 1], differences in [−1, 1].
+    """A published value and ours. Rates lie in [0, 1], differences in [−1, 1].
 
     Attributes:
         ours, published: the two rates.
-        difference: ours − published, with `low`, `high` at `level`.
-        p: two-sided; the level at which the interval just touches 0.
-        p_adjusted, family_size: after Holm over the table; None and 0 before.
+        difference: ours − published.
+        low, high: its interval at `level`.
+        level: confidence level.
+        p: two-sided p-value: the level at which the interval just touches 0.
+        p_adjusted, family_size: after Holm's correction over the table; None and 0 before.
     """
 
     ours: float
@@ -46,14 +48,14 @@ class ReplicationResult:
 
 
 def wilson(rate: float, n: float, z: float) -> tuple[float, float]:
-    """Wilson's interval (1927) of a share of `n`, which may be an effective number and no whole one."""
+    """Return Wilson's interval (1927) of a share of `n`, which may be a fractional effective sample size."""
     centre = (rate + z**2 / (2.0 * n)) / (1.0 + z**2 / n)
-    reach = z * float(np.sqrt(rate * (1.0 - rate) / n + z**2 / (4.0 * n**2))) / (1.0 + z**2 / n)
-    return max(0.0, centre - reach), min(1.0, centre + reach)
+    margin = z * float(np.sqrt(rate * (1.0 - rate) / n + z**2 / (4.0 * n**2))) / (1.0 + z**2 / n)
+    return max(0.0, centre - margin), min(1.0, centre + margin)
 
 
 def newcombe(ours: float, n_ours: float, other: float, n_other: float, z: float) -> tuple[float, float]:
-    """Interval of ours − other, from Wilson's of either, at the normal quantile `z`."""
+    """Return the interval of ours − other from both Wilson intervals, at the normal quantile `z`."""
     low_1, high_1 = wilson(ours, n_ours, z)
     low_2, high_2 = wilson(other, n_other, z)
     difference = ours - other
@@ -63,9 +65,9 @@ def newcombe(ours: float, n_ours: float, other: float, n_other: float, z: float)
 
 
 def effective_n(rate: float, variance: float, n: int) -> float:
-    """How many yes-or-no dialogues would be as noisy as `n` scores of this variance (two orders, ties).
+    """Return the number of binary dialogues as noisy as `n` scores of this variance (two orders, ties).
 
-    At a rate of 0 or 1 nothing varies, and it is `n`.
+    Returns `n` at a rate of 0 or 1, where nothing varies.
     """
     binary = rate * (1.0 - rate)
     if binary <= 0.0 or variance <= 0.0:
@@ -76,14 +78,23 @@ def effective_n(rate: float, variance: float, n: int) -> float:
 def compare_with_published(
     ours: float, n_ours: float, published: float, *, n_published: int = PUBLISHED_N, level: float = 0.95
 ) -> ReplicationResult:
-    """Our rate beside a published one.
+    """Compare our rate with a published one.
+
+    Args:
+        ours: our rate, in [0, 1].
+        n_ours: our (effective) number of dialogues.
+        published: the published rate, in [0, 1].
+        n_published: its number of dialogues.
+        level: confidence level, in (0, 1).
 
     Raises:
         ValueError: a rate outside [0, 1], no dialogues, or a level outside (0, 1).
     """
     check_level(level)
     if not (0.0 <= ours <= 1.0 and 0.0 <= published <= 1.0 and n_ours > 0 and n_published > 0):
-        raise ValueError(f"{ours} of {n_ours} against {published} of {n_published}")
+        raise ValueError(
+            f"invalid rates or sizes: {ours} of {n_ours} dialogues, {published} of {n_published} dialogues"
+        )
     z = -float(ndtri((1.0 - level) / 2.0))
     low, high = newcombe(ours, n_ours, published, n_published, z)
     return ReplicationResult(
@@ -92,7 +103,7 @@ def compare_with_published(
 
 
 def _p(ours: float, n_ours: float, published: float, n_published: float) -> float:
-    """The level at which Newcombe's interval touches 0, by bisection of its normal quantile."""
+    """Return the level at which Newcombe's interval touches 0, by bisection of its normal quantile."""
     if ours == published:
         return 1.0
     low, high = 0.0, 40.0
@@ -105,7 +116,7 @@ def _p(ours: float, n_ours: float, published: float, n_published: float) -> floa
 
 
 def as_family(cells: Sequence[ReplicationResult]) -> list[ReplicationResult]:
-    """The cells of one table with Holm's p-values over all of them."""
+    """Return the cells of one table with Holm's p-values over all of them."""
     adjusted = holm([cell.p for cell in cells])
     return [
         replace(cell, p_adjusted=p, family_size=len(cells)) for cell, p in zip(cells, adjusted, strict=True)
@@ -115,20 +126,22 @@ def as_family(cells: Sequence[ReplicationResult]) -> list[ReplicationResult]:
 def expected_outside(
     published: Floats, half_widths: Floats, variances: Floats, shared: Floats, n_published: int = PUBLISHED_N
 ) -> tuple[float, float]:
-    """Of these cells, how many published values a perfect replication would put outside our intervals.
+    """Return how many published values a perfect replication would put outside our intervals.
 
-    Two ends, for it is not known how much the two runs share: the first where a dialogue's preferences are
-    the same in both, as far as our own two orders show them; the second where nothing is. Normal errors.
+    Two estimates, because the correlation of the two runs is unknown: the first assumes that a dialogue's
+    preferences are the same in both, as far as our own two orders show; the second assumes independence.
+    The smaller is returned first. Normal errors.
 
     Args:
-        published: values, shares of `n_published` dialogues, one a cell.
+        published: values, shares of `n_published` dialogues, one per cell.
         half_widths: of our intervals.
         variances: of our rates (of the mean, not of the scores).
         shared: covariance of a dialogue's scores in our two orders (`shared_variance`).
+        n_published: dialogues of a published value.
     """
-    theirs = published * (1.0 - published) / n_published
+    published_variances = published * (1.0 - published) / n_published
     counts = []
     for covariance in (np.maximum(shared, 0.0) / n_published, np.zeros(published.shape)):
-        errors = np.sqrt(np.maximum(variances + theirs - 2.0 * covariance, 1e-12))
+        errors = np.sqrt(np.maximum(variances + published_variances - 2.0 * covariance, 1e-12))
         counts.append(float((2.0 * ndtr(-half_widths / errors)).sum()))
     return min(counts), max(counts)

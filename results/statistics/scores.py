@@ -1,9 +1,8 @@
-"""From judgments to one score per dialogue: the unit that everything is resampled by.
+"""Dialogue scores: from judgments to one score per dialogue, the unit of resampling.
 
-The score of a dialogue is the mean over its two orders of the mean over their samples. Where a judgment is
-missing (unscored, or never made) the dialogue is incomplete: it has no score, only the two bounds that the
-missing judgment leaves open. Beside it, what verdicts laid out in both orders say of their judge. Knows
-nothing of intervals.
+The score of a dialogue is the mean over its two orders of the mean over their samples. If a judgment is
+missing (unscored or not made) the dialogue is incomplete: it has no score, only the bounds left open by the
+missing judgment. The module also computes consistency, first-position rate and order-robust bounds.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class DialogueScores:
-    """One entry per dialogue of a contest, in the order of their codes.
+    """Scores of a contest's dialogues, in the order of their codes.
 
     Attributes:
-        score: in [0, 1], 1 where A was preferred throughout; nan where the dialogue is incomplete.
-        low, high: the score with every missing judgment at 0 and at 1; equal to `score` where complete.
-        by_order: shape (dialogues, 2, samples): each judgment, A first in [:, 0], B first in [:, 1]; nan
-            where missing. Soft verdicts where `soft` was asked for.
+        score: in [0, 1], 1 if A was preferred throughout; NaN if the dialogue is incomplete.
+        low, high: the score with every missing judgment at 0, and at 1; equal to `score` if complete.
+        by_order: judgments, shape (dialogues, 2, samples): A first in [:, 0], B first in [:, 1]; NaN where
+            missing. Soft verdicts if `soft` was requested.
     """
 
     score: Floats
@@ -40,41 +39,41 @@ class DialogueScores:
         return ~np.isnan(self.score)
 
 
-def spread(columns: JudgmentTable, values: Floats) -> Floats:
-    """`values` (one per row) laid out as (dialogues, 2 orders, samples); nan where there is no row."""
-    samples, position = np.unique(columns.sample, return_inverse=True)
-    laid_out = np.full((columns.n_dialogues, 2, max(1, samples.size)), np.nan)
-    laid_out[columns.dialogue, np.where(columns.a_first, 0, 1), position] = values
-    return laid_out
+def to_order_array(columns: JudgmentTable, values: Floats) -> Floats:
+    """Return `values` (one per row) as an array (dialogues, 2 orders, samples); NaN without a row."""
+    samples, sample_index = np.unique(columns.sample, return_inverse=True)
+    array = np.full((columns.n_dialogues, 2, max(1, samples.size)), np.nan)
+    array[columns.dialogue, np.where(columns.a_first, 0, 1), sample_index] = values
+    return array
 
 
 def dialogue_scores(columns: JudgmentTable, *, soft: bool = False) -> DialogueScores:
-    """Score every dialogue of a contest; hard verdicts, or soft ones, never both.
+    """Score every dialogue of a contest by hard verdicts, or by soft ones.
 
-    A verdict without probabilities is missing where `soft` is asked for.
+    With `soft` a verdict without probabilities counts as missing.
     """
-    laid_out = spread(columns, columns.soft if soft else columns.outcome)
-    missing = np.isnan(laid_out)
-    low = np.where(missing, 0.0, laid_out).mean(axis=2).mean(axis=1)
-    high = np.where(missing, 1.0, laid_out).mean(axis=2).mean(axis=1)
+    verdicts = to_order_array(columns, columns.soft if soft else columns.outcome)
+    missing = np.isnan(verdicts)
+    low = np.where(missing, 0.0, verdicts).mean(axis=2).mean(axis=1)
+    high = np.where(missing, 1.0, verdicts).mean(axis=2).mean(axis=1)
     score = np.where(missing.any(axis=(1, 2)), np.nan, low)
-    return DialogueScores(score, low, high, laid_out)
+    return DialogueScores(score, low, high, verdicts)
 
 
 def mean_score(columns: JudgmentTable, *, soft: bool = False) -> float | None:
-    """The win rate alone: mean score of the complete dialogues, in [0, 1]; None where there is none."""
+    """Return the win rate: mean score of the complete dialogues, in [0, 1]; None without any."""
     scores = dialogue_scores(columns, soft=soft).score
-    there = scores[~np.isnan(scores)]
-    return float(there.mean()) if there.size else None
+    complete = scores[~np.isnan(scores)]
+    return float(complete.mean()) if complete.size else None
 
 
 def mean_of(values: NDArray[np.float64] | NDArray[np.bool_]) -> float | None:
-    """Their mean; None where there is none."""
+    """Return the mean of the values; None without any."""
     return float(values.mean()) if values.size else None
 
 
 def consistency(verdicts: Floats) -> float | None:
-    """Share whose two orders name the same author; a tie names none.
+    """Return the share of dialogues whose two orders name the same author; a tie names none.
 
     `verdicts`: as `DialogueScores.by_order`, complete.
     """
@@ -82,12 +81,12 @@ def consistency(verdicts: Floats) -> float | None:
 
 
 def order_robust(verdicts: Floats) -> tuple[float, float] | None:
-    """From the share that A wins in both orders to one less the share that B wins in both.
+    """Return the order-robust bounds: share A wins in both orders, and 1 − share B wins in both.
 
-    What the rate is at least and at most, whatever the judge's bias for a place does where its two orders
-    differ; no interval. Samples are paired by number, so the width is 1 − consistency.
+    The rate lies within them whatever position bias does where the two orders differ. They are not a
+    confidence interval. Samples are paired by number, so the width is 1 − consistency.
 
-    `verdicts`: as `DialogueScores.by_order`, complete; None where there is none.
+    `verdicts`: as `DialogueScores.by_order`, complete; None without any.
     """
     if not verdicts.size:
         return None
@@ -97,15 +96,15 @@ def order_robust(verdicts: Floats) -> tuple[float, float] | None:
 
 
 def order_robust_bounds(columns: JudgmentTable) -> tuple[float, float] | None:
-    """The order-robust bounds of a contest, over its complete dialogues."""
+    """Return the order-robust bounds of a contest, over its complete dialogues."""
     scores = dialogue_scores(columns)
     return order_robust(scores.by_order[scores.complete])
 
 
 def shared_variance(verdicts: Floats) -> float:
-    """Covariance over dialogues of A's scores in the two orders: what a dialogue says whatever the order.
+    """Return the covariance over dialogues of A's scores in the two orders.
 
-    `verdicts`: as `DialogueScores.by_order`, complete; 0 where there is none.
+    `verdicts`: as `DialogueScores.by_order`, complete; 0 without any.
     """
     if not verdicts.size:
         return 0.0
@@ -114,9 +113,11 @@ def shared_variance(verdicts: Floats) -> float:
 
 
 def first_position_rate(verdicts: Floats) -> float | None:
-    """Share of verdicts for the first place: A's wins where A stood first, B's where B did; ties left out.
+    """Return the share of verdicts for the first position, without ties.
 
-    `verdicts`: as `DialogueScores.by_order`, complete; None where all are ties, or there is none.
+    These are A's wins where A stood first and B's wins where B did.
+
+    `verdicts`: as `DialogueScores.by_order`, complete; None if all are ties, or without any.
     """
     decided = int((verdicts != 0.5).sum())
     for_first = int((verdicts[:, 0] == 1.0).sum()) + int((verdicts[:, 1] == 0.0).sum())
@@ -124,11 +125,13 @@ def first_position_rate(verdicts: Floats) -> float | None:
 
 
 def stability(verdicts: Floats) -> float | None:
-    """Share of comparisons whose samples all gave the same verdict, among those with all of them.
+    """Return the share of comparisons whose samples all gave the same verdict.
 
-    `verdicts`: as `DialogueScores.by_order`, nan where missing; None with one sample.
+    Only comparisons with all samples scored count.
+
+    `verdicts`: as `DialogueScores.by_order`, NaN where missing; None with one sample.
     """
     if verdicts.shape[2] < 2:
         return None
-    whole = ~np.isnan(verdicts).any(axis=2)
-    return mean_of((verdicts == verdicts[:, :, :1]).all(axis=2)[whole])
+    is_complete = ~np.isnan(verdicts).any(axis=2)
+    return mean_of((verdicts == verdicts[:, :, :1]).all(axis=2)[is_complete])

@@ -1,7 +1,8 @@
-"""What a confidence sequence can reach with so many dialogues: said before money is spent.
+"""Feasibility of early stopping: half-widths that a confidence sequence can reach with n dialogues.
 
-Played through on two extreme contests: the quietest (every dialogue has the same score) and the loudest
-(scores 0 and 1 in turn). Real contests lie between; what the quietest cannot reach, no contest can.
+Computed before any request for two extreme contests: the least variable (every dialogue has the same score)
+and the most variable (scores 0 and 1 in turn). Real contests lie between them. What the least variable
+contest cannot reach, no contest can.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Feasibility:
-    """The widths that n dialogues can reach.
+    """Half-widths that n dialogues can reach.
 
     Attributes:
         estimand: as in `ConfidenceSequence`.
         dialogues: n.
-        narrowest: half-width after n in the quietest contest, in the unit of rates.
-        widest: half-width after n in the loudest.
-        asked: the half-width asked for; None where none was.
-        possible: whether any contest could reach it; True where none was asked for.
-        at_best, at_worst: dialogues after which the quietest and the loudest contest reach it; None where
-            they do not within n, or where none was asked for.
-        note: in words, what to tell the user before anything is asked.
+        narrowest: half-width after n dialogues in the least variable contest, in the unit of rates.
+        widest: half-width after n dialogues in the most variable contest.
+        asked: requested half-width; None without a request.
+        possible: whether any contest could reach it; True without a request.
+        fewest_dialogues, most_dialogues: dialogues after which the least and the most variable contest reach
+            it; None if they do not within n, or without a request.
+        note: summary for the user before anything is requested.
     """
 
     estimand: Estimand
@@ -55,19 +56,21 @@ def stopping_feasibility(
     n_contests: int = 1,
     estimand: Estimand = Estimand.POPULATION,
 ) -> Feasibility:
-    """What a sequence over so many dialogues can reach.
+    """Return the half-widths that a confidence sequence over `dialogues` dialogues can reach.
 
     Args:
-        half_width: as asked for by `--until`, in (0, ½).
-        level, lanes, estimand: as in `confidence_sequence`.
+        dialogues: number of dialogues, n.
+        half_width: requested half-width, in (0, ½).
+        level, n_contests, estimand: as in `confidence_sequence`.
 
     Raises:
-        ValueError: fewer than one dialogue or lane, or a level or half-width out of range.
+        ValueError: fewer than one dialogue or contest, or a level or half-width out of range.
     """
     check_level(level)
     if dialogues < 1 or n_contests < 1 or (half_width is not None and not 0.0 < half_width < 0.5):
         raise ValueError(
-            f"dialogues {dialogues} and lanes {n_contests} must be 1 or more, half-width {half_width} in (0, ½)"
+            f"dialogues {dialogues} and n_contests {n_contests} must be 1 or more, "
+            f"half_width {half_width} in (0, ½)"
         )
     total = dialogues if estimand is Estimand.THESE_DIALOGUES else None
     alpha = (1.0 - level) / n_contests / 2.0
@@ -79,15 +82,15 @@ def stopping_feasibility(
             1.0 - lower_confidence_bound(1.0 - seen, alpha=alpha, total=total, planned=dialogues) - low
         ) / 2.0
 
-    quiet = min(
+    least_variable = min(
         (partial(half_width_after, scores=np.full(dialogues, value)) for value in (1.0, 0.5)),
         key=lambda half_width_of: half_width_of(dialogues),
     )
-    loud = partial(half_width_after, scores=(np.arange(dialogues) % 2).astype(np.float64))
-    narrowest, widest = quiet(dialogues), loud(dialogues)
+    most_variable = partial(half_width_after, scores=(np.arange(dialogues) % 2).astype(np.float64))
+    narrowest, widest = least_variable(dialogues), most_variable(dialogues)
     fewest_dialogues, most_dialogues = (
-        _reached(quiet, dialogues, half_width),
-        _reached(loud, dialogues, half_width),
+        _first_count(least_variable, dialogues, half_width),
+        _first_count(most_variable, dialogues, half_width),
     )
     possible = half_width is None or fewest_dialogues is not None
     return Feasibility(
@@ -103,8 +106,8 @@ def stopping_feasibility(
     )
 
 
-def _reached(half_width_after: Callable[[int], float], dialogues: int, asked: float | None) -> int | None:
-    """The first count of dialogues at which the half-width is as asked for; it never widens."""
+def _first_count(half_width_after: Callable[[int], float], dialogues: int, asked: float | None) -> int | None:
+    """Return the first number of dialogues at which the half-width is reached; it never widens."""
     if asked is None or half_width_after(dialogues) > asked + 1e-6:
         return None
     return 1 + bisect_left(
@@ -120,6 +123,7 @@ def _note(
     fewest_dialogues: int | None,
     most_dialogues: int | None,
 ) -> str:
+    """Return the summary for the user."""
     if asked is None:
         return f"{dialogues} dialogues give a half-width between {narrowest:.3f} and {widest:.3f}"
     if fewest_dialogues is None:
@@ -129,7 +133,10 @@ def _note(
         )
     if most_dialogues is None:
         return (
-            f"a half-width of {asked:g} takes at least {fewest_dialogues} dialogues, and {dialogues} may not be "
-            f"enough: with scores as varied as they can be they reach {widest:.3f}"
+            f"a half-width of {asked:g} takes at least {fewest_dialogues} dialogues; {dialogues} dialogues with "
+            f"maximally variable scores reach only {widest:.3f}"
         )
-    return f"a half-width of {asked:g} takes between {fewest_dialogues} and about {most_dialogues} of {dialogues} dialogues"
+    return (
+        f"a half-width of {asked:g} takes between {fewest_dialogues} and about {most_dialogues} of "
+        f"{dialogues} dialogues"
+    )

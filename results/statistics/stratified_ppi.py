@@ -1,17 +1,17 @@
-"""Cheap and gold with a stratified share: the gold judge asked more where the cheap one is inconsistent.
+"""Stratified cheap + gold: more gold verdicts where the cheap judge is inconsistent.
 
-After the cheap judge has judged every dialogue, dialogues fall into two strata: where all its verdicts name
-one author, and the others. In each, a simple random sample of known size is drawn, so that every dialogue's
-probability of inclusion is known, n_h/N_h. The estimate is the difference estimator of stratified two-phase
-sampling, the cheap judge weighted as in power-tuned prediction-powered inference (Särndal, Swensson and
-Wretman 1992, chapters 6 and 9; Angelopoulos et al. 2023, arXiv 2311.01453; Fisch et al. 2024, "Stratified
+After the cheap judge has judged every dialogue, dialogues fall into two strata: those where all its verdicts
+name one author, and the others. A simple random sample is drawn in each, so the inclusion probability of
+every dialogue is known: n_h/N_h. The estimate is the difference estimator of stratified two-phase sampling,
+with the cheap judge weighted as in power-tuned prediction-powered inference (Särndal, Swensson and Wretman
+1992, chapters 6 and 9; Angelopoulos et al. 2023, arXiv 2311.01453; Fisch et al. 2024, "Stratified
 prediction-powered inference", arXiv 2406.04291):
 
     rate = w · mean(cheap) + Σ_h N_h/N · mean_h(gold − w · cheap)
 
-It estimates what the gold judge would have said, however biased the cheap one is; the dialogues' own sampling
-error is counted. With fewer than ten gold outcomes on either side, a bounded-mean interval of the inversely
-weighted gold scores.
+It estimates the gold judge's rate for any bias of the cheap judge and includes the sampling error of the
+dialogues. With fewer than ten gold outcomes on either side, a bounded-mean interval of the inversely weighted
+gold scores is used instead.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scipy.special import stdtrit
 from results.statistics.betting_martingale import bounded_mean_interval
 from results.statistics.intervals import SAME, check_level
 from results.statistics.not_estimable import NotEstimable
-from results.statistics.ppi import FEWEST, CheapAndGold
+from results.statistics.ppi import MIN_GOLD_OUTCOMES, CheapAndGold
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -35,8 +35,8 @@ STRATIFIED = "stratified prediction-powered inference"
 BOUNDED = "bounded mean (betting) of inversely weighted gold scores"
 CONSISTENT, INCONSISTENT = 0, 1
 NAMES = ("consistent", "inconsistent")
-MORE_WHERE_INCONSISTENT = 2.0  # probability of inclusion there, in terms of that elsewhere
-FEWEST_IN_A_STRATUM = 10
+INCONSISTENT_WEIGHT = 2.0  # inclusion probability relative to consistent dialogues
+MIN_PER_STRATUM = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class Stratum:
     """One stratum of a gold share.
 
     Attributes:
-        name: consistent or inconsistent, of the cheap judge.
-        n: dialogues in it.
-        n_gold: those with a gold score.
+        name: "consistent" or "inconsistent", by the cheap judge's verdicts.
+        n: dialogues in the stratum.
+        n_gold: dialogues with a gold score.
         probability: of inclusion, n_gold / n, in (0, 1].
     """
 
@@ -58,11 +58,11 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True)
 class StratifiedGold:
-    """The gold judge's win rate of A from a stratified share.
+    """Estimate of the gold judge's win rate of A from a stratified share.
 
     Attributes:
-        estimate: as of a random share; its `gold` is weighted by inclusion.
-        strata: those that have dialogues.
+        estimate: the estimate; its `gold` is weighted by inclusion.
+        strata: strata that have dialogues.
     """
 
     estimate: CheapAndGold
@@ -70,7 +70,7 @@ class StratifiedGold:
 
 
 def assign_strata(cheap: Floats) -> Ints:
-    """`CONSISTENT` where all verdicts name one author (a score of 0 or 1), `INCONSISTENT` elsewhere.
+    """Return `CONSISTENT` where all verdicts name one author (a score of 0 or 1), else `INCONSISTENT`.
 
     `cheap`: complete scores only.
     """
@@ -78,34 +78,35 @@ def assign_strata(cheap: Floats) -> Ints:
 
 
 def allocation(sizes: Sequence[int], total: int) -> tuple[int, ...]:
-    """How many of each stratum are asked: inconsistent ones twice as likely, ten of each at least.
+    """Return how many dialogues of each stratum the gold judge gets.
 
-    Never more than a stratum has; sums to `total` where the strata hold that many and the least allow it.
+    Inconsistent dialogues are twice as likely, and each stratum gets at least ten. Never more than a stratum
+    has; sums to `total` where the strata and the minimum allow it.
     """
-    least = [min(size, FEWEST_IN_A_STRATUM) for size in sizes]
+    minimum = [min(size, MIN_PER_STRATUM) for size in sizes]
     weights = np.array(sizes, dtype=np.float64)
-    weights[INCONSISTENT:] *= MORE_WHERE_INCONSISTENT
-    found = [0] * len(sizes)
-    for at, size in enumerate(sizes):
-        aimed = round(total * float(weights[at]) / max(1.0, float(weights.sum())))
-        found[at] = min(size, max(least[at], aimed))
-    for at, size in enumerate(sizes):  # what a full stratum could not take goes to the others, and back
-        spare = total - sum(found)
-        found[at] = min(size, max(least[at], found[at] + spare))
-    return tuple(found)
+    weights[INCONSISTENT:] *= INCONSISTENT_WEIGHT
+    counts = [0] * len(sizes)
+    for index, size in enumerate(sizes):
+        target = round(total * float(weights[index]) / max(1.0, float(weights.sum())))
+        counts[index] = min(size, max(minimum[index], target))
+    for index, size in enumerate(sizes):  # move what a full stratum cannot take to the others
+        spare = total - sum(counts)
+        counts[index] = min(size, max(minimum[index], counts[index] + spare))
+    return tuple(counts)
 
 
 def stratified_cheap_and_gold(
     cheap: Floats, gold: Floats, *, level: float = 0.95
 ) -> StratifiedGold | NotEstimable:
-    """Estimate the gold judge's rate from a share drawn stratum by stratum.
+    """Estimate the gold judge's win rate from a share drawn by stratum.
+
+    `NotEstimable` if a stratum has fewer than two gold scores (one, if it has one dialogue).
 
     Args:
-        cheap: score per dialogue, nan where it has none; such dialogues are left out.
-        gold: likewise, nan outside the share. Within a stratum, a simple random sample.
-        level: confidence level.
-
-    Refused where a stratum with dialogues has fewer than two gold scores (one, if it is all there is).
+        cheap: the cheap judge's score per dialogue; NaN where missing, which excludes the dialogue.
+        gold: the gold judge's score; NaN outside the share. Within a stratum, a simple random sample.
+        level: confidence level, in (0, 1).
 
     Raises:
         ValueError: arrays of different lengths, or a level outside (0, 1).
@@ -113,76 +114,80 @@ def stratified_cheap_and_gold(
     check_level(level)
     if cheap.shape != gold.shape:
         raise ValueError(f"{cheap.size} cheap and {gold.size} gold scores")
-    there = ~np.isnan(cheap)
-    f, y = cheap[there], gold[there]
+    has_cheap = ~np.isnan(cheap)
+    f, y = cheap[has_cheap], gold[has_cheap]
     stratum = assign_strata(f)
-    asked = ~np.isnan(y)
+    has_gold = ~np.isnan(y)
     strata = []
     for code, name in enumerate(NAMES):
-        n, n_gold = int((stratum == code).sum()), int((asked & (stratum == code)).sum())
+        n, n_gold = int((stratum == code).sum()), int((has_gold & (stratum == code)).sum())
         if not n:
             continue
         if n_gold < min(2, n):
-            why = f"{n_gold} of {n} dialogues on which the cheap judge is {name} have a gold score"
-            return NotEstimable("cheap and gold estimate", why)
+            reason = f"{n_gold} of {n} dialogues on which the cheap judge is {name} have a gold score"
+            return NotEstimable("cheap and gold estimate", reason)
         strata.append(Stratum(name, n, n_gold, n_gold / n))
     if not strata:
         return NotEstimable("cheap and gold estimate", "no dialogue has the cheap judge's score")
-    probability = np.array([(asked & (stratum == code)).sum() for code in stratum]) / np.array(
+    probability = np.array([(has_gold & (stratum == code)).sum() for code in stratum]) / np.array(
         [(stratum == code).sum() for code in stratum]
     )
-    sides = min(float(y[asked].sum()), float((1.0 - y[asked]).sum()))
-    if sides < FEWEST - 1e-9:
-        estimate = _bounded(f, y, asked, probability, level, sides)
+    short_side = min(float(y[has_gold].sum()), float((1.0 - y[has_gold]).sum()))
+    if short_side < MIN_GOLD_OUTCOMES - 1e-9:
+        estimate = _bounded(f, y, has_gold, probability, level, short_side)
     else:
-        estimate = _difference(f, y, asked, stratum, level)
+        estimate = _difference(f, y, has_gold, stratum, level)
     return StratifiedGold(estimate, tuple(strata))
 
 
-def _difference(f: Floats, y: Floats, asked: NDArray[np.bool_], stratum: Ints, level: float) -> CheapAndGold:
+def _difference(
+    f: Floats, y: Floats, has_gold: NDArray[np.bool_], stratum: Ints, level: float
+) -> CheapAndGold:
+    """Return the difference estimate with its interval."""
     total = f.size
-    cells = [(stratum == code, asked & (stratum == code)) for code in np.unique(stratum)]
-    shares = [float(inside.sum()) / total for inside, _ in cells]
+    cells = [(stratum == code, has_gold & (stratum == code)) for code in np.unique(stratum)]
+    shares = [float(in_stratum.sum()) / total for in_stratum, _ in cells]
     factors = [
-        share**2 * (1.0 / int(chosen.sum()) - 1.0 / int(inside.sum()))
-        for share, (inside, chosen) in zip(shares, cells, strict=True)
+        share**2 * (1.0 / int(sampled.sum()) - 1.0 / int(in_stratum.sum()))
+        for share, (in_stratum, sampled) in zip(shares, cells, strict=True)
     ]
     weight = _weight(f, y, cells, factors)
-    mean = sum(share * float(y[chosen].mean()) for share, (_, chosen) in zip(shares, cells, strict=True))
+    mean = sum(share * float(y[sampled].mean()) for share, (_, sampled) in zip(shares, cells, strict=True))
     square = sum(
-        share * float((y[chosen] ** 2).mean()) for share, (_, chosen) in zip(shares, cells, strict=True)
+        share * float((y[sampled] ** 2).mean()) for share, (_, sampled) in zip(shares, cells, strict=True)
     )
-    apart = y - weight * f
+    residual = y - weight * f
     rate = weight * float(f.mean()) + sum(
-        share * float(apart[chosen].mean()) for share, (_, chosen) in zip(shares, cells, strict=True)
+        share * float(residual[sampled].mean()) for share, (_, sampled) in zip(shares, cells, strict=True)
     )
     spread = max(0.0, square - mean**2)
-    parts = [(spread / total, int(asked.sum()) - 1)]
+    parts = [(spread / total, int(has_gold.sum()) - 1)]
     parts += [
-        (factor * _variance(apart[chosen]), int(chosen.sum()) - 1)
-        for factor, (_, chosen) in zip(factors, cells, strict=True)
+        (factor * _variance(residual[sampled]), int(sampled.sum()) - 1)
+        for factor, (_, sampled) in zip(factors, cells, strict=True)
         if factor > 0.0
     ]
     variance = sum(part for part, _ in parts)
     weighted = sum(part**2 / degrees for part, degrees in parts if degrees > 0)
-    degrees = variance**2 / weighted if weighted > 0.0 else float(asked.sum() - 1)
-    reach = float(stdtrit(degrees, (1.0 + level) / 2.0)) * float(np.sqrt(variance))
+    degrees = variance**2 / weighted if weighted > 0.0 else float(has_gold.sum() - 1)
+    margin = float(stdtrit(degrees, (1.0 + level) / 2.0)) * float(np.sqrt(variance))
     return CheapAndGold(
         rate=min(1.0, max(0.0, rate)),
-        low=max(0.0, rate - reach),
-        high=min(1.0, rate + reach),
+        low=max(0.0, rate - margin),
+        high=min(1.0, rate + margin),
         level=level,
         method=STRATIFIED,
         gold=mean,
         cheap=float(f.mean()),
         weight=weight,
-        n_gold=int(asked.sum()),
+        n_gold=int(has_gold.sum()),
         n=total,
         effective_n=spread / variance if variance > 0.0 else float(total),
     )
 
 
 def _variance(values: Floats) -> float:
+    """Return the sample variance; 0 for one value."""
     return float(values.var(ddof=1)) if values.size > 1 else 0.0
 
 
@@ -192,23 +197,25 @@ def _weight(
     cells: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
     factors: Sequence[float],
 ) -> float:
-    """The weight of the cheap judge with the shortest interval, in [0, 1]."""
-    together = alone = 0.0
-    for factor, (_, chosen) in zip(factors, cells, strict=True):
-        if chosen.sum() > 1:
-            together += factor * float(np.cov(y[chosen], f[chosen])[0, 1])
-            alone += factor * _variance(f[chosen])
-    return min(1.0, max(0.0, together / alone)) if alone > 0.0 else 0.0
+    """Return the cheap judge's weight for the shortest interval, in [0, 1]."""
+    covariance = cheap_variance = 0.0
+    for factor, (_, sampled) in zip(factors, cells, strict=True):
+        if sampled.sum() > 1:
+            covariance += factor * float(np.cov(y[sampled], f[sampled])[0, 1])
+            cheap_variance += factor * _variance(f[sampled])
+    return min(1.0, max(0.0, covariance / cheap_variance)) if cheap_variance > 0.0 else 0.0
 
 
 def _bounded(
-    f: Floats, y: Floats, asked: NDArray[np.bool_], probability: Floats, level: float, sides: float
+    f: Floats, y: Floats, has_gold: NDArray[np.bool_], probability: Floats, level: float, short_side: float
 ) -> CheapAndGold:
-    """The rarer outcome, each score counted for those that it stands for: in [0, 1/least probability]."""
-    losses_are_rare = float(y[asked].sum()) >= float((1.0 - y[asked]).sum())
-    rare = np.where(asked, (1.0 - y) if losses_are_rare else y, 0.0)
-    least = float(probability.min())
-    low, high = (end / least for end in bounded_mean_interval(rare / probability * least, level))
+    """Return the bounded-mean interval of the rarer outcome, inversely weighted to [0, 1/min probability]."""
+    losses_are_rare = float(y[has_gold].sum()) >= float((1.0 - y[has_gold]).sum())
+    rare = np.where(has_gold, (1.0 - y) if losses_are_rare else y, 0.0)
+    min_probability = float(probability.min())
+    low, high = (
+        end / min_probability for end in bounded_mean_interval(rare / probability * min_probability, level)
+    )
     mean = float((rare / probability).mean())
     if losses_are_rare:
         mean, low, high = 1.0 - mean, 1.0 - high, 1.0 - low
@@ -221,8 +228,9 @@ def _bounded(
         gold=mean,
         cheap=float(f.mean()),
         weight=0.0,
-        n_gold=int(asked.sum()),
+        n_gold=int(has_gold.sum()),
         n=f.size,
-        effective_n=float(asked.sum()),
-        note=f"the gold judge has {sides:g} outcomes on one side, fewer than {FEWEST}: its own interval",
+        effective_n=float(has_gold.sum()),
+        note=f"the gold judge has {short_side:g} outcomes on one side, fewer than {MIN_GOLD_OUTCOMES}, "
+        "so its own interval is used",
     )

@@ -1,7 +1,7 @@
-"""Fits of Bradley–Terry strengths to matrices of wins, finite or not. Arrays in, arrays out.
+"""Fits of Bradley–Terry strengths to matrices of wins, including matrices without a finite optimum.
 
-Where a group of authors was never preferred to another group the fit has no finite optimum; the differences
-between the two groups are then infinite, or not determined at all (Ford 1957, Am. Math. Mon. 64).
+If a group of authors was never preferred to another group, the fit has no finite optimum. The differences
+between the two groups are then infinite or undetermined (Ford 1957, Am. Math. Mon. 64).
 """
 
 from __future__ import annotations
@@ -15,19 +15,22 @@ Ints = NDArray[np.int64]
 
 _STEPS = 200
 _CLOSE = 1e-10
-_LONGEST_STEP = 1.0  # of a log strength at a time: Newton's first steps may go too far
+_LONGEST_STEP = 1.0  # limit of a Newton step in log strength, because the first steps may overshoot
 
 
 def fit(wins: Floats) -> Floats:
-    """Log strengths, mean 0, of matrices whose [..., i, j] is how often i was preferred to j, ties halved.
+    """Return log strengths, mean 0, from matrices of wins.
 
-    Every author must have been preferred and passed over, directly or through others.
+    Every author must have won and lost, directly or through others.
+
+    Args:
+        wins: shape (…, authors, authors); [..., i, j] counts how often i was preferred to j, ties one half.
 
     Raises:
         ValueError: the matrices are not square.
     """
     if wins.ndim < 2 or wins.shape[-1] != wins.shape[-2]:
-        raise ValueError(f"wins of shape {wins.shape}")
+        raise ValueError(f"wins must be square matrices, not of shape {wins.shape}")
     authors = wins.shape[-1]
     met = wins + np.swapaxes(wins, -1, -2)
     log = np.zeros(wins.shape[:-1])
@@ -46,14 +49,15 @@ def fit(wins: Floats) -> Floats:
 
 
 def _laplacian(weights: Floats) -> Floats:
+    """Return the graph Laplacian of symmetric weights."""
     degrees = weights.sum(axis=-1)
     return np.asarray(np.eye(degrees.shape[-1]) * degrees[..., None] - weights)
 
 
 def solve_information(wins: Floats, log: Floats, targets: Floats) -> Floats:
-    """How each target moves with each author's wins: row t is the solution x of (information) x = target t.
+    """Return the sensitivity of each target to the authors' wins: row t solves (information) x = target t.
 
-    The derivative of target t by a win of i over j is x_i − x_j.
+    The derivative of target t with respect to a win of i over j is x_i − x_j.
     """
     preferred = expit(log[:, None] - log[None, :])
     information = _laplacian((wins + wins.T) * preferred * preferred.T)
@@ -62,22 +66,22 @@ def solve_information(wins: Floats, log: Floats, targets: Floats) -> Floats:
 
 
 def strength_gaps(wins: Floats) -> Floats:
-    """Fitted log strength of i above j, for every matrix of a stack: shape of `wins`.
+    """Return the fitted log strength of i above j for every matrix of a stack, in the shape of `wins`.
 
-    inf or −inf where no finite optimum is, nan where nothing is said of the two.
+    ±inf without a finite optimum, NaN where the two authors are not comparable.
     """
     gaps = np.empty(wins.shape)
     both_ways = ((wins > 0.0) == (np.swapaxes(wins, -1, -2) > 0.0)).all(axis=(-1, -2))
     if both_ways.any():
         log = fit(wins[both_ways])
         gaps[both_ways] = log[..., :, None] - log[..., None, :]
-    for place in np.flatnonzero(~both_ways):
-        gaps[place] = _separated(wins[place])
+    for index in np.flatnonzero(~both_ways):
+        gaps[index] = _separated(wins[index])
     return gaps
 
 
 def _separated(wins: Floats) -> Floats:
-    """One matrix in which some authors were never preferred to some others that they met."""
+    """Return the gaps of one matrix in which some authors never beat others that they met."""
     reaches = _reaches(wins)
     mutual = reaches & reaches.T
     gaps = np.where(reaches & ~reaches.T, np.inf, np.where(reaches.T & ~reaches, -np.inf, np.nan))
@@ -89,8 +93,8 @@ def _separated(wins: Floats) -> Floats:
 
 
 def _reaches(wins: Floats) -> NDArray[np.bool_]:
-    """Whether i was preferred to j, or to one who was, and so on."""
+    """Return whether i was preferred to j, directly or through a chain of authors."""
     reaches = (wins > 0.0) | np.eye(wins.shape[0], dtype=bool)
-    for through in range(wins.shape[0]):
-        reaches |= np.outer(reaches[:, through], reaches[through])
+    for middle in range(wins.shape[0]):
+        reaches |= np.outer(reaches[:, middle], reaches[middle])
     return reaches

@@ -1,6 +1,6 @@
-"""A win rate, or a difference of two, by a property of the dialogues: sentiment, or emotion where n allows.
+"""Win rates and differences by subgroup of dialogues: by sentiment, or by emotion if n allows.
 
-The groups' numbers are descriptive: nothing here is tested.
+Subgroup numbers are descriptive and not tested.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from results.statistics.judgment_table import JudgmentTable
 from results.statistics.paired_differences import PairedDifference, PairedScores, paired_difference
 from results.statistics.win_rate import WinRate, win_rate
 
-MIN_GROUP_SIZE = 20  # complete dialogues; an emotion has 2 to 22 test dialogues
+MIN_GROUP_SIZE = 20  # complete dialogues for an interval; an emotion has 2 to 22 test dialogues
 
 
 def breakdown(
@@ -27,55 +27,57 @@ def breakdown(
     resamples: int = 4000,
     soft: bool = False,
 ) -> dict[str, WinRate]:
-    """Win rate per group, sorted by the group's name.
+    """Return the win rate per group, sorted by the group's name.
 
-    A group with fewer than 20 complete dialogues has a rate but no interval, and its note says so.
+    A group with fewer than 20 complete dialogues has no interval, and its note says so.
 
     Args:
-        groups: per dialogue, by its code, the group; dialogues with "" belong to none.
+        columns: the contest's judgments.
+        groups: group of each dialogue, by code; dialogues with "" are excluded.
         seed, level, resamples, soft: as in `win_rate`.
 
     Raises:
         ValueError: not one group per dialogue.
     """
-    found: dict[str, WinRate] = {}
-    for name, of_group in _groups(groups, columns.n_dialogues).items():
+    rates: dict[str, WinRate] = {}
+    for name, in_group in _groups(groups, columns.n_dialogues).items():
         result = win_rate(
-            columns.select_dialogues(of_group), seed=seed, level=level, resamples=resamples, soft=soft
+            columns.select_dialogues(in_group), seed=seed, level=level, resamples=resamples, soft=soft
         )
-        found[name] = _without_interval(result) if result.n < MIN_GROUP_SIZE else result
-    return found
+        rates[name] = _without_interval(result) if result.n < MIN_GROUP_SIZE else result
+    return rates
 
 
 def difference_breakdown(
     pairs: PairedScores, groups: Sequence[str], *, seed: int, level: float = 0.95, resamples: int = 4000
 ) -> dict[str, PairedDifference]:
-    """The difference of two contestants per group, sorted by the group's name: descriptive, without p-values.
+    """Return the difference of two authors per group, sorted by the group's name, without p-values.
 
-    A group with fewer than 20 shared dialogues has a difference but no interval, and its note says so.
+    A group with fewer than 20 shared dialogues has no interval, and its note says so.
 
     Args:
+        pairs: the scores of both authors.
         groups: as in `breakdown`.
         seed, level, resamples: as in `paired_difference`.
 
     Raises:
         ValueError: not one group per dialogue.
     """
-    found: dict[str, PairedDifference] = {}
-    for name, of_group in _groups(groups, pairs.first.size).items():
+    differences: dict[str, PairedDifference] = {}
+    for name, in_group in _groups(groups, pairs.first.size).items():
         result = paired_difference(
-            pairs.select_dialogues(of_group), seed=seed, level=level, resamples=resamples
+            pairs.select_dialogues(in_group), seed=seed, level=level, resamples=resamples
         )
         result = replace(result, p=None, p_adjusted=None, test="", family_size=0)
         if 0 < result.n < MIN_GROUP_SIZE:
             note = _few(result.n, result.note)
             result = replace(result, low=None, high=None, interval_method="", note=note)
-        found[name] = result
-    return found
+        differences[name] = result
+    return differences
 
 
 def _groups(groups: Sequence[str], n_dialogues: int) -> dict[str, NDArray[np.bool_]]:
-    """Per group, sorted by name, which dialogues are of it.
+    """Return a mask of dialogues per group, sorted by name.
 
     Raises:
         ValueError: not one group per dialogue.
@@ -87,12 +89,13 @@ def _groups(groups: Sequence[str], n_dialogues: int) -> dict[str, NDArray[np.boo
 
 
 def _few(n: int, note: str) -> str:
-    """What is said of a group without an interval; a note on one dialogue's interval has lost its object."""
+    """Return the note of a group that is too small for an interval."""
     few = f"{n} complete dialogue{'' if n == 1 else 's'}: too few for an interval"
     return few if n == 1 or not note else f"{few}; {note}"
 
 
 def _without_interval(result: WinRate) -> WinRate:
+    """Return the win rate without its intervals."""
     return replace(
         result,
         low=None,

@@ -1,10 +1,10 @@
-"""Claims about a strategy or a method: several training seeds as a second level beside the dialogues.
+"""Claims about a training strategy from several training seeds.
 
-One checkpoint per strategy only supports "these two checkpoints". With several, the interval covers dialogues
-(shared by all checkpoints) and training seeds: the seeds' part by Student's t on the log-odds scale
-(`few_seeds`), the dialogues' part by the rule for any win rate with the checkpoints fixed, combined by their
-squared distances from the estimate. It is never narrower than the dialogues alone allow, nor its p-value
-smaller.
+One checkpoint per strategy only supports a claim about "these two checkpoints". With several, the interval
+covers dialogues (shared by all checkpoints) and training seeds. The seeds' part uses Student's t on the
+log-odds scale (`few_seeds`), the dialogues' part the usual interval of a win rate with the checkpoints fixed.
+The two are combined by squared distances from the estimate. The interval is never narrower, and the p-value
+never smaller, than for the dialogues alone.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ METHOD = "training seeds by Student's t in log-odds, dialogues resampled, combin
 
 @dataclass(frozen=True, slots=True)
 class StrategyEstimate:
-    """A rate, or a difference of rates, that speaks of a strategy and not of one checkpoint.
+    """Rate of a strategy, or difference of two strategies' rates, rather than of single checkpoints.
 
     Attributes:
-        estimate: mean over seeds and dialogues; a rate in [0, 1], or a difference in [−1, 1].
+        estimate: mean over seeds and dialogues; a rate in [0, 1] or a difference in [−1, 1].
         low, high: its interval over dialogues and training seeds at `level`, low < high; simultaneous over
-            the family (Bonferroni) where `family_size` is more than 1.
+            the family (Bonferroni) if `family_size` exceeds 1.
         level: confidence level.
         p: two-sided p-value, in (0, 1], of a rate of ½ or a difference of 0.
-        p_adjusted: the same after Holm over the family; equal to `p` for a family of one.
-        family_size: estimates of one table, ≥ 1, that Holm and simultaneous intervals count.
+        p_adjusted: `p` after Holm's correction over the family; equal to `p` in a family of one.
+        family_size: estimates of one table, ≥ 1, counted by Holm and the simultaneous intervals.
         seeds: training seeds of each strategy.
         n: dialogues complete under every checkpoint.
         left_out: the other dialogues.
-        degrees: degrees of freedom of the seeds' t distribution, ≥ 1: k − 1 of k seeds, Welch's for two
+        degrees: degrees of freedom of the seeds' t distribution, ≥ 1: k − 1 for k seeds, Welch's for two
             strategies.
         between_seeds: standard deviation between checkpoints' rates (pooled over strategies), ≥ 0.
-        spread_log_odds: the same in log-odds: what a design assumes as its seed spread. The noise of single
-            judgments is in both.
-        order_robust_low, order_robust_high: of a rate, the mean over seeds of the checkpoints' order-robust
-            bounds (see `WinRate`); None for a difference.
-        method, scope: how the interval was made and what it covers.
+        spread_log_odds: the same in log-odds, as assumed by a contest design. Both include the noise of
+            single judgments.
+        order_robust_low, order_robust_high: order-robust bounds (see `WinRate`) averaged over checkpoints;
+            None for a difference.
+        method, scope: how the interval was computed and what it covers.
     """
 
     estimate: float
@@ -83,9 +83,16 @@ def strategy_rate(
     resamples: int = 4000,
     soft: bool = False,
 ) -> StrategyEstimate | NotEstimable:
-    """Win rate of a strategy: one contest per training seed, all against one opponent under one judge.
+    """Return the win rate of a strategy.
 
-    Refused with fewer than two seeds or two shared complete dialogues.
+    `NotEstimable` with fewer than two seeds or two shared complete dialogues.
+
+    Args:
+        checkpoints: one contest per training seed, all against one opponent under one judge.
+        seed: of the resampling.
+        level: confidence level, in (0, 1).
+        resamples: bootstrap samples.
+        soft: use soft verdicts.
 
     Raises:
         ValueError: contests over different numbers of dialogues, or a level outside (0, 1).
@@ -102,10 +109,14 @@ def strategy_difference(
     resamples: int = 4000,
     soft: bool = False,
 ) -> StrategyEstimate | NotEstimable:
-    """Win rate of the first strategy minus that of the second, against a common opponent.
+    """Return the win rate of the first strategy minus that of the second, against a common opponent.
 
     Dialogues are shared by all checkpoints; seeds belong to one strategy each and are not paired.
-    Refused with fewer than two seeds of either.
+    `NotEstimable` with fewer than two seeds of either strategy.
+
+    Args:
+        first, second: one contest per training seed of each strategy.
+        seed, level, resamples, soft: as in `strategy_rate`.
 
     Raises:
         ValueError: contests over different numbers of dialogues, or a level outside (0, 1).
@@ -121,28 +132,29 @@ def strategy_family(
     resamples: int = 4000,
     soft: bool = False,
 ) -> dict[str, StrategyEstimate | NotEstimable]:
-    """One table of strategies: rates or differences, adjusted for their number.
+    """Return one table of strategies: rates or differences, adjusted for their number.
 
     Args:
-        contests: by the row's name, the checkpoints of one strategy (a rate) or of two (a difference).
+        contests: per row name, the checkpoints of one strategy (a rate) or of two (a difference).
+        seed, level, resamples, soft: as in `strategy_rate`.
 
     Raises:
         ValueError: contests over different numbers of dialogues in a row, or a level outside (0, 1).
     """
     estimate = partial(_estimate, seed=seed, resamples=resamples, soft=soft)
-    found = {name: estimate(groups, level=level) for name, groups in contests.items()}
-    told = {name: one for name, one in found.items() if isinstance(one, StrategyEstimate)}
-    if len(told) < 2:
-        return found
-    share = (1.0 - level) / len(told)
-    adjusted = holm([one.p for one in told.values()])
-    for (name, one), p_adjusted in zip(told.items(), adjusted, strict=True):
+    estimates = {name: estimate(groups, level=level) for name, groups in contests.items()}
+    estimable = {name: row for name, row in estimates.items() if isinstance(row, StrategyEstimate)}
+    if len(estimable) < 2:
+        return estimates
+    share = (1.0 - level) / len(estimable)
+    adjusted = holm([row.p for row in estimable.values()])
+    for (name, row), p_adjusted in zip(estimable.items(), adjusted, strict=True):
         wider = estimate(contests[name], level=1.0 - share)
         if isinstance(wider, StrategyEstimate):
-            found[name] = replace(
-                one, low=wider.low, high=wider.high, p_adjusted=p_adjusted, family_size=len(told)
+            estimates[name] = replace(
+                row, low=wider.low, high=wider.high, p_adjusted=p_adjusted, family_size=len(estimable)
             )
-    return found
+    return estimates
 
 
 def _estimate(
@@ -153,35 +165,39 @@ def _estimate(
     resamples: int,
     soft: bool,
 ) -> StrategyEstimate | NotEstimable:
-    """A rate, by one group of checkpoints, or the difference of two groups' rates."""
+    """Return the rate of one group of checkpoints, or the difference of two groups' rates."""
     check_level(level)
     null = 0.5 if len(groups) == 1 else 0.0
     seeds = tuple(len(group) for group in groups)
-    what = "claim about a strategy"
+    statistic = "claim about a strategy"
     if min(seeds) < 2:
-        return NotEstimable(what, f"it takes two or more training seeds each; one supports only “{ONE_SEED}”")
+        return NotEstimable(
+            statistic, f"requires at least two training seeds each; one supports only “{ONE_SEED}”"
+        )
     if len({columns.n_dialogues for group in groups for columns in group}) != 1:
         raise ValueError("all checkpoints' contests must be over the same dialogues")
     tables = [np.stack([dialogue_scores(c, soft=soft).score for c in group]) for group in groups]
     complete = np.asarray(~np.isnan(np.concatenate(tables)).any(axis=0))
     n = int(complete.sum())
     if n < 2:
-        return NotEstimable(what, f"{n} dialogues are complete under every checkpoint")
+        return NotEstimable(statistic, f"{n} dialogues are complete under every checkpoint")
     tables = [table[:, complete] for table in tables]
     signs = [1.0, -1.0][: len(tables)]
     estimate = sum(sign * float(table.mean()) for sign, table in zip(signs, tables, strict=True))
     net = sum(sign * table.mean(axis=0) for sign, table in zip(signs, tables, strict=True))
-    alone = _dialogues_alone(net, null, seed=seed, level=level, resamples=resamples)
+    dialogues_alone = _dialogues_alone(net, null, seed=seed, level=level, resamples=resamples)
     spreads = [seed_spread(table.mean(axis=1), n) for table in tables]
     degrees = welch_degrees(spreads)
     below, above = seed_margin(spreads, degrees, (1.0 - level) / 2.0)
     error = float(np.std(net, ddof=1) / np.sqrt(n))
-    p = min(1.0, max(p_value(spreads, degrees, estimate - null, error), alone.p))
+    p = min(1.0, max(p_value(spreads, degrees, estimate - null, error), dialogues_alone.p))
     robust = _order_robust(groups[0], complete) if len(groups) == 1 else (None, None)
     return StrategyEstimate(
         estimate=estimate,
-        low=max(-1.0 if null == 0.0 else 0.0, estimate - float(np.hypot(below, estimate - alone.low))),
-        high=min(1.0, estimate + float(np.hypot(above, alone.high - estimate))),
+        low=max(
+            -1.0 if null == 0.0 else 0.0, estimate - float(np.hypot(below, estimate - dialogues_alone.low))
+        ),
+        high=min(1.0, estimate + float(np.hypot(above, dialogues_alone.high - estimate))),
         level=level,
         p=p,
         p_adjusted=p,
@@ -193,27 +209,30 @@ def _estimate(
         order_robust_low=robust[0],
         order_robust_high=robust[1],
         between_seeds=float(np.sqrt(np.mean([table.mean(axis=1).var(ddof=1) for table in tables]))),
-        spread_log_odds=float(np.sqrt(np.mean([one.error**2 * one.seeds for one in spreads]))),
+        spread_log_odds=float(
+            np.sqrt(np.mean([group_spread.error**2 * group_spread.seeds for group_spread in spreads]))
+        ),
     )
 
 
 def _order_robust(checkpoints: Sequence[JudgmentTable], complete: NDArray[np.bool_]) -> tuple[float, float]:
-    found = [order_robust(dialogue_scores(columns).by_order[complete]) for columns in checkpoints]
-    lows, highs = zip(*(bounds for bounds in found if bounds is not None), strict=True)
+    """Return the checkpoints' order-robust bounds, averaged."""
+    all_bounds = [order_robust(dialogue_scores(columns).by_order[complete]) for columns in checkpoints]
+    lows, highs = zip(*(bounds for bounds in all_bounds if bounds is not None), strict=True)
     return float(np.mean(lows)), float(np.mean(highs))
 
 
-class _Alone(NamedTuple):
-    """What the dialogues say by themselves, the checkpoints fixed."""
+class _DialoguesOnly(NamedTuple):
+    """Interval and p-value over dialogues, with the checkpoints fixed."""
 
     low: float
     high: float
     p: float
 
 
-def _dialogues_alone(net: Floats, null: float, *, seed: int, level: float, resamples: int) -> _Alone:
-    """Interval and test of per-dialogue rates (`null` ½) or differences of rates (`null` 0)."""
+def _dialogues_alone(net: Floats, null: float, *, seed: int, level: float, resamples: int) -> _DialoguesOnly:
+    """Return the interval and test of per-dialogue rates (`null` ½) or differences of rates (`null` 0)."""
     lowest, span = (0.0, 1.0) if null else (-1.0, 2.0)
     interval = score_interval((net - lowest) / span, seed=seed, level=level, resamples=resamples)
     test = sign_flip(net - null, seed=seed)
-    return _Alone(lowest + span * interval.low, lowest + span * interval.high, test.p)
+    return _DialoguesOnly(lowest + span * interval.low, lowest + span * interval.high, test.p)

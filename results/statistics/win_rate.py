@@ -1,10 +1,9 @@
-"""The win rate of one contest, with all that has to stand beside it.
+"""Win rate of one contest, with interval, bounds, consistency, position bias and unscored counts.
 
-Balanced over order, not free of bias: a dialogue's score is the mean over both orders, which cancels a
-position bias that adds on the probability scale as long as nothing is clipped; one on the logit scale can
-move the rate either way, even across ½. The order-robust bounds assume nothing about the bias. Missing
-judgments are never losses, ties or silent drops. Takes `JudgmentTable`, returns frozen values; no database, no
-clock.
+The rate is balanced over order, not free of bias: the mean over both orders cancels a position bias that is
+additive on the probability scale and not clipped, but a bias on the logit scale can move the rate either
+way, even across ½. The order-robust bounds assume nothing about the bias. Missing judgments are counted and
+bounded; they never become losses, ties or silent omissions.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from results.statistics.scores import (
     first_position_rate,
     mean_of,
     order_robust,
-    spread,
     stability,
+    to_order_array,
 )
 
 Floats = NDArray[np.float64]
@@ -37,16 +36,16 @@ SCOPE = f"over dialogues and {GENERATION}; this training, this judge, this promp
 
 @dataclass(frozen=True, slots=True)
 class SingleOrder:
-    """The paper's estimator: the win rate of A in one order alone.
+    """Win rate of A in one order only: the paper's estimator.
 
     Attributes:
-        rate: mean over dialogues, in [0, 1], of the mean over samples: 1 where A is preferred, ½ for a tie,
-            0 where B is preferred *or the judgment is unscored*. None where nothing was judged in it. Only
-            where nothing is unscored do the two authors' rates, in each other's order, sum to 1.
-        low, high: interval over dialogues at the win rate's level; None with `rate`.
-        n: dialogues with any judgment in this order, unscored ones included.
-        method: how the interval was made: exact binomial where no dialogue has a tie or a split.
-        variance: of the dialogues' means; None with `rate`.
+        rate: mean over dialogues, in [0, 1], of the mean over samples: 1 if A is preferred, ½ for a tie, 0 if
+            B is preferred *or the judgment is unscored*; None without judgments. The two authors' rates, each
+            in the other's order, sum to 1 only if nothing is unscored.
+        low, high: interval over dialogues at the win rate's level; None if `rate` is None.
+        n: dialogues with any judgment in this order, including unscored ones.
+        method: how the interval was computed; exact binomial if no dialogue has a tie or a split.
+        variance: of the dialogues' means; None if `rate` is None.
     """
 
     rate: float | None
@@ -59,44 +58,45 @@ class SingleOrder:
 
 @dataclass(frozen=True, slots=True)
 class WinRate:
-    """How often A is preferred to B, and what that rests on. All shares are in [0, 1].
+    """Win rate of A over B and its diagnostics. All shares lie in [0, 1].
 
     Attributes:
-        rate: mean score of the complete dialogues; None where there is none.
-        low, high: confidence interval of it over dialogues at `level`; None with `rate`, and in a breakdown
-            by groups for a group of fewer than 20.
-        level: confidence level of every interval here.
-        interval_method: how the interval was made: "BCa over dialogues", "exact binomial
-            (Clopper–Pearson)" or "bounded mean (betting)"; "" with `rate` None.
-        n: complete dialogues: every sample of both orders scored.
-        incomplete: the others of the contest's dialogues.
-        bound_low, bound_high: what the rate over *all* dialogues would be with every missing judgment
-            against A, and for A; None where the contest has no dialogue. Not a confidence interval.
-        missing_lost, missing_won: confidence intervals at `level` over *all* dialogues, of those two worst
-            cases: the sampling error is added to what is missing. A rate lies above a bound for certain
-            only where `missing_lost.low` does, below it only where `missing_won.high` does. Equal to
-            (low, high) where nothing is missing; None where the contest has no dialogue.
-        ties: share of the complete dialogues' verdicts that are ties; None with `rate`.
-        consistency: share of the complete dialogues whose two orders name the same author (mean over
-            samples, paired by number); a tie names none. None with `rate`.
-        order_robust_low, order_robust_high: the share of complete dialogues that A wins in both orders, and 1
-            less the share that B wins in both: the rate's bounds with no assumption about position bias.
-            1 − consistency apart; not a confidence interval; None with `rate`.
-        tied_both: share, likewise, whose two orders are both ties; neither consistent nor inconsistent.
-        position_preference: share of verdicts for the first place among the complete dialogues' verdicts
-            that are not ties; ½ is no preference; None where all are ties, or with `rate`.
-        unscored: how many judgments were made and are unscored, by reason.
-        not_judged: judgments still to be made: 2 × samples × dialogues − rows.
-        a_first, b_first: the two single-order estimates, unscored in the denominator.
-        repetition_stability: share of comparisons (a dialogue in one order) whose samples all gave the
-            same hard verdict, among those with all samples scored; None with one sample or no such one.
+        rate: mean score of the complete dialogues; None without any.
+        low, high: its confidence interval over dialogues at `level`; None if `rate` is None, and for groups
+            of fewer than 20 dialogues.
+        level: confidence level of every interval.
+        interval_method: "BCa over dialogues", "exact binomial (Clopper–Pearson)" or "bounded mean (betting)";
+            "" if `rate` is None.
+        n: complete dialogues: every sample of both orders is scored.
+        incomplete: the contest's other dialogues.
+        bound_low, bound_high: rate over all dialogues with every missing judgment against A, and for A; None
+            without dialogues. Not a confidence interval.
+        missing_lost, missing_won: confidence intervals at `level` over all dialogues of these two worst
+            cases. The rate exceeds a threshold with certainty only if `missing_lost.low` does, and is below
+            it only if `missing_won.high` is. Equal to (low, high) if nothing is missing; None without
+            dialogues.
+        ties: share of ties among the complete dialogues' verdicts; None if `rate` is None.
+        consistency: share of complete dialogues whose two orders name the same author (mean over samples,
+            paired by number); a tie names none. None if `rate` is None.
+        order_robust_low, order_robust_high: share of complete dialogues that A wins in both orders, and 1
+            minus the share that B wins in both: bounds of the rate without assumptions about position
+            bias. Not a confidence interval; None if `rate` is None.
+        both_orders_tied: share of complete dialogues with a tie in both orders, which count neither as
+            consistent nor as inconsistent.
+        first_position_rate: share of the complete dialogues' verdicts for the first position, without ties; ½
+            is unbiased. None if all are ties, or if `rate` is None.
+        a_first, b_first: the two single-order estimates, with unscored judgments in the denominator.
+        repetition_stability: share of comparisons (a dialogue in one order) whose samples all gave the same
+            hard verdict, among those with all samples scored; None with one sample or without any.
         samples: repetitions per comparison.
-        soft: whether `rate` is of soft verdicts: P(A) + ½ P(tie). Ties, consistency, order-robust bounds,
-            position preference and stability are always of the hard ones.
-        unlisted_mass: mean probability mass outside the allowed answers; None where none was recorded.
+        soft: whether `rate` uses soft verdicts, P(A) + ½ P(tie). Ties, consistency, order-robust bounds,
+            first-position rate and stability always use hard ones.
+        unlisted_mass: mean probability mass outside the allowed answers; None if none was recorded.
+        not_judged: judgments still to be made: 2 × samples × dialogues − rows.
         seed, resamples: of the bootstrap.
-        scope: what the interval covers, in words.
-        note: why a number is missing, or what is special, in words; "" where nothing is.
+        unscored: number of unscored judgments by reason.
+        scope: what the interval covers.
+        note: why a number is missing, or what is unusual; may be "".
     """
 
     rate: float | None
@@ -131,27 +131,27 @@ class WinRate:
 
     @property
     def order_robust(self) -> tuple[float | None, float | None]:
-        """Low, high."""
+        """Order-robust bounds, low and high."""
         return self.order_robust_low, self.order_robust_high
 
     @property
     def single_orders(self) -> tuple[SingleOrder, SingleOrder]:
-        """A first, B first."""
+        """Single-order estimates, A first and B first."""
         return self.a_first, self.b_first
 
 
 def win_rate(
     columns: JudgmentTable, *, seed: int, level: float = 0.95, resamples: int = 4000, soft: bool = False
 ) -> WinRate:
-    """Win rate of A over B, with its interval over dialogues and everything beside it.
+    """Return the win rate of A over B, with its interval over dialogues and its diagnostics.
 
     Args:
         columns: the contest's judgments, in any order of rows.
-        seed: of the resampling.
+        seed: of the bootstrap.
         level: confidence level, in (0, 1).
         resamples: bootstrap samples.
-        soft: of the soft verdicts, for judges that give one for every judgment; a verdict without
-            probabilities is then missing. Never mixed with hard ones.
+        soft: use soft verdicts. A verdict without probabilities then counts as missing. Hard and soft
+            verdicts are never mixed.
 
     Raises:
         ValueError: a level outside (0, 1).
@@ -159,18 +159,18 @@ def win_rate(
     scores = dialogue_scores(columns, soft=soft)
     hard = scores if not soft else dialogue_scores(columns)
     complete = scores.complete
-    chosen = scores.score[complete]
+    complete_scores = scores.score[complete]
 
-    def over(values: Floats) -> Interval | None:
+    def interval_over(values: Floats) -> Interval | None:
         return score_interval(values, seed=seed, level=level, resamples=resamples) if values.size else None
 
-    interval = over(chosen)
-    whole = bool(complete.all())
+    interval = interval_over(complete_scores)
+    all_complete = bool(complete.all())
     verdicts = hard.by_order[complete]
     robust_low, robust_high = order_robust(verdicts) or (None, None)
     samples = scores.by_order.shape[2]
     return WinRate(
-        rate=mean_of(chosen),
+        rate=mean_of(complete_scores),
         low=interval.low if interval else None,
         high=interval.high if interval else None,
         level=level,
@@ -179,8 +179,8 @@ def win_rate(
         incomplete=int((~complete).sum()),
         bound_low=mean_of(scores.low),
         bound_high=mean_of(scores.high),
-        missing_lost=interval if whole else over(scores.low),
-        missing_won=interval if whole else over(scores.high),
+        missing_lost=interval if all_complete else interval_over(scores.low),
+        missing_won=interval if all_complete else interval_over(scores.high),
         ties=mean_of(verdicts == 0.5),
         consistency=consistency(verdicts),
         order_robust_low=robust_low,
@@ -197,20 +197,21 @@ def win_rate(
         seed=seed,
         resamples=resamples,
         unscored=_unscored(columns, soft=soft),
-        note=_note(columns, chosen, soft=soft),
+        note=_note(columns, complete_scores, soft=soft),
     )
 
 
 def _single_order(
     columns: JudgmentTable, scores: DialogueScores, order: int, *, seed: int, level: float, resamples: int
 ) -> SingleOrder:
-    asked = spread(columns, np.ones(len(columns)))[:, order] == 1.0
-    judged = asked.any(axis=1)
-    n = int(judged.sum())
+    """Return the single-order estimate of order 0 (A first) or 1 (B first)."""
+    is_judged = to_order_array(columns, np.ones(len(columns)))[:, order] == 1.0
+    has_judgment = is_judged.any(axis=1)
+    n = int(has_judgment.sum())
     if not n:
         return SingleOrder(None, None, None, 0, "")
-    filled = np.nan_to_num(scores.by_order[:, order], nan=0.0)[judged]
-    means = filled.sum(axis=1) / asked[judged].sum(axis=1)
+    filled = np.nan_to_num(scores.by_order[:, order], nan=0.0)[has_judgment]
+    means = filled.sum(axis=1) / is_judged[has_judgment].sum(axis=1)
     rate, variance = float(means.mean()), float(means.var())
     wins = int((means == 1.0).sum())
     if wins + int((means == 0.0).sum()) == n:
@@ -220,28 +221,30 @@ def _single_order(
 
 
 def _unscored(columns: JudgmentTable, *, soft: bool) -> Mapping[str, int]:
+    """Return the number of unscored judgments by reason."""
     reasons = columns.reason[columns.reason != ""].astype(str)
     names, counts = np.unique(reasons, return_counts=True)
     tally = dict(zip(names.tolist(), counts.tolist(), strict=True))
-    without = int((~np.isnan(columns.outcome) & np.isnan(columns.soft)).sum())
-    if soft and without:
-        tally["no probabilities"] = without
+    without_probabilities = int((~np.isnan(columns.outcome) & np.isnan(columns.soft)).sum())
+    if soft and without_probabilities:
+        tally["no probabilities"] = without_probabilities
     return MappingProxyType(tally)
 
 
 def _note(columns: JudgmentTable, scores: Floats, *, soft: bool) -> str:
+    """Return why a number is missing, or what is unusual."""
     note = ""
     if columns.n_dialogues == 0:
-        note = "no dialogue: the two authors share none, or none was asked for"
+        note = "no dialogues: the authors share none, or none was selected"
     elif not len(columns):
         note = "nothing judged yet"
     elif not scores.size and soft and np.isnan(columns.soft).all():
-        note = "this judge gives no probabilities: there is no soft win rate"
+        note = "this judge gives no probabilities, so there is no soft win rate"
     elif not scores.size:
         orders = "both orders" if columns.a_first.any() and not columns.a_first.all() else "one order only"
-        note = f"no dialogue has both orders scored (judged in {orders}): only the bounds are known"
+        note = f"no dialogue has both orders scored (judged in {orders}), so only the bounds are known"
     elif scores.size == 1:
-        note = "one complete dialogue: the interval says how little that is"
+        note = "one complete dialogue, so the interval is very wide"
     elif float(np.ptp(scores)) == 0.0:
         note = f"every complete dialogue has the score {scores[0]:g}"
     return note

@@ -1,14 +1,13 @@
-"""Whether a judge knows more of the ratings than who gave them: permutation within raters.
+"""Within-rater permutation test: whether a judge agrees with ratings beyond rater and responder effects.
 
-Every rater rated the responses of one responder in one rating task, so a judge that agrees with people may
-only tell lenient raters, or good responders, from others. Each rater's ratings are permuted among the
-dialogues that it rated, its task and responder kept. A pair's mean order over the permutations that do not
-tie it is what rater and responder alone give; the agreement beyond that is what the judge knows of single
-responses. Under the hypothesis that it knows nothing, the ratings of a rater are exchangeable, and p is that
-of the permutations, the observed order counted as one (Phipson and Smyth 2010, Stat. Appl. Genet. Mol. Biol.
-9). Pairs that a permutation ties drop out of it, which makes p careful; a split that was chosen by its
-ratings is permuted within itself. A judge that reads a rater's other ratings falls below 0.
-Arrays in, frozen values out.
+Every rater rated responses of one responder in one rating task. A judge can therefore agree with people only
+by distinguishing lenient raters or good responders. The test permutes each rater's ratings among the
+dialogues it rated, keeping task and responder. A pair's mean order over the permutations that do not tie it
+is the effect of rater and responder alone. Agreement beyond that measures knowledge of single responses.
+Under the null hypothesis a rater's ratings are exchangeable. The p-value is that of the permutations, with
+the observed order counted as one (Phipson and Smyth 2010, Stat. Appl. Genet. Mol. Biol. 9). Pairs tied by a
+permutation are excluded from it, which makes p conservative. A split that was chosen by its ratings is
+permuted within itself. A judge that reads a rater's other ratings falls below 0.
 """
 
 from __future__ import annotations
@@ -25,20 +24,21 @@ Ints = NDArray[np.int64]
 Signs = NDArray[np.int8]
 
 DRAWS = 999
-WHAT = "test within raters"
-_AT_ONCE = 100  # draws held as floats
+STATISTIC = "test within raters"
+_AT_ONCE = 100  # permutations converted to floats at a time
 
 
 @dataclass(frozen=True, slots=True)
 class WithinRaters:
-    """A judge's agreement beside what rater and responder alone give.
+    """Agreement of a judge compared with what rater and responder alone produce.
 
     Attributes:
-        agreement: with the ratings, over complete pairs; in [0, 1].
-        expected: what rater and responder alone give on these pairs, in [0, 1].
+        agreement: agreement with the ratings over complete pairs, in [0, 1].
+        expected: agreement from rater and responder alone on these pairs, in [0, 1].
         excess: agreement − expected, in [−1, 1].
-        p: two-sided, in (0, 1], of an excess of 0.
-        n: complete pairs; movable: those whose order any permutation changed.
+        p: two-sided p-value, in (0, 1], of an excess of 0.
+        n: complete pairs.
+        movable: pairs whose order at least one permutation changed.
         draws: permutations.
     """
 
@@ -54,15 +54,17 @@ class WithinRaters:
 def permuted_order(
     ratings: Ints, task: Ints, place: Ints, first: Ints, second: Ints, *, seed: int, draws: int = DRAWS
 ) -> Signs:
-    """The order of every pair after each permutation, shape (draws, pairs): 1, 0 for a tie, −1.
+    """Return the order of every pair after each permutation, shape (draws, pairs): 1, 0 for a tie, −1.
 
     Args:
         ratings: shape (dialogues, responders); each responder's ratings in one task are one rater's.
-        task: per dialogue, its rating task.
-        place, first, second: per pair, its dialogue and its two responders.
+        task: rating task of each dialogue.
+        place, first, second: dialogue and two responders of each pair.
+        seed: of the permutations.
+        draws: number of permutations.
 
     Raises:
-        ValueError: another number of tasks than of dialogues.
+        ValueError: not one task per dialogue.
     """
     if task.shape != ratings.shape[:1]:
         raise ValueError(f"{task.size} tasks for {ratings.shape[0]} dialogues")
@@ -79,44 +81,47 @@ def permuted_order(
 
 
 def within_raters(score: Floats, better: Floats, signs: Signs) -> WithinRaters | NotEstimable:
-    """A judge's excess agreement, or why it cannot be had.
+    """Return a judge's excess agreement, or why it is not estimable.
 
     Args:
-        score: per pair, the share of verdicts for the first; nan where a verdict is lacking.
-        better: per pair, 1 where the first was rated higher, −1 where the second was.
-        signs: as from `permuted_order`.
+        score: share of verdicts for the first response, per pair; NaN where a verdict is missing.
+        better: 1 if the first was rated higher, −1 if the second was, per pair.
+        signs: as returned by `permuted_order`.
 
     Raises:
         ValueError: arrays of different lengths.
     """
     if not score.shape == better.shape == signs.shape[1:]:
         raise ValueError(f"{score.size} scores and {better.size} ratings for {signs.shape[1]} pairs")
-    there = ~np.isnan(score)
-    moved = signs[:, there]
-    movable = int((moved != better[there].astype(np.int8)).any(axis=0).sum())
+    is_complete = ~np.isnan(score)
+    permuted = signs[:, is_complete]
+    movable = int((permuted != better[is_complete].astype(np.int8)).any(axis=0).sum())
     if not movable:
-        return NotEstimable(WHAT, "no rater gave two different ratings in these dialogues")
-    leaning, order = score[there] - 0.5, better[there]
-    untied = np.count_nonzero(moved, axis=0)
-    usual = np.where(untied > 0, moved.sum(axis=0, dtype=np.int64) / np.maximum(1, untied), order)
-    excess = float((leaning * (order - usual)).mean())
-    drawn = np.concatenate(
-        [_excesses(moved[at : at + _AT_ONCE], leaning, usual) for at in range(0, len(moved), _AT_ONCE)]
+        return NotEstimable(STATISTIC, "no rater gave two different ratings in these dialogues")
+    preference, order = score[is_complete] - 0.5, better[is_complete]
+    untied = np.count_nonzero(permuted, axis=0)
+    expected_order = np.where(untied > 0, permuted.sum(axis=0, dtype=np.int64) / np.maximum(1, untied), order)
+    excess = float((preference * (order - expected_order)).mean())
+    permuted_excesses = np.concatenate(
+        [
+            _excesses(permuted[start : start + _AT_ONCE], preference, expected_order)
+            for start in range(0, len(permuted), _AT_ONCE)
+        ]
     )
-    agreement = 0.5 + float((leaning * order).mean())
+    agreement = 0.5 + float((preference * order).mean())
     return WithinRaters(
         agreement=agreement,
         expected=agreement - excess,
         excess=excess,
-        p=(1 + int((np.abs(drawn) >= abs(excess) - 1e-12).sum())) / (1 + drawn.size),
-        n=int(there.sum()),
+        p=(1 + int((np.abs(permuted_excesses) >= abs(excess) - 1e-12).sum())) / (1 + permuted_excesses.size),
+        n=int(is_complete.sum()),
         movable=movable,
-        draws=int(drawn.size),
+        draws=int(permuted_excesses.size),
     )
 
 
-def _excesses(signs: Signs, leaning: Floats, usual: Floats) -> Floats:
-    """The excess under every permutation, over the pairs that it does not tie."""
-    left = np.count_nonzero(signs, axis=1)
-    beyond = signs @ leaning - (signs != 0) @ (leaning * usual)
-    return np.asarray(beyond / np.maximum(1, left))
+def _excesses(signs: Signs, preference: Floats, expected_order: Floats) -> Floats:
+    """Return the excess under every permutation, over the pairs that it does not tie."""
+    untied = np.count_nonzero(signs, axis=1)
+    beyond = signs @ preference - (signs != 0) @ (preference * expected_order)
+    return np.asarray(beyond / np.maximum(1, untied))

@@ -1,4 +1,4 @@
-"""Dialogues, rows and datasets written for these tests, and tiny students built once a session."""
+"""Fixtures: dialogues, training rows, training-set folders and tiny base models."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ PLAIN = "That is good to know about the {}. I am sorry it went that way for you.
 POOR = "The {} is nothing. Get over it, others have worse."
 
 
-def dialogues_in_split(count: int) -> dict[str, Dialogue]:
-    """So many short dialogues, each of its own."""
-    made = {}
+def build_dialogues(count: int) -> dict[str, Dialogue]:
+    """Return this many different short dialogues by id."""
+    dialogues = {}
     for number in range(count):
         thing = THINGS[number % len(THINGS)]
-        told = f"It was about the {thing}, for the {number}th time this year."
-        made[f"t{number}"] = Dialogue(
-            f"t{number}", told, f"I keep thinking about the {thing} and what I said."
+        situation = f"It was about the {thing}, for the {number}th time this year."
+        dialogues[f"t{number}"] = Dialogue(
+            f"t{number}", situation, f"I keep thinking about the {thing} and what I said."
         )
-    return made
+    return dialogues
 
 
-def rows_of(dialogues: dict[str, Dialogue]) -> TrainingRows:
-    """Two SFT rows of every even dialogue, one pair of every odd one."""
+def build_rows(dialogues: dict[str, Dialogue]) -> TrainingRows:
+    """Return two SFT rows for every even dialogue and one pair for every odd one."""
     sft, dpo = [], []
     for number, name in enumerate(dialogues):
         thing = THINGS[int(name[1:]) % len(THINGS)]
@@ -45,14 +45,14 @@ def rows_of(dialogues: dict[str, Dialogue]) -> TrainingRows:
 
 @pytest.fixture(scope="session")
 def make_dialogues() -> Callable[[int], dict[str, Dialogue]]:
-    """`dialogues_in_split`, for tests."""
-    return dialogues_in_split
+    """The function `build_dialogues`."""
+    return build_dialogues
 
 
 @pytest.fixture(scope="session")
 def make_rows() -> Callable[[dict[str, Dialogue]], TrainingRows]:
-    """`rows_of`, for tests."""
-    return rows_of
+    """The function `build_rows`."""
+    return build_rows
 
 
 MakeDataset = Callable[..., Path]
@@ -60,16 +60,16 @@ MakeDataset = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def make_dataset(tmp_path_factory: pytest.TempPathFactory) -> MakeDataset:
-    """A function that writes a dataset's folder of so many dialogues, an eighth of them held out."""
+    """A function that writes a training set of this many dialogues, one eighth of them held out."""
 
     def make(count: int = 32, *, held_out: bool = True) -> Path:
-        dialogues = dialogues_in_split(count)
+        dialogues = build_dialogues(count)
         kept = dict(list(dialogues.items())[: count // 8 * 7]) if held_out else dialogues
-        rest = {name: one for name, one in dialogues.items() if name not in kept}
+        rest = {name: dialogue for name, dialogue in dialogues.items() if name not in kept}
         folder = tmp_path_factory.mktemp("data") / "over-human"
         origin = DatasetOrigin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer")
-        held = rows_of(rest) if rest else None
-        write_dataset(folder, rows_of(kept), dialogues, rendering(), origin, held_out=held)
+        held = build_rows(rest) if rest else None
+        write_dataset(folder, build_rows(kept), dialogues, rendering(), origin, held_out=held)
         return folder
 
     return make
@@ -77,13 +77,13 @@ def make_dataset(tmp_path_factory: pytest.TempPathFactory) -> MakeDataset:
 
 @pytest.fixture(scope="session")
 def dataset(make_dataset: MakeDataset) -> Path:
-    """The dataset that most tests train on."""
+    """Training set of 32 dialogues."""
     return make_dataset()
 
 
 @pytest.fixture(scope="session")
 def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A LLaMA-type base without chat template."""
+    """LLaMA-type base model without chat template."""
     pytest.importorskip("torch")
     from finetune.tiny_model import build_tiny_model
 
@@ -92,7 +92,7 @@ def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_mistral(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Mistral-type base without chat template."""
+    """Mistral-type base model without chat template."""
     pytest.importorskip("torch")
     from finetune.tiny_model import build_tiny_model
 
@@ -101,7 +101,7 @@ def tiny_mistral(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_instruct(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A LLaMA-type model with a chat template."""
+    """LLaMA-type model with a chat template."""
     pytest.importorskip("torch")
     from finetune.tiny_model import build_tiny_model
 

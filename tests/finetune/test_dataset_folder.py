@@ -1,4 +1,4 @@
-"""A dataset's folder: the same bytes for the same input, whole or not at all, every fault told when read."""
+"""Training-set folders: deterministic, written completely or not at all, all faults reported when read."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from agents.types import Dialogue, Fidelity
 from finetune.dataset_folder import DatasetOrigin, dataset_id, to_parquet, write_dataset
 from finetune.dataset_reader import check_has_rows, read_dataset
 from finetune.training_rows import DpoRow, SftRow, TrainingRows
+from tests.errors import user_error
 
 ORIGIN = DatasetOrigin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer", seed=7)
 MakeDialogues = Callable[[int], dict[str, Dialogue]]
@@ -25,7 +26,7 @@ def _bytes(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_the_same_input_gives_the_same_bytes(
+def test_same_input_gives_same_bytes(
     tmp_path: Path, make_dialogues: MakeDialogues, make_rows: MakeRows
 ) -> None:
     dialogues = make_dialogues(9)
@@ -35,23 +36,23 @@ def test_the_same_input_gives_the_same_bytes(
     assert str(tmp_path) not in "".join(text.decode() for text in _bytes(tmp_path / "a").values())
 
 
-def test_a_card_says_on_top_that_its_teacher_was_emulated(
+def test_card_of_emulated_responses_has_a_notice(
     tmp_path: Path, make_dialogues: MakeDialogues, make_rows: MakeRows
 ) -> None:
     dialogues = make_dialogues(3)
-    for name, teacher in (("real", "openai/gpt-4o"), ("rehearsed", "openai/emulated-gpt-4o")):
+    for name, teacher in (("real", "openai/gpt-4o"), ("emulated", "openai/emulated-gpt-4o")):
         origin = replace(ORIGIN, teacher=teacher)
         write_dataset(tmp_path / name, make_rows(dialogues), dialogues, rendering(), origin)
         card = (tmp_path / name / "README.md").read_text(encoding="utf-8")
-        assert ("**EMULATED**: made with openai/emulated-gpt-4o" in card) == (name == "rehearsed")
+        assert ("**EMULATED**" in card and "openai/emulated-gpt-4o, a model" in card) == (name == "emulated")
 
 
-def test_parquet_holds_the_plain_form(dataset: Path) -> None:
+def test_parquet_holds_the_plain_format(dataset: Path) -> None:
     datasets = pytest.importorskip("datasets", reason="Parquet is written through `datasets`")
-    made = to_parquet(dataset)
-    assert sorted(path.name for path in made) == [path.name for path in sorted(dataset.glob("*.parquet"))]
-    before = {path.name: path.read_bytes() for path in made}
-    for path in made:
+    paths = to_parquet(dataset)
+    assert sorted(path.name for path in paths) == [path.name for path in sorted(dataset.glob("*.parquet"))]
+    before = {path.name: path.read_bytes() for path in paths}
+    for path in paths:
         lines = path.with_suffix(".jsonl").read_text(encoding="utf-8").split("\n")
         assert datasets.Dataset.from_parquet(str(path)).to_list() == [
             json.loads(line) for line in lines if line
@@ -59,7 +60,7 @@ def test_parquet_holds_the_plain_form(dataset: Path) -> None:
     assert {path.name: path.read_bytes() for path in to_parquet(dataset)} == before
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+def test_rows_are_read_back_unchanged(tmp_path: Path) -> None:
     odd = "I\u2028see \u0085 “that” \\ {{context}} 😀"
     dialogue = Dialogue("d1", " My cat\u2028ran away. ", "She\nis back!")
     other = Dialogue("d2", "It rained.", "All day.")
@@ -70,13 +71,13 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     )
     data = read_dataset(tmp_path / "d")
     turn = rendering().turn(dialogue)
-    assert [(one.dialogue, one.turn, one.response) for one in data.sft] == [("d1", turn, odd)]
-    assert [(one.turn, one.chosen, one.rejected) for one in data.dpo] == [(turn, odd, "Oh.")]
-    assert [one.response for one in data.held_out_sft] == ["Oh dear."]
+    assert [(row.dialogue, row.turn, row.response) for row in data.sft] == [("d1", turn, odd)]
+    assert [(row.turn, row.chosen, row.rejected) for row in data.dpo] == [(turn, odd, "Oh.")]
+    assert [row.response for row in data.held_out_sft] == ["Oh dear."]
     assert data.id == dataset_id(manifest)
 
 
-def test_three_forms_say_the_same(dataset: Path) -> None:
+def test_three_formats_hold_the_same_texts(dataset: Path) -> None:
     plain = [json.loads(line) for line in (dataset / "dpo.jsonl").read_text().split("\n") if line]
     talk = [
         json.loads(line) for line in (dataset / "conversational/dpo.jsonl").read_text().split("\n") if line
@@ -84,52 +85,52 @@ def test_three_forms_say_the_same(dataset: Path) -> None:
     factory = json.loads((dataset / "llama-factory/dpo.json").read_text())
     info = json.loads((dataset / "llama-factory/dataset_info.json").read_text())
     assert len(plain) == len(talk) == len(factory) > 0
-    for one, two, three in zip(plain, talk, factory, strict=True):
-        assert one["prompt"] == two["prompt"][0]["content"] + RESPONSE_CUE
-        assert two["prompt"][0]["content"] == three["conversations"][0]["value"]
+    for plain_row, chat_row, factory_row in zip(plain, talk, factory, strict=True):
+        assert plain_row["prompt"] == chat_row["prompt"][0]["content"] + RESPONSE_CUE
+        assert chat_row["prompt"][0]["content"] == factory_row["conversations"][0]["value"]
         for side in ("chosen", "rejected"):
-            assert one[side] == " " + two[side][0]["content"] == " " + three[side]["value"]
-        assert not one["prompt"].endswith(" ")
+            assert plain_row[side] == " " + chat_row[side][0]["content"] == " " + factory_row[side]["value"]
+        assert not plain_row["prompt"].endswith(" ")
     assert info["empathy_dpo"]["ranking"] is True
-    assert {one["formatting"] for one in info.values()} == {"sharegpt"}
-    assert all((dataset / "llama-factory" / one["file_name"]).is_file() for one in info.values())
+    assert {row["formatting"] for row in info.values()} == {"sharegpt"}
+    assert all((dataset / "llama-factory" / row["file_name"]).is_file() for row in info.values())
 
 
-def test_manifest_counts_what_is_there(dataset: Path) -> None:
+def test_manifest_counts_the_rows_in_the_files(dataset: Path) -> None:
     manifest = json.loads((dataset / "manifest.json").read_text())
     for stage in ("sft", "dpo"):
         lines = (dataset / f"{stage}.jsonl").read_text().count("\n")
         held = (dataset / f"held-out-{stage}.jsonl").read_text().count("\n")
         assert (manifest["rows"][stage], manifest["held_out"][stage]) == (lines, held)
     data = read_dataset(dataset)
-    assert not {one.dialogue for one in data.sft + data.dpo} & {
-        one.dialogue for one in data.held_out_sft + data.held_out_dpo
+    assert not {row.dialogue for row in data.sft + data.dpo} & {
+        row.dialogue for row in data.held_out_sft + data.held_out_dpo
     }
     card = (dataset / "README.md").read_text()
     assert card.startswith("---\nlicense: cc-by-nc-4.0\n")
     assert "config_name: dpo" in card
 
 
-def test_no_test_dialogue_and_nothing_half_written(
+def test_invalid_input_is_refused_and_nothing_is_written(
     tmp_path: Path, make_dialogues: MakeDialogues, make_rows: MakeRows
 ) -> None:
     dialogues = make_dialogues(4)
     rows = make_rows(dialogues)
-    with pytest.raises(UserError, match="test dialogues"):
+    with user_error("training-set.test-dialogues"):
         write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN, forbidden={"t1"})
-    with pytest.raises(UserError, match="held-out dialogues"):
+    with user_error("training-set.held-out-dialogues"):
         write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN, held_out=rows)
-    with pytest.raises(UserError, match="not one row"):
+    with user_error("training-set.no-rows"):
         write_dataset(tmp_path / "d", TrainingRows((), (), ()), dialogues, rendering(), ORIGIN)
-    with pytest.raises(UserError, match="no such form"):
+    with user_error("training-set.unknown-format"):
         write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN, forms=["csv"])
     assert list(tmp_path.iterdir()) == []
     write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN)
-    with pytest.raises(UserError, match="something already"):
+    with user_error("file.exists"):
         write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN)
 
 
-def test_every_fault_is_told_at_once(
+def test_all_faults_of_a_folder_are_reported_at_once(
     tmp_path: Path, make_dialogues: MakeDialogues, make_rows: MakeRows
 ) -> None:
     dialogues = make_dialogues(6)
@@ -142,23 +143,26 @@ def test_every_fault_is_told_at_once(
     rows[2]["chosen"] = " "
     dpo.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "d/llama-factory/sft.json").unlink()
-    with pytest.raises(UserError) as told:
+    with user_error("training-set.unusable") as error:
         read_dataset(tmp_path / "d")
-    faults = [str(fault) for fault in told.value.faults]
+    faults = [str(fault) for fault in error.faults]
     assert len(faults) == 8  # two files changed, one missing, two bad lines, three bad pairs
-    assert any("sft.jsonl:1: is not JSON" in fault for fault in faults)
-    assert any("dpo.jsonl:1: chosen and rejected are the same" in fault for fault in faults)
+    assert sum("training-set.file-changed" in fault for fault in faults) == 2
+    assert sum("file.unreadable" in fault for fault in faults) == 1
+    assert any("sft.jsonl:1" in fault for fault in faults)
+    assert any("dpo.jsonl:1" in fault and "chosen and rejected" in fault for fault in faults)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"kind": "other", "version": 1}'])
-def test_another_kind_of_folder(tmp_path: Path, content: str) -> None:
-    with pytest.raises(UserError, match="no such dataset folder"):
+def test_other_folders_are_refused(tmp_path: Path, content: str) -> None:
+    with user_error("training-set.not-found"):
         read_dataset(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="not a dataset's folder"):
+    with user_error("training-set.no-manifest"):
         read_dataset(tmp_path)
     (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(UserError, match=r"cannot be read|another kind"):
+    with pytest.raises(UserError) as error:
         read_dataset(tmp_path)
+    assert str(tmp_path / "manifest.json") in error.value.fault.where
 
 
 def test_a_dataset_without_pairs_cannot_train_dpo(tmp_path: Path) -> None:
@@ -168,5 +172,6 @@ def test_a_dataset_without_pairs_cannot_train_dpo(tmp_path: Path) -> None:
     )
     data = read_dataset(tmp_path / "d")
     check_has_rows(data, "sft")
-    with pytest.raises(UserError, match=r"no DPO rows.*empathy train sft"):
+    with user_error("training-set.no-stage-rows") as error:
         check_has_rows(data, "dpo")
+    assert "empathy train sft" in error.fault.remedy

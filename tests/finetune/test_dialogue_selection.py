@@ -1,4 +1,4 @@
-"""Which dialogues train what: laws on any ratings, then the real dataset counted in another way."""
+"""Dialogue selection: properties for any ratings, and the real dataset counted independently."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.errors import UserError
 from agents.types import Fidelity, Method
 from finetune.dialogue_selection import (
     COMBINED,
@@ -25,6 +24,7 @@ from finetune.dialogue_selection import (
     select_dialogues,
     sft_count,
 )
+from tests.errors import user_error
 
 COLUMNS = dict(zip(LLMS, ("chatgpt", "llama", "gemini", "mixtral"), strict=True))
 METHODS = [(Method.DIRECT, llm) for llm in (*LLMS, COMBINED)] + [
@@ -42,31 +42,36 @@ rated_lists = st.lists(st.tuples(ratings, ratings, ratings, ratings, ratings), m
 
 
 @given(rated_lists, st.sampled_from(METHODS), st.sampled_from(Fidelity), st.integers(0, 3))
-def test_laws_of_every_method(
-    rated: list[RatedDialogue], how: tuple[str, str], fidelity: Fidelity, seed: int
+def test_properties_of_every_method(
+    rated: list[RatedDialogue], choice: tuple[str, str], fidelity: Fidelity, seed: int
 ) -> None:
-    method, llm = how
-    got = select_dialogues(method, rated, fidelity, llm=llm, seed=seed)
-    ids = {one.dialogue for one in rated}
-    assert {entry.dialogue for entry in (*got.sft, *got.dpo)} <= ids
-    assert all(entry.chosen != entry.rejected for entry in got.dpo)
-    assert all(len(set(entry.responses)) == len(entry.responses) for entry in got.sft)
-    assert all(len(entry.responses) == (1 if method == LOW_RATED else 2) for entry in got.sft)
-    assert not {entry.dialogue for entry in got.sft} & {entry.dialogue for entry in got.dpo}
+    method, llm = choice
+    selection = select_dialogues(method, rated, fidelity, llm=llm, seed=seed)
+    ids = {rating.dialogue for rating in rated}
+    assert {entry.dialogue for entry in (*selection.sft, *selection.dpo)} <= ids
+    assert all(entry.chosen != entry.rejected for entry in selection.dpo)
+    assert all(len(set(entry.responses)) == len(entry.responses) for entry in selection.sft)
+    assert all(len(entry.responses) == (1 if method == LOW_RATED else 2) for entry in selection.sft)
+    assert not {entry.dialogue for entry in selection.sft} & {entry.dialogue for entry in selection.dpo}
     repeats = len(LLMS) if llm == COMBINED else 1
-    assert max(Counter(entry.dialogue for entry in (*got.sft, *got.dpo)).values(), default=0) <= repeats
-    assert select_dialogues(method, rated, fidelity, llm=llm, seed=seed) == got
+    assert (
+        max(Counter(entry.dialogue for entry in (*selection.sft, *selection.dpo)).values(), default=0)
+        <= repeats
+    )
+    assert select_dialogues(method, rated, fidelity, llm=llm, seed=seed) == selection
 
 
 @given(rated_lists)
-def test_methods_that_use_every_dialogue_lose_none(rated: list[RatedDialogue]) -> None:
+def test_over_human_and_over_llm_use_every_dialogue(rated: list[RatedDialogue]) -> None:
     for method in (Method.OVER_HUMAN, Method.OVER_LLM):
-        got = select_dialogues(method, rated)
-        assert sorted(e.dialogue for e in (*got.sft, *got.dpo)) == sorted(one.dialogue for one in rated)
+        selection = select_dialogues(method, rated)
+        assert sorted(e.dialogue for e in (*selection.sft, *selection.dpo)) == sorted(
+            rating.dialogue for rating in rated
+        )
 
 
 @given(rated_lists)
-def test_ours_differs_from_paper_in_no_entry(rated: list[RatedDialogue]) -> None:
+def test_ours_selects_the_same_dialogues_as_paper(rated: list[RatedDialogue]) -> None:
     for method, llm in METHODS:
         assert select_dialogues(method, rated, Fidelity.OURS, llm=llm) == select_dialogues(
             method, rated, llm=llm
@@ -74,7 +79,7 @@ def test_ours_differs_from_paper_in_no_entry(rated: list[RatedDialogue]) -> None
 
 
 @given(rated_lists)
-def test_the_released_filter_holds_the_papers_pairs_and_more(rated: list[RatedDialogue]) -> None:
+def test_released_direct_pairs_include_those_of_the_paper(rated: list[RatedDialogue]) -> None:
     for llm in LLMS:
         paper = select_dialogues(Method.DIRECT, rated, llm=llm)
         released = select_dialogues(Method.DIRECT, rated, Fidelity.RELEASED, llm=llm)
@@ -83,7 +88,7 @@ def test_the_released_filter_holds_the_papers_pairs_and_more(rated: list[RatedDi
 
 
 @given(st.integers(0, 5000))
-def test_the_share_keeps_the_papers_ratio_at_any_size(size: int) -> None:
+def test_sft_count_keeps_the_ratio_of_the_paper(size: int) -> None:
     share = sft_count(size)
     assert 0 <= share <= size
     assert abs(share - size * 950 / 1750) <= 0.5 or size <= 2
@@ -91,7 +96,7 @@ def test_the_share_keeps_the_papers_ratio_at_any_size(size: int) -> None:
         assert 1 <= share <= size - 1
 
 
-def test_the_papers_partition_does_not_hang_on_the_order_of_the_file() -> None:
+def test_partition_does_not_depend_on_the_order_of_dialogues() -> None:
     ids = [f"d{number}" for number in range(100)]
     sft, dpo = partition(ids)
     assert (set(sft), set(dpo)) == tuple(map(set, partition(ids[::-1])))
@@ -99,7 +104,7 @@ def test_the_papers_partition_does_not_hang_on_the_order_of_the_file() -> None:
 
 
 @pytest.mark.parametrize("size", [2, 35, 64, 1750])
-def test_released_draws_as_pandas_does(size: int) -> None:
+def test_released_partition_draws_like_pandas(size: int) -> None:
     frame = pd.DataFrame({"id": [f"d{number}" for number in range(size)]})
     drawn = frame.sample(n=sft_count(size), random_state=42)
     sft, dpo = partition(list(frame["id"]), Fidelity.RELEASED)
@@ -107,32 +112,33 @@ def test_released_draws_as_pandas_does(size: int) -> None:
     assert list(dpo) == list(frame.drop(drawn.index)["id"])
 
 
-def test_roles_of_method_3_by_fidelity() -> None:
+def test_over_llm_roles_by_fidelity() -> None:
     ids = ["a", "b", "c"]
     for fidelity, original in (
         (Fidelity.PAPER, INITIAL),
         (Fidelity.OURS, INITIAL),
         (Fidelity.RELEASED, HUMAN),
     ):
-        got = over_llm(ids, fidelity)
-        assert {entry.responses for entry in got.sft} == {(original, IMPROVED)}
-        assert {(entry.chosen, entry.rejected) for entry in got.dpo} == {(IMPROVED, original)}
+        selection = over_llm(ids, fidelity)
+        assert {entry.responses for entry in selection.sft} == {(original, IMPROVED)}
+        assert {(entry.chosen, entry.rejected) for entry in selection.dpo} == {(IMPROVED, original)}
 
 
-def test_bad_input_is_told_all_at_once() -> None:
+def test_all_invalid_ratings_are_reported_at_once() -> None:
     rated = [RatedDialogue("a", 4, dict.fromkeys(LLMS, 3)), RatedDialogue("a", 3, {"gpt-4": 3})]
-    with pytest.raises(UserError) as told:
+    with user_error("dataset.invalid-ratings") as error:
         select_dialogues(Method.DIRECT, rated)
-    assert len(told.value.faults) == 5  # a 4, a second "a", three ratings missing
-    with pytest.raises(UserError, match="no such method"):
+    codes = [fault.code for fault in error.faults]
+    assert sorted(codes) == ["dataset.duplicate-id"] + ["dataset.invalid-rating"] * 4  # a 4, three missing
+    with user_error("training-set.unknown-method"):
         select_dialogues("over-both", [])
-    with pytest.raises(UserError, match="no such LLM"):
+    with user_error("training-set.unknown-llm"):
         select_dialogues(Method.DIRECT, [], llm="gpt-5")
 
 
 @pytest.fixture(scope="module")
 def train(real_dataset: Path) -> pd.DataFrame:
-    """The 1,750 training dialogues, by pandas."""
+    """The 1,750 training dialogues, selected with pandas."""
     frame = pd.read_csv(real_dataset)
     rating_columns = [column for column in frame.columns if column.startswith("rating_")]
     return frame[(frame[rating_columns] == 3).sum(axis=1) >= 2].reset_index(drop=True)
@@ -150,7 +156,7 @@ def rated(train: pd.DataFrame) -> list[RatedDialogue]:
     ]
 
 
-def test_sizes_of_the_real_dataset(train: pd.DataFrame, rated: list[RatedDialogue]) -> None:
+def test_selection_sizes_of_the_real_dataset(train: pd.DataFrame, rated: list[RatedDialogue]) -> None:
     assert len(rated) == 1750
     tables = {
         llm: pd.crosstab(train["rating_human"], train[f"rating_{c}_empathy"]) for llm, c in COLUMNS.items()
@@ -159,32 +165,34 @@ def test_sizes_of_the_real_dataset(train: pd.DataFrame, rated: list[RatedDialogu
     released = {llm: (int(t.loc[3, 3]), int(t.loc[2].sum() + t.loc[1, 3])) for llm, t in tables.items()}
     for fidelity, expected in ((Fidelity.PAPER, paper), (Fidelity.RELEASED, released)):
         for llm in LLMS:
-            got = select_dialogues(Method.DIRECT, rated, fidelity, llm=llm)
-            assert (len(got.sft), len(got.dpo)) == expected[llm]
-        got = select_dialogues(Method.DIRECT, rated, fidelity)
-        assert (len(got.sft), len(got.dpo)) == tuple(map(sum, zip(*expected.values(), strict=True)))
+            selection = select_dialogues(Method.DIRECT, rated, fidelity, llm=llm)
+            assert (len(selection.sft), len(selection.dpo)) == expected[llm]
+        selection = select_dialogues(Method.DIRECT, rated, fidelity)
+        assert (len(selection.sft), len(selection.dpo)) == tuple(
+            map(sum, zip(*expected.values(), strict=True))
+        )
     for fidelity in Fidelity:
         for method in (Method.OVER_HUMAN, Method.OVER_LLM):
-            got = select_dialogues(method, rated, fidelity)
-            assert (len(got.sft), len(got.dpo)) == (950, 800)
-    got = select_dialogues(LOW_RATED, rated)
-    assert (len(got.sft), len(got.dpo)) == (int((train["rating_human"] != 3).sum()), 0) == (800, 0)
+            selection = select_dialogues(method, rated, fidelity)
+            assert (len(selection.sft), len(selection.dpo)) == (950, 800)
+    selection = select_dialogues(LOW_RATED, rated)
+    assert (
+        (len(selection.sft), len(selection.dpo)) == (int((train["rating_human"] != 3).sum()), 0) == (800, 0)
+    )
 
 
-def test_released_partition_of_the_real_dataset_is_the_published_scripts(
+def test_released_partition_of_the_real_dataset_equals_the_published_one(
     train: pd.DataFrame, rated: list[RatedDialogue]
 ) -> None:
     drawn = train.sample(n=950, random_state=42)
-    got = select_dialogues(Method.OVER_LLM, rated, Fidelity.RELEASED)
-    assert [entry.dialogue for entry in got.sft] == list(drawn["dialog_id"])
-    assert [entry.dialogue for entry in got.dpo] == list(train.drop(drawn.index)["dialog_id"])
+    selection = select_dialogues(Method.OVER_LLM, rated, Fidelity.RELEASED)
+    assert [entry.dialogue for entry in selection.sft] == list(drawn["dialog_id"])
+    assert [entry.dialogue for entry in selection.dpo] == list(train.drop(drawn.index)["dialog_id"])
 
 
-def test_which_dialogues_train_what_on_the_real_dataset(
-    train: pd.DataFrame, rated: list[RatedDialogue]
-) -> None:
+def test_selected_dialogues_of_the_real_dataset(train: pd.DataFrame, rated: list[RatedDialogue]) -> None:
     low = set(train[train["rating_human"].isin([1, 2])]["dialog_id"])
     assert {entry.dialogue for entry in select_dialogues(Method.OVER_HUMAN, rated).dpo} == low
     good = train[(train["rating_human"] == 3) & (train["rating_mixtral_empathy"] == 3)]["dialog_id"]
-    got = select_dialogues(Method.DIRECT, rated, llm="mixtral-8x7b")
-    assert [entry.dialogue for entry in got.sft] == list(good)
+    selection = select_dialogues(Method.DIRECT, rated, llm="mixtral-8x7b")
+    assert [entry.dialogue for entry in selection.sft] == list(good)

@@ -1,4 +1,4 @@
-"""A checkpoint's card: the Hub's format, everything that matters, no path of a machine as a model's name."""
+"""Model cards: the Hub's format, the recorded values, no local path as the name of a base model."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from finetune.config import TrainingConfig
 from finetune.hub_cards import model_card
 from finetune.post_training_check import PostTrainingCheck
 
-HEALTH = PostTrainingCheck(
+CHECK = PostTrainingCheck(
     "held out", 16, 2.5, 2.1, 2.0, 3.0, 3.5, 21.5, 0.25, 0.5, 128, ("forgetting: a lot",)
 )
 
 
 def record(revision: str = "0f404baf", **more: Any) -> dict[str, Any]:
-    """What a checkpoint says of itself, as far as a card tells it."""
+    """Return the parts of a checkpoint record that a card uses."""
     return {
         "name": "llama-over-llm-2",
         "stage": "dpo",
@@ -28,42 +28,42 @@ def record(revision: str = "0f404baf", **more: Any) -> dict[str, Any]:
         "form": "plain",
         "steps": 150,
         "losses": {"first": 0.6931, "last": 0.41},
-        "health": HEALTH.to_dict(),
+        "health": CHECK.to_dict(),
         **more,
     }
 
 
-def test_the_front_matter_is_what_the_hub_reads() -> None:
+def test_front_matter_is_readable_by_the_hub() -> None:
     hub = pytest.importorskip("huggingface_hub")
-    told = hub.ModelCard(model_card(record())).data.to_dict()
-    assert told["base_model"] == "meta-llama/Llama-3.1-8B"
-    assert told["library_name"] == "peft"
-    assert {"lora", "dpo", "empathy"} <= set(told["tags"])
+    text = hub.ModelCard(model_card(record())).data.to_dict()
+    assert text["base_model"] == "meta-llama/Llama-3.1-8B"
+    assert text["library_name"] == "peft"
+    assert {"lora", "dpo", "empathy"} <= set(text["tags"])
 
 
-def test_it_says_what_was_made_of_what_and_what_the_check_found() -> None:
+def test_card_shows_origin_settings_and_check() -> None:
     card = model_card(record())
-    for told in (
-        "| went on from | llama-over-llm-2-sft, checkpoint-1:c |",
+    for text in (
+        "| trained from | llama-over-llm-2-sft, checkpoint-1:c |",
         "| rows | 799 of 800 |",
         "| loss | first 0.6931, last 0.41 |",
         "| beta | 0.1 |",
         "| loss on empathic responses | 2.5 | 2.1 | 2.0 |",
-        "21.5 words on average, 50% of them distinct, 25% cut at 128 tokens",
+        "21.5 words on average",
         "- forgetting: a lot",
-        "Ask it in **plain** form",
+        "**plain** style",
     ):
-        assert told in card
-    assert "settings': " not in card  # of the parent's record only its name
+        assert text in card
+    assert "settings': " not in card  # only the name of the parent's record
     first = model_card(record(parent=None, health=None))
-    assert "| went on from | the base |" in first
+    assert "| trained from | the base model |" in first
     assert "Forgetting" not in first
 
 
-def test_a_base_in_a_folder_is_no_model_of_the_hub() -> None:
+def test_a_local_base_model_is_not_linked_on_the_hub() -> None:
     assert "base_model:" not in model_card(record(revision=""))
 
 
-def test_the_check_is_read_back_as_it_was() -> None:
-    assert PostTrainingCheck.of(record()) == HEALTH
-    assert PostTrainingCheck.of({}) is None
+def test_the_check_is_read_back_from_a_record() -> None:
+    assert PostTrainingCheck.from_record(record()) == CHECK
+    assert PostTrainingCheck.from_record({}) is None

@@ -1,21 +1,20 @@
-"""The plan: the bases' sizes to the parameter, memory that only grows, advice that makes it fit."""
+"""Memory plan of a training: exact sizes, monotonicity, suggestions that make it fit."""
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.errors import UserError
 from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
 from finetune.config import TrainingConfig
 from finetune.memory_plan import CONFIGS, GIB, RTX_4090_MIB, estimate_memory, load_base_config, plan_stage
+from tests.errors import user_error
 
 LLAMA = parse_decoder_config(CONFIGS["meta-llama/Llama-3.1-8B"])
 MISTRAL = parse_decoder_config(CONFIGS["mistralai/Mistral-7B-v0.3"])
 
 
-def test_the_sizes_of_the_two_bases() -> None:
+def test_sizes_of_the_two_base_models() -> None:
     assert LLAMA.parameters == 8_030_261_248
     assert MISTRAL.parameters == 7_248_023_552
     assert LLAMA.lora_parameters(8) == 20_971_520
@@ -26,7 +25,7 @@ def test_the_sizes_of_the_two_bases() -> None:
 @given(
     st.integers(32, 2000), st.booleans(), st.sampled_from(["sft", "dpo"]), st.sampled_from([LLAMA, MISTRAL])
 )
-def test_memory_grows_with_length_and_shrinks_with_what_is_turned_on(
+def test_memory_grows_with_length_and_shrinks_with_saving_options(
     longest: int, checkpointing: bool, stage: str, shape: DecoderConfig
 ) -> None:
     settings = TrainingConfig(activation_checkpointing=checkpointing)
@@ -47,20 +46,20 @@ def test_memory_grows_with_length_and_shrinks_with_what_is_turned_on(
     )
 
 
-def test_the_papers_recipe_fits_the_card_and_says_what_to_turn_on_where_it_does_not() -> None:
-    lengths, said = (400,) * 1900, (130,) * 1900
+def test_default_settings_fit_a_4090_and_suggestions_are_given_otherwise() -> None:
+    lengths, completions = (400,) * 1900, (130,) * 1900
     for stage in ("sft", "dpo"):
-        plan = plan_stage(LLAMA, TrainingConfig(), "dpo" if stage == "dpo" else "sft", lengths, said)
+        plan = plan_stage(LLAMA, TrainingConfig(), "dpo" if stage == "dpo" else "sft", lengths, completions)
         assert plan.fits and plan.suggestions == ()
-    tight = plan_stage(LLAMA, TrainingConfig(activation_checkpointing=False), "dpo", lengths, said)
+    tight = plan_stage(LLAMA, TrainingConfig(activation_checkpointing=False), "dpo", lengths, completions)
     assert not tight.fits
     assert tight.suggestions == ("--activation-checkpointing",)
-    small = plan_stage(LLAMA, TrainingConfig(), "sft", lengths, said, card_mib=12_000)
+    small = plan_stage(LLAMA, TrainingConfig(), "sft", lengths, completions, gpu_memory_mib=12_000)
     assert not small.fits
-    assert "a smaller base" in small.suggestions[-1]
+    assert "GiB" in small.suggestions[-1]
 
 
-def test_steps_and_tokens() -> None:
+def test_steps_and_tokens_are_counted() -> None:
     plan = plan_stage(LLAMA, TrainingConfig(), "sft", (300,) * 1900, (100,) * 1900)
     assert plan.steps == 3 * 119  # 1,900 rows in steps of 16
     assert plan.tokens == 3 * 1900 * 300
@@ -68,9 +67,9 @@ def test_steps_and_tokens() -> None:
     assert (trial.steps, trial.tokens) == (2, 2 * 16 * 300)
 
 
-def test_bad_input() -> None:
-    with pytest.raises(UserError, match="LLaMA-type"):
+def test_unsupported_models_and_layers_are_refused() -> None:
+    with user_error("base-model.unsupported-architecture"):
         parse_decoder_config({"model_type": "gpt2", "n_embd": 768})
-    with pytest.raises(UserError, match="no such layer"):
+    with user_error("adapter.unknown-target"):
         LLAMA.lora_parameters(8, "q_proj,lm_head")
     assert load_base_config("mistralai/Mistral-7B-v0.3")["vocab_size"] == 32_768

@@ -1,4 +1,4 @@
-"""Killed and gone on is the same as undisturbed: real kills, in another process, in both steps."""
+"""Resuming: an interrupted training gives the same result as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.errors import UserError
 from finetune.checkpoint import read_checkpoint
 from finetune.config import TrainingConfig
 from finetune.pipeline import TrainOptions
+from tests.errors import user_error
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.train
@@ -37,11 +37,11 @@ from finetune.sft_then_dpo import train_two_step
 
 base, data, out, stage, step, settings = sys.argv[1:]
 
-def watch(seen):
+def kill_at_step(seen):
     if (seen.stage, seen.step) == (stage, int(step)):
         os.kill(os.getpid(), signal.SIGKILL)
 
-options = TrainOptions(cpu=True, new_tokens=4, on_step=watch)
+options = TrainOptions(cpu=True, new_tokens=4, on_step=kill_at_step)
 train_two_step(base, Path(data), Path(out), TrainingConfig(**json.loads(settings)), options=options)
 """
 
@@ -51,13 +51,15 @@ def _losses(folder: Path) -> list[tuple[int, float, float]]:
     return [(row["step"], row["loss"], row["grad_norm"]) for row in rows]
 
 
-def test_killed_twice_and_gone_on_equals_undisturbed(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
+def test_a_killed_training_resumes_to_the_same_result(
+    tiny_llama: Path, dataset: Path, tmp_path: Path
+) -> None:
     from finetune.sft_then_dpo import train_two_step
 
-    undisturbed, killed = tmp_path / "a", tmp_path / "b"
+    uninterrupted, killed = tmp_path / "a", tmp_path / "b"
     settings = TrainingConfig(**SETTINGS)
     options = TrainOptions(cpu=True, new_tokens=4)
-    train_two_step(str(tiny_llama), dataset, undisturbed, settings, options=options)
+    train_two_step(str(tiny_llama), dataset, uninterrupted, settings, options=options)
     for stage, step in (("sft", 8), ("dpo", 5)):
         arguments = [str(tiny_llama), str(dataset), str(killed), stage, str(step), json.dumps(SETTINGS)]
         done = subprocess.run(
@@ -65,29 +67,29 @@ def test_killed_twice_and_gone_on_equals_undisturbed(tiny_llama: Path, dataset: 
             cwd=ROOT,
             env={**os.environ, "HF_HUB_OFFLINE": "1"},
             capture_output=True,
-            timeout=3600,  # only so that a child that hangs ends at all
+            timeout=3600,  # ends a child that hangs
             check=False,
         )
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
         assert not killed.exists()
-    assert read_checkpoint(tmp_path / "b-sft").stage == "sft"  # the first step was finished by the second run
-    told: list[str] = []
+    assert read_checkpoint(tmp_path / "b-sft").stage == "sft"  # the second run finished the SFT step
+    lines: list[str] = []
     train_two_step(
         str(tiny_llama),
         dataset,
         killed,
         settings,
-        options=TrainOptions(cpu=True, new_tokens=4, on_message=told.append),
+        options=TrainOptions(cpu=True, new_tokens=4, on_message=lines.append),
     )
-    assert "dpo: going on from step 3" in told
+    assert "dpo: resuming from step 3" in lines
     for suffix in ("-sft", ""):
-        one, two = (path.with_name(path.name + suffix) for path in (undisturbed, killed))
-        assert _losses(one) == _losses(two)
-        assert read_checkpoint(one).record["adapter"] == read_checkpoint(two).record["adapter"]
-        assert read_checkpoint(one).record["losses"] == read_checkpoint(two).record["losses"]
+        first, second = (path.with_name(path.name + suffix) for path in (uninterrupted, killed))
+        assert _losses(first) == _losses(second)
+        assert read_checkpoint(first).record["adapter"] == read_checkpoint(second).record["adapter"]
+        assert read_checkpoint(first).record["losses"] == read_checkpoint(second).record["losses"]
 
 
-def test_a_save_that_was_cut_off_is_not_gone_on_from(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
+def test_an_incomplete_save_is_not_resumed_from(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
     from finetune.sft import train_sft
 
     class StopError(Exception):
@@ -109,23 +111,23 @@ def test_a_save_that_was_cut_off_is_not_gone_on_from(tiny_llama: Path, dataset: 
     state = tmp_path / "c.partial/state"
     assert sorted(path.name for path in state.glob("checkpoint-*")) == ["checkpoint-3", "checkpoint-6"]
     (state / "checkpoint-6/whole").unlink()
-    (state / "checkpoint-6/adapter_model.safetensors").write_bytes(b"cut off")
-    told: list[str] = []
+    (state / "checkpoint-6/adapter_model.safetensors").write_bytes(b"truncated")
+    lines: list[str] = []
     train_sft(
         str(tiny_llama),
         dataset,
         tmp_path / "c",
         settings,
-        options=TrainOptions(cpu=True, new_tokens=4, on_message=told.append),
+        options=TrainOptions(cpu=True, new_tokens=4, on_message=lines.append),
     )
-    assert "sft: going on from step 3" in told
+    assert "sft: resuming from step 3" in lines
     train_sft(
         str(tiny_llama), dataset, tmp_path / "d", settings, options=TrainOptions(cpu=True, new_tokens=4)
     )
     assert _losses(tmp_path / "c") == _losses(tmp_path / "d")
 
 
-def test_unfinished_work_of_another_recipe_is_not_gone_on_with(
+def test_unfinished_work_of_another_recipe_is_refused(
     tiny_llama: Path, dataset: Path, tmp_path: Path
 ) -> None:
     from finetune.sft import train_sft
@@ -138,9 +140,12 @@ def test_unfinished_work_of_another_recipe_is_not_gone_on_with(
     with pytest.raises(KeyboardInterrupt):
         train_sft(base, dataset, out, settings, options=TrainOptions(cpu=True, on_step=interrupt))
     other = TrainingConfig(**{**SETTINGS, "learning_rate": 1e-3, "max_steps": 1})
-    with pytest.raises(UserError, match=r"another recipe.*learning_rate"):
+    with user_error("training.other-recipe") as error:
         train_sft(base, dataset, out, other, options=TrainOptions(cpu=True))
-    made = train_sft(base, dataset, out, other, options=TrainOptions(cpu=True, restart=True, new_tokens=4))
-    assert made.record["steps"] == 1
-    with pytest.raises(UserError, match="something already"):
+    assert "learning_rate" in error.fault.found
+    checkpoint = train_sft(
+        base, dataset, out, other, options=TrainOptions(cpu=True, restart=True, new_tokens=4)
+    )
+    assert checkpoint.record["steps"] == 1
+    with user_error("file.exists"):
         train_sft(base, dataset, out, settings, options=TrainOptions(cpu=True))

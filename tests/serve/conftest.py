@@ -1,4 +1,4 @@
-"""A tiny base and two students of it, trained once a session; and what serves them."""
+"""Fixtures: a tiny base model and two students, trained once per session."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ THINGS = ("keys", "cat", "job", "flat", "train", "exam", "bike", "garden")
 
 
 @dataclass(frozen=True)
-class Tiny:
-    """A base and its students, by name."""
+class TinyModels:
+    """Base model and its students, by name."""
 
     base: Path
     students: dict[str, Path]
@@ -24,7 +24,7 @@ class Tiny:
 
 @pytest.fixture(scope="session")
 def dialogues() -> list[Dialogue]:
-    """A few dialogues of one's own."""
+    """Eight short dialogues."""
     return [
         Dialogue(f"d{number}", f"It was about the {thing}.", f"I keep thinking about the {thing}.")
         for number, thing in enumerate(THINGS)
@@ -32,10 +32,10 @@ def dialogues() -> list[Dialogue]:
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) -> Tiny:
-    """The tiny base, and two students that learned to say different things."""
+def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) -> TinyModels:
+    """Tiny base model with two students that learned different responses."""
     torch = pytest.importorskip("torch")
-    torch.set_num_threads(1)  # a tiny model with more waits for itself
+    torch.set_num_threads(1)  # more threads slow a tiny model down
     from finetune.config import TrainingConfig
     from finetune.dataset_folder import DatasetOrigin, write_dataset
     from finetune.pipeline import TrainOptions
@@ -46,13 +46,19 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, dialogues: list[Dialogue]) ->
     place = tmp_path_factory.mktemp("tiny")
     base = build_tiny_model(place / "tiny-base")
     students = {}
-    for name, said in (("glad", "I am glad to hear about the {}."), ("sorry", "So sorry, the {} is lost!")):
-        rows = [SftRow(one.id, "human", said.format(THINGS[int(one.id[1:])])) for one in dialogues]
+    for name, template in (
+        ("glad", "I am glad to hear about the {}."),
+        ("sorry", "So sorry, the {} is lost!"),
+    ):
+        rows = [
+            SftRow(dialogue.id, "human", template.format(THINGS[int(dialogue.id[1:])]))
+            for dialogue in dialogues
+        ]
         origin = DatasetOrigin("over-human", Fidelity.PAPER, strategy="naive", teacher="control/writer")
-        by_id = {one.id: one for one in dialogues}
+        by_id = {dialogue.id: dialogue for dialogue in dialogues}
         write_dataset(place / f"data-{name}", TrainingRows(tuple(rows), (), ()), by_id, rendering(), origin)
         settings = TrainingConfig(dtype="fp32", learning_rate=2e-2, accumulation=1, max_steps=12)
         out = place / "checkpoints" / name
         options = TrainOptions(cpu=True, new_tokens=4)
         students[name] = train_sft(str(base), place / f"data-{name}", out, settings, options=options).path
-    return Tiny(base, students, rendering())
+    return TinyModels(base, students, rendering())

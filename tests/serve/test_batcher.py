@@ -1,4 +1,4 @@
-"""Batching: everyone gets the own answer, in as few batches as there may be."""
+"""Batcher: every request gets its own result, in as few batches as possible."""
 
 from __future__ import annotations
 
@@ -19,45 +19,45 @@ from serve.request_params import parse_request_params, truncate_at_stop
 MODEL = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, Capabilities(seed=True))
 
 
-def call(text: str, model: Model = MODEL, **sampling: object) -> ModelRequest:
+def make_request(text: str, model: Model = MODEL, **sampling: object) -> ModelRequest:
     return ModelRequest(model, (Message("user", text),), Sampling(5, **sampling))  # type: ignore[arg-type]
 
 
 def echo(calls: Sequence[ModelRequest]) -> list[BatchResult]:
-    return [Completion(one.messages[0].content, FinishReason.STOP) for one in calls]
+    return [Completion(request.messages[0].content, FinishReason.STOP) for request in calls]
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 16))
-def test_everyone_gets_the_own_answer(count: int, most: int) -> None:
+def test_every_request_gets_its_own_result(count: int, max_size: int) -> None:
     async def main() -> Batcher:
-        batcher = Batcher(echo, most)
+        batcher = Batcher(echo, max_size)
         clients = [batcher.client(), batcher.client()]
-        asked_for = [clients[n % 2].complete(call(f"{n}")) for n in range(count)]
-        assert [one.text for one in await asyncio.gather(*asked_for)] == [f"{n}" for n in range(count)]
+        pending = [clients[n % 2].complete(make_request(f"{n}")) for n in range(count)]
+        assert [request.text for request in await asyncio.gather(*pending)] == [f"{n}" for n in range(count)]
         await batcher.close()
         return batcher
 
     batcher = asyncio.run(main())
     assert sum(batcher.batches) == count
-    assert max(batcher.batches) <= most
-    assert len(batcher.batches) == -(-count // most)  # those that come together are asked together
+    assert max(batcher.batches) <= max_size
+    assert len(batcher.batches) == -(-count // max_size)  # requests that arrive together share a batch
 
 
-async def test_one_bad_call_spoils_no_other() -> None:
+async def test_an_invalid_request_does_not_affect_others() -> None:
     def engine(calls: Sequence[ModelRequest]) -> list[BatchResult]:
-        wrong = CallError(Failure.BAD_REQUEST, "no")
-        return [wrong if one.messages[0].content == "bad" else echo([one])[0] for one in calls]
+        error = CallError(Failure.BAD_REQUEST, "no")
+        return [error if request.messages[0].content == "bad" else echo([request])[0] for request in calls]
 
     batcher = Batcher(engine)
-    told = [batcher.complete(call(text)) for text in ("good", "bad", "fine")]
-    good, bad, fine = await asyncio.gather(*told, return_exceptions=True)
+    pending = [batcher.complete(make_request(text)) for text in ("good", "bad", "fine")]
+    good, bad, fine = await asyncio.gather(*pending, return_exceptions=True)
     assert isinstance(bad, CallError)
-    assert [one.text for one in (good, fine) if isinstance(one, Completion)] == ["good", "fine"]
+    assert [request.text for request in (good, fine) if isinstance(request, Completion)] == ["good", "fine"]
     await batcher.close()
 
 
-async def test_an_engine_that_fails_is_told_and_asked_again() -> None:
+async def test_an_engine_failure_is_reported_and_the_next_batch_works() -> None:
     failing = [True]
 
     def engine(calls: Sequence[ModelRequest]) -> list[BatchResult]:
@@ -68,15 +68,15 @@ async def test_an_engine_that_fails_is_told_and_asked_again() -> None:
 
     batcher = Batcher(engine)
     with pytest.raises(CallError, match="out of memory") as error:
-        await batcher.complete(call("a"))
+        await batcher.complete(make_request("a"))
     assert error.value.failure is Failure.SERVER
-    assert (await batcher.complete(call("a"))).text == "a"
+    assert (await batcher.complete(make_request("a"))).text == "a"
     await batcher.close()
     await batcher.close()
 
 
-class Letters:
-    """A tokenizer whose ids are characters, with one beginning of sequence."""
+class CharacterTokenizer:
+    """Tokenizer whose ids are characters, with a beginning-of-sequence token."""
 
     bos_token, eos_token, bos_token_id, eos_token_id, chat_template = "^", "$", 0, 1, None
 
@@ -90,23 +90,27 @@ class Letters:
         return f"<{conversation[0]['content']}>"
 
 
-def test_an_engine_is_asked_what_a_server_would_be() -> None:
+def test_request_params_equal_those_of_a_server() -> None:
     capabilities = Capabilities(
         seed=True, extra='{"include_stop_str_in_output":true,"min_p":0.0,"repetition_penalty":1.1,"top_k":7}'
     )
     model = Model("vllm", "base", ApiProtocol.OPENAI_COMPLETIONS, capabilities)
-    told = parse_request_params(call("ab", model, temperature=0.5, top_p=0.9, seed=3, stop=("x",)), Letters())
-    assert told.ids == (0, 97, 98)
-    assert told.sampling == (5, 0.5, 0.9, 7, 0.0, 1.1, 3, ("x",))
-    assert told.include_stop
-    chat = parse_request_params(call("ab", Model("vllm", "base", ApiProtocol.OPENAI_CHAT)), Letters())
+    params = parse_request_params(
+        make_request("ab", model, temperature=0.5, top_p=0.9, seed=3, stop=("x",)), CharacterTokenizer()
+    )
+    assert params.ids == (0, 97, 98)
+    assert params.sampling == (5, 0.5, 0.9, 7, 0.0, 1.1, 3, ("x",))
+    assert params.include_stop
+    chat = parse_request_params(
+        make_request("ab", Model("vllm", "base", ApiProtocol.OPENAI_CHAT)), CharacterTokenizer()
+    )
     assert chat.ids == tuple(map(ord, "<ab>"))
     with pytest.raises(CallError, match="server"):
-        parse_request_params(call("ab", choices=("1",), constraint="choice"), Letters())
+        parse_request_params(make_request("ab", choices=("1",), constraint="choice"), CharacterTokenizer())
 
 
 @pytest.mark.parametrize(
-    ("text", "keep", "told"),
+    ("text", "keep", "expected"),
     [
         ("a\nSpeaker: b", False, ("a", True)),
         ("a\nSpeaker: b", True, ("a\nSpeaker:", True)),
@@ -114,5 +118,7 @@ def test_an_engine_is_asked_what_a_server_would_be() -> None:
         ("x<y\nSpeaker:", False, ("x", True)),
     ],
 )
-def test_stop_strings(text: str, keep: bool, told: tuple[str, bool]) -> None:
-    assert truncate_at_stop(text, ("\nSpeaker:", "<y"), keep=keep) == told
+def test_text_is_truncated_at_the_first_stop_string(
+    text: str, keep: bool, expected: tuple[str, bool]
+) -> None:
+    assert truncate_at_stop(text, ("\nSpeaker:", "<y"), keep=keep) == expected

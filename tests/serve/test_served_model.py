@@ -1,4 +1,4 @@
-"""Identity: every field that decides an answer changes it."""
+"""Identity of a served model: every field that affects responses changes it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from serve.served_model import ServedModelId
 ADAPTER = ServedModelId("weights-1:a", "sha256:b", "adapter", "r plain", "bf16", "cuda", "vllm")
 
 
-def test_every_part_counts() -> None:
+def test_every_field_changes_the_id() -> None:
     other = {
         "weights": "weights-1:z",
         "adapter": "sha256:z",
@@ -28,12 +28,12 @@ def test_every_part_counts() -> None:
         "adapter_config": "adapter-config-1:z",
     }
     assert set(other) == {field.name for field in fields(ServedModelId)}
-    made = [ADAPTER, *(replace(ADAPTER, **{name: value}) for name, value in other.items())]
-    assert len({one.id for one in made}) == len(made)
+    variants = [ADAPTER, *(replace(ADAPTER, **{name: value}) for name, value in other.items())]
+    assert len({variant.id for variant in variants}) == len(variants)
     assert replace(ADAPTER).id == ADAPTER.id
 
 
-def test_what_was_added_later_leaves_older_identities_as_they_are() -> None:
+def test_fields_added_later_leave_older_ids_unchanged() -> None:
     names = (
         "weights",
         "adapter",
@@ -50,7 +50,7 @@ def test_what_was_added_later_leaves_older_identities_as_they_are() -> None:
     assert set(ADAPTER.to_dict()) < set(names)
 
 
-def test_a_base_has_no_adapter_and_all_else_has() -> None:
+def test_only_a_base_model_has_no_adapter() -> None:
     with pytest.raises(ValueError, match="adapter"):
         ServedModelId("weights-1:a", "sha256:b", "base")
     with pytest.raises(ValueError, match="adapter"):

@@ -1,4 +1,4 @@
-"""Whole runs with the real vLLM (its CPU build): a crash on the way, and a bench with a tiny judge."""
+"""Complete runs with the real vLLM (CPU build), including a crash in the middle."""
 
 from __future__ import annotations
 
@@ -37,60 +37,63 @@ DIALOGUES = 6
 COUNT = select(func.count()).select_from(table(CompletionRow))
 
 
-class Killing:
-    """A model's client; after so many answers of all of them the server's processes are killed."""
+class KillingClient:
+    """Model client that kills the server's processes after three completions of all clients."""
 
     left = 3
 
-    def __init__(self, room: InferenceBackend, model: Model) -> None:
-        self._room, self._inner = room, room.client(model)
+    def __init__(self, backend: InferenceBackend, model: Model) -> None:
+        self._room, self._inner = backend, backend.client(model)
 
     async def complete(self, call: ModelRequest) -> Completion:
-        if Killing.left == 0 and self._room.server is not None:
-            Killing.left = -1
+        if KillingClient.left == 0 and self._room.server is not None:
+            KillingClient.left = -1
             for pid in _below(self._room.server.pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         answer = await self._inner.complete(call)
-        Killing.left -= 1 if Killing.left > 0 else 0
+        KillingClient.left -= 1 if KillingClient.left > 0 else 0
         return answer
 
     async def close(self) -> None:
-        """The room closes its own."""
+        """Do nothing; the backend closes its own client."""
 
 
-async def test_a_crash_in_mid_run_is_repaired_and_nothing_is_lost(
+async def test_a_server_crash_in_a_run_is_repaired_without_loss(
     tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    rooms: list[InferenceBackend] = []
+    backends: list[InferenceBackend] = []
 
     @contextlib.asynccontextmanager
     async def killing(*what: Any) -> AsyncIterator[InferenceBackend]:
-        async with open_backend(*what) as room:
-            rooms.append(room)
-            yield InferenceBackend(lambda model: Killing(room, model), room.died, room.server)
+        async with open_backend(*what) as backend:
+            backends.append(backend)
+            yield InferenceBackend(lambda model: KillingClient(backend, model), backend.died, backend.server)
 
     monkeypatch.setattr(generate_students, "open_backend", killing)
     people = select_served_models(
         ["student:glad", "base"], base=str(tiny.base), students=[tiny.students["glad"]]
     )
-    told: list[str] = []
-    how = ServingConfig(memory_mib=8000, on_progress=told.append)
+    messages: list[str] = []
+    config = ServingConfig(memory_mib=8000, on_progress=messages.append)
     settings = RequestSettings(Limits(max_in_flight=2), quiet=True)
     chosen = DialogueSubset(sample(), Split.TEST, DIALOGUES)
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
-        summary = await respond(store, Registry(None, {}), chosen, people, how, settings, Library())
-        assert [one.responses for one in summary.sets] == [DIALOGUES, DIALOGUES]
+        summary = await respond(store, Registry(None, {}), chosen, people, config, settings, Library())
+        assert [response_set.responses for response_set in summary.sets] == [DIALOGUES, DIALOGUES]
         answers = await store.read(lambda connection: connection.execute(COUNT).scalar())
-        texts = [(await resolve_author(one.name, sample(), store)).responses for one in summary.sets]
-    assert len(rooms) == 2
-    assert answers == 2 * DIALOGUES  # each question was answered once
-    assert any("the server died" in line for line in told)
+        texts = [
+            (await resolve_author(response_set.name, sample(), store)).responses
+            for response_set in summary.sets
+        ]
+    assert len(backends) == 2
+    assert answers == 2 * DIALOGUES  # one completion per request
+    assert any("the server exited" in line for line in messages)
     assert texts[0] != texts[1]
-    assert all(room.server is not None and not room.server.is_alive() for room in rooms)
+    assert all(backend.server is not None and not backend.server.is_alive() for backend in backends)
 
 
 def _below(pid: int) -> list[int]:
     children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return children + [each for child in children for each in _below(child)]
+    return children + [grandchild for child in children for grandchild in _below(child)]

@@ -144,7 +144,7 @@ class StudySession:
         """Run the study here; how it ended.
 
         Args:
-            only, since: which stages, as `harness.study.scheduler.chosen` takes them.
+            only, since: which stages, as `harness.study.scheduler.select_stages` takes them.
             watch, tell: are told what happens, and how far a stage is.
             before: is given the stages, and the names of those that will run, before anything is done.
 
@@ -153,13 +153,13 @@ class StudySession:
         """
         from harness.study.estimate import plan_study
         from harness.study.graph import KINDS, StudyGraph
-        from harness.study.scheduler import StageScheduler, StageState, chosen, stage_statuses
+        from harness.study.scheduler import StageScheduler, StageState, select_stages, stage_statuses
         from harness.study.stage_cache import StageCache
 
-        with StageCache(self.folder).held():
+        with StageCache(self.folder).lock():
             async with self.context(study, live=True, tell=tell) as context:
                 graph = await StudyGraph.of(context)
-                pick = chosen(list(graph), KINDS, only, since)
+                pick = select_stages(list(graph), KINDS, only, since)
                 refused = {model.id for model in context.models.values() if is_retired(model)}
                 if any(stage.uses & refused for stage in graph if stage.name in pick):
                     await plan_study(graph)  # refuses what would be asked

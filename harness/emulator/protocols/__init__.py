@@ -1,6 +1,7 @@
-"""The wire protocols, seen from the provider's side: JSON → question, answer → JSON, rejection → error.
+"""API protocols on the provider's side: request JSON → parsed request, completions → JSON, rejection → error.
 
-`ServerProtocol` is what the gateway knows of each module here. Pure: no HTTP, no clock, no randomness.
+`ServerProtocol` is the interface of the modules of this package. They use no HTTP, no clock and no
+randomness.
 """
 
 from __future__ import annotations
@@ -15,31 +16,31 @@ from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
 
 
 class ServerProtocol(Protocol):
-    """One wire protocol; the modules of this package are its implementations."""
+    """One API protocol; implemented by the modules of this package."""
 
     NAME: str
     ID_HEADER: str
 
-    def key_of(self, headers: Mapping[str, str], query: Mapping[str, str]) -> str:
-        """The API key that a request carries, or ""."""
+    def find_api_key(self, headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+        """Return the API key of a request, or ""."""
         ...
 
-    def read(
+    def parse_request(
         self, body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig
     ) -> ParsedRequest:
-        """The question in a request's JSON; raises `RejectedError` in the provider's words."""
+        """Parse a request's JSON; raise `RejectedError` in the provider's words."""
         ...
 
-    def write(self, question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
-        """The response's JSON."""
+    def build_response(self, request: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
+        """Return the response's JSON."""
         ...
 
-    def error(self, rejection: RejectedError) -> tuple[int, dict[str, Any]]:
-        """The status and the error's JSON."""
+    def build_error(self, rejection: RejectedError) -> tuple[int, dict[str, Any]]:
+        """Return the status and the error's JSON."""
         ...
 
     def limit_headers(
         self, standing: ModelLimitStatus, retry_seconds: float | None, now: datetime
     ) -> dict[str, str]:
-        """The headers that say how the limits stand, and how long to wait after a 429."""
+        """Return the headers with the state of the limits and the wait after a 429."""
         ...

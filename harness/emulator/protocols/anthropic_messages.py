@@ -1,4 +1,4 @@
-"""Anthropic's messages, `POST /v1/messages`."""
+"""Anthropic's messages (`POST /v1/messages`)."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ _TYPES = {
 }
 
 
-def key_of(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """The key in `x-api-key`, or the bearer token, or ""."""
+def find_api_key(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+    """Return the key in `x-api-key`, or the bearer token, or ""."""
     return headers.get("x-api-key") or headers.get("Authorization", "").removeprefix("Bearer ").strip()
 
 
 def reject(message: str, param: str = "", code: str = "") -> RejectedError:
-    """A 400 in Anthropic's words: the parameter's path first."""
+    """Return a 400 in Anthropic's words, with the parameter's path first."""
     if code == "missing_required_parameter":
         message = "Field required"
     return RejectedError(
@@ -65,16 +65,18 @@ def reject(message: str, param: str = "", code: str = "") -> RejectedError:
     )
 
 
-def read(body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig) -> ParsedRequest:
-    """The question in a request's JSON."""
+def parse_request(
+    body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig
+) -> ParsedRequest:
+    """Parse a request's JSON."""
     if "anthropic-version" not in headers:
         raise reject("anthropic-version: header is required")
     if not isinstance(body, dict):
         raise reject("The request body is not valid JSON: expected an object")
     fields = RequestFields(body, reject)
     model = _model(fields, options)
-    fields.only(KNOWN, "Extra inputs are not permitted")
-    limit = fields.whole("max_tokens", 1)
+    fields.reject_unknown(KNOWN, "Extra inputs are not permitted")
+    limit = fields.integer("max_tokens", 1)
     if limit is None:
         raise reject("Field required", "max_tokens")
     if limit > options.max_output_tokens:
@@ -84,7 +86,7 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Emulat
             "max_tokens",
         )
     _check_sampling(fields, model)
-    if fields.flag("stream"):
+    if fields.boolean("stream"):
         raise reject("the emulator does not stream", "stream")
     thinking = fields.object("thinking")
     if thinking is not None and thinking.content.get("type") != "disabled":
@@ -94,7 +96,7 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Emulat
         messages=_messages(fields),
         max_tokens=limit,
         fields=_output_format(fields),
-        stop=fields.texts("stop_sequences", 8191),
+        stop=fields.strings("stop_sequences", 8191),
     )
 
 
@@ -110,7 +112,7 @@ def _model(fields: RequestFields, options: EmulatorConfig) -> EmulatedModel:
 
 def _check_sampling(fields: RequestFields, model: EmulatedModel) -> None:
     temperature, top_p = fields.number("temperature", 0.0, 1.0), fields.number("top_p", 0.0, 1.0)
-    top_k = fields.whole("top_k", 0)
+    top_k = fields.integer("top_k", 0)
     for key, value, neutral in (
         ("temperature", temperature, 1.0),
         ("top_p", top_p, 1.0),
@@ -143,7 +145,7 @@ def _messages(fields: RequestFields) -> tuple[Message, ...]:
 
 
 def _text(fields: RequestFields, key: str) -> str | None:
-    """A string, or a list of text blocks."""
+    """Return a string, or the text of a list of text blocks."""
     content = fields.content.get(key)
     if not isinstance(content, list):
         return fields.text(key)
@@ -156,11 +158,11 @@ def _text(fields: RequestFields, key: str) -> str | None:
 
 def _output_format(fields: RequestFields) -> tuple[tuple[str, tuple[str, ...]], ...]:
     config = fields.object("output_config")
-    form = config.object("format") if config is not None else None
-    if form is None:
+    output_format = config.object("format") if config is not None else None
+    if output_format is None:
         return ()
-    schema = form.object("schema")
-    if form.content.get("type") != "json_schema" or schema is None:
+    schema = output_format.object("schema")
+    if output_format.content.get("type") != "json_schema" or schema is None:
         raise reject("Input should be of type json_schema, with a schema", "output_config.format")
     if schema.content.get("additionalProperties") is not False:
         raise reject(
@@ -170,7 +172,7 @@ def _output_format(fields: RequestFields) -> tuple[tuple[str, tuple[str, ...]], 
     return parse_schema_fields(schema, strict=False)
 
 
-def write(question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
+def build_response(request: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
     """The response's JSON."""
     answer = outcome.answers[0]
     stop_reason = _STOP_REASONS.get(answer.finish, "stop_sequence" if answer.stopped_by else "end_turn")
@@ -179,7 +181,7 @@ def write(question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
         "id": f"msg_{outcome.identity}",
         "type": "message",
         "role": "assistant",
-        "model": question.model.name,
+        "model": request.model.name,
         "content": [{"type": "text", "text": answer.text}] if answer.text else [],
         "stop_reason": stop_reason,
         "stop_sequence": answer.stopped_by or None,
@@ -194,8 +196,8 @@ def write(question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
     }
 
 
-def error(rejection: RejectedError) -> tuple[int, dict[str, Any]]:
-    """Anthropic's error object; a 503 is its 529, overloaded."""
+def build_error(rejection: RejectedError) -> tuple[int, dict[str, Any]]:
+    """Return the status and Anthropic's error object; a 503 becomes a 529."""
     status, kind, message = rejection.status, _TYPES[rejection.kind], rejection.message
     if status == 503:
         status, kind, message = 529, "overloaded_error", "Overloaded"
@@ -205,7 +207,9 @@ def error(rejection: RejectedError) -> tuple[int, dict[str, Any]]:
 
 
 def limit_headers(standing: ModelLimitStatus, retry_seconds: float | None, now: datetime) -> dict[str, str]:
-    """`anthropic-ratelimit-*` with RFC 3339 times; after a 429 `retry-after` in whole seconds."""
+    """Return `anthropic-ratelimit-*` headers with RFC 3339 times; after a 429 also `retry-after` in whole
+    seconds.
+    """
     headers: dict[str, str] = {}
     for name, gauge in (("requests", standing.requests), ("tokens", standing.tokens)):
         if gauge is not None:
@@ -218,8 +222,8 @@ def limit_headers(standing: ModelLimitStatus, retry_seconds: float | None, now: 
     return headers
 
 
-def list_models(names: list[str]) -> dict[str, Any]:
-    """What `GET /v1/models` shows to a client of Anthropic's."""
+def build_model_list(names: list[str]) -> dict[str, Any]:
+    """Return the response of `GET /v1/models` to an Anthropic client."""
     models = [
         {"type": "model", "id": name, "display_name": name, "created_at": "2023-11-14T00:00:00Z"}
         for name in names

@@ -1,4 +1,4 @@
-"""Gemini's generateContent, `POST /v1beta/models/MODEL:generateContent`."""
+"""Gemini's generateContent (`POST /v1beta/models/MODEL:generateContent`)."""
 
 from __future__ import annotations
 
@@ -70,18 +70,20 @@ _FINISH_REASONS = {
 }
 
 
-def key_of(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """The key in `x-goog-api-key` or in the query's `key`, or ""."""
+def find_api_key(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+    """Return the key in `x-goog-api-key` or in the query's `key`, or ""."""
     return headers.get("x-goog-api-key") or query.get("key", "")
 
 
 def reject(message: str, param: str = "", code: str = "") -> RejectedError:
-    """A 400 in Google's words."""
+    """Return a 400 in Google's words."""
     return RejectedError(400, "bad request", message, param=param, code=code)
 
 
-def read(body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig) -> ParsedRequest:
-    """The question in a request's JSON; `path_model` is the model that the path names."""
+def parse_request(
+    body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig
+) -> ParsedRequest:
+    """Parse a request's JSON; `path_model` is the model named in the path."""
     if not isinstance(body, dict):
         raise reject("Invalid JSON payload received. Root element must be a message.")
     fields = RequestFields(_camel(body), reject)
@@ -94,32 +96,35 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Emulat
             "generateContent. Call ListModels to see the list of available models and their supported "
             "methods.",
         )
-    fields.only(TOP, _UNKNOWN)
-    given = fields.object("generationConfig")
-    config = RequestFields(_camel(given.content) if given is not None else {}, reject, "generation_config.")
-    config.only(CONFIG, _UNKNOWN)
+    fields.reject_unknown(TOP, _UNKNOWN)
+    requested = fields.object("generationConfig")
+    config = RequestFields(
+        _camel(requested.content) if requested is not None else {}, reject, "generation_config."
+    )
+    config.reject_unknown(CONFIG, _UNKNOWN)
     config.number("temperature", 0.0, 2.0)
     config.number("topP", 0.0, 1.0)
-    config.whole("topK", 1)
-    config.whole("seed", -(2**31), 2**31 - 1)
+    config.integer("topK", 1)
+    config.integer("seed", -(2**31), 2**31 - 1)
     choices, schema = _response_form(config)
     return ParsedRequest(
         model=model,
         messages=_messages(fields),
-        max_tokens=config.whole("maxOutputTokens", 1, options.max_output_tokens) or options.max_output_tokens,
+        max_tokens=config.integer("maxOutputTokens", 1, options.max_output_tokens)
+        or options.max_output_tokens,
         top_logprobs=_top_logprobs(config, model),
         choices=choices,
         fields=schema,
-        stop=config.texts("stopSequences", 5),
-        samples=config.whole("candidateCount", 1, 8) or 1,
+        stop=config.strings("stopSequences", 5),
+        samples=config.integer("candidateCount", 1, 8) or 1,
         thinking_budget=_thinking_budget(config, model),
     )
 
 
 def _camel(content: dict[str, Any]) -> dict[str, Any]:
-    """Google's JSON takes `max_output_tokens` for `maxOutputTokens`; one level deep."""
+    """Convert snake-case keys to camel case, one level deep: Google's API accepts both."""
     return {
-        re.sub(r"(?<=[a-z0-9])_([a-z])", lambda found: found[1].upper(), key): value
+        re.sub(r"(?<=[a-z0-9])_([a-z])", lambda match: match[1].upper(), key): value
         for key, value in content.items()
     }
 
@@ -138,18 +143,18 @@ def _messages(fields: RequestFields) -> tuple[Message, ...]:
 
 
 def _parts(fields: RequestFields) -> str:
-    texts = []
+    strings = []
     for part in fields.objects("parts"):
         text = part.text("text")
         if text is None:
             raise reject("the emulator reads parts of text only", part.where)
-        texts.append(text)
-    return "".join(texts)
+        strings.append(text)
+    return "".join(strings)
 
 
 def _top_logprobs(config: RequestFields, model: EmulatedModel) -> int | None:
-    wanted = config.flag("responseLogprobs")
-    count = config.whole("logprobs", 0, 20)
+    wanted = config.boolean("responseLogprobs")
+    count = config.integer("logprobs", 0, 20)
     if count is not None and not wanted:
         raise reject("logprobs is only valid if responseLogprobs is true", "generation_config.logprobs")
     if wanted and not model.max_top_logprobs:
@@ -158,10 +163,10 @@ def _top_logprobs(config: RequestFields, model: EmulatedModel) -> int | None:
 
 
 def _response_form(config: RequestFields) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]:
-    """(allowed answers of `text/x.enum`, properties of a JSON schema)."""
+    """Return (allowed answers of `text/x.enum`, properties of a JSON schema)."""
     kind = config.text("responseMimeType") or "text/plain"
     names = ("responseSchema", "responseJsonSchema", "_responseJsonSchema")
-    schema = next((found for name in names if (found := config.object(name)) is not None), None)
+    schema = next((match for name in names if (match := config.object(name)) is not None), None)
     if kind == "text/plain":
         if schema is not None:
             raise reject(
@@ -171,41 +176,41 @@ def _response_form(config: RequestFields) -> tuple[tuple[str, ...], tuple[tuple[
     if schema is None:
         raise reject("the emulator writes JSON by a schema only", "generation_config.response_schema")
     if kind == "text/x.enum":
-        return schema.texts("enum", 100), ()
+        return schema.strings("enum", 100), ()
     if kind != "application/json":
         raise reject(f"Unsupported MIME type {kind!r}", "generation_config.response_mime_type")
     return (), parse_schema_fields(schema, strict=False)
 
 
 def _thinking_budget(config: RequestFields, model: EmulatedModel) -> int | None:
-    given = config.object("thinkingConfig")
-    if given is None:
+    requested = config.object("thinkingConfig")
+    if requested is None:
         return None
     if not model.thinking:
         raise reject("Thinking is not supported for this model.", "generation_config.thinking_config")
-    thinking = RequestFields(_camel(given.content), reject, given.where)
-    thinking.only(("thinkingBudget", "includeThoughts", "thinkingLevel"), _UNKNOWN)
-    budget = thinking.whole("thinkingBudget", -1, 24_576)
-    return None if budget == -1 else budget  # -1: as much as the model wants
+    thinking = RequestFields(_camel(requested.content), reject, requested.where)
+    thinking.reject_unknown(("thinkingBudget", "includeThoughts", "thinkingLevel"), _UNKNOWN)
+    budget = thinking.integer("thinkingBudget", -1, 24_576)
+    return None if budget == -1 else budget  # -1: the model's own budget
 
 
-def write(question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
-    """The response's JSON; a prompt that the filter withheld has no candidates."""
-    thought = sum(answer.thinking_tokens for answer in outcome.answers)
+def build_response(request: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
+    """Return the response's JSON; a filtered prompt has no candidates."""
+    thinking_tokens = sum(answer.thinking_tokens for answer in outcome.answers)
     usage = {
         "promptTokenCount": outcome.input_tokens,
-        "candidatesTokenCount": outcome.output_tokens - thought,
+        "candidatesTokenCount": outcome.output_tokens - thinking_tokens,
         "totalTokenCount": outcome.input_tokens + outcome.output_tokens,
-        **({"thoughtsTokenCount": thought} if thought else {}),
+        **({"thoughtsTokenCount": thinking_tokens} if thinking_tokens else {}),
     }
-    told = {"usageMetadata": usage, "modelVersion": question.model.name, "responseId": outcome.identity}
+    error_body = {"usageMetadata": usage, "modelVersion": request.model.name, "responseId": outcome.identity}
     if all(answer.finish is FinishReason.FILTERED for answer in outcome.answers):
-        return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, **told}
-    candidates = [_candidate(question, answer, index) for index, answer in enumerate(outcome.answers)]
-    return {"candidates": candidates, **told}
+        return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, **error_body}
+    candidates = [_candidate(request, answer, index) for index, answer in enumerate(outcome.answers)]
+    return {"candidates": candidates, **error_body}
 
 
-def _candidate(question: ParsedRequest, answer: SampledCompletion, index: int) -> dict[str, Any]:
+def _candidate(request: ParsedRequest, answer: SampledCompletion, index: int) -> dict[str, Any]:
     content: dict[str, Any] = {"role": "model"}
     if answer.text:
         content["parts"] = [{"text": answer.text}]
@@ -214,7 +219,7 @@ def _candidate(question: ParsedRequest, answer: SampledCompletion, index: int) -
         "finishReason": _FINISH_REASONS[answer.finish],
         "index": index,
     }
-    if question.top_logprobs is not None and answer.tokens:
+    if request.top_logprobs is not None and answer.tokens:
         total = sum(token.logprob for token in answer.tokens)
         candidate["avgLogprobs"] = total / len(answer.tokens)
         candidate["logprobsResult"] = {
@@ -233,8 +238,8 @@ def _entry(text: str, logprob: float) -> dict[str, Any]:
     return {"token": text, "tokenId": sum(text.encode("utf-8", "replace")), "logProbability": logprob}
 
 
-def error(rejection: RejectedError) -> tuple[int, dict[str, Any]]:
-    """Google's error object: a wrong key is a 400 there, a missing one a 403."""
+def build_error(rejection: RejectedError) -> tuple[int, dict[str, Any]]:
+    """Return the status and Google's error object: a wrong key is a 400, a missing one a 403."""
     status, message = rejection.status, rejection.message
     details: list[dict[str, Any]] = []
     if rejection.kind == "authentication" and rejection.code:
@@ -258,12 +263,16 @@ def error(rejection: RejectedError) -> tuple[int, dict[str, Any]]:
     elif rejection.param:
         violation = {"field": rejection.param.rstrip("."), "description": message}
         details = [{"@type": _RPC + "BadRequest", "fieldViolations": [violation]}]
-    told: dict[str, Any] = {"code": status, "message": message, "status": _STATUSES.get(status, "UNKNOWN")}
-    return status, {"error": {**told, "details": details} if details else told}
+    error_body: dict[str, Any] = {
+        "code": status,
+        "message": message,
+        "status": _STATUSES.get(status, "UNKNOWN"),
+    }
+    return status, {"error": {**error_body, "details": details} if details else error_body}
 
 
 def _quota(rejection: RejectedError) -> tuple[str, list[dict[str, Any]]]:
-    """Google's 429 speaks of plan and billing even where only a minute's limit is reached."""
+    """Return Google's 429 message and details, which mention plan and billing even for a limit per minute."""
     wait = rejection.retry_seconds or 0.0
     message = (
         "You exceeded your current quota, please check your plan and billing details. For more information "
@@ -282,12 +291,12 @@ def _quota(rejection: RejectedError) -> tuple[str, list[dict[str, Any]]]:
 
 
 def limit_headers(standing: ModelLimitStatus, retry_seconds: float | None, now: datetime) -> dict[str, str]:
-    """None: Google says how long to wait in the error's body, and nothing of what remains."""
+    """Return no headers: Google states the wait in the error's body, and nothing about what remains."""
     return {}
 
 
-def list_models(names: list[str]) -> dict[str, Any]:
-    """What `GET /v1beta/models` shows."""
+def build_model_list(names: list[str]) -> dict[str, Any]:
+    """Return the response of `GET /v1beta/models`."""
     return {
         "models": [
             {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": ["generateContent"]}

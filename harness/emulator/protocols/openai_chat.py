@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, `POST /v1/chat/completions`, as OpenAI and vLLM answer it."""
+"""OpenAI's chat completions (`POST /v1/chat/completions`), as OpenAI and vLLM serve them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,27 @@ from agents.messages import FinishReason, Message, TokenLogprobs
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import EmulatedModel
 from harness.emulator.protocols import openai_common as common
-from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
+from harness.emulator.protocols.openai_common import (
+    ID_HEADER,
+    build_error,
+    find_api_key,
+    limit_headers,
+    reject,
+)
 from harness.emulator.protocols.request_parser import RequestFields, parse_schema_fields
 from harness.emulator.seeded_random import uniform
 from harness.emulator.types import CompletionSet, ParsedRequest, SampledCompletion
 
-__all__ = ["ID_HEADER", "NAME", "error", "key_of", "limit_headers", "list_models", "read", "write"]
+__all__ = [
+    "ID_HEADER",
+    "NAME",
+    "build_error",
+    "build_model_list",
+    "build_response",
+    "find_api_key",
+    "limit_headers",
+    "parse_request",
+]
 
 NAME: str = "openai-chat"
 KNOWN = frozenset(
@@ -52,21 +67,23 @@ ROLES = {"system": "system", "developer": "system", "user": "user", "assistant":
 _EFFORT = {"minimal": 16, "low": 64, "medium": 128, "high": 192, "none": 0}
 
 
-def read(body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig) -> ParsedRequest:
-    """The question in a request's JSON."""
-    fields = common.fields_of(body)
-    model = common.model_of(fields, options)
+def parse_request(
+    body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig
+) -> ParsedRequest:
+    """Parse a request's JSON."""
+    fields = common.request_fields(body)
+    model = common.find_model(fields, options)
     if model.provider == "openai":
-        fields.only(KNOWN, "Unknown parameter: '{}'.")
+        fields.reject_unknown(KNOWN, "Unknown parameter: '{}'.")
     if not model.chat:
         raise reject(
             "As of transformers v4.44, default chat template is no longer allowed, so you must provide a "
             "chat template if the tokenizer does not define one."
         )
-    common.refuse_stream(fields)
+    common.reject_stream(fields)
     common.check_sampling(fields, model)
     messages = tuple(_message(each) for each in fields.objects("messages"))
-    choices = common.choices_of(fields, model)
+    choices = common.allowed_choices(fields, model)
     return ParsedRequest(
         model=model,
         messages=messages,
@@ -74,8 +91,8 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Emulat
         top_logprobs=_top_logprobs(fields, model),
         choices=choices,
         fields=_response_format(fields),
-        stop=fields.texts("stop", 4, or_one=True),
-        samples=fields.whole("n", 1, 128) or 1,
+        stop=fields.strings("stop", 4, or_single=True),
+        samples=fields.integer("n", 1, 128) or 1,
         thinking_budget=_EFFORT.get(fields.text("reasoning_effort") or ""),
     )
 
@@ -93,9 +110,9 @@ def _message(fields: RequestFields) -> Message:
         parts = [part.text("text") for part in fields.objects("content")]
         content = "".join(part or "" for part in parts)
     if not isinstance(content, str):
-        found = "null" if content is None else "another type"
+        type_name = "null" if content is None else "another type"
         raise reject(
-            f"Invalid value for 'content': expected a string, got {found}.",
+            f"Invalid value for 'content': expected a string, got {type_name}.",
             fields.where + "content",
             "invalid_type",
         )
@@ -110,42 +127,44 @@ def _limit(fields: RequestFields, model: EmulatedModel, options: EmulatorConfig)
             "max_tokens",
             "unsupported_parameter",
         )
-    old, new = fields.whole("max_tokens", 1), fields.whole("max_completion_tokens", 1)
-    if old is not None and new is not None and model.provider == "openai":
+    legacy_limit, new_limit = fields.integer("max_tokens", 1), fields.integer("max_completion_tokens", 1)
+    if legacy_limit is not None and new_limit is not None and model.provider == "openai":
         raise reject(
             "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.",
             "max_tokens",
             "invalid_parameter_combination",
         )
-    return common.limit_of(old if new is None else new, options.max_output_tokens, options)
+    return common.output_limit(
+        legacy_limit if new_limit is None else new_limit, options.max_output_tokens, options
+    )
 
 
 def _top_logprobs(fields: RequestFields, model: EmulatedModel) -> int | None:
-    wanted = fields.flag("logprobs")
-    count = fields.whole("top_logprobs", 0, 20)
-    if count is not None and not wanted:
+    response_format = fields.boolean("logprobs")
+    count = fields.integer("top_logprobs", 0, 20)
+    if count is not None and not response_format:
         raise reject(
             "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
             "top_logprobs",
             "invalid_parameter_combination",
         )
-    if wanted and not model.max_top_logprobs:
+    if response_format and not model.max_top_logprobs:
         raise reject(
             "Unsupported parameter: 'logprobs' is not supported with this model.",
             "logprobs",
             "unsupported_parameter",
         )
-    return (count or 0) if wanted else None
+    return (count or 0) if response_format else None
 
 
 def _response_format(fields: RequestFields) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    wanted = fields.object("response_format")
-    if wanted is None or wanted.content.get("type") == "text":
+    response_format = fields.object("response_format")
+    if response_format is None or response_format.content.get("type") == "text":
         return ()
-    kind = wanted.text("type")
+    kind = response_format.text("type")
     if kind != "json_schema":
         raise reject(f"the emulator knows response_format json_schema, not {kind!r}", "response_format")
-    form = wanted.object("json_schema")
+    form = response_format.object("json_schema")
     schema = form.object("schema") if form is not None else None
     if form is None or schema is None or not form.text("name"):
         raise reject(
@@ -153,29 +172,29 @@ def _response_format(fields: RequestFields) -> tuple[tuple[str, tuple[str, ...]]
             "response_format.json_schema",
             "missing_required_parameter",
         )
-    return parse_schema_fields(schema, strict=form.flag("strict"))
+    return parse_schema_fields(schema, strict=form.boolean("strict"))
 
 
-def write(question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
-    """The response's JSON."""
+def build_response(request: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
+    """Return the response's JSON."""
     return {
         "id": f"chatcmpl-{outcome.identity}",
         "object": "chat.completion",
         "created": common.CREATED,
-        "model": question.model.name,
-        "choices": [_choice(question, outcome, index) for index in range(len(outcome.answers))],
+        "model": request.model.name,
+        "choices": [_choice(request, outcome, index) for index in range(len(outcome.answers))],
         "usage": common.usage(outcome),
         "service_tier": "default",
         "system_fingerprint": "fp_emulated",
     }
 
 
-def _choice(question: ParsedRequest, outcome: CompletionSet, index: int) -> dict[str, Any]:
+def _choice(request: ParsedRequest, outcome: CompletionSet, index: int) -> dict[str, Any]:
     answer = outcome.answers[index]
     refusal = "I'm sorry, but I can't assist with that." if answer.finish is FinishReason.REFUSAL else None
     finish = common.FINISH_REASONS[answer.finish]
     if refusal and uniform("refusal finish", outcome.identity, index) < 0.5:
-        finish = "content_filter"  # both are seen: the refusal alone, and with the filter's reason
+        finish = "content_filter"  # servers send both: the refusal alone, and with the filter's finish reason
     return {
         "index": index,
         "message": {
@@ -184,13 +203,13 @@ def _choice(question: ParsedRequest, outcome: CompletionSet, index: int) -> dict
             "refusal": refusal,
             "annotations": [],
         },
-        "logprobs": _logprobs(question, answer),
+        "logprobs": _logprobs(request, answer),
         "finish_reason": finish,
     }
 
 
-def _logprobs(question: ParsedRequest, answer: SampledCompletion) -> dict[str, Any] | None:
-    if question.top_logprobs is None:
+def _logprobs(request: ParsedRequest, answer: SampledCompletion) -> dict[str, Any] | None:
+    if request.top_logprobs is None:
         return None
     return {"content": [_position(token) for token in answer.tokens], "refusal": None}
 
@@ -204,8 +223,8 @@ def _entry(text: str, logprob: float) -> dict[str, Any]:
     return {"token": text, "logprob": logprob, "bytes": list(text.encode("utf-8", "replace"))}
 
 
-def list_models(names: list[str], shutdown_date: str | None = None) -> dict[str, Any]:
-    """What `GET /v1/models` shows; `shutdown_date` is null where no end is announced."""
+def build_model_list(names: list[str], shutdown_date: str | None = None) -> dict[str, Any]:
+    """Return the response of `GET /v1/models`; `shutdown_date` is null if no shutdown is announced."""
     same = {"object": "model", "created": common.CREATED, "owned_by": "emulator"}
     models = [{"id": name, **same, "shutdown_date": shutdown_date} for name in names]
     return {"object": "list", "data": models}

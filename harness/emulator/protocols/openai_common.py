@@ -1,7 +1,8 @@
-"""What OpenAI's chat and plain completions share, in OpenAI's words and in vLLM's habits.
+"""Parts shared by OpenAI's chat completions and plain completions, with OpenAI's messages and vLLM's
+behaviour.
 
-Models of provider `vllm` ignore keys they do not know, as vLLM does, and take `structured_outputs`; models of
-provider `openai` refuse both, as OpenAI does.
+Models of provider `vllm` ignore unknown keys, as vLLM does, and accept `structured_outputs`; models of
+provider `openai` reject both, as OpenAI does.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from harness.emulator.seeded_random import uniform
 from harness.emulator.types import CompletionSet, RejectedError
 
 ID_HEADER: str = "x-request-id"
-CREATED = 1_700_000_000  # a constant: an answer must not depend on the clock
+CREATED = 1_700_000_000  # constant, because a response must not depend on the clock
 SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
 FINISH_REASONS = {
     FinishReason.STOP: "stop",
@@ -39,25 +40,25 @@ _TYPES = {
 }
 
 
-def key_of(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """The bearer token, or ""."""
+def find_api_key(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
+    """Return the bearer token, or ""."""
     return headers.get("Authorization", "").removeprefix("Bearer ").strip()
 
 
 def reject(message: str, param: str = "", code: str = "") -> RejectedError:
-    """A 400 in OpenAI's words."""
+    """Return a 400 in OpenAI's words."""
     return RejectedError(400, "bad request", message, param=param, code=code)
 
 
-def fields_of(body: Any) -> RequestFields:
-    """The request's top object."""
+def request_fields(body: Any) -> RequestFields:
+    """Return the request's top-level object."""
     if not isinstance(body, dict):
         raise reject("We could not parse the JSON body of your request.")
     return RequestFields(body, reject)
 
 
-def model_of(fields: RequestFields, options: EmulatorConfig) -> EmulatedModel:
-    """The model that a request names; a 404 where this server has no such model."""
+def find_model(fields: RequestFields, options: EmulatorConfig) -> EmulatedModel:
+    """Return the requested model; raise a 404 if this server does not have it."""
     name = fields.text("model")
     if not name:
         raise reject("you must provide a model parameter")
@@ -72,14 +73,14 @@ def model_of(fields: RequestFields, options: EmulatorConfig) -> EmulatedModel:
     return model
 
 
-def refuse_stream(fields: RequestFields) -> None:
-    """The emulator does not stream."""
-    if fields.flag("stream"):
+def reject_stream(fields: RequestFields) -> None:
+    """Reject streaming, which the emulator does not support."""
+    if fields.boolean("stream"):
         raise reject("the emulator does not stream", "stream", "unsupported_value")
 
 
 def check_sampling(fields: RequestFields, model: EmulatedModel) -> None:
-    """Ranges of the sampling parameters, and models that take none."""
+    """Check the ranges of the sampling parameters, and reject them for models that accept none."""
     for key, low, high in (
         ("temperature", 0.0, 2.0),
         ("top_p", 0.0, 1.0),
@@ -95,64 +96,66 @@ def check_sampling(fields: RequestFields, model: EmulatedModel) -> None:
                 key,
                 "unsupported_value",
             )
-    fields.whole("seed", -(2**63), 2**63 - 1)
+    fields.integer("seed", -(2**63), 2**63 - 1)
 
 
-def choices_of(fields: RequestFields, model: EmulatedModel) -> tuple[str, ...]:
-    """vLLM's `structured_outputs: {"choice": […]}`; () where it is not asked."""
+def allowed_choices(fields: RequestFields, model: EmulatedModel) -> tuple[str, ...]:
+    """Return vLLM's `structured_outputs: {"choice": […]}`; () if absent."""
     constraint = fields.object("structured_outputs") if model.provider == "vllm" else None
     if constraint is None:
         return ()
     if set(constraint.content) != {"choice"}:
         raise reject("the emulator knows structured_outputs of kind choice only", "structured_outputs")
-    choices = constraint.texts("choice", 100)
+    choices = constraint.strings("choice", 100)
     if not choices:
         raise reject("structured_outputs.choice must not be empty", "structured_outputs")
     return choices
 
 
-def limit_of(given: int | None, own: int, options: EmulatorConfig) -> int:
-    """The output limit: what was asked, or the model's `own`; a 400 where more is asked than it can write."""
-    if given is not None and given > options.max_output_tokens:
+def output_limit(requested: int | None, default: int, options: EmulatorConfig) -> int:
+    """Return the requested output limit, or the model's `default`; raise a 400 above the maximum."""
+    if requested is not None and requested > options.max_output_tokens:
         raise reject(
-            f"max_tokens is too large: {given}. This model supports at most {options.max_output_tokens} "
-            f"completion tokens, whereas you provided {given}.",
+            f"max_tokens is too large: {requested}. This model supports at most {options.max_output_tokens} "
+            f"completion tokens, whereas you provided {requested}.",
             "max_tokens",
             "invalid_value",
         )
-    return own if given is None else given
+    return default if requested is None else requested
 
 
 def usage(outcome: CompletionSet) -> dict[str, Any]:
-    """Tokens used, thinking included."""
-    thought = sum(answer.thinking_tokens for answer in outcome.answers)
+    """Return the usage object, including thinking tokens."""
+    thinking_tokens = sum(answer.thinking_tokens for answer in outcome.answers)
     return {
         "prompt_tokens": outcome.input_tokens,
         "completion_tokens": outcome.output_tokens,
         "total_tokens": outcome.input_tokens + outcome.output_tokens,
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": thought, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": thinking_tokens, "audio_tokens": 0},
     }
 
 
-def error(rejection: RejectedError) -> tuple[int, dict[str, Any]]:
-    """OpenAI's error object."""
+def build_error(rejection: RejectedError) -> tuple[int, dict[str, Any]]:
+    """Return the status and OpenAI's error object."""
     code = rejection.code or None
     if rejection.kind == "rate limit":
         code = "rate_limit_exceeded"
-    told = {
+    error_body = {
         "message": rejection.message,
         "type": rejection.details.get("type", _TYPES[rejection.kind]),
         "param": rejection.param or None,
         "code": code,
     }
-    return rejection.status, {"error": told}
+    return rejection.status, {"error": error_body}
 
 
-def limit_headers(standing: ModelLimitStatus, retry_seconds: float | None, now: datetime) -> dict[str, str]:
-    """`x-ratelimit-*`; after a 429 `retry-after` in whole seconds, and now and then `retry-after-ms` too."""
+def limit_headers(status: ModelLimitStatus, retry_seconds: float | None, now: datetime) -> dict[str, str]:
+    """Return `x-ratelimit-*` headers; after a 429 also `retry-after` in whole seconds, sometimes with
+    `retry-after-ms`.
+    """
     headers: dict[str, str] = {}
-    for name, gauge in (("requests", standing.requests), ("tokens", standing.tokens)):
+    for name, gauge in (("requests", status.requests), ("tokens", status.tokens)):
         if gauge is not None:
             headers |= _gauge_headers(name, gauge)
     if retry_seconds is not None:
@@ -171,7 +174,7 @@ def _gauge_headers(name: str, gauge: LimitStatus) -> dict[str, str]:
 
 
 def duration(seconds: float) -> str:
-    """A time as OpenAI writes it.
+    """Format a duration as OpenAI does.
 
     >>> duration(0.012), duration(1), duration(2.5), duration(360)
     ('12ms', '1s', '2.5s', '6m0s')

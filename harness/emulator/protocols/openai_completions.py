@@ -1,4 +1,4 @@
-"""OpenAI's plain completions, `POST /v1/completions`, as vLLM serves base models by it."""
+"""OpenAI's legacy completions (`POST /v1/completions`), as vLLM serves base models."""
 
 from __future__ import annotations
 
@@ -9,10 +9,24 @@ from typing import Any
 from agents.messages import Message
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.protocols import openai_common as common
-from harness.emulator.protocols.openai_common import ID_HEADER, error, key_of, limit_headers, reject
+from harness.emulator.protocols.openai_common import (
+    ID_HEADER,
+    build_error,
+    find_api_key,
+    limit_headers,
+    reject,
+)
 from harness.emulator.types import CompletionSet, ParsedRequest, SampledCompletion
 
-__all__ = ["ID_HEADER", "NAME", "error", "key_of", "limit_headers", "read", "write"]
+__all__ = [
+    "ID_HEADER",
+    "NAME",
+    "build_error",
+    "build_response",
+    "find_api_key",
+    "limit_headers",
+    "parse_request",
+]
 
 NAME: str = "openai-completions"
 KNOWN = frozenset(
@@ -37,13 +51,15 @@ KNOWN = frozenset(
         "user",
     ]
 )
-DEFAULT_LIMIT = 16  # of the real protocol, when a request names none
+DEFAULT_LIMIT = 16  # the real protocol's default
 
 
-def read(body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig) -> ParsedRequest:
-    """The question in a request's JSON; one prompt a request."""
-    fields = common.fields_of(body)
-    model = common.model_of(fields, options)
+def parse_request(
+    body: Any, path_model: str, headers: Mapping[str, str], options: EmulatorConfig
+) -> ParsedRequest:
+    """Parse a request's JSON, with one prompt per request."""
+    fields = common.request_fields(body)
+    model = common.find_model(fields, options)
     if not model.completions:
         raise reject(
             "This is a chat model and not supported in the v1/completions endpoint. Did you mean to use "
@@ -51,37 +67,37 @@ def read(body: Any, path_model: str, headers: Mapping[str, str], options: Emulat
             "model",
         )
     if model.provider == "openai":
-        fields.only(KNOWN, "Unknown parameter: '{}'.")
-    common.refuse_stream(fields)
+        fields.reject_unknown(KNOWN, "Unknown parameter: '{}'.")
+    common.reject_stream(fields)
     common.check_sampling(fields, model)
-    prompts = fields.texts("prompt", 1, or_one=True)
+    prompts = fields.strings("prompt", 1, or_single=True)
     if not prompts:
         raise reject("Either prompt or prompt_embeds must be provided and non-empty.", "prompt")
-    if fields.flag("echo"):
+    if fields.boolean("echo"):
         raise reject("the emulator does not echo", "echo")
     return ParsedRequest(
         model=model,
         messages=(Message("user", prompts[0]),),
-        max_tokens=common.limit_of(fields.whole("max_tokens", 1), DEFAULT_LIMIT, options),
-        top_logprobs=fields.whole("logprobs", 0, 20),
-        choices=common.choices_of(fields, model),
-        stop=fields.texts("stop", 16, or_one=True),
-        samples=fields.whole("n", 1, 128) or 1,
+        max_tokens=common.output_limit(fields.integer("max_tokens", 1), DEFAULT_LIMIT, options),
+        top_logprobs=fields.integer("logprobs", 0, 20),
+        choices=common.allowed_choices(fields, model),
+        stop=fields.strings("stop", 16, or_single=True),
+        samples=fields.integer("n", 1, 128) or 1,
     )
 
 
-def write(question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
-    """The response's JSON."""
+def build_response(request: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
+    """Return the response's JSON."""
     return {
         "id": f"cmpl-{outcome.identity}",
         "object": "text_completion",
         "created": common.CREATED,
-        "model": question.model.name,
+        "model": request.model.name,
         "choices": [
             {
                 "index": index,
                 "text": answer.text,
-                "logprobs": _logprobs(question, answer),
+                "logprobs": _logprobs(request, answer),
                 "finish_reason": common.FINISH_REASONS[answer.finish],
                 "stop_reason": answer.stopped_by or None,
             }
@@ -91,8 +107,8 @@ def write(question: ParsedRequest, outcome: CompletionSet) -> dict[str, Any]:
     }
 
 
-def _logprobs(question: ParsedRequest, answer: SampledCompletion) -> dict[str, Any] | None:
-    if question.top_logprobs is None:
+def _logprobs(request: ParsedRequest, answer: SampledCompletion) -> dict[str, Any] | None:
+    if request.top_logprobs is None:
         return None
     lengths = [len(token.token) for token in answer.tokens]
     return {

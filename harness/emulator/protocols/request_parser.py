@@ -1,7 +1,7 @@
-"""What every protocol's reader needs: fields of a JSON object by type, and JSON schemas for an answer.
+"""Typed access to a request's JSON, and the JSON schemas that the emulator can fill.
 
-A reader is told how its provider words a mistake (`RejectionFactory`) and raises `RejectedError` at the first one, as
-the providers do.
+The caller states how its provider words an error (`RejectionFactory`). `RejectedError` is raised at the first
+mistake, as the providers do.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ RejectionFactory = Callable[[str, str, str], RejectedError]
 
 @dataclass(frozen=True, slots=True)
 class RequestFields:
-    """One JSON object of a request, read by type; None and a missing key are the same.
+    """One JSON object of a request; None and a missing key are equivalent.
 
     Attributes:
         content: the object.
-        reject: (what is wrong, parameter, short code) → the provider's own rejection.
-        where: the path of the object within the request, with a final dot, or "".
+        reject: (message, parameter, error code) → the provider's own rejection.
+        where: the path of the object within the request, with a trailing dot, or "".
     """
 
     content: dict[str, Any]
     reject: RejectionFactory
     where: str = ""
 
-    def only(self, known: Collection[str], word: str) -> None:
-        """Reject keys that the provider does not know; `word` holds `{}` for the key's path."""
+    def reject_unknown(self, known: Collection[str], message: str) -> None:
+        """Reject keys that the provider does not know; `message` contains `{}` for the key's path."""
         for key in self.content:
             if key not in known:
-                raise self.reject(word.format(self.where + key), self.where + key, "unknown_parameter")
+                raise self.reject(message.format(self.where + key), self.where + key, "unknown_parameter")
 
     def text(self, key: str) -> str | None:
-        """A string."""
+        """Return a string."""
         value = self.content.get(key)
         if value is not None and not isinstance(value, str):
             raise self._type(key, "a string", value)
         return value
 
-    def flag(self, key: str) -> bool:
-        """true or false; false where it is missing."""
+    def boolean(self, key: str) -> bool:
+        """Return a boolean; false if missing."""
         value = self.content.get(key)
         if value is not None and not isinstance(value, bool):
             raise self._type(key, "a boolean", value)
         return bool(value)
 
-    def whole(self, key: str, low: int, high: int | None = None) -> int | None:
-        """A whole number in [low, high]."""
+    def integer(self, key: str, low: int, high: int | None = None) -> int | None:
+        """Return an integer in [low, high]."""
         value = self.content.get(key)
         if value is None:
             return None
@@ -62,7 +62,7 @@ class RequestFields:
         return int(value)
 
     def number(self, key: str, low: float, high: float) -> float | None:
-        """A number in [low, high]."""
+        """Return a number in [low, high]."""
         value = self.content.get(key)
         if value is None:
             return None
@@ -71,25 +71,25 @@ class RequestFields:
         self._range(key, value, low, high)
         return float(value)
 
-    def texts(self, key: str, most: int, *, or_one: bool = False) -> tuple[str, ...]:
-        """A list of at most `most` strings that are not empty, or one string where `or_one`."""
+    def strings(self, key: str, max_items: int, *, or_single: bool = False) -> tuple[str, ...]:
+        """Return at most `max_items` non-empty strings; also a single string if `or_single`."""
         value = self.content.get(key)
         if value is None:
             return ()
-        if or_one and isinstance(value, str):
+        if or_single and isinstance(value, str):
             value = [value]
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self._type(key, "an array of strings", value)
-        if len(value) > most:
+        if len(value) > max_items:
             raise self.reject(
-                f"Invalid '{self.where}{key}': array too long, at most {most}.",
+                f"Invalid '{self.where}{key}': array too long, at most {max_items}.",
                 self.where + key,
                 "array_above_max_length",
             )
-        return tuple(each for each in value if each)
+        return tuple(item for item in value if item)
 
     def object(self, key: str) -> RequestFields | None:
-        """A JSON object."""
+        """Return a JSON object."""
         value = self.content.get(key)
         if value is None:
             return None
@@ -98,27 +98,27 @@ class RequestFields:
         return RequestFields(value, self.reject, f"{self.where}{key}.")
 
     def objects(self, key: str) -> list[RequestFields]:
-        """A list, not empty, of JSON objects."""
+        """Return a non-empty list of JSON objects."""
         value = self.content.get(key)
-        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self._type(key, "an array of objects", value)
         if not value:
             raise self.reject(
                 f"Invalid '{self.where}{key}': must not be empty.", self.where + key, "empty_array"
             )
         return [
-            RequestFields(each, self.reject, f"{self.where}{key}[{index}].")
-            for index, each in enumerate(value)
+            RequestFields(item, self.reject, f"{self.where}{key}[{index}].")
+            for index, item in enumerate(value)
         ]
 
-    def _type(self, key: str, wanted: str, value: Any) -> RejectedError:
+    def _type(self, key: str, expected: str, value: Any) -> RejectedError:
         if value is None:
             return self.reject(
                 f"Missing required parameter: '{self.where}{key}'.",
                 self.where + key,
                 "missing_required_parameter",
             )
-        found = {
+        type_names = {
             dict: "object",
             list: "array",
             str: "string",
@@ -126,9 +126,9 @@ class RequestFields:
             int: "integer",
             float: "number",
         }
-        got = found.get(type(value))
+        actual = type_names.get(type(value))
         return self.reject(
-            f"Invalid type for '{self.where}{key}': expected {wanted}, but got {got} instead.",
+            f"Invalid type for '{self.where}{key}': expected {expected}, but got {actual} instead.",
             self.where + key,
             "invalid_type",
         )
@@ -144,11 +144,11 @@ class RequestFields:
 
 
 def parse_schema_fields(schema: RequestFields, *, strict: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The properties that a JSON schema asks for, in order: (name, allowed values or () for free text).
+    """Return the properties of a JSON schema, in order: (name, allowed values or () for free text).
 
-    The emulator fills objects whose properties are strings, some of them perhaps of an enumeration; it
-    refuses any other schema. `strict`: additionalProperties must be false and every property required, as
-    OpenAI's strict mode has it.
+    The emulator fills objects whose properties are strings or string enumerations, and rejects any other
+    schema. With `strict`, additionalProperties must be false and every property required, as in OpenAI's
+    strict mode.
     """
     content, reject = schema.content, schema.reject
     kind = str(content.get("type", "")).lower()
@@ -171,12 +171,12 @@ def parse_schema_fields(schema: RequestFields, *, strict: bool) -> tuple[tuple[s
             schema.where,
             "invalid_schema",
         )
-    read = []
-    for name, wanted in properties.items():
-        if not isinstance(wanted, dict) or str(wanted.get("type", "string")).lower() != "string":
+    properties_read = []
+    for name, expected in properties.items():
+        if not isinstance(expected, dict) or str(expected.get("type", "string")).lower() != "string":
             raise reject(f"the emulator fills only strings, not {name!r}", schema.where, "invalid_schema")
-        values = wanted.get("enum") or ([wanted["const"]] if "const" in wanted else [])
+        values = expected.get("enum") or ([expected["const"]] if "const" in expected else [])
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             raise reject(f"the enumeration of {name!r} must hold strings", schema.where, "invalid_schema")
-        read.append((name, tuple(values)))
-    return tuple(read)
+        properties_read.append((name, tuple(values)))
+    return tuple(properties_read)

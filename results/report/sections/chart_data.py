@@ -17,7 +17,7 @@ def figure_of(pair: AuthorPair, at: int) -> Markup:
         at: the pair's place in the page, for ids.
     """
     estimates = [_estimate(judged) for judged in pair.judged]
-    described = "; ".join(f"{one.name}: {one.told or one.note}" for one in estimates)
+    described = "; ".join(f"{one.name}: {one.label or one.note}" for one in estimates)
     drawing = charts.interval_plot(
         estimates,
         name=f"plot-{at}",
@@ -34,7 +34,7 @@ def _estimate(judged: JudgedContest) -> charts.IntervalEstimate:
         rate=hard.rate,
         low=hard.low,
         high=hard.high,
-        told=percent(hard.rate) if hard.rate is not None else "",
+        label=percent(hard.rate) if hard.rate is not None else "",
         bound_low=hard.bound_low if hard.incomplete else None,
         bound_high=hard.bound_high if hard.incomplete else None,
         a_first=hard.a_first.rate,

@@ -60,7 +60,7 @@ def judges(material: ReportContext) -> Section | None:
     html = render_template(
         "judges",
         answerers=answerer_notes(material),
-        same_family=kin_notes(material),
+        same_family=self_preference_caveats(material),
         each=each_judge(material) if len(material.pairs) > 1 else None,
         agreement=agreement_table(material),
         alpha="" if found.alpha is None else f"Krippendorff's α over all of them: {_decimal(found.alpha)}.",
@@ -72,7 +72,7 @@ def judges(material: ReportContext) -> Section | None:
     return Section("judges", "What the judges are worth", html)
 
 
-def kin_notes(material: ReportContext) -> list[str]:
+def self_preference_caveats(material: ReportContext) -> list[str]:
     """The judges that are of an author's family, in words."""
     told = []
     for of in _by_judge(material):

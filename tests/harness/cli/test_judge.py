@@ -253,7 +253,7 @@ def test_a_dry_run_asks_nothing_and_counts_exactly(empathy: Run, workplace: Path
     assert 0 < gpt["expected_usd"] < gpt["maximum_usd"]
     stored = counts(workplace / "runs" / "empathy.sqlite")
     assert stored["completion"] == stored["run"] == 0
-    assert "Nothing was asked." in empathy(*command, "--dry-run").out
+    assert "No request was sent." in empathy(*command, "--dry-run").out
 
 
 # -- emulated ------------------------------------------------------------------------------------------

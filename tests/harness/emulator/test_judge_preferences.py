@@ -17,12 +17,12 @@ from harness.emulator.judge_preferences import (
     empathy_score,
     expected_score,
     expected_scores,
+    extract_tagged,
     first_verdict_probability,
     parse_task,
     preference,
-    probabilities,
-    quoted,
     true_preference,
+    verdict_probabilities,
 )
 from harness.emulator.models import MODELS, JudgeProfile
 from prompts import Library, released
@@ -55,7 +55,7 @@ def test_the_underlying_preference_does_not_know_the_order(a: str, b: str, utter
 def test_what_is_said_is_a_distribution_and_a_tie_is_never_said_unless_offered(
     preferred: float, taste: JudgeProfile, offers_tie: bool
 ) -> None:
-    said = probabilities(preferred, taste, offers_tie=offers_tie)
+    said = verdict_probabilities(preferred, taste, offers_tie=offers_tie)
     assert said.first + said.second + said.tie == pytest.approx(1.0)
     assert min(said.first, said.second, said.tie) >= -1e-12
     assert offers_tie or said.tie == 0.0
@@ -157,9 +157,9 @@ def test_empathy_score_counts_cues_of_all_three_dimensions() -> None:
 
 def test_quoted_takes_the_last_pair_of_tags() -> None:
     text = "between <response_1> and </response_1>:\n<response_1>\nHello\n</response_1>"
-    assert quoted(text, "response_1") == "Hello"
-    assert quoted("no tags", "response_1") is None
-    assert quoted("</response_1><response_1>", "response_1") is None
+    assert extract_tagged(text, "response_1") == "Hello"
+    assert extract_tagged("no tags", "response_1") is None
+    assert extract_tagged("</response_1><response_1>", "response_1") is None
 
 
 @pytest.mark.parametrize(("name", "tie"), [("judge/pairwise", False), ("judge/pairwise-tie", True)])

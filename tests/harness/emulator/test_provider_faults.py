@@ -28,7 +28,7 @@ CHAT = FaultContext(
     {"max_tokens": 5, "temperature": 0, "logprobs": True},
     "emulated-gpt-4o",
     5,
-    openai_chat.error,
+    openai_chat.build_error,
     (),
 )
 
@@ -84,7 +84,7 @@ def test_what_decides_is_the_same_at_every_attempt(name: str) -> None:
 def test_an_answer_that_is_not_struck_is_the_same_object(name: str) -> None:
     whole = ReplyDraft(200, {"choices": []})
     assert apply_faults(whole, {name: 0.0}, CHAT, identity(1), 0) is whole
-    elsewhere = FaultContext("another protocol", {}, "m", 5, openai_chat.error, ())
+    elsewhere = FaultContext("another protocol", {}, "m", 5, openai_chat.build_error, ())
     assert apply_faults(whole, {name: 1.0}, elsewhere, identity(1), 0) is whole
 
 
@@ -239,7 +239,7 @@ async def test_an_outage_strikes_everything_in_its_window(start: Start, ask: Ask
 def test_a_rejection_has_the_protocols_own_form() -> None:
     whole = ReplyDraft(200, {"choices": []}, input_tokens=7, output_tokens=3)
     reply = apply_faults(whole, {"overloaded": 1.0}, CHAT, identity(1), 0)
-    status, body = openai_chat.error(
+    status, body = openai_chat.build_error(
         RejectedError(503, "server", "The model is overloaded. Please try again later.")
     )
     assert (reply.status, reply.body, reply.is_answer) == (status, body, False)

@@ -71,7 +71,7 @@ def test_tokens_that_were_not_used_are_given_back() -> None:
     limits = ModelLimits(None, 6000.0)  # holds 1,000
     assert limits.admit(900.0, 0.0) == 0.0
     assert limits.admit(200.0, 0.0) == pytest.approx(1.0)
-    limits.give_back(850.0, 0.0)
+    limits.refund(850.0, 0.0)
     assert limits.admit(200.0, 0.0) == 0.0
 
 
@@ -84,12 +84,12 @@ def test_a_request_larger_than_the_bucket_passes_when_it_is_empty() -> None:
 def test_models_do_not_share_their_limits_and_the_fall_is_for_all() -> None:
     limiter = EmulatedRateLimiter(600.0, None, lower_to_rpm=60.0, lower_after_requests=3)
     assert [limiter.admit("a", 0, 0.0), limiter.admit("b", 0, 0.0)] == [0.0, 0.0]
-    standing = limiter.of("a").standing(0.0).requests
+    standing = limiter.limits_for("a").status(0.0).requests
     assert standing is not None
     assert (standing.limit, standing.remaining) == (600.0, 599)
     assert limiter.admit("a", 0, 0.0) == 0.0
     for model in ("a", "b", "new"):
-        standing = limiter.of(model).standing(0.0).requests
+        standing = limiter.limits_for(model).status(0.0).requests
         assert standing is not None
         assert standing.limit == 60.0
     assert limiter.admit("a", 0, 0.0) == pytest.approx(1.0)
@@ -100,7 +100,7 @@ def test_models_do_not_share_their_limits_and_the_fall_is_for_all() -> None:
 def test_without_limits_all_pass_and_nothing_is_said() -> None:
     limiter = EmulatedRateLimiter()
     assert all(limiter.admit("a", 1e9, 0.0) == 0.0 for _ in range(1000))
-    assert limiter.of("a").standing(0.0) == ModelLimitStatus()
+    assert limiter.limits_for("a").status(0.0) == ModelLimitStatus()
 
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 
 from agents.messages import Message
 from harness.emulator.judge_preferences import PromptTask, count_cues, empathy_score, parse_task
-from harness.emulator.response_texts import improve, pick_topic, ramble, respond, wanted_dimensions
+from harness.emulator.response_texts import improve, pick_topic, ramble, requested_dimensions, respond
 
 UTTERANCES = [
     f"{who} {what} {when}"
@@ -69,13 +69,13 @@ def test_the_strategy_is_read_from_the_paper_s_prompts(
     strategy: str, dimensions: tuple[str, ...], prompt: Callable[..., str]
 ) -> None:
     task = parse_task([Message("user", prompt(f"improve/{strategy}"))])
-    assert wanted_dimensions(task) == dimensions
+    assert requested_dimensions(task) == dimensions
 
 
 def test_the_lacking_dimension_is_the_one_with_the_fewest_cues(prompt: Callable[..., str]) -> None:
     original = "I understand, it makes sense. I am sorry, I feel with you."
     task = parse_task([Message("user", prompt("improve/lacking-dimension", response=original))])
-    assert wanted_dimensions(task) == ("compassionate",)
+    assert requested_dimensions(task) == ("compassionate",)
 
 
 @pytest.mark.parametrize("strategy", [*STRATEGIES, "lacking-dimension", "sequential"])
@@ -87,7 +87,7 @@ def test_an_improvement_keeps_the_original_and_adds_what_was_asked(
         text = improve(task, 2, number)
         assert text.startswith("Oh no, poor dog. ")
         assert empathy_score(text) > empathy_score(task.original)
-        for dimension in wanted_dimensions(task):
+        for dimension in requested_dimensions(task):
             assert count_cues(text, dimension) >= 1
 
 

@@ -12,7 +12,7 @@ import pytest
 from agents.hashing import canonical
 from agents.messages import FinishReason, Message
 from harness.emulator.config import EmulatorConfig
-from harness.emulator.judge_preferences import expected_scores, preference, probabilities
+from harness.emulator.judge_preferences import expected_scores, preference, verdict_probabilities
 from harness.emulator.models import MODELS
 from harness.emulator.responses import generate_completions
 from harness.emulator.types import ParsedRequest, SampledCompletion
@@ -45,8 +45,8 @@ def test_verdicts_follow_the_taste_and_its_bias(chat: Chat, bias: float, bias_on
         one = _ask(chat(utterance=utterance, response_1=WARM, response_2=COLD), options).text
         two = _ask(chat(utterance=utterance, response_1=COLD, response_2=WARM), options).text
         preferred = preference(options.seed, model, *pairs[-1])
-        expected += probabilities(preferred, model.taste, offers_tie=False).first
-        expected += probabilities(1.0 - preferred, model.taste, offers_tie=False).first
+        expected += verdict_probabilities(preferred, model.taste, offers_tie=False).first
+        expected += verdict_probabilities(1.0 - preferred, model.taste, offers_tie=False).first
         said_first += (one == "1") + (two == "1")
         scores.append(((one == "1") + (two == "2")) / 2)
     assert said_first / (2 * count) == pytest.approx(
@@ -61,7 +61,9 @@ def test_samples_of_one_question_follow_its_own_probability(chat: Chat) -> None:
     model = options.model("emulated-gpt-4o")
     assert model is not None
     dialogue = ("I lost my old dog.", "My dog died yesterday, right after we came back from the lake.")
-    wanted = probabilities(preference(5, model, *dialogue, WARM, COLD), model.taste, offers_tie=False).first
+    wanted = verdict_probabilities(
+        preference(5, model, *dialogue, WARM, COLD), model.taste, offers_tie=False
+    ).first
     drawn = [_ask(body, options, key=f"call-1:{number}").text == "1" for number in range(1000)]
     assert sum(drawn) / 1000 == pytest.approx(wanted, abs=4 * 0.5 / math.sqrt(1000))
 
@@ -71,7 +73,9 @@ def test_log_probabilities_say_the_same_as_the_taste(chat: Chat) -> None:
     model = options.model("emulated-gpt-4o")
     assert model is not None
     dialogue = ("I lost my old dog.", "My dog died yesterday, right after we came back from the lake.")
-    wanted = probabilities(preference(5, model, *dialogue, WARM, COLD), model.taste, offers_tie=False).first
+    wanted = verdict_probabilities(
+        preference(5, model, *dialogue, WARM, COLD), model.taste, offers_tie=False
+    ).first
     answer = _ask(body, options, top_logprobs=20)
     top = {token: math.exp(logprob) for token, logprob in answer.tokens[0].top}
     first = sum(top[token] for token in ("1", " 1", "one"))

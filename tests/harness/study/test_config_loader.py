@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.types import Fidelity, Split
 from harness.study.config_loader import load, shipped
-from harness.study.toml_locations import lines_of
+from harness.study.toml_locations import key_lines
 from tests.errors import user_error
 
 BAD = """titel = "x"
@@ -109,7 +109,7 @@ def test_a_fault_has_a_code_and_a_line(tmp_path: Path, text: str, code: str, lin
     assert code in error.codes
     places = [fault.where for fault in (error.fault, *error.faults) if fault.code == code]
     separator = ":" if line[:1].isdigit() else ": "
-    assert not line or places == [f"{tmp_path / 'bad.toml'}{separator}{line}"]
+    assert not line or f"{tmp_path / 'bad.toml'}{separator}{line}" in places
 
 
 def test_choosing_needs_dialogues_that_do_not_train(tmp_path: Path) -> None:
@@ -178,4 +178,4 @@ def test_lines_are_those_of_the_text(tables: list[tuple[str, list[str]]]) -> Non
             wanted[name, key] = len(written) - 2
     text = "\n".join(written)
     tomllib.loads(text)
-    assert lines_of(text) == wanted
+    assert key_lines(text) == wanted

@@ -46,7 +46,7 @@ SCRIPT = """
 import os, signal, sys
 from agents.clients.http import HttpClient
 from harness.cli import main
-from harness.study.stage_cache import Memory
+from harness.study.stage_cache import StageCache
 from results.db.writer import Writer
 
 fatal, steps = int(sys.argv[1]), 0
@@ -57,23 +57,23 @@ def step():
     if steps == fatal:
         os.kill(os.getpid(), signal.SIGKILL)
 
-def counted(owner, name):
+def count_steps(owner, name):
     inner = getattr(owner, name)
     async def around(*args):
         step()
-        found = await inner(*args)
+        result = await inner(*args)
         step()
-        return found
+        return result
     setattr(owner, name, around)
 
-counted(HttpClient, "complete")
-counted(Writer, "_commit")
-keep = Memory.keep
+count_steps(HttpClient, "complete")
+count_steps(Writer, "_commit")
+keep = StageCache.keep
 def kept(self, record):
     step()
     keep(self, record)
     step()
-Memory.keep = kept
+StageCache.keep = kept
 main(["run", "killed.toml", "--db", "here.sqlite", "--quiet", "--json"])
 """
 

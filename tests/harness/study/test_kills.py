@@ -14,11 +14,11 @@ import pytest
 SCRIPT = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from harness.study.scheduler import Runner
-from harness.study.stage_cache import Made, Memory, Stage
+from harness.study.scheduler import StageScheduler
+from harness.study.stage_cache import StageOutput, StageCache, Stage
 
 folder, fatal = Path(sys.argv[1]), int(sys.argv[2])
-memory = Memory(folder)
+memory = StageCache(folder)
 steps = 0
 
 def step():
@@ -27,34 +27,34 @@ def step():
     if steps == fatal:
         os.kill(os.getpid(), signal.SIGKILL)
 
-class Killed(Memory):
+class Killed(StageCache):
     def keep(self, record):
         step()
         super().keep(record)
         step()
 
 def stage(name, *needs):
-    async def do(ready):
+    async def run(inputs):
         with (folder / "ran.log").open("a") as log:
             log.write(name + "\\n")
         step()
         await asyncio.sleep(0)
-        place = ready.folder(folder / "made")
-        if not place.exists():
-            unfinished = place.with_name(place.name + ".partial")
+        path = inputs.folder(folder / "made")
+        if not path.exists():
+            unfinished = path.with_name(path.name + ".partial")
             unfinished.mkdir(parents=True, exist_ok=True)
-            (unfinished / "text").write_text(name + "".join(one.output for one in ready.needs.values()))
+            (unfinished / "text").write_text(name + "".join(record.output for record in inputs.needs.values()))
             step()
-            unfinished.replace(place)
+            unfinished.replace(path)
         step()
-        text = (place / "text").read_text()
-        return Made(text, {"folder": str(place.relative_to(folder))})
-    return Stage("write", name, {}, do, tuple(f"write {one}" for one in needs))
+        text = (path / "text").read_text()
+        return StageOutput(text, {"folder": str(path.relative_to(folder))})
+    return Stage("write", name, {}, run, tuple(f"write {need}" for need in needs))
 
 stages = [stage("a"), stage("b", "a"), stage("c", "a"), stage("d", "b", "c"), stage("e", "d")]
 folder.mkdir(parents=True, exist_ok=True)
-ended = asyncio.run(Runner(stages, Killed(folder)).run())
-print(ended.standings[-1].record.output)
+result = asyncio.run(StageScheduler(stages, Killed(folder)).run())
+print(result.stage_statuses[-1].record.output)
 """
 
 

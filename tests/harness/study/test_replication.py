@@ -1,4 +1,4 @@
-"""The table of docs/replication.md is what `empathy plan` says today, with the real dataset."""
+"""The table of docs/studies.md is what `empathy plan` says today, with the real dataset."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.study.config_loader import shipped
 
 pytestmark = pytest.mark.slow
 
-DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "replication.md"
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "studies.md"
 ROW = re.compile(
     r"\| `([\w-]+)` \| .* \| (\d+) \| ([\d,]+) \| ([\d.]+) \| (\d+):(\d+):(\d+) \| \$([\d.]+) \|"
 )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from agents.errors import UserError
 from harness.study.interrupt import run_with_shared_signals
-from harness.study.scheduler import StageScheduler, StageState, chosen, stage_statuses
+from harness.study.scheduler import StageScheduler, StageState, select_stages, stage_statuses
 from harness.study.stage_cache import Stage, StageCache, StageInputs, StageOutput
 from tests.errors import user_error
 
@@ -191,11 +191,11 @@ def test_a_session_that_does_not_open_fails_each_of_its_stages(kitchen: Any) -> 
 def test_only_and_from(kitchen: Any) -> None:
     stages = [kitchen.stage("a", 1), kitchen.stage("b", 1, ["a"]), kitchen.stage("c", 1, ["b"])]
     kinds = ("sum",)
-    assert chosen(stages, kinds, "", "") == {"sum a", "sum b", "sum c"}
-    assert chosen(stages, kinds, "sum b", "") == {"sum b"}
-    assert chosen(stages, kinds, "", "sum b") == {"sum b", "sum c"}
+    assert select_stages(stages, kinds, "", "") == {"sum a", "sum b", "sum c"}
+    assert select_stages(stages, kinds, "sum b", "") == {"sum b"}
+    assert select_stages(stages, kinds, "", "sum b") == {"sum b", "sum c"}
     with user_error("stage.unknown", where="--only", found="'sing'"):
-        chosen(stages, kinds, "sing", "")
+        select_stages(stages, kinds, "sing", "")
     ended = kitchen.run(stages, pick={"sum b", "sum c"})
     assert kitchen.ran == []
     assert [one.state for one in ended.stage_statuses] == [
@@ -258,12 +258,12 @@ def test_a_half_written_record_counts_as_none(kitchen: Any) -> None:
 
 def test_one_process_at_a_time_in_a_folder(tmp_path: Path) -> None:
     with (
-        StageCache(tmp_path).held(),
+        StageCache(tmp_path).lock(),
         user_error("study.locked", where=str(tmp_path)),
-        StageCache(tmp_path).held(),
+        StageCache(tmp_path).lock(),
     ):
         pass
-    with StageCache(tmp_path).held():
+    with StageCache(tmp_path).lock():
         pass
 
 

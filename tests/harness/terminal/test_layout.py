@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from agents.output_escape import visible_text
 from harness.terminal import output
 from harness.terminal.layout import lay_out_table, wrap_text
-from results.render.table import Table, table_of
+from results.render.table import Table, make_table
 from tests.hostile import HOSTILE
 
 NUMBERS = ("72.4 %", "68.0 to 76.5", "250", "0.0 to 100.0", "40: no answer 40", "0 / 0 / 200", "$0.5223")
@@ -23,7 +23,7 @@ WIDTHS = (40, 60, 80, 120)
 
 def table(judges: int) -> Table:
     """A row a judge, as `empathy judge` shows it."""
-    made = table_of("A against B", ("judge", *HEADS))
+    made = make_table("A against B", ("judge", *HEADS))
     for number in range(judges):
         made.add_row(f"openai/a-model-of-a-long-name-{number}", *NUMBERS)
     return made
@@ -32,7 +32,7 @@ def table(judges: int) -> Table:
 def printed(made: Table, width: int | None) -> list[str]:
     out = StringIO()
     console = output._console(out)
-    for part in output.renderables(made, width):
+    for part in output.to_renderables(made, width):
         console.print(part, soft_wrap=True)
     return out.getvalue().splitlines()
 
@@ -103,7 +103,7 @@ def test_hostile_texts_in_every_place_are_shown_and_never_obeyed(width: int | No
     st.integers(20, 200),
 )
 def test_nothing_is_wider_than_the_terminal(rows: list[list[str]], width: int) -> None:
-    made = table_of("title", ("name", "a number", "another number", "x"))
+    made = make_table("title", ("name", "a number", "another number", "x"))
     for row in rows:
         made.add_row(*row)
     assert max(map(cell_len, printed(made, width))) <= width
@@ -134,7 +134,7 @@ def test_heads_are_in_one_line_where_there_is_room() -> None:
 
 
 def test_what_the_encoding_has_not_is_escaped_and_still_fits() -> None:
-    made = table_of("κ – 95 %", ("name", "n"))
+    made = make_table("κ – 95 %", ("name", "n"))
     made.add_row("模型🙂" * 4, "1")
     for layout in lay_out_table(made, 40, "ascii"):
         for row in layout.rows:

@@ -25,7 +25,8 @@ from harness.terminal.output import (
     print_table,
     print_text,
 )
-from results.render.table import Table, table_of
+from results.render.format import SCHEMA_VERSION
+from results.render.table import Table, make_table
 from tests.hostile import HOSTILE
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -81,7 +82,7 @@ def test_notes_fit_the_terminal_and_lose_nothing(
 def test_a_table_fits_the_terminal_and_is_unpadded_elsewhere(
     width: int | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = table_of("a title", ("name", *(f"column {at}" for at in range(9))))
+    table = make_table("a title", ("name", *(f"column {at}" for at in range(9))))
     table.add_row("[/INST] :two: " + "x" * 60, *(f"{at}.5 %" for at in range(9)))
     print_table(table)
     lines = STYLE.sub("", capsys.readouterr().out).splitlines()
@@ -98,8 +99,13 @@ def test_a_table_fits_the_terminal_and_is_unpadded_elsewhere(
 def test_json_is_the_value(text: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     print_json({text: text})
     out = capsysbinary.readouterr().out
-    assert json.loads(out) == {text: text}
+    assert json.loads(out) == {"schema_version": SCHEMA_VERSION, text: text}
     assert harmless(out.decode())
+
+
+def test_a_list_is_printed_as_items(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    print_json([1, 2], indented=False)
+    assert json.loads(capsysbinary.readouterr().out) == {"schema_version": SCHEMA_VERSION, "items": [1, 2]}
 
 
 def test_a_document_is_written_byte_by_byte(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -141,7 +147,7 @@ def drawn_live(capsys: pytest.CaptureFixture[str], rows: Sequence[str]) -> list[
     """The last state of a live display of a table of these names."""
 
     def state() -> tuple[Table, Sequence[str]]:
-        table = table_of("", ("name", "done"))
+        table = make_table("", ("name", "done"))
         for row in rows:
             table.add_row(row, "1,500/2,000")
         return table, [f"{row}: 1,500/2,000, left 0:20" for row in rows]

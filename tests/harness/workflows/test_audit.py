@@ -19,9 +19,9 @@ from prompts import Library
 from results.analysis import audit_baselines
 from results.analysis.judge_audit import AuditSummary, summarize_audit
 from results.db.store import Store
-from results.queries.judge_audits import AuditData, audited
+from results.queries.judge_audits import AuditData, load_audit
 from results.statistics import WithinRaters
-from results.statistics.judge_accuracy import agreeing
+from results.statistics.judge_accuracy import agreement_shares
 from tests.errors import user_error
 
 PROMPT = Library()[DEFAULT_PROMPT]
@@ -65,7 +65,7 @@ async def test_the_floors_on_the_test_dialogues_are_the_methods(real_dataset: Pa
     async with await Store.open(
         str(tmp_path / "audit.sqlite")
     ) as store:  # and again, from the database alone
-        again = await summarize_audit(store, summary.found.run_id)
+        again = await summarize_audit(store, summary.data.run_id)
     assert agreement(again) == found
 
 
@@ -91,10 +91,10 @@ async def test_on_train_the_fitted_judges_stand_out_of_fold_alone(real_dataset: 
     assert {judge.name for judge in plan.judges} == {"control/longer", "control/first", "control/random"}
     found = await stored(tmp_path, plan)
     score = audit_baselines.ratings_out_of_fold(found)
-    assert agreeing(score, found.pairs.better).mean() == pytest.approx(
+    assert agreement_shares(score, found.pairs.better).mean() == pytest.approx(
         0.5781, abs=2e-3
     )  # as the fit's script
-    assert 0.6 < agreeing(audit_baselines.leniency(found), found.pairs.better).mean() < 0.75
+    assert 0.6 < agreement_shares(audit_baselines.leniency(found), found.pairs.better).mean() < 0.75
     folds = audit_baselines.assign_folds(found)
     part = np.array([found.dialogues[place].part for place in found.dialogue_of])
     assert all(len(set(folds[part == one])) == 1 for one in set(part[:200]))
@@ -109,17 +109,17 @@ async def stored(tmp_path: Path, plan: object) -> AuditData:
             await store.save_responses(of, [responses[one.key] for one in plan.dialogues])  # type: ignore[attr-defined]
         await store.save_run_dialogues(run_id, [one.key for one in plan.dialogues])  # type: ignore[attr-defined]
         await store.finish_run(invocation)
-        return await audited(store, run_id)
+        return await load_audit(store, run_id)
 
 
 async def test_a_second_run_asks_nothing_and_a_larger_one_only_what_is_new(tmp_path: Path) -> None:
     small = await done(tmp_path, sample(), limit=8)
     again = await done(tmp_path, sample(), limit=8)
     assert agreement(small) == agreement(again)
-    assert small.found.run_id == again.found.run_id
+    assert small.data.run_id == again.data.run_id
     larger = await done(tmp_path, sample(), limit=12)
-    endpoints = [one.said for one in larger.baselines if one.said]
-    assert all(said.judgments == 2 * len(larger.found.pairs) for said in endpoints)
+    endpoints = [one.verdicts for one in larger.baselines if one.verdicts]
+    assert all(said.judgments == 2 * len(larger.data.pairs) for said in endpoints)
 
 
 def test_splits_are_audited_apart_and_there_must_be_pairs() -> None:

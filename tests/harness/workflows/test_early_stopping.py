@@ -68,7 +68,7 @@ def tell(watch: StoppingMonitor, columns: JudgmentTable, rows: np.ndarray[Any, A
     for row in rows.tolist():
         a_first = bool(columns.a_first[row])
         place = (int(columns.dialogue[row]), a_first, int(columns.sample[row]))
-        watch.told(place, told(float(columns.outcome[row]), a_first=a_first))
+        watch.record_judgment(place, told(float(columns.outcome[row]), a_first=a_first))
 
 
 # -- laws ----------------------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ def test_what_cannot_be_reached_is_told_before_money_is_spent() -> None:
     with user_error("early-stopping.decision-unreachable"):
         check_feasible(5, StoppingRule(None, Estimand.POPULATION), 1)
     check_feasible(5, KNOWN, 1)  # at the fifth of five the answer is exact
-    assert "may not be enough" in check_feasible(250, StoppingRule(0.05, Estimand.POPULATION), 1).note
+    assert check_feasible(250, StoppingRule(0.05, Estimand.POPULATION), 1).widest > 0.05
 
 
 # -- holding a lane back -------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ async def test_a_contest_that_is_decided_stops_asking_and_the_others_go_on(
         assert gpt.stopped.saved > 0
         assert gpt.endpoint is not None
         assert gpt.endpoint.made + gpt.stopped.saved == gpt.stopped.expected == 128
-        assert (first.stopped.answered, first.stopped.finished, first.stopped.asked) == (False, True, 128)
+        assert (first.stopped.answered, first.stopped.finished, first.stopped.requested) == (False, True, 128)
         again = await judge_contest(store, registry, await plan_of(dataset, store, models), QUIET)
         assert answers(again) == answers(summary)
         assert [judge.endpoint.made for judge in again.judges if judge.endpoint] == [0, 0]
@@ -366,19 +366,19 @@ async def test_killed_and_gone_on_with_it_decides_as_an_undisturbed_run(
 async def killed(
     judging: Coroutine[Any, Any, JudgingResult], after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Let a run die as soon as so many judgments are in."""
+    """Cancel a run after this many judgments."""
     run = asyncio.ensure_future(judging)
-    tell_it, count = StoppingMonitor.told, 0
+    record_judgment, count = StoppingMonitor.record_judgment, 0
 
     def dying(self: StoppingMonitor, place: Any, judgment: Judgment) -> None:
         nonlocal count
         count += 1
-        tell_it(self, place, judgment)
+        record_judgment(self, place, judgment)
         if count == after:
             run.cancel()
 
     with monkeypatch.context() as patched:
-        patched.setattr(StoppingMonitor, "told", dying)
+        patched.setattr(StoppingMonitor, "record_judgment", dying)
         with pytest.raises(asyncio.CancelledError):
             await run
 

@@ -172,7 +172,7 @@ async def test_contestants_respond_to_the_test_split(store: Store, models: Model
     for model, of in zip(several, summary.sets, strict=True):
         assert of.name == model.id
         assert (of.responses, of.missing) == (len(plan.dialogues), 0)
-        assert (await resolve_author(model.id, sample(), store)).set == of.of
+        assert (await resolve_author(model.id, sample(), store)).set == of.response_set
 
 
 async def test_refusals_are_recorded_left_out_and_asked_again_on_purpose(

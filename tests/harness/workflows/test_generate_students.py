@@ -207,7 +207,9 @@ async def test_another_tokenizer_or_template_is_another_set_and_older_sets_keep_
     room, people = rooms(), who(place, "student:kind", "base", "base-cut")
 
     async def sets(preset: str = "") -> list[str]:
-        return [one.of.id for one in (await asked(store, people, ServingConfig(preset=preset))).sets]
+        return [
+            one.response_set.id for one in (await asked(store, people, ServingConfig(preset=preset))).sets
+        ]
 
     async def asked_with(name: str, preset: str = "") -> list[str]:
         monkeypatch.setattr(
@@ -249,7 +251,7 @@ async def test_what_the_template_is_told_goes_into_every_request_of_the_chat_for
         student, base = (build_responder(one, people, ServingConfig(), LIBRARY) for one in people.authors)
         assert json.loads(student.model.capabilities.extra).get("chat_template_kwargs") == told
         assert json.loads(base.model.capabilities.extra)["chat_template_kwargs"] == dict(options)
-        before = [replace(one, known_before=True) for one in people.authors]
+        before = [replace(one, predates_encoding=True) for one in people.authors]
         older = replace(people, authors=tuple(before))
         for one in before:
             assert "chat_template" not in build_responder(
@@ -267,9 +269,9 @@ async def test_the_database_tells_who_was_truncated_and_who_rambles(
     }
     people = who(place, "student:kind", "base", "base-cut")
     for one in (await asked(store, people)).sets:
-        base = one.of.author != "student:kind"
+        base = one.response_set.author != "student:kind"
         expected = EndingCounts(5, truncated=5 * base, rambling=5 * base)
-        assert await count_endings(store, one.of.id) == expected
+        assert await count_endings(store, one.response_set.id) == expected
         assert one.flaws == ({"truncated": 5} if base else {})
     human = await resolve_author("dataset:human", sample(), store)
     await store.save_responses(human.set, human.responses.values())
@@ -355,7 +357,7 @@ OTHERS: list[tuple[str, Any]] = [
 
 def test_an_adapter_of_another_base(place: Path) -> None:
     other = base_at(place / "other", 2.0)
-    with pytest.raises(UserError, match="does not match the adapter"):
+    with user_error("checkpoint.base-mismatch"):
         select_served_models(["student:kind"], base=str(other), students=[place / "checkpoints"])
     student_at(place / "checkpoints" / "stranger", other)
     with user_error("base-model.ambiguous"):
@@ -371,14 +373,13 @@ def test_unknown_names_are_refused(place: Path, name: str, code: str) -> None:
 
 
 def test_a_missing_base_a_base_without_tokenizer_and_a_quantised_one(place: Path) -> None:
-    with pytest.raises(UserError, match="no such model folder"):
+    with user_error("base-model.not-found", where="--base"):
         select_served_models(["base"], base=str(place / "nowhere"))
     bare = base_at(place / "bare", quantization_config={"bits": 4})
     (bare / "tokenizer.json").unlink()
-    with pytest.raises(UserError) as error:
+    with user_error("tokenizer.missing") as error:
         select_served_models(["base"], base=str(bare))
-    assert "no tokenizer" in str(error.value)
-    assert "quantised" in str(error.value)
+    assert "base-model.quantised" in error.value.codes
 
 
 def test_an_unfinished_training_is_no_student(place: Path) -> None:

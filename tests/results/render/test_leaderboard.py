@@ -11,7 +11,7 @@ import pytest
 
 from agents.types import ResponseSet
 from results.analysis.leaderboard import ContestScore, JudgeRanking, Leaderboard
-from results.render.leaderboard import rows_of, to_alpaca_csv, to_csv, to_dict, to_markdown, to_tables
+from results.render.leaderboard import ranking_rows, to_alpaca_csv, to_csv, to_dict, to_markdown, to_tables
 from results.statistics import strengths
 from results.statistics.intervals import standard_error
 
@@ -62,7 +62,7 @@ def test_an_end_that_the_data_do_not_bound_is_null_and_is_said_so() -> None:
 
 @pytest.mark.parametrize("scores", [[1.0] * 5, [0.5] * 250, [1.0], [1.0, 0.0] * 20])
 def test_what_does_not_order_them_leaves_both_places_open(scores: list[float]) -> None:
-    rows = rows_of(ranking(scores))
+    rows = ranking_rows(ranking(scores))
     assert {(row["rank_low"], row["rank_high"]) for row in rows} == {(1, 2)}
     assert [row["rank"] for row in rows] == ([1, 1] if np.mean(scores) == 0.5 else [1, 2])
     assert all(row["low"] is None or row["high"] is None or row["low"] < row["high"] for row in rows)

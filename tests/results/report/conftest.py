@@ -252,7 +252,7 @@ def read(html: str) -> Page:
     return reader.page
 
 
-def table_of(html: str) -> dict[str, dict[str, str]]:
+def make_table(html: str) -> dict[str, dict[str, str]]:
     """The table of numbers: name of the row (without its hint) → judge → value."""
     rows: dict[str, dict[str, str]] = {}
     inside = html.split('<table class="numbers"')[1].split("</table>", maxsplit=1)[0]
@@ -300,4 +300,4 @@ def read_page() -> Callable[[str], Page]:
 @pytest.fixture
 def numbers() -> Callable[[str], dict[str, dict[str, str]]]:
     """The page's table of numbers: row → judge → value, with plain spaces."""
-    return table_of
+    return make_table

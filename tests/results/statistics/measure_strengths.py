@@ -1,4 +1,4 @@
-"""Print the measured coverage of strengths and places that `docs/audits.md` gives.
+"""Print the measured coverage of strengths and places that `docs/results.md` gives.
 
     PYTHONPATH=.:tests/results/statistics python tests/results/statistics/measure_strengths.py
 

@@ -98,7 +98,7 @@ def test_alpha_of_identical_answers_and_of_single_ones() -> None:
     assert krippendorff_alpha(np.array([[1.0, 0.0, 1.0], [1.0, 0.0, 1.0]])) == 1.0
     assert isinstance(krippendorff_alpha(np.ones((2, 5))), NotEstimable)
     assert isinstance(krippendorff_alpha(np.array([[1.0, GAP], [GAP, 0.0]])), NotEstimable)
-    with pytest.raises(ValueError, match="no level"):
+    with pytest.raises(ValueError, match="ratio"):
         krippendorff_alpha(np.array([[1.0, 0.0], [0.0, 1.0]]), "ratio")
 
 

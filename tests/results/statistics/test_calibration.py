@@ -72,7 +72,7 @@ def test_what_cannot_be_said() -> None:
     assert (holed.n, holed.left_out) == (30, 5)
     with pytest.raises(ValueError, match="lie in"):
         calibration(np.full(30, 1.2), np.ones(30), np.arange(30), seed=0)
-    with pytest.raises(ValueError, match="each pair"):
+    with pytest.raises(ValueError, match="different lengths"):
         calibration(np.full(30, 0.7), np.ones(29), np.arange(30), seed=0)
 
 

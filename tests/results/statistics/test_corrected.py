@@ -81,7 +81,7 @@ def test_a_perfect_judge_is_left_as_it_is() -> None:
     ("scores", "reference", "why"),
     [
         (np.ones(1), ReferenceVerdicts(np.ones(50), np.zeros(50)), "fewer than two"),
-        (np.ones(50), ReferenceVerdicts(np.ones(9), np.zeros(50)), "takes 10 of either"),
+        (np.ones(50), ReferenceVerdicts(np.ones(9), np.zeros(50)), "in 9 and B in 50"),
         (
             np.tile([1.0, 0.0], 50),
             ReferenceVerdicts(np.tile([1.0, 0.0], 50), np.tile([1.0, 0.0], 50)),

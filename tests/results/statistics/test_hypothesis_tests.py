@@ -82,7 +82,7 @@ def test_however_clear_it_is_p_is_never_0(n: int) -> None:
 
 
 def test_a_test_of_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="one or more"):
+    with pytest.raises(ValueError, match="at least one"):
         sign_flip(np.array([]), seed=0)
 
 

@@ -12,11 +12,11 @@ from results.statistics.judge_accuracy import (
     Audit,
     JudgeBias,
     RatedPairs,
-    agreeing,
+    agreement_difference,
+    agreement_shares,
     audit,
     first_preference_rates,
     leniency_scores,
-    more_than,
 )
 from results.statistics.not_estimable import NotEstimable
 
@@ -123,7 +123,7 @@ def test_what_is_missing_is_counted_and_bounded_and_never_scored() -> None:
     found = audit(of, said, seed=0)
     assert (found.n, found.incomplete) == (350, 50)
     kept = first_preference_rates(said)[50:]
-    assert found.agreement.value == pytest.approx(agreeing(kept, of.better[50:]).mean())
+    assert found.agreement.value == pytest.approx(agreement_shares(kept, of.better[50:]).mean())
     assert found.low_bound is not None
     assert found.high_bound is not None
     assert found.high_bound - found.low_bound == pytest.approx(25 / len(of))
@@ -162,10 +162,15 @@ def test_stability_over_repeats() -> None:
 def test_more_than_a_floor_is_paired() -> None:
     of = pairs()
     one, other = first_preference_rates(verdicts(of, 0.8)), first_preference_rates(verdicts(of, 0.6, seed=5))
-    found, mirrored = more_than(of, one, other, seed=0), more_than(of, other, one, seed=0)
-    assert found.value == pytest.approx((agreeing(one, of.better) - agreeing(other, of.better)).mean())
+    found, mirrored = (
+        agreement_difference(of, one, other, seed=0),
+        agreement_difference(of, other, one, seed=0),
+    )
+    assert found.value == pytest.approx(
+        (agreement_shares(one, of.better) - agreement_shares(other, of.better)).mean()
+    )
     assert (found.low, found.high) == pytest.approx((-(mirrored.high or 0), -(mirrored.low or 0)))
-    assert more_than(of, one, one, seed=0).value == 0.0
+    assert agreement_difference(of, one, one, seed=0).value == 0.0
 
 
 def test_leniency_reads_only_the_raters() -> None:

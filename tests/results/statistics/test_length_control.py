@@ -142,7 +142,7 @@ def test_scores_that_hardly_differ_are_refused_and_no_interval_of_zero_width(
     apart = np.tile([3.0, -3.0, 5.0, -1.0], 15)
     result = length_controlled(scored(scores), 20 + apart, np.full(60, 20.0))
     assert isinstance(result, NotEstimable)
-    assert f"{60 - others} of 60 dialogues have one and the same score" in result.reason
+    assert f"{60 - others} of 60 dialogues have the same score" in result.reason
 
 
 def test_few_dialogues_are_refused(contest: MakeContest) -> None:

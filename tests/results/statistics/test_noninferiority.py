@@ -142,9 +142,9 @@ def power_at_the_needed_size(*, runs: int) -> float:
     generator = np.random.default_rng(42)
     pilot = [generator.random((20_000, 2)) < 0.7 for _ in range(2)]
     spread = float((pilot[0].mean(axis=1) - pilot[1].mean(axis=1)).std())
-    from results.statistics.noninferiority import sample_size
+    from results.statistics.noninferiority import noninferiority_sample_size
 
-    takes = sample_size(MARGIN, spread, 0)
+    takes = noninferiority_sample_size(MARGIN, spread, 0)
     assert takes is not None
     n, found = takes.dialogues, 0
     for run in range(runs):

@@ -36,7 +36,7 @@ def test_it_is_unbiased_over_every_sample_that_could_be_drawn(weight: float) -> 
     truth = np.array([1, 0.5, 0, 0, 1, 0, 1, 0, 0.5])
     groups = [np.flatnonzero(assign_strata(cheap) == code) for code in (0, 1)]
     rates = []
-    with patch.object(module, "_weight", return_value=weight), patch.object(module, "FEWEST", 0):
+    with patch.object(module, "_weight", return_value=weight), patch.object(module, "MIN_GOLD_OUTCOMES", 0):
         for one, other in product(combinations(groups[0], 2), combinations(groups[1], 3)):
             gold = np.full(cheap.size, np.nan)
             for at in (*one, *other):

@@ -17,7 +17,7 @@ Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(2, 12), st.just(2), st.integers(1, 3))
 
 
-def table_of(verdicts: Floats, requests: int = 1000) -> VarianceTable:
+def make_table(verdicts: Floats, requests: int = 1000) -> VarianceTable:
     table = variance_table(verdicts, requests=requests)
     assert isinstance(table, VarianceTable)
     return table
@@ -32,13 +32,13 @@ def test_names_and_order_of_anything_do_not_matter(shape: tuple[int, ...], seed:
     verdicts = drawn(shape, seed)
     assume(isinstance(variance_table(verdicts), VarianceTable))
     generator = np.random.default_rng(seed)
-    one = table_of(verdicts)
-    mirrored = table_of(1.0 - verdicts)
+    one = make_table(verdicts)
+    mirrored = make_table(1.0 - verdicts)
     assert mirrored.rate == pytest.approx(1 - one.rate)
     moved = verdicts
     for axis in range(5):
         moved = np.take(moved, generator.permutation(shape[axis]), axis=axis)
-    for other in (mirrored, table_of(moved)):
+    for other in (mirrored, make_table(moved)):
         assert other.error == pytest.approx(one.error, abs=1e-12)
         for mine, theirs in zip(astuple(one.components), astuple(other.components), strict=True):
             assert (mine is None) == (theirs is None)
@@ -85,13 +85,13 @@ def test_a_single_source_is_found_alone(name: str, axis: int) -> None:
 def test_the_error_of_one_sample_of_one_checkpoint_is_that_of_the_scores() -> None:
     verdicts = drawn((1, 1, 80, 2, 1))
     scores = verdicts[0, 0].mean(axis=(1, 2))
-    assert table_of(verdicts).error == pytest.approx(scores.std(ddof=1) / np.sqrt(80))
+    assert make_table(verdicts).error == pytest.approx(scores.std(ddof=1) / np.sqrt(80))
 
 
 @given(SHAPES, st.integers(1, 5000))
 def test_more_requests_never_add_error(shape: tuple[int, ...], requests: int) -> None:
     assume(isinstance(variance_table(drawn(shape)), VarianceTable))
-    table = table_of(drawn(shape), requests)
+    table = make_table(drawn(shape), requests)
     assert all(error <= table.error + 1e-12 for error in table.afterwards.values())
     assert table.best == min(table.afterwards, key=table.afterwards.__getitem__, default="")
 
@@ -101,7 +101,7 @@ def test_what_cannot_be_a_table() -> None:
     assert isinstance(variance_table(np.ones((2, 2, 9, 2, 2))), NotEstimable)
     holed = drawn((2, 2, 9, 2, 2))
     holed[1, 1, 4, 0, 1] = np.nan
-    assert (table_of(holed).sizes.dialogues, table_of(holed).left_out) == (8, 1)
+    assert (make_table(holed).sizes.dialogues, make_table(holed).left_out) == (8, 1)
     for wrong in (np.zeros((1, 1, 9, 3, 1)), np.zeros((9, 2)), np.full((1, 1, 9, 2, 1), 2.0)):
         with pytest.raises(ValueError, match="verdict"):
             variance_table(wrong)
@@ -135,7 +135,7 @@ def foretold(*, runs: int, extra: int = 1200) -> dict[str, tuple[float, float]]:
     sizes = (1, 2, 60, 2)
     errors: dict[str, list[float]] = {}
     for _ in range(runs):
-        table = table_of(simulated(generator, sizes), extra)
+        table = make_table(simulated(generator, sizes), extra)
         for name, error in {"": table.error, **table.afterwards}.items():
             errors.setdefault(name, []).append(error)
     seeds, generations, dialogues, repetitions = sizes

@@ -44,7 +44,7 @@ def assert_mirrors(one: WinRate, other: WinRate) -> None:
     assert one.low + other.high == pytest.approx(1, abs=1e-12)
     assert one.high + other.low == pytest.approx(1, abs=1e-12)
     assert one.bound_low + other.bound_high == pytest.approx(1, abs=1e-12)
-    same = "n incomplete ties consistency tied_both unscored not_judged repetition_stability interval_method"
+    same = "n incomplete ties consistency both_orders_tied unscored not_judged repetition_stability interval_method"
     for name in same.split():
         assert getattr(one, name) == getattr(other, name), name
     assert one.first_position_rate == pytest.approx(other.first_position_rate)

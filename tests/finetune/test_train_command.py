@@ -1,4 +1,4 @@
-"""`empathy train` from the outside: help without torch, plan, tiny, two steps, merge; results on stdout."""
+"""The commands `empathy train …`: help without torch, plan, tiny, two-step, merge; results on stdout."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_help_imports_no_torch() -> None:
     assert "paper, section 4.2" in " ".join(_run("sft", "--help").output.split())
 
 
-def test_plan_of_the_papers_base_needs_neither_weights_nor_network(dataset: Path) -> None:
+def test_plan_needs_neither_weights_nor_network(dataset: Path) -> None:
     shown = _run("plan", "--base", "meta-llama/Llama-3.1-8B", "--data", str(dataset), "--json")
     assert shown.exit_code == 0, shown.output
     plan = json.loads(shown.stdout)
@@ -52,12 +52,12 @@ def test_plan_of_the_papers_base_needs_neither_weights_nor_network(dataset: Path
     assert "does not fit; turn on:" in text.stdout and "7,248,023,552 parameters" in text.stdout
 
 
-def test_mistakes_are_user_errors(tmp_path: Path, dataset: Path) -> None:
-    for arguments, told in (
-        (("plan", "--base", "x", "--data", str(tmp_path)), "not a dataset's folder"),
-        (("plan", "--base", "x/y", "--data", str(dataset), "--rank", "0"), "--rank: must be 1 or more"),
-        ((*TWO, str(dataset), "--seeds", "1,1"), "seeds are different whole numbers"),
-        ((*TWO, str(dataset), "--seeds", "1,2", "--push-to-hub", "me/x"), "exclude each other"),
+def test_mistakes_are_reported_with_codes(tmp_path: Path, dataset: Path) -> None:
+    for arguments, code in (
+        (("plan", "--base", "x", "--data", str(tmp_path)), "training-set.no-manifest"),
+        (("plan", "--base", "x/y", "--data", str(dataset), "--rank", "0"), "training.out-of-range"),
+        ((*TWO, str(dataset), "--seeds", "1,1"), "option.invalid-value"),
+        ((*TWO, str(dataset), "--seeds", "1,2", "--push-to-hub", "me/x"), "option.conflict"),
         (
             ("merge", "student:nobody", "--out", "x", "--db", str(tmp_path / "no.db")),
             "checkpoint.unknown-student",
@@ -65,10 +65,10 @@ def test_mistakes_are_user_errors(tmp_path: Path, dataset: Path) -> None:
     ):
         shown = _run(*arguments)
         assert isinstance(shown.exception, UserError)
-        assert told in str(shown.exception)
+        assert code in shown.exception.codes
 
 
-def test_progress_is_sparing_where_it_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_without_a_terminal_prints_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
     show = Progress(every_seconds=1e9)
     for number in range(1, 101):
         show(TrainingStep("dpo", number, 100, 0.5, 1000 * number, 10.0 * number, number, 1.25))
@@ -80,7 +80,7 @@ def test_progress_is_sparing_where_it_is_no_terminal(capsys: pytest.CaptureFixtu
     ]
 
 
-def test_a_training_says_in_four_lines_what_it_came_to() -> None:
+def test_a_checkpoint_is_summarized_in_four_lines() -> None:
     health = PostTrainingCheck("held out", 16, 2.5, 2.1, 2.0, 3.0, 3.0, 21.6, 0.25, 0.5, 128, ("collapse",))
     record = {
         "name": "kind",
@@ -100,8 +100,8 @@ def test_a_training_says_in_four_lines_what_it_came_to() -> None:
     assert alone.endswith("in 1,200 steps")
 
 
-async def _line(name: str) -> list[CheckpointRecord]:
-    """A student and what it went on from, as the default database knows them."""
+async def _lineage(name: str) -> list[CheckpointRecord]:
+    """Return a student and its ancestors from the default database."""
     async with await Store.open("runs/empathy.sqlite", create=False) as store:
         return await store.read(
             lambda connection: lineage(connection, load_checkpoints(connection, [name])[0])
@@ -109,7 +109,9 @@ async def _line(name: str) -> list[CheckpointRecord]:
 
 
 @pytest.mark.train
-def test_tiny_two_steps_and_merge(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiny_model_is_trained_in_two_steps_and_merged(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("torch")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
@@ -137,11 +139,14 @@ def test_tiny_two_steps_and_merge(dataset: Path, tmp_path: Path, monkeypatch: py
         "--fidelity", "released", *recipe,
     )  # fmt: skip
     assert json.loads(released.stdout)["settings"]["reference"] == "base"
-    line = asyncio.run(_line("s"))
-    assert [(one.name, one.stage, len(one.curve())) for one in line] == [("s-sft", "sft", 2), ("s", "dpo", 2)]
-    assert line[-1].record == record
-    assert line[-1].curve("rewards/margins")[0] == (1, 0.0)
-    monkeypatch.setenv("EMPATHY_CHECKPOINTS", "elsewhere")  # found where the database says that it lies
+    ancestors = asyncio.run(_lineage("s"))
+    assert [(checkpoint.name, checkpoint.stage, len(checkpoint.curve())) for checkpoint in ancestors] == [
+        ("s-sft", "sft", 2),
+        ("s", "dpo", 2),
+    ]
+    assert ancestors[-1].record == record
+    assert ancestors[-1].curve("rewards/margins")[0] == (1, 0.0)
+    monkeypatch.setenv("EMPATHY_CHECKPOINTS", "elsewhere")  # found at the location in the database
     shown = _run("merge", "student:s", "--out", "merged/s")
     assert shown.exit_code == 0, shown.output
     assert "s merged, weights-1:" in shown.stdout
@@ -151,7 +156,7 @@ def test_tiny_two_steps_and_merge(dataset: Path, tmp_path: Path, monkeypatch: py
     )  # fmt: skip
     assert shown.exit_code == 0, shown.output
     controls = [read_checkpoint(Path(f"checkpoints/low-seed-{seed}")) for seed in (3, 4)]
-    assert [one.name for one in controls] == ["control-seed-3", "control-seed-4"]
+    assert [checkpoint.name for checkpoint in controls] == ["control-seed-3", "control-seed-4"]
     assert controls[0].record["adapter"] != controls[1].record["adapter"]
     planned = _run("plan", "--base", "models/tiny", "--data", str(dataset), "--json", *recipe[:6])
     assert json.loads(planned.stdout)["measured"] is True

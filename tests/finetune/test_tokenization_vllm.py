@@ -1,6 +1,6 @@
-"""The same token ids in vLLM: a real server (its CPU build) asked as a student is asked, in both forms.
+"""Prompts have the same token ids in a real vLLM server (CPU build), in both prompt styles.
 
-And the trained adapter behind it says what `transformers` says with the same ids.
+The trained adapter gives the same response as in `transformers`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SECONDS_TO_START = 240
 
 @contextmanager
 def _server(model: Path, *more: str) -> Iterator[str]:
-    """A vLLM server on loopback, up when this is entered, gone when it is left."""
+    """Run a vLLM server on loopback within the block."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -62,17 +62,17 @@ def _server(model: Path, *more: str) -> Iterator[str]:
         start_new_session=True,
     )
     assert process.stdout is not None
-    said: list[str] = []
+    output: list[str] = []
     try:
-        for line in process.stdout:  # it says when it is up; the loop ends when it dies
-            said.append(line)
+        for line in process.stdout:  # ends at the line that reports the start, or when the server exits
+            output.append(line)
             if "Application startup complete" in line:
                 break
         else:
-            pytest.fail("".join(said[-40:]))
-        while process.poll() is None:  # it listens a moment after it says so
-            with socket.socket() as knock:
-                if knock.connect_ex(("127.0.0.1", port)) == 0:
+            pytest.fail("".join(output[-40:]))
+        while process.poll() is None:  # the port opens a moment after that line
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -89,7 +89,7 @@ def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("which", ["tiny_llama", "tiny_mistral", "tiny_instruct"])
-def test_a_server_reads_the_ids_that_were_trained(
+def test_a_server_uses_the_ids_of_training(
     which: str, request: pytest.FixtureRequest, dataset: Path, tmp_path: Path
 ) -> None:
     import torch
@@ -100,14 +100,14 @@ def test_a_server_reads_the_ids_that_were_trained(
 
     base = request.getfixturevalue(which)
     settings = TrainingConfig(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=30)
-    made = train_sft(
+    checkpoint = train_sft(
         str(base), dataset, tmp_path / "s", settings, options=TrainOptions(cpu=True, new_tokens=4)
     )
-    tokenizer = load_tokenizer(made.path)
-    options = rendering(default_style(tokenizer))
-    turn = options.turn(DIALOGUE)
-    ids = options.prompt_ids(turn, tokenizer)
-    model = PeftModel.from_pretrained(load_model(base, "fp32", "cpu"), made.path).eval()
+    tokenizer = load_tokenizer(checkpoint.path)
+    prompt_format = rendering(default_style(tokenizer))
+    turn = prompt_format.turn(DIALOGUE)
+    ids = prompt_format.prompt_ids(turn, tokenizer)
+    model = PeftModel.from_pretrained(load_model(base, "fp32", "cpu"), checkpoint.path).eval()
     with torch.no_grad():
         out = model.generate(
             input_ids=torch.tensor([ids]),
@@ -115,17 +115,17 @@ def test_a_server_reads_the_ids_that_were_trained(
             do_sample=False,
             pad_token_id=tokenizer.pad_token_id,
         )
-    said = out[0, len(ids) :].tolist()
+    output = out[0, len(ids) :].tolist()
 
-    with _server(base, "--enable-lora", "--lora-modules", f"trained={made.path}") as url:
+    with _server(base, "--enable-lora", "--lora-modules", f"trained={checkpoint.path}") as url:
         common = {"model": "trained", "max_tokens": 8, "temperature": 0, "return_token_ids": True}
-        (message,) = options.messages(DIALOGUE)
+        (message,) = prompt_format.messages(DIALOGUE)
         body = {
-            "prompt": options.prompt_text(turn, tokenizer),
-            "add_special_tokens": options.adds_special_tokens,
+            "prompt": prompt_format.prompt_text(turn, tokenizer),
+            "add_special_tokens": prompt_format.adds_special_tokens,
         }
         answers = [_post(f"{url}/v1/completions", {**common, **body})]
-        if options.adds_special_tokens:
+        if prompt_format.adds_special_tokens:
             answers.append(_post(f"{url}/v1/completions", {**common, "prompt": message.content}))
             assert answers[1]["choices"][0]["prompt_token_ids"] == ids
         else:
@@ -134,7 +134,7 @@ def test_a_server_reads_the_ids_that_were_trained(
                 {**common, "messages": [{"role": "user", "content": message.content}]},
             )
             assert chat["prompt_token_ids"] == ids
-            assert chat["choices"][0]["token_ids"] == said
+            assert chat["choices"][0]["token_ids"] == output
         for answer in answers:
             assert answer["choices"][0]["prompt_token_ids"] == ids
-            assert answer["choices"][0]["token_ids"] == said
+            assert answer["choices"][0]["token_ids"] == output

@@ -1,4 +1,4 @@
-"""The floor: a plain aiohttp loop that asks the same questions and does nothing else."""
+"""Baseline: a plain aiohttp loop that sends the same requests and does nothing else."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import aiohttp
 
 
-async def ask_all(url: str, bodies: Sequence[bytes], in_flight: int) -> int:
-    """Ask every body with `in_flight` workers; how many answers came."""
-    waiting = iter(bodies)
+async def send_all(url: str, bodies: Sequence[bytes], in_flight: int) -> int:
+    """Send every body with `in_flight` workers; return the number of responses."""
+    queue = iter(bodies)
     answered = 0
 
     async def worker(session: aiohttp.ClientSession) -> None:
         nonlocal answered
-        for body in waiting:
+        for body in queue:
             async with session.post(url, data=body, headers={"Content-Type": "application/json"}) as response:
                 await response.json()
             answered += 1

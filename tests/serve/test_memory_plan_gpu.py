@@ -1,4 +1,4 @@
-"""On a card: the plan's KV cache beside vLLM's own count. Weights of noise, LLaMA-3.1-8B's shape."""
+"""Planned KV cache compared with vLLM's own count on a GPU, with random weights of LLaMA-3.1-8B's shape."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ CONFIG = {
 
 
 @pytest.mark.parametrize("loras", [0, 4])
-def test_the_plans_tokens_are_within_a_tenth_of_vllms_own(tiny: Any, tmp_path: Path, loras: int) -> None:
+def test_planned_cache_is_within_ten_percent_of_vllms(tiny: Any, tmp_path: Path, loras: int) -> None:
     memory = gpu_memory_mib()
-    made = plan_memory(CONFIG, [], ServingRequest(memory_mib=memory, spare_loras=loras, min_rank=8))
-    if not memory or not made.fits:
-        pytest.skip(f"needs a card that holds the model; found {memory} MiB")
+    plan = plan_memory(CONFIG, [], ServingRequest(memory_mib=memory, spare_loras=loras, min_rank=8))
+    if not memory or not plan.fits:
+        pytest.skip(f"needs a GPU that holds the model; this one has {memory} MiB")
     folder = tmp_path / "model"
     shutil.copytree(tiny.base, folder, ignore=shutil.ignore_patterns("*.safetensors"))
     (folder / "config.json").write_text(json.dumps(CONFIG))
     port, log = free_port(), tmp_path / "log"
-    told = [*vllm_command(made, folder, "base", LOOPBACK, port), "--load-format", "dummy"]
-    with running_server(told, LOOPBACK, port, environment=made.environment(), log=log):
-        said = re.search(r"KV cache size: ([\d,]+) tokens", log.read_text(errors="replace"))
-    assert said is not None, log.read_text(errors="replace")[-3000:]
-    tokens = int(said[1].replace(",", ""))
-    assert abs(made.cache_tokens - tokens) <= tokens / 10, f"planned {made.cache_tokens:,}, vLLM {tokens:,}"
+    command = [*vllm_command(plan, folder, "base", LOOPBACK, port), "--load-format", "dummy"]
+    with running_server(command, LOOPBACK, port, environment=plan.environment(), log=log):
+        match = re.search(r"KV cache size: ([\d,]+) tokens", log.read_text(errors="replace"))
+    assert match is not None, log.read_text(errors="replace")[-3000:]
+    tokens = int(match[1].replace(",", ""))
+    assert abs(plan.cache_tokens - tokens) <= tokens / 10, f"planned {plan.cache_tokens:,}, vLLM {tokens:,}"

@@ -1,4 +1,4 @@
-"""A base is one model every time it is loaded, by whichever loader; else it is refused by name."""
+"""Base models are loaded alike by every loader, and refused if files and config disagree."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.train
 
 SETTINGS = TrainingConfig(dtype="fp32", learning_rate=1e-2, accumulation=1, max_steps=4)
-HOW = TrainOptions(cpu=True, new_tokens=4)
+OPTIONS = TrainOptions(cpu=True, new_tokens=4)
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def rewritten(base: Path, folder: Path, change: Change) -> Path:
-    """A copy of a base with other tensors in its file."""
+def copy_with_tensors(base: Path, folder: Path, change: Change) -> Path:
+    """Copy a base model and change the tensors in its file."""
     from safetensors.torch import load_file, save_file
 
     shutil.copytree(base, folder)
@@ -32,7 +32,7 @@ def rewritten(base: Path, folder: Path, change: Change) -> Path:
     return folder
 
 
-def _lacks(name: str) -> Change:
+def _without(name: str) -> Change:
     return lambda tensors: {key: value for key, value in tensors.items() if key != name}
 
 
@@ -45,10 +45,10 @@ def _shorter(tensors: dict[str, Any]) -> dict[str, Any]:
 
 
 NORM = "model.layers.1.input_layernorm.weight"
-WRONG: dict[str, tuple[Change, str]] = {
-    "no head": (_lacks("lm_head.weight"), "lm_head.weight"),
-    "no norm": (_lacks(NORM), NORM),
-    "no layer": (_lacks("model.layers.0.mlp.up_proj.weight"), "model.layers.0.mlp.up_proj.weight"),
+INVALID: dict[str, tuple[Change, str]] = {
+    "no head": (_without("lm_head.weight"), "lm_head.weight"),
+    "no norm": (_without(NORM), NORM),
+    "no layer": (_without("model.layers.0.mlp.up_proj.weight"), "model.layers.0.mlp.up_proj.weight"),
     "compiled": (lambda t: {f"_orig_mod.{name}": value for name, value in t.items()}, "_orig_mod"),
     "wrapped": (lambda t: {f"module.{name}": value for name, value in t.items()}, "module."),
     "more": (_extra, "score.weight"),
@@ -56,18 +56,18 @@ WRONG: dict[str, tuple[Change, str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", WRONG)
-def test_weights_that_are_not_the_models_are_refused_by_every_loader(
+@pytest.mark.parametrize("kind", INVALID)
+def test_every_loader_refuses_weights_that_do_not_match_the_config(
     kind: str, tiny_llama: Path, dataset: Path, tmp_path: Path
 ) -> None:
     from finetune.model_loader import check_weights, load_model
     from finetune.sft import train_sft
     from serve.transformers_engine import TransformersEngine
 
-    change, name = WRONG[kind]
-    base = rewritten(tiny_llama, tmp_path / "base", change)
+    change, name = INVALID[kind]
+    base = copy_with_tensors(tiny_llama, tmp_path / "base", change)
     for use in (
-        lambda: train_sft(str(base), dataset, tmp_path / "out", SETTINGS, options=HOW),
+        lambda: train_sft(str(base), dataset, tmp_path / "out", SETTINGS, options=OPTIONS),
         lambda: check_weights(base),
         lambda: load_model(base, "fp32", "cpu"),
         lambda: TransformersEngine(base, "base", {}, dtype="fp32", device="cpu"),
@@ -78,16 +78,14 @@ def test_weights_that_are_not_the_models_are_refused_by_every_loader(
     assert [entry.name for entry in tmp_path.iterdir()] == ["base"]
 
 
-def test_a_whole_base_is_loaded_by_all(tiny_llama: Path, tiny_mistral: Path) -> None:
+def test_valid_weights_are_accepted(tiny_llama: Path, tiny_mistral: Path) -> None:
     from finetune.model_loader import check_weights
 
     check_weights(tiny_llama)
     check_weights(tiny_mistral)
 
 
-def test_merging_twice_gives_one_hash_and_every_loader_the_same_bytes(
-    tiny_llama: Path, dataset: Path, tmp_path: Path
-) -> None:
+def test_merging_is_deterministic_and_loaders_agree(tiny_llama: Path, dataset: Path, tmp_path: Path) -> None:
     import torch
 
     from finetune.merge_lora import merge_adapter
@@ -95,7 +93,7 @@ def test_merging_twice_gives_one_hash_and_every_loader_the_same_bytes(
     from finetune.sft import train_sft
     from serve.transformers_engine import TransformersEngine
 
-    train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=HOW)
+    train_sft(str(tiny_llama), dataset, tmp_path / "s", SETTINGS, options=OPTIONS)
     records = [merge_adapter(tmp_path / "s", tmp_path / name) for name in ("one", "two")]
     assert records[0]["weights"] == records[1]["weights"] == weights_id(tmp_path / "one")
     for folder in (tiny_llama, tmp_path / "one"):

@@ -1,4 +1,4 @@
-"""The real vLLM (its CPU build) with the tiny base and two students of it."""
+"""The real vLLM (CPU build) with a tiny base model and two students."""
 
 from __future__ import annotations
 
@@ -40,20 +40,22 @@ BASE = "base:tiny-base"
 
 
 def planned(folder: Path, adapters: Sequence[LoraAdapter] = (), spare: int = 0) -> ServePlan:
-    wanted = ServingRequest("cpu", "fp32", 8000, spare_loras=spare)
-    return plan_memory(read_json(folder / "config.json"), adapters, wanted)
+    request = ServingRequest("cpu", "fp32", 8000, spare_loras=spare)
+    return plan_memory(read_json(folder / "config.json"), adapters, request)
 
 
 @pytest.fixture(scope="module")
 def server(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
-    """The base with the student `glad` beside it, and room for another."""
+    """Server of the base model and the student `glad`, with space for another adapter."""
     place = tmp_path_factory.mktemp("vllm")
     glad = read_adapter("student:glad", tiny.students["glad"])
     name, adapters = with_null_adapter(tiny.base, BASE, [glad], "cpu", place / "shelf")
-    made, port = planned(tiny.base, adapters, spare=1), free_port()
-    told = [*vllm_command(made, tiny.base, name, LOOPBACK, port), *lora_module_arguments(adapters)]
-    with running_server(told, LOOPBACK, port, environment=made.environment(), log=place / "log") as one:
-        yield one
+    plan, port = planned(tiny.base, adapters, spare=1), free_port()
+    command = [*vllm_command(plan, tiny.base, name, LOOPBACK, port), *lora_module_arguments(adapters)]
+    with running_server(
+        command, LOOPBACK, port, environment=plan.environment(), log=place / "log"
+    ) as running:
+        yield running
 
 
 def model_at(server: VllmServer, name: str) -> Model:
@@ -66,8 +68,8 @@ def ask(server: VllmServer, *calls: ModelRequest) -> list[Completion]:
         session = open_session()
         clients = [HttpClient(call.model, server.key, session) for call in calls]
         try:
-            told = [client.complete(call) for client, call in zip(clients, calls, strict=True)]
-            return await asyncio.gather(*told)
+            pending = [client.complete(call) for client, call in zip(clients, calls, strict=True)]
+            return await asyncio.gather(*pending)
         finally:
             for client in clients:
                 await client.close()
@@ -80,84 +82,86 @@ def greedy(model: Model, dialogue: Dialogue, tokens: int = 12) -> ModelRequest:
     return ModelRequest(model, rendering().messages(dialogue), Sampling(tokens, temperature=0.0, seed=1))
 
 
-# in a process of its own, as the server is: what else a test process has imported is no business of vLLM's
+# Runs in another process, so that modules imported by the tests do not affect vLLM.
 READ_ARGUMENTS = """
 import json, sys
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.entrypoints.launchers.cli_args import make_arg_parser
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-told = AsyncEngineArgs.from_cli_args(make_arg_parser(FlexibleArgumentParser()).parse_args(sys.argv[1:]))
+arguments = AsyncEngineArgs.from_cli_args(make_arg_parser(FlexibleArgumentParser()).parse_args(sys.argv[1:]))
 names = ("max_num_seqs", "max_model_len", "max_loras", "max_lora_rank")
-print(json.dumps({name: getattr(told, name) for name in names}))
+print(json.dumps({name: getattr(arguments, name) for name in names}))
 """
 
 
-def test_the_plans_arguments_are_vllms_own(tiny: Any) -> None:
+def test_vllm_accepts_the_plans_arguments(tiny: Any) -> None:
     students = [read_adapter(f"student:{name}", folder) for name, folder in tiny.students.items()]
-    for made in (planned(tiny.base, students), planned(tiny.base)):
-        given = vllm_command(made, tiny.base, BASE, LOOPBACK, 8001)[3:]
+    for plan in (planned(tiny.base, students), planned(tiny.base)):
+        arguments = vllm_command(plan, tiny.base, BASE, LOOPBACK, 8001)[3:]
         done = subprocess.run(
-            [sys.executable, "-c", READ_ARGUMENTS, *given], capture_output=True, text=True, check=False
+            [sys.executable, "-c", READ_ARGUMENTS, *arguments], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr[-2000:]
         read = json.loads(done.stdout.splitlines()[-1])
-        assert (read["max_num_seqs"], read["max_model_len"]) == (made.max_num_seqs, made.max_model_len)
-        if made.max_loras:
-            assert (read["max_loras"], read["max_lora_rank"]) == (made.max_loras, made.max_lora_rank)
+        assert (read["max_num_seqs"], read["max_model_len"]) == (plan.max_num_seqs, plan.max_model_len)
+        if plan.max_loras:
+            assert (read["max_loras"], read["max_lora_rank"]) == (plan.max_loras, plan.max_lora_rank)
 
 
-def test_the_plans_cache_is_vllms_own(server: VllmServer, tiny: Any) -> None:
+def test_planned_cache_is_close_to_vllms(server: VllmServer, tiny: Any) -> None:
     assert server.log is not None
-    said = re.search(r"KV cache size: ([\d,]+) tokens", server.log.read_text(errors="replace"))
-    assert said is not None
-    tokens = int(said[1].replace(",", ""))
+    texts_by_name = re.search(r"KV cache size: ([\d,]+) tokens", server.log.read_text(errors="replace"))
+    assert texts_by_name is not None
+    tokens = int(texts_by_name[1].replace(",", ""))
     assert abs(planned(tiny.base).cache_tokens - tokens) <= tokens / 10
 
 
-def test_base_and_two_students_on_one_server(
+def test_one_server_serves_base_and_two_students(
     server: VllmServer, tiny: Any, dialogues: list[Dialogue]
 ) -> None:
     assert set(server.models()) == {BASE + NULL_ADAPTER_SUFFIX, BASE, "student:glad"}
-    server.load("student:sorry", tiny.students["sorry"])  # while it runs
+    server.load("student:sorry", tiny.students["sorry"])  # into the running server
     names = (BASE, "student:glad", "student:sorry")
     assert set(server.models()) == {BASE + NULL_ADAPTER_SUFFIX, *names}
-    calls = [greedy(model_at(server, name), one) for one in dialogues for name in names]
+    calls = [greedy(model_at(server, name), dialogue) for dialogue in dialogues for name in names]
     texts = [answer.text for answer in ask(server, *calls)]  # in the same batches
-    said = {name: texts[at :: len(names)] for at, name in enumerate(names)}
-    assert len({tuple(each) for each in said.values()}) == 3
+    texts_by_name = {name: texts[index :: len(names)] for index, name in enumerate(names)}
+    assert len({tuple(order) for order in texts_by_name.values()}) == 3
     server.unload("student:sorry")
     assert "student:sorry" not in server.models()
-    # each says what it says elsewhere, in whatever company: here in plain transformers
+    # responses do not depend on the batch: transformers gives the same ones
     places = {f"student:{name}": folder for name, folder in tiny.students.items()}
     engine = TransformersEngine(tiny.base, BASE, places, dtype="fp32", device="cpu")
     elsewhere = [answer.text for answer in engine(calls) if isinstance(answer, Completion)]
-    assert {name: elsewhere[at :: len(names)] for at, name in enumerate(names)} == said
+    assert {name: elsewhere[index :: len(names)] for index, name in enumerate(names)} == texts_by_name
 
 
-def test_an_adapters_text_is_the_merged_models(
+def test_adapter_and_merged_model_give_the_same_text(
     server: VllmServer, tiny: Any, dialogues: list[Dialogue], tmp_path: Path
 ) -> None:
     from finetune.merge_lora import merge_adapter
 
-    calls = [greedy(model_at(server, "student:glad"), one) for one in dialogues]
+    calls = [greedy(model_at(server, "student:glad"), dialogue) for dialogue in dialogues]
     beside = [answer.text for answer in ask(server, *calls)]
     folder = tmp_path / "merged"
     merge_adapter(tiny.students["glad"], folder, base=str(tiny.base), dtype="fp32")
-    made, port = planned(folder), free_port()
-    told = vllm_command(made, folder, "student:glad", LOOPBACK, port)
-    with running_server(told, LOOPBACK, port, environment=made.environment(), log=tmp_path / "log") as merged:
-        again = [greedy(model_at(merged, "student:glad"), one) for one in dialogues]
+    plan, port = planned(folder), free_port()
+    command = vllm_command(plan, folder, "student:glad", LOOPBACK, port)
+    with running_server(
+        command, LOOPBACK, port, environment=plan.environment(), log=tmp_path / "log"
+    ) as merged:
+        again = [greedy(model_at(merged, "student:glad"), dialogue) for dialogue in dialogues]
         assert [answer.text for answer in ask(merged, *again)] == beside
 
 
-def test_a_tiny_model_can_be_a_judge(server: VllmServer, dialogues: list[Dialogue]) -> None:
+def test_a_tiny_model_can_judge(server: VllmServer, dialogues: list[Dialogue]) -> None:
     judge = Judge(model_at(server, "student:glad"), Library()["judge/pairwise"])
     dialogue = dialogues[0]
     pair = Comparison(
         dialogue, Response(dialogue.key, "a", "So glad!", "s"), Response(dialogue.key, "b", "Oh no.", "t")
     )
-    calls = [judge.call(each) for each in pair.both_orders()]
+    calls = [judge.call(order) for order in pair.both_orders()]
     answers = ask(server, *calls)
     for call, answer in zip(calls, answers, strict=True):
         assert answer.text in ("1", "2")
@@ -166,7 +170,7 @@ def test_a_tiny_model_can_be_a_judge(server: VllmServer, dialogues: list[Dialogu
         assert isinstance(call.read(answer, call.key).outcome, Verdict)
 
 
-def test_seeded_sampling_in_one_large_batch(server: VllmServer, tiny: Any, dialogues: list[Dialogue]) -> None:
+def test_seeded_sampling_is_reproducible(server: VllmServer, tiny: Any, dialogues: list[Dialogue]) -> None:
     preset = resolve_preset("cut", "student", read_json(tiny.base / "config.json"), {})
     sampling = Sampling(
         16, temperature=preset.temperature, top_p=preset.top_p, seed=preset.seed, stop=preset.stop
@@ -174,16 +178,20 @@ def test_seeded_sampling_in_one_large_batch(server: VllmServer, tiny: Any, dialo
     capabilities = replace(model_at(server, BASE).capabilities, extra=preset.extra)
     models = [replace(model_at(server, name), capabilities=capabilities) for name in (BASE, "student:glad")]
     calls = [
-        ModelRequest(one, rendering().messages(each), sampling) for one in models for each in dialogues * 8
+        ModelRequest(dialogue, rendering().messages(order), sampling)
+        for dialogue in models
+        for order in dialogues * 8
     ]
-    assert len(ask(server, *calls)) == len(calls)  # in one batch a rounding may draw another token
+    assert len(ask(server, *calls)) == len(calls)  # rounding in a large batch may change a sampled token
     alone = [ask(server, calls[0])[0].text for _ in range(3)]
-    assert len(set(alone)) == 1  # the same question with the same seed
+    assert len(set(alone)) == 1  # same request, same seed
 
 
-def test_in_this_process_without_a_server(server: VllmServer, tiny: Any, dialogues: list[Dialogue]) -> None:
+def test_in_process_engine_equals_the_server(
+    server: VllmServer, tiny: Any, dialogues: list[Dialogue]
+) -> None:
     names = (BASE, "student:glad")
-    calls = [greedy(model_at(server, name), one) for one in dialogues for name in names]
+    calls = [greedy(model_at(server, name), dialogue) for dialogue in dialogues for name in names]
     by_server = [answer.text for answer in ask(server, *calls)]
     places = {f"student:{name}": str(folder) for name, folder in tiny.students.items()}
     code = f"""
@@ -191,26 +199,27 @@ import json, sys
 from pathlib import Path
 from agents.types import Dialogue
 from serve.lora_adapter import read_adapter
-from serve.null_adapter import beside
-from serve.memory_plan import Wanted, plan
+from serve.null_adapter import with_null_adapter
+from serve.memory_plan import ServingRequest, plan_memory
 from serve.sampling_presets import read_json
 from serve.vllm_engine import VllmEngine
-from agents.clients.base import Call
+from agents.clients.base import ModelRequest
 from agents.messages import Sampling
-from agents.models.spec import Model, Traits, WireProtocol
+from agents.models.spec import ApiProtocol, Capabilities, Model
 from agents.student_prompt import rendering
 def main():
     base, folders = Path({str(tiny.base)!r}), {places!r}
     folders = {{name: Path(folder) for name, folder in folders.items()}}
     adapters = [read_adapter(*each) for each in folders.items()]
-    name, adapters = beside(base, {BASE!r}, adapters, "cpu", base.parent / "shelf")
-    made = plan(read_json(base / "config.json"), adapters, Wanted("cpu", "fp32", 8000))
-    engine = VllmEngine(made, base, name, {{one.name: one.folder for one in adapters}})
-    models = [Model("vllm", name, WireProtocol.OPENAI_COMPLETIONS, Traits(seed=True)) for name in {names!r}]
+    name, adapters = with_null_adapter(base, {BASE!r}, adapters, "cpu", base.parent / "shelf")
+    plan = plan_memory(read_json(base / "config.json"), adapters, ServingRequest("cpu", "fp32", 8000))
+    engine = VllmEngine(plan, base, name, {{adapter.name: adapter.folder for adapter in adapters}})
+    protocol, capabilities = ApiProtocol.OPENAI_COMPLETIONS, Capabilities(seed=True)
+    models = [Model("vllm", name, protocol, capabilities) for name in {names!r}]
     dialogues = [Dialogue(*each) for each in {[(d.id, d.situation, d.utterance) for d in dialogues]!r}]
-    how = Sampling(12, temperature=0.0, seed=1)
-    calls = [Call(model, rendering().messages(d), how) for d in dialogues for model in models]
-    print("SAID" + json.dumps([answer.text for answer in engine(calls)]))
+    sampling = Sampling(12, temperature=0.0, seed=1)
+    calls = [ModelRequest(model, rendering().messages(d), sampling) for d in dialogues for model in models]
+    print("TEXTS" + json.dumps([answer.text for answer in engine(calls)]))
     engine.close()
 if __name__ == "__main__":
     main()
@@ -226,26 +235,27 @@ if __name__ == "__main__":
         check=False,
         env={**os.environ, "PYTHONPATH": root},
     )
-    assert "SAID" in done.stdout, done.stderr[-3000:]
-    assert json.loads(done.stdout.partition("SAID")[2].splitlines()[0]) == by_server
+    assert "TEXTS" in done.stdout, done.stderr[-3000:]
+    assert json.loads(done.stdout.partition("TEXTS")[2].splitlines()[0]) == by_server
 
 
-def test_killed_with_its_starter(tiny: Any, tmp_path: Path) -> None:
-    made, port = planned(tiny.base), free_port()
-    words = vllm_command(made, tiny.base, BASE, LOOPBACK, port)
-    ours = (
-        "import time\nfrom pathlib import Path\nfrom serve.vllm_server import started\n"
-        f"with started({words!r}, '127.0.0.1', {port}, environment={made.environment()!r}, "
-        f"log=Path({str(tmp_path / 'log')!r})) as one:\n    print(one.pid, flush=True)\n    time.sleep(600)\n"
+def test_the_server_stops_when_its_parent_is_killed(tiny: Any, tmp_path: Path) -> None:
+    plan, port = planned(tiny.base), free_port()
+    words = vllm_command(plan, tiny.base, BASE, LOOPBACK, port)
+    script = (
+        "import time\nfrom pathlib import Path\nfrom serve.vllm_server import running_server\n"
+        f"with running_server({words!r}, '127.0.0.1', {port}, environment={plan.environment()!r}, "
+        f"log=Path({str(tmp_path / 'log')!r})) as server:\n"
+        "    print(server.pid, flush=True)\n    time.sleep(600)\n"
     )
-    us = subprocess.Popen([sys.executable, "-c", ours], stdout=subprocess.PIPE, text=True)
-    assert us.stdout is not None
-    keeper = int(us.stdout.readline())
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    keeper = int(parent.stdout.readline())
     below = _below(keeper)
     assert len(below) >= 2  # the server and its engine
-    us.send_signal(signal.SIGKILL)
-    us.wait(30)
-    us.stdout.close()
+    parent.send_signal(signal.SIGKILL)
+    parent.wait(30)
+    parent.stdout.close()
     for pid in (keeper, *below):
         try:
             watched = os.pidfd_open(pid)
@@ -257,7 +267,7 @@ def test_killed_with_its_starter(tiny: Any, tmp_path: Path) -> None:
 
 def _below(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children] + [each for child in children for each in _below(int(child))]
+    return [int(child) for child in children] + [order for child in children for order in _below(int(child))]
 
 
 def test_a_bench_with_a_tiny_judge(
@@ -284,8 +294,8 @@ def test_a_bench_with_a_tiny_judge(
     ]
     with pytest.raises(SystemExit) as ended:
         main([*words, "--limit", "6", "--require", "win_rate>0.99", "--json"])
-    told = json.loads(capsys.readouterr().out)
-    (judge,) = told["contests"]["base"]["judges"]
+    command = json.loads(capsys.readouterr().out)
+    (judge,) = command["contests"]["base"]["judges"]
     assert judge["n"] >= 3  # who has no words is not judged
     assert not judge["unscored"]
     assert judge["soft"] is not None  # its log-probabilities are read

@@ -1,4 +1,4 @@
-"""The plan's count of activations against what autograd keeps, tensor by tensor, on CPU in bf16."""
+"""Estimated activation memory compared with the tensors that autograd keeps, on a CPU in bf16."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ SHAPES = [
 ]
 
 
-def _kept(shape: DecoderConfig, tokens: int, *, checkpointing: bool) -> int:
-    """Bytes that a forward pass of two rows keeps for the backward one, weights aside, each storage once."""
+def _kept_bytes(shape: DecoderConfig, tokens: int, *, checkpointing: bool) -> int:
+    """Return the bytes that a forward pass of two rows keeps for the backward pass, without weights."""
     from peft import get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -47,7 +47,7 @@ def _kept(shape: DecoderConfig, tokens: int, *, checkpointing: bool) -> int:
         model.gradient_checkpointing_enable()
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
     kept: dict[int, int] = {}
-    alive = []  # no storage may be freed and its address used again while we count
+    alive = []  # keeps every storage alive, so that no address is counted twice
 
     def keep(tensor: Any) -> Any:
         storage = tensor.untyped_storage()
@@ -67,19 +67,19 @@ def _kept(shape: DecoderConfig, tokens: int, *, checkpointing: bool) -> int:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("checkpointing", [False, True])
-def test_activations_are_what_autograd_keeps(shape: DecoderConfig, checkpointing: bool) -> None:
-    # Two more layers and a hundred more tokens: what hangs on neither or on one of them falls out.
+def test_estimated_activations_equal_what_autograd_keeps(shape: DecoderConfig, checkpointing: bool) -> None:
+    # The difference of differences over two layers and 100 tokens cancels every other term.
     deep = replace(shape, layers=shape.layers + 2)
     counted, planned = (
         sum(
-            sign * of(one, tokens)
-            for one, tokens, sign in ((deep, 228, 1), (deep, 128, -1), (shape, 228, -1), (shape, 128, 1))
+            sign * measure(variant, tokens)
+            for variant, tokens, sign in ((deep, 228, 1), (deep, 128, -1), (shape, 228, -1), (shape, 128, 1))
         )
-        for of in (
-            lambda one, tokens: _kept(one, tokens, checkpointing=checkpointing),
-            lambda one, tokens: (
+        for measure in (
+            lambda variant, tokens: _kept_bytes(variant, tokens, checkpointing=checkpointing),
+            lambda variant, tokens: (
                 estimate_memory(
-                    one, TrainingConfig(activation_checkpointing=checkpointing), "sft", tokens, 0
+                    variant, TrainingConfig(activation_checkpointing=checkpointing), "sft", tokens, 0
                 ).activations
             ),
         )

@@ -1,6 +1,6 @@
-"""One prompt, one way: the same token ids in training rows, in `transformers` and as text to be requested.
+"""Prompts have the same token ids in training rows, in `transformers` and in requests.
 
-On a LLaMA-type tokenizer, a Mistral-type one in both of its forms, and instruct ones with a chat template.
+Tested with a LLaMA-type tokenizer, both versions of a Mistral-type one, and two with a chat template.
 """
 
 from __future__ import annotations
@@ -49,26 +49,33 @@ def tokenizers() -> dict[str, Any]:
     }
 
 
-def _how(tokenizer: Any) -> PromptFormat:
+def _prompt_format(tokenizer: Any) -> PromptFormat:
     return rendering(default_style(tokenizer))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=60, deadline=None)
 @given(context=words, utterance=words, answer=answers)
-def test_law_of_tokens(
+def test_rows_have_the_ids_of_the_rendered_text(
     tokenizers: dict[str, Any], kind: str, context: str, utterance: str, answer: str
 ) -> None:
     tokenizer = tokenizers[kind]
-    how = _how(tokenizer)
-    turn = how.turn(Dialogue("d", context, utterance))
-    assert how.faults(turn, answer, tokenizer) == ()
-    row = how.encode(turn, answer, tokenizer)
-    prompt, completion = how.prompt_text(turn, tokenizer), how.completion_text(turn, answer, tokenizer)
-    special = {"add_special_tokens": how.adds_special_tokens}
-    assert list(row.prompt) == tokenizer(prompt, **special)["input_ids"] == how.prompt_ids(turn, tokenizer)
-    whole = tokenizer(prompt + completion, **special)["input_ids"]
-    assert list(row.prompt + row.completion) == [*whole, tokenizer.eos_token_id]
+    prompt_format = _prompt_format(tokenizer)
+    turn = prompt_format.turn(Dialogue("d", context, utterance))
+    assert prompt_format.faults(turn, answer, tokenizer) == ()
+    row = prompt_format.encode(turn, answer, tokenizer)
+    prompt, completion = (
+        prompt_format.prompt_text(turn, tokenizer),
+        prompt_format.completion_text(turn, answer, tokenizer),
+    )
+    special = {"add_special_tokens": prompt_format.adds_special_tokens}
+    assert (
+        list(row.prompt)
+        == tokenizer(prompt, **special)["input_ids"]
+        == prompt_format.prompt_ids(turn, tokenizer)
+    )
+    complete = tokenizer(prompt + completion, **special)["input_ids"]
+    assert list(row.prompt + row.completion) == [*complete, tokenizer.eos_token_id]
     assert (row.prompt + row.completion).count(tokenizer.bos_token_id) == 1
     assert row.completion.count(tokenizer.eos_token_id) == 1
 
@@ -76,72 +83,84 @@ def test_law_of_tokens(
 @pytest.mark.parametrize("kind", ["llama", "mistral"])
 @settings(max_examples=60, deadline=None)
 @given(answer=answers)
-def test_law_of_tokens_holds_for_the_completion_alone(
+def test_completion_has_the_same_ids_when_tokenized_alone(
     tokenizers: dict[str, Any], kind: str, answer: str
 ) -> None:
-    # Of `mistral-legacy` it cannot: that tokenizer puts a space of its own before whatever stands alone.
+    # Not for `mistral-legacy`, whose tokenizer puts a space before any text.
     tokenizer = tokenizers[kind]
-    turn = _how(tokenizer).turn(Dialogue("d", "It rained.", "All day."))
-    prompt, completion = _how(tokenizer).prompt_text(turn), _how(tokenizer).completion_text(turn, answer)
+    turn = _prompt_format(tokenizer).turn(Dialogue("d", "It rained.", "All day."))
+    prompt, completion = (
+        _prompt_format(tokenizer).prompt_text(turn),
+        _prompt_format(tokenizer).completion_text(turn, answer),
+    )
     alone = tokenizer(completion, add_special_tokens=False)["input_ids"]
     assert tokenizer(prompt)["input_ids"] + alone == tokenizer(prompt + completion)["input_ids"]
 
 
 @pytest.mark.parametrize("kind", PLAIN_KINDS)
-def test_a_trailing_space_would_break_it(tokenizers: dict[str, Any], kind: str) -> None:
+def test_a_trailing_space_in_the_prompt_changes_the_ids(tokenizers: dict[str, Any], kind: str) -> None:
     tokenizer = tokenizers[kind]
     assert "the prompt ends in a space" in token_faults(tokenizer, f"Say it.{RESPONSE_CUE} ", "I see.")
     with_space = tokenizer(f"Say it.{RESPONSE_CUE} ")["input_ids"]
-    whole = tokenizer(f"Say it.{RESPONSE_CUE} I see.")["input_ids"]
-    assert whole[: len(with_space)] != with_space
+    complete = tokenizer(f"Say it.{RESPONSE_CUE} I see.")["input_ids"]
+    assert complete[: len(with_space)] != with_space
 
 
 @pytest.mark.parametrize("kind", CHAT_KINDS)
-def test_the_chat_form_is_the_models_own_template(tokenizers: dict[str, Any], kind: str) -> None:
+def test_chat_style_equals_the_models_own_template(tokenizers: dict[str, Any], kind: str) -> None:
     tokenizer = tokenizers[kind]
-    how = _how(tokenizer)
-    turn = how.turn(Dialogue("d", "It rained.", "All day."))
+    prompt_format = _prompt_format(tokenizer)
+    turn = prompt_format.turn(Dialogue("d", "It rained.", "All day."))
     user, answer = {"role": "user", "content": turn}, {"role": "assistant", "content": "Oh dear."}
     options = {"tokenize": True, "return_dict": True}
-    asked = tokenizer.apply_chat_template([user], add_generation_prompt=True, **options)["input_ids"]
-    assert how.prompt_ids(turn, tokenizer) == asked
-    row = how.encode(turn, "Oh dear.", tokenizer)
-    whole = tokenizer.apply_chat_template([user, answer], **options)["input_ids"]
+    expected = tokenizer.apply_chat_template([user], add_generation_prompt=True, **options)["input_ids"]
+    assert prompt_format.prompt_ids(turn, tokenizer) == expected
+    row = prompt_format.encode(turn, "Oh dear.", tokenizer)
+    complete = tokenizer.apply_chat_template([user, answer], **options)["input_ids"]
     learned = list(row.prompt + row.completion)
-    assert whole[: len(learned)] == learned
-    assert tokenizer.decode(whole[len(learned) :]).strip() == ""  # a newline at most, and it is not learned
+    assert complete[: len(learned)] == learned
+    assert (
+        tokenizer.decode(complete[len(learned) :]).strip() == ""
+    )  # at most a newline, which is not trained on
 
 
-def test_taking_the_bos_off_a_template_would_change_a_mistral_types_ids(tokenizers: dict[str, Any]) -> None:
+def test_removing_bos_from_the_template_changes_mistral_ids(tokenizers: dict[str, Any]) -> None:
     tokenizer = tokenizers["mistral-chat"]
-    how = _how(tokenizer)
-    turn = how.turn(Dialogue("d", "It rained.", "All day."))
-    put_back = tokenizer(how.prompt_text(turn, tokenizer).removeprefix("<s>"))["input_ids"]
-    assert put_back != how.prompt_ids(turn, tokenizer)
+    prompt_format = _prompt_format(tokenizer)
+    turn = prompt_format.turn(Dialogue("d", "It rained.", "All day."))
+    put_back = tokenizer(prompt_format.prompt_text(turn, tokenizer).removeprefix("<s>"))["input_ids"]
+    assert put_back != prompt_format.prompt_ids(turn, tokenizer)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_control_tokens_in_a_dialogue_are_found(tokenizers: dict[str, Any], kind: str) -> None:
+def test_control_tokens_in_texts_are_faults(tokenizers: dict[str, Any], kind: str) -> None:
     tokenizer = tokenizers[kind]
-    how = _how(tokenizer)
-    tokens = [tokenizer.bos_token, *([tokenizer.eos_token] if how.form is PromptStyle.PLAIN else [])]
+    prompt_format = _prompt_format(tokenizer)
+    tokens = [
+        tokenizer.bos_token,
+        *([tokenizer.eos_token] if prompt_format.form is PromptStyle.PLAIN else []),
+    ]
     for token in tokens:
-        assert how.faults(how.turn(Dialogue("d", "It rained.", f"All {token} day.")), "Oh.", tokenizer)
-        assert how.faults(how.turn(Dialogue("d", "It rained.", "All day.")), f"Oh {token} dear.", tokenizer)
+        assert prompt_format.faults(
+            prompt_format.turn(Dialogue("d", "It rained.", f"All {token} day.")), "Oh.", tokenizer
+        )
+        assert prompt_format.faults(
+            prompt_format.turn(Dialogue("d", "It rained.", "All day.")), f"Oh {token} dear.", tokenizer
+        )
 
 
 @pytest.mark.parametrize("kind", PLAIN_KINDS)
-def test_trl_makes_the_same_ids_of_a_dataset_folders_rows(
+def test_trl_tokenizes_the_jsonl_files_to_the_same_ids(
     tokenizers: dict[str, Any], dataset: Path, tmp_path: Path, kind: str
 ) -> None:
-    """We hand trl ids; who trains on the folder's JSONL with trl alone trains on the same ones."""
+    """Training with trl alone on the folder's JSONL files uses the same ids."""
     from datasets import Dataset
     from transformers import LlamaConfig, LlamaForCausalLM
     from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
     tokenizer = tokenizers[kind]
     tokenizer.pad_token = tokenizer.eos_token
-    data, how = read_dataset(dataset), rendering()
+    data, prompt_format = read_dataset(dataset), rendering()
     shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     config = LlamaConfig(vocab_size=len(tokenizer), **shape)
     shared: dict[str, Any] = {
@@ -167,25 +186,27 @@ def test_trl_makes_the_same_ids_of_a_dataset_folders_rows(
         train_dataset=Dataset.from_list(pairs),
         processing_class=tokenizer,
     ).train_dataset
-    ours = tokenize_examples(data.sft, tokenizer, how, 1024)
-    assert [{key: row[key] for key in ("input_ids", "labels")} for row in sft] == list(ours.rows)
-    theirs = [{key: row[key] for key in ("prompt_ids", "chosen_ids", "rejected_ids")} for row in dpo]
-    assert theirs == list(tokenize_pairs(data.dpo, tokenizer, how, 1024).rows)
+    tokenized = tokenize_examples(data.sft, tokenizer, prompt_format, 1024)
+    assert [{key: row[key] for key in ("input_ids", "labels")} for row in sft] == list(tokenized.rows)
+    trl_pairs = [{key: row[key] for key in ("prompt_ids", "chosen_ids", "rejected_ids")} for row in dpo]
+    assert trl_pairs == list(tokenize_pairs(data.dpo, tokenizer, prompt_format, 1024).rows)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_prepared_rows_learn_the_completion_and_its_end_alone(tokenizers: dict[str, Any], kind: str) -> None:
+def test_labels_cover_the_completion_and_its_end_only(tokenizers: dict[str, Any], kind: str) -> None:
     tokenizer = tokenizers[kind]
-    how = _how(tokenizer)
-    turn = how.turn(Dialogue("d", "It rained 3 days. ", "My café flooded 😀!\n"))
-    said = ["I'm sorry to hear that.", "“Oh no”, 3 days?", "(sighs) That is hard."]
-    examples = tokenize_examples([SftExample("d", turn, text) for text in said], tokenizer, how, 1024)
-    pairs = tokenize_pairs(
-        [PreferencePair("d", turn, text, "So what.") for text in said], tokenizer, how, 1024
+    prompt_format = _prompt_format(tokenizer)
+    turn = prompt_format.turn(Dialogue("d", "It rained 3 days. ", "My café flooded 😀!\n"))
+    texts = ["I'm sorry to hear that.", "“Oh no”, 3 days?", "(sighs) That is hard."]
+    examples = tokenize_examples(
+        [SftExample("d", turn, text) for text in texts], tokenizer, prompt_format, 1024
     )
-    prompt = how.prompt_ids(turn, tokenizer)
+    pairs = tokenize_pairs(
+        [PreferencePair("d", turn, text, "So what.") for text in texts], tokenizer, prompt_format, 1024
+    )
+    prompt = prompt_format.prompt_ids(turn, tokenizer)
     for text, row, length, count, pair in zip(
-        said, examples.rows, examples.lengths, examples.completion_tokens, pairs.rows, strict=True
+        texts, examples.rows, examples.lengths, examples.completion_tokens, pairs.rows, strict=True
     ):
         learned = [label for label in row["labels"] if label != -100]
         assert row["labels"] == [-100] * len(prompt) + learned
@@ -196,15 +217,15 @@ def test_prepared_rows_learn_the_completion_and_its_end_alone(tokenizers: dict[s
         assert (pair["prompt_ids"], pair["chosen_ids"]) == (prompt, learned)
 
 
-def test_rows_over_the_length_are_left_out_and_counted(tokenizers: dict[str, Any]) -> None:
-    tokenizer, how = tokenizers["llama"], rendering()
-    turn = how.turn(Dialogue("d", "It rained.", "All day."))
+def test_rows_over_the_length_are_excluded_and_counted(tokenizers: dict[str, Any]) -> None:
+    tokenizer, prompt_format = tokenizers["llama"], rendering()
+    turn = prompt_format.turn(Dialogue("d", "It rained.", "All day."))
     short, long = SftExample("a", turn, "Oh."), SftExample("b", turn, "Oh dear. " * 200)
     bad = SftExample("c", turn, f"Oh {tokenizer.eos_token} dear.")
-    prepared = tokenize_examples([short, long, bad], tokenizer, how, 512)
+    prepared = tokenize_examples([short, long, bad], tokenizer, prompt_format, 512)
     assert [row["input_ids"] for row in prepared.rows] == [
-        [*how.prompt_ids(turn, tokenizer), *how.encode(turn, "Oh.", tokenizer).completion]
+        [*prompt_format.prompt_ids(turn, tokenizer), *prompt_format.encode(turn, "Oh.", tokenizer).completion]
     ]
     assert sorted(prepared.left_out.values()) == [1, 1]
     assert "longer than the length of 512 tokens" in prepared.left_out
-    assert "left out: longer" in prepared.describe()
+    assert "longer than the length of 512 tokens" in prepared.describe()
