@@ -100,7 +100,7 @@ def _judge(judge_contests: JudgeContests) -> dict[str, Any]:
         "judge": judge_contests.judge,
         "judge_id": judge_contests.judge_id,
         "runs": sorted({item.entry.run_id for item in author_contests}),
-        "same_family": [item.told() for item in judge_contests.same_family],
+        "same_family": [item.to_dict() for item in judge_contests.same_family],
         "answering_models": judge_contests.answerers,
         "several_answering_models": len(judge_contests.answerers) > 1,
     }
