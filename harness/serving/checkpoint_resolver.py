@@ -30,14 +30,15 @@ class ServedAuthor:
     Attributes:
         author: full name: `student:NAME`, `base:NAME` or `base-cut:NAME`.
         checkpoint: checkpoint of a student; None for the base.
-        cut: whether responses are always truncated to the first turn and 97 words.
-        known_before: whether its stored responses predate prompt-encoding identities and keep their identity.
+        truncated: whether responses are always truncated to the first turn and 97 words.
+        predates_encoding: whether its stored responses predate prompt-encoding identities; they keep their
+            identity.
     """
 
     author: str
     checkpoint: Checkpoint | None = None
-    cut: bool = False
-    known_before: bool = False
+    truncated: bool = False
+    predates_encoding: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def select_served_models(
                     found=repr(name),
                     remedy=f"Use {kind}:{base_name}.",
                 )
-            authors.append(ServedAuthor(f"{kind}:{base_name}", cut=kind == BASE_CUT))
+            authors.append(ServedAuthor(f"{kind}:{base_name}", truncated=kind == BASE_CUT))
     return ServedModels(local_base, tuple(authors))
 
 
@@ -206,7 +207,8 @@ def check_single_checkpoint(name: str, checkpoints: Sequence[Checkpoint]) -> Non
 
 
 def _describe_checkpoint(checkpoint: Checkpoint) -> str:
-    return f"base {checkpoint.base.name}, recipe {checkpoint.record.get('recipe', 'not recorded')}, {checkpoint.id}"
+    recipe = checkpoint.record.get("recipe", "not recorded")
+    return f"base {checkpoint.base.name}, recipe {recipe}, {checkpoint.id}"
 
 
 def _find_checkpoints(places: Sequence[Path], registered: Sequence[Path] = ()) -> dict[str, list[Checkpoint]]:
@@ -250,7 +252,8 @@ def _resolve_student(name: str, known: Mapping[str, Sequence[Checkpoint]]) -> Ch
         "unknown student",
         code="checkpoint.unknown-student",
         found=repr(name),
-        remedy=f"Known students: {known_names}. Name folders with --students, or train: empathy train two-step.",
+        remedy=f"Known students: {known_names}. Name folders with --students, or train one: "
+        "empathy train two-step.",
     )
 
 

@@ -270,7 +270,8 @@ def _common_judges(
             remedy=f"Select one by the start of its id: --judge {ambiguous[0][:20]}",
             faults=[
                 Fault(
-                    f"{judge_id}: prompt {entry_of[judge_id].prompt_version or 'none'}, sampling {entry_of[judge_id].sampling}"
+                    f"{judge_id}: prompt {entry_of[judge_id].prompt_version or 'none'}, "
+                    f"sampling {entry_of[judge_id].sampling}"
                 )
                 for judge_id in ambiguous
             ],
