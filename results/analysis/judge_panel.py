@@ -52,7 +52,8 @@ class PanelJudge:
         columns: judgments with the panel's dialogue codes and its first author as A.
         rate: win rate.
         cost_usd: cost of the completions; None if unknown.
-        answering_model_note: note on the models that answered under the judge's name; "" if it was that model.
+        answering_model_note: note on the models that answered under the judge's name; "" if it was that
+            model.
     """
 
     entry: ContestEntry

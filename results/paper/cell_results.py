@@ -52,8 +52,8 @@ def build_cell_result(
     deviations = judging_deviations(
         rate.n, contest.judge_model, sampling or {}, contest.samples, contest.judge
     )
-    if len(contest.answerers) > 1:
-        deviations.append(f"several models answered as the judge: {', '.join(contest.answerers)}")
+    if len(contest.answering_models) > 1:
+        deviations.append(f"several models answered as the judge: {', '.join(contest.answering_models)}")
     scores = dialogue_scores(columns)
     for response_set in (contest.a, contest.b):
         record = (trained or {}).get(response_set.author)

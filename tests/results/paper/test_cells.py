@@ -137,7 +137,7 @@ def test_a_successor_stands_in_the_cell_of_whom_it_follows_and_is_named(model: s
     told = judging_deviations(250, model.removeprefix("emulated-"), {}, 1)
     assert any(f"instead of {paper}" in one for one in told if paper) == bool(paper)
     taught = training_deviations({"data": {"taught_by": [f"openai/{model}"]}})
-    assert any("in the place of" in one for one in taught) == bool(paper)
+    assert any("instead of" in one for one in taught) == bool(paper)
 
 
 def test_the_successors_are_those_that_the_models_file_names() -> None:

@@ -75,7 +75,7 @@ def test_what_text_and_table_disagree_on_is_in_the_table() -> None:
     assert "70.8 against 71.2" in TEXT_AGAINST_TABLE[1]
     found = contrasts({}, NOTHING)
     assert "every pair of cells" in one(found, STEP).note
-    assert "1 of 14: 3 (over-llm, SFT-DPO)" in one(found, "improving LLM").note
+    assert "1 of 14 pairs: 3 (over-llm, SFT-DPO)" in one(found, "improving LLM").note
 
 
 def test_ours_are_over_the_pairs_of_cells_that_were_both_run() -> None:
