@@ -92,7 +92,7 @@ class StoppingMonitor:
 
     def _columns(self) -> JudgmentTable:
         places = list(self._outcome)
-        return JudgmentTable.of(
+        return JudgmentTable.from_columns(
             [place[0] for place in places],
             [place[1] for place in places],
             list(self._outcome.values()),

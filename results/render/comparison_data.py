@@ -165,7 +165,7 @@ def multi_comparison_to_dict(comparison: MultiComparison) -> dict[str, Any]:
             judge_contests.judge: judge_contests.answerers for judge_contests in comparison.selection.judges
         },
         "same_family": {
-            judge_contests.judge: [one.told() for one in judge_contests.same_family]
+            judge_contests.judge: [match.told() for match in judge_contests.same_family]
             for judge_contests in comparison.selection.judges
             if judge_contests.same_family
         },

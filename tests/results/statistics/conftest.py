@@ -39,7 +39,7 @@ def contest(
     outcome[generator.random(rows) < ties] = 0.5
     lost = generator.random(rows) < unscored
     outcome[lost] = np.nan
-    return JudgmentTable.of(
+    return JudgmentTable.from_columns(
         dialogue,
         a_first,
         outcome,

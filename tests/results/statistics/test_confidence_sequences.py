@@ -61,7 +61,7 @@ def test_the_ends_are_where_the_gamblers_capital_says(estimand: Estimand, n: int
     for _ in range(12):
         scores = generator.choice([0.0, 0.5, 1.0], n, p=generator.dirichlet(np.ones(3)))
         verdicts = np.stack([np.ceil(scores), np.floor(scores)], axis=1).ravel()
-        columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), verdicts)
+        columns = JudgmentTable.from_columns(np.repeat(np.arange(n), 2), np.tile([True, False], n), verdicts)
         came = int(generator.integers(1, n + 1))
         sequence = confidence_sequence(came_in(columns, np.arange(n), came), np.arange(n), estimand=estimand)
         if "crossed" in sequence.note:
@@ -107,7 +107,7 @@ def test_incomplete_dialogues_leave_their_bounds_open_to_the_end(contest: MakeCo
 
 
 def test_an_even_contest_judged_to_the_end_says_that_it_is_undecided() -> None:
-    columns = JudgmentTable.of(
+    columns = JudgmentTable.from_columns(
         np.repeat(np.arange(40), 2), np.tile([True, False], 40), np.repeat(np.arange(40) % 2, 2)
     )
     sequence = confidence_sequence(columns, judging_order(40, 3))
@@ -117,7 +117,9 @@ def test_an_even_contest_judged_to_the_end_says_that_it_is_undecided() -> None:
 
 def test_126_of_250_is_known_for_these_dialogues_and_decides_nothing() -> None:
     won = np.random.default_rng(0).permutation(np.r_[np.ones(126), np.zeros(124)])
-    columns = JudgmentTable.of(np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2))
+    columns = JudgmentTable.from_columns(
+        np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2)
+    )
     order = judging_order(250, 0)
     population = confidence_sequence(columns, order)
     assert population.estimand is Estimand.POPULATION
@@ -133,7 +135,9 @@ def even_contests(estimand: Estimand, runs: int, n: int = 250) -> float:
     led = 0
     for run in range(runs):
         won = (generator.random(n) < 0.5).astype(float)
-        columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2))
+        columns = JudgmentTable.from_columns(
+            np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2)
+        )
         sequence = confidence_sequence(columns, judging_order(n, run), estimand=estimand)
         assert sequence.decided <= (estimand is Estimand.POPULATION)
         led += bool(sequence.better)
@@ -201,7 +205,9 @@ def these_dialogues_coverage(mean: float, *, runs: int, n: int) -> float:
     generator = np.random.default_rng(9)
     taste = generator.beta(mean * 0.8, (1 - mean) * 0.8, n)
     outcome = (generator.random((n, 2)) < taste[:, None]).astype(float)
-    columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel())
+    columns = JudgmentTable.from_columns(
+        np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel()
+    )
     truth = outcome.mean()
     held = 0
     for run in range(runs):
@@ -297,13 +303,15 @@ def test_the_half_width_asked_for(contest: MakeContest) -> None:
 
 @pytest.mark.parametrize("n", [0, 5])
 def test_before_anything_came_in(n: int) -> None:
-    sequence = confidence_sequence(JudgmentTable.of([], [], [], n_dialogues=n), judging_order(n, 0))
+    sequence = confidence_sequence(JudgmentTable.from_columns([], [], [], n_dialogues=n), judging_order(n, 0))
     assert (sequence.low, sequence.high, sequence.rate, sequence.prefix) == (0, 1, None, 0)
     assert not sequence.decided
 
 
 def test_all_unscored_leaves_everything_open() -> None:
-    columns = JudgmentTable.of(np.repeat(np.arange(30), 2), np.tile([True, False], 30), np.full(60, np.nan))
+    columns = JudgmentTable.from_columns(
+        np.repeat(np.arange(30), 2), np.tile([True, False], 30), np.full(60, np.nan)
+    )
     sequence = confidence_sequence(columns, judging_order(30, 0))
     assert (sequence.low, sequence.high, sequence.prefix) == (0, 1, 30)
     assert not sequence.decided
@@ -311,7 +319,7 @@ def test_all_unscored_leaves_everything_open() -> None:
 
 def test_an_order_that_is_not_random_is_noticed() -> None:
     outcome = np.repeat(np.r_[np.ones(60), np.zeros(60)], 2)
-    columns = JudgmentTable.of(np.repeat(np.arange(120), 2), np.tile([True, False], 120), outcome)
+    columns = JudgmentTable.from_columns(np.repeat(np.arange(120), 2), np.tile([True, False], 120), outcome)
     sequence = confidence_sequence(columns, np.arange(120), estimand=Estimand.POPULATION)
     assert not sequence.decided
     assert "crossed" in sequence.note
@@ -334,7 +342,7 @@ def test_the_order_is_a_permutation_of_its_seed_alone() -> None:
 )
 def test_what_cannot_be_asked(order: NDArray[np.int64], options: dict[str, float], says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        confidence_sequence(JudgmentTable.of([], [], [], n_dialogues=3), order, **options)
+        confidence_sequence(JudgmentTable.from_columns([], [], [], n_dialogues=3), order, **options)
 
 
 def test_a_width_out_of_reach_is_said_beforehand() -> None:

@@ -178,7 +178,9 @@ def power_with_seeds(seeds: int, spread: float, *, runs: int) -> float:
         for shift in generator.normal(0, spread, seeds):
             won = (taste < 1 / (1 + np.exp(-odds - shift))).astype(float)
             group.append(
-                JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2))
+                JudgmentTable.from_columns(
+                    np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2)
+                )
             )
         result = strategy_rate(group, seed=run, resamples=300)
         assert not isinstance(result, NotEstimable)

@@ -74,10 +74,12 @@ def test_two_seeds_that_happen_to_agree_do_not_claim_that_all_would() -> None:
     """The noise of 250 dialogues has 249 degrees of freedom; that of two seeds, one."""
     wins = np.random.default_rng(3).random(250) < 0.83
     twins = [
-        JudgmentTable.of(np.repeat(np.arange(250), 2), [True, False] * 250, np.repeat(won, 2).astype(float))
+        JudgmentTable.from_columns(
+            np.repeat(np.arange(250), 2), [True, False] * 250, np.repeat(won, 2).astype(float)
+        )
         for won in (wins, np.roll(wins, 1))
     ]
-    twins[1] = JudgmentTable.of(
+    twins[1] = JudgmentTable.from_columns(
         np.repeat(np.arange(250), 2),
         [True, False] * 250,
         np.repeat(np.r_[np.roll(wins, 1)[:245], 1 - np.roll(wins, 1)[245:]], 2).astype(float),
@@ -98,7 +100,7 @@ def checkpoints(
     """Contests of several seeds' checkpoints over the same dialogues, log-odds normal between seeds."""
     n = shared.size
     return [
-        JudgmentTable.of(
+        JudgmentTable.from_columns(
             np.repeat(np.arange(n), 2),
             np.tile([True, False], n),
             (generator.random((n, 2)) < expit(odds + shift + shared)[:, None]).astype(float).ravel(),

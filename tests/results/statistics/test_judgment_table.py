@@ -95,6 +95,6 @@ def test_what_is_no_contest_is_refused_with_the_reason(change: dict[str, Any], s
 
 
 def test_no_rows_at_all_are_columns_too() -> None:
-    columns = JudgmentTable.of([], [], [], n_dialogues=3)
+    columns = JudgmentTable.from_columns([], [], [], n_dialogues=3)
     assert len(columns) == 0
     assert columns.n_dialogues == 3

@@ -25,7 +25,9 @@ def long_wins(n: int, seed: int, *, theta: float, phi: float) -> tuple[JudgmentT
     apart = length_a - length_b
     chance = 1 / (1 + np.exp(-theta - phi * np.tanh(apart / apart.std())))
     outcome = (generator.random((n, 2)) < chance[:, None]).astype(float)
-    columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel())
+    columns = JudgmentTable.from_columns(
+        np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel()
+    )
     return columns, length_a, length_b
 
 
@@ -33,7 +35,7 @@ def scored(scores: Floats) -> JudgmentTable:
     """A contest whose dialogues have these scores, in {0, ½, 1}."""
     verdicts = np.stack([np.ceil(scores), np.floor(scores)], axis=1)
     n = scores.size
-    return JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), verdicts.ravel())
+    return JudgmentTable.from_columns(np.repeat(np.arange(n), 2), np.tile([True, False], n), verdicts.ravel())
 
 
 def fitted(*arguments: object, **options: float) -> LengthControl:
@@ -55,7 +57,7 @@ def test_swapping_the_authors_gives_one_minus(seed: int) -> None:
 def test_an_author_against_itself_is_a_half() -> None:
     columns, length_a, length_b = long_wins(150, 1, theta=0.0, phi=1)
     other = columns.swap_authors()
-    both = JudgmentTable.of(
+    both = JudgmentTable.from_columns(
         np.r_[columns.dialogue, other.dialogue + 150],
         np.r_[columns.a_first, other.a_first],
         np.r_[columns.outcome, other.outcome],

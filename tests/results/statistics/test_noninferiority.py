@@ -39,7 +39,9 @@ def decided(pairs: PairedScores, margin: float = MARGIN) -> NonInferiority:
 @given(st.integers(0, 60), st.floats(0.01, 0.5), st.floats(0.01, 0.5))
 def test_a_wider_margin_never_undoes_a_verdict(wins: int, one: float, other: float) -> None:
     scores = np.r_[np.ones(wins), np.zeros(60 - wins)]
-    columns = JudgmentTable.of(np.repeat(np.arange(60), 2), [True, False] * 60, np.repeat(scores, 2))
+    columns = JudgmentTable.from_columns(
+        np.repeat(np.arange(60), 2), [True, False] * 60, np.repeat(scores, 2)
+    )
     narrow, wide = sorted((one, other))
     verdicts = [decided(head_to_head(columns), margin).verdict for margin in (narrow, wide)]
     order = ["inferior", "undecided", "non-inferior"]
@@ -80,7 +82,9 @@ def test_missing_judgments_only_ever_make_it_undecided(contest: MakeContest) -> 
 
 def test_it_is_decided_by_the_worst_case_and_its_sampling_error() -> None:
     outcome = np.repeat(np.r_[np.ones(142), np.zeros(83), np.full(25, np.nan)], 2)
-    pairs = head_to_head(JudgmentTable.of(np.repeat(np.arange(250), 2), [True, False] * 250, outcome))
+    pairs = head_to_head(
+        JudgmentTable.from_columns(np.repeat(np.arange(250), 2), [True, False] * 250, outcome)
+    )
     result = decided(pairs)
     assert ((1 + result.low) / 2, (1 + result.high) / 2) == pytest.approx((0.504, 0.728), abs=0.01)
     assert decided(pairs, 0.001).verdict == "non-inferior"
@@ -128,7 +132,7 @@ def claimed(
         first, second = scores
         first[generator.random((n, 2)) < missing] = np.nan
         pair = [
-            JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), one.ravel())
+            JudgmentTable.from_columns(np.repeat(np.arange(n), 2), np.tile([True, False], n), one.ravel())
             for one in (first, second)
         ]
         result = non_inferior(against_common_opponent(*pair), MARGIN, seed=run, resamples=400)
@@ -149,7 +153,7 @@ def power_at_the_needed_size(*, runs: int) -> float:
     n, found = takes.dialogues, 0
     for run in range(runs):
         pair = [
-            JudgmentTable.of(
+            JudgmentTable.from_columns(
                 np.repeat(np.arange(n), 2),
                 np.tile([True, False], n),
                 (generator.random(2 * n) < 0.7).astype(float),

@@ -28,7 +28,7 @@ NUMBERS = st.floats(-3, 3, allow_nan=False)
 def contest_of(first: np.ndarray, second: np.ndarray) -> JudgmentTable:
     """A's score in each dialogue where it stood first, and where it stood second."""
     codes = np.arange(first.size)
-    return JudgmentTable.of(
+    return JudgmentTable.from_columns(
         np.tile(codes, 2), np.repeat([True, False], codes.size), np.concatenate([first, second])
     )
 

@@ -42,7 +42,7 @@ def contest_of(scores: Floats) -> JudgmentTable:
     n = scores.size
     first = np.where(scores > 0, 1.0, 0.0)
     second = np.where(scores == 1, 1.0, 0.0)
-    return JudgmentTable.of(
+    return JudgmentTable.from_columns(
         np.repeat(np.arange(n), 2), np.tile([True, False], n), np.stack([first, second], axis=1).ravel()
     )
 
@@ -87,7 +87,9 @@ def test_a_student_compared_with_itself(contest: MakeContest) -> None:
 
 def test_students_that_share_no_dialogue() -> None:
     rows = {"a_first": [True, False], "outcome": [1, 1], "n_dialogues": 2}
-    result = compare(JudgmentTable.of([0, 0], **rows), JudgmentTable.of([1, 1], **rows), seed=0)
+    result = compare(
+        JudgmentTable.from_columns([0, 0], **rows), JudgmentTable.from_columns([1, 1], **rows), seed=0
+    )
     answer = result.primary_difference
     assert (answer.difference, answer.p, answer.low, answer.n, answer.left_out) == (None, None, None, 0, 2)
     assert "no dialogue is complete for both" in result.note
@@ -189,7 +191,7 @@ def test_a_member_that_cannot_be_resampled_gets_its_share_of_a_guaranteed_interv
 
 
 def test_a_member_without_shared_dialogues_is_no_test(contest: MakeContest) -> None:
-    nothing = JudgmentTable.of([], [], [], n_dialogues=60)
+    nothing = JudgmentTable.from_columns([], [], [], n_dialogues=60)
     family = compare_all({"a": contest(60), "b": contest(60, seed=1), "none": nothing}, seed=0)
     assert family.size == 2
     assert family.tests[2].p is None and family.tests[2].difference is None
@@ -208,7 +210,7 @@ def test_tests_without_an_interval_take_their_share_of_the_table(contest: MakeCo
     assert one.size == 2
     assert one.tests[0].low is not None
     assert one.tests[0].low < (paired_difference(pairs[0], seed=0).low or 0)
-    nothing = head_to_head(JudgmentTable.of([], [], [], n_dialogues=100))
+    nothing = head_to_head(JudgmentTable.from_columns([], [], [], n_dialogues=100))
     assert adjust_family([nothing], seed=0, others=[0.2, 0.1]).others == pytest.approx((0.2, 0.2))
     assert adjust_family([nothing], seed=0, others=[0.2]).others == (0.2,)
 
@@ -321,7 +323,9 @@ def checkpoints(
     for shift in generator.normal(0, between, seeds):
         chance = np.clip(taste + shift, 0, 1)
         outcome = (generator.random((n, 2)) < chance[:, None]).astype(float)
-        found.append(JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel()))
+        found.append(
+            JudgmentTable.from_columns(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel())
+        )
     return found
 
 
@@ -400,7 +404,9 @@ def strategy_coverage(seeds: int, *, runs: int) -> float:
         for shift in generator.normal(0, 0.05, seeds):
             outcome = (generator.random((150, 2)) < (taste + shift)[:, None]).astype(float)
             group.append(
-                JudgmentTable.of(np.repeat(np.arange(150), 2), np.tile([True, False], 150), outcome.ravel())
+                JudgmentTable.from_columns(
+                    np.repeat(np.arange(150), 2), np.tile([True, False], 150), outcome.ravel()
+                )
             )
         result = strategy_rate(group, seed=run, resamples=300)
         assert isinstance(result, StrategyEstimate)

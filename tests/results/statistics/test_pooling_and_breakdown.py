@@ -76,8 +76,8 @@ def test_disagreement_needs_two_sides_and_is_blind_to_rounding() -> None:
 
 
 def test_judges_without_a_shared_dialogue_have_no_pool() -> None:
-    one = JudgmentTable.of([0, 0], [True, False], [1, 1], n_dialogues=2)
-    other = JudgmentTable.of([1, 1], [True, False], [1, 1], n_dialogues=2)
+    one = JudgmentTable.from_columns([0, 0], [True, False], [1, 1], n_dialogues=2)
+    other = JudgmentTable.from_columns([1, 1], [True, False], [1, 1], n_dialogues=2)
     pooled = pooled_over_judges({"one": one, "other": other}, seed=0)
     assert (pooled.rate, pooled.low, pooled.n) == (None, None, 0)
     assert "no pooled rate" in pooled.note

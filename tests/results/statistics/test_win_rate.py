@@ -27,11 +27,11 @@ def shuffled(columns: JudgmentTable, seed: int) -> JudgmentTable:
 
 def always_first(n: int) -> JudgmentTable:
     a_first = np.tile([True, False], n)
-    return JudgmentTable.of(np.repeat(np.arange(n), 2), a_first, a_first.astype(float))
+    return JudgmentTable.from_columns(np.repeat(np.arange(n), 2), a_first, a_first.astype(float))
 
 
 def perfect(n: int) -> JudgmentTable:
-    return JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.ones(2 * n))
+    return JudgmentTable.from_columns(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.ones(2 * n))
 
 
 def assert_mirrors(one: WinRate, other: WinRate) -> None:
@@ -136,7 +136,9 @@ def test_a_judge_that_always_prefers_a_gives_one_with_an_honest_interval() -> No
 
 def test_all_ties() -> None:
     n = 30
-    columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.full(2 * n, 0.5))
+    columns = JudgmentTable.from_columns(
+        np.repeat(np.arange(n), 2), np.tile([True, False], n), np.full(2 * n, 0.5)
+    )
     result = win_rate(columns, seed=0)
     assert (result.rate, result.ties, result.both_orders_tied, result.consistency) == (0.5, 1, 1, 0)
     assert result.first_position_rate is None
@@ -144,7 +146,7 @@ def test_all_ties() -> None:
 
 
 def test_an_unscored_order_leaves_the_estimate_and_opens_the_bounds() -> None:
-    columns = JudgmentTable.of(
+    columns = JudgmentTable.from_columns(
         [0, 0, 1, 1], [True, False, True, False], [1, 1, 1, np.nan], reason=["", "", "", "refused"]
     )
     result = win_rate(columns, seed=0)
@@ -156,7 +158,7 @@ def test_an_unscored_order_leaves_the_estimate_and_opens_the_bounds() -> None:
 
 
 def test_one_lost_sample_makes_the_dialogue_incomplete_and_only_its_share_unknown() -> None:
-    columns = JudgmentTable.of(
+    columns = JudgmentTable.from_columns(
         [0, 0, 0, 0], [True, True, False, False], [1, np.nan, 1, 1], sample=[0, 1, 0, 1]
     )
     result = win_rate(columns, seed=0)
@@ -165,7 +167,7 @@ def test_one_lost_sample_makes_the_dialogue_incomplete_and_only_its_share_unknow
 
 
 def test_dialogues_never_judged_are_incomplete_and_not_losses() -> None:
-    columns = JudgmentTable.of([0, 0], [True, False], [1, 1], n_dialogues=4)
+    columns = JudgmentTable.from_columns([0, 0], [True, False], [1, 1], n_dialogues=4)
     result = win_rate(columns, seed=0)
     assert (result.rate, result.n, result.incomplete, result.not_judged) == (1, 1, 3, 6)
     assert (result.bound_low, result.bound_high) == (0.25, 1)
@@ -175,10 +177,13 @@ def test_dialogues_never_judged_are_incomplete_and_not_losses() -> None:
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
-        (JudgmentTable.of([], [], [], n_dialogues=0), "no dialogue"),
-        (JudgmentTable.of([], [], [], n_dialogues=3), "nothing judged yet"),
-        (JudgmentTable.of([0, 1], [True, True], [1, 0]), "one order only"),
-        (JudgmentTable.of([0, 0], [True, False], [np.nan, np.nan]), "no dialogue has both orders scored"),
+        (JudgmentTable.from_columns([], [], [], n_dialogues=0), "no dialogue"),
+        (JudgmentTable.from_columns([], [], [], n_dialogues=3), "nothing judged yet"),
+        (JudgmentTable.from_columns([0, 1], [True, True], [1, 0]), "one order only"),
+        (
+            JudgmentTable.from_columns([0, 0], [True, False], [np.nan, np.nan]),
+            "no dialogue has both orders scored",
+        ),
     ],
 )
 def test_without_a_complete_dialogue_there_is_no_rate_and_the_note_says_why(
@@ -192,7 +197,7 @@ def test_without_a_complete_dialogue_there_is_no_rate_and_the_note_says_why(
 
 @pytest.mark.parametrize("outcome", [0.0, 0.5, 1.0])
 def test_one_dialogue_only(outcome: float) -> None:
-    result = win_rate(JudgmentTable.of([0, 0], [True, False], [outcome, outcome]), seed=0)
+    result = win_rate(JudgmentTable.from_columns([0, 0], [True, False], [outcome, outcome]), seed=0)
     assert result.rate == outcome
     assert result.low is not None and result.high is not None
     assert result.high - result.low > 0.9
@@ -210,17 +215,19 @@ def test_soft_and_hard_are_two_measurements(contest: MakeContest) -> None:
 
 
 def test_a_verdict_without_probabilities_is_missing_from_the_soft_rate_alone() -> None:
-    columns = JudgmentTable.of([0, 0, 1, 1], [True, False] * 2, [1, 1, 1, 1], soft=[0.9, 0.7, 0.8, np.nan])
+    columns = JudgmentTable.from_columns(
+        [0, 0, 1, 1], [True, False] * 2, [1, 1, 1, 1], soft=[0.9, 0.7, 0.8, np.nan]
+    )
     assert win_rate(columns, seed=0).n == 2
     soft = win_rate(columns, seed=0, soft=True)
     assert (soft.n, soft.rate) == (1, pytest.approx(0.8))
     assert dict(soft.unscored) == {"no probabilities": 1}
-    none = win_rate(JudgmentTable.of([0, 0], [True, False], [1, 1]), seed=0, soft=True)
+    none = win_rate(JudgmentTable.from_columns([0, 0], [True, False], [1, 1]), seed=0, soft=True)
     assert "gives no probabilities" in none.note
 
 
 def test_repetition_stability_is_the_share_of_comparisons_whose_samples_agree() -> None:
-    columns = JudgmentTable.of(
+    columns = JudgmentTable.from_columns(
         [0, 0, 0, 0, 1, 1, 1, 1],
         [True, True, False, False] * 2,
         [1, 1, 1, 0, 0.5, 0.5, 1, np.nan],
