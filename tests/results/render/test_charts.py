@@ -1,4 +1,4 @@
-"""The interval plot: well-formed, escaped, and every mark where its number is."""
+"""Interval charts: well-formed and escaped SVG with every mark at its value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def drawn(*estimates: IntervalEstimate) -> ElementTree.Element:
     return ElementTree.fromstring(str(text))
 
 
-def test_it_names_and_describes_itself() -> None:
+def test_a_chart_has_a_title_and_a_description() -> None:
     plot = drawn(IntervalEstimate("judge", 0.6, 0.5, 0.7, "60 %"))
     assert plot.get("role") == "img"
     texts = {one.get("id"): one.text for one in plot.iter() if one.get("id")}
@@ -28,9 +28,7 @@ def test_it_names_and_describes_itself() -> None:
 
 
 @given(rate=shares, low=shares, high=shares, a=shares, b=shares)
-def test_every_mark_stands_where_its_number_is(
-    rate: float, low: float, high: float, a: float, b: float
-) -> None:
+def test_marks_are_at_their_values(rate: float, low: float, high: float, a: float, b: float) -> None:
     plot = drawn(IntervalEstimate("judge", rate, low, high, "", a_first=a, b_first=b))
     (dot,) = plot.iter(SVG + "circle")
     assert dot.get("cx") == f"{100 * rate:.2f}%"
@@ -40,13 +38,13 @@ def test_every_mark_stands_where_its_number_is(
     assert marks == [f"{100 * a:.2f}%", f"{100 * b:.2f}%"]
 
 
-def test_half_is_marked() -> None:
+def test_one_half_is_marked() -> None:
     plot = drawn(IntervalEstimate("judge", 0.6, 0.5, 0.7, ""))
     (half,) = [one for one in plot.iter(SVG + "line") if one.get("class") == "plot-half"]
     assert half.get("x1") == half.get("x2") == "50.00%"
 
 
-def test_without_a_rate_there_is_a_note_and_no_dot() -> None:
+def test_a_missing_rate_shows_a_note() -> None:
     plot = drawn(
         IntervalEstimate("judge", None, None, None, "", bound_low=0.1, bound_high=0.9, note="no rate yet")
     )
@@ -56,7 +54,7 @@ def test_without_a_rate_there_is_a_note_and_no_dot() -> None:
     assert (bounds.get("x1"), bounds.get("x2")) == ("10.00%", "90.00%")
 
 
-def test_a_name_of_any_length_and_content_fits() -> None:
+def test_names_are_wrapped_and_escaped() -> None:
     name = "provider/a-very-long-model-name-that-goes-on-and-on (judge/<pairwise> & more)"
     plot = drawn(IntervalEstimate(name, 0.6, 0.5, 0.7, "60 %"))
     lines = [one.text or "" for one in plot.iter(SVG + "text") if one.get("class") == "plot-name"]
@@ -73,7 +71,7 @@ def test_legend_symbols_are_well_formed(kind: str) -> None:
     assert ElementTree.fromstring(str(symbol(kind))).get("aria-hidden") == "true"
 
 
-def test_the_page_uses_the_palette_and_its_words_can_be_read() -> None:
+def test_page_colours_are_readable() -> None:
     from importlib import resources
 
     style = resources.files("results.report").joinpath("style.css").read_text(encoding="utf-8").lower()
@@ -95,7 +93,7 @@ def test_the_page_uses_the_palette_and_its_words_can_be_read() -> None:
 
 
 def _blocks(style: str) -> list[dict[str, str]]:
-    """The colours of the page: light, dark and print, each over the light ones."""
+    """Return the colours of the page: light, dark and print, each over the light ones."""
     import re
 
     found = []
@@ -106,7 +104,7 @@ def _blocks(style: str) -> list[dict[str, str]]:
 
 
 def contrast(one: str, other: str) -> float:
-    """Contrast ratio of WCAG 2, in [1, 21]."""
+    """Return the contrast ratio of WCAG 2, in [1, 21]."""
 
     def luminance(colour: str) -> float:
         parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]

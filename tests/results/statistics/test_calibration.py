@@ -1,4 +1,4 @@
-"""Soft verdicts: the Brier score's parts, what exchanging names does, what a calibrated judge looks like."""
+"""Calibration of soft verdicts: decomposition of the Brier score, symmetry, calibrated and biased judges."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def columns(pairs: list[tuple[float, float, int]]) -> tuple[Floats, Floats, Floa
 
 @settings(max_examples=25, deadline=None)
 @given(PAIRS)
-def test_the_parts_make_up_the_brier_score(pairs: list[tuple[float, float, int]]) -> None:
+def test_brier_score_equals_its_decomposition(pairs: list[tuple[float, float, int]]) -> None:
     result = found(*columns(pairs))
     assert result.brier.value == pytest.approx(
         result.miscalibration - result.discrimination + result.uncertainty, abs=1e-9
@@ -44,7 +44,7 @@ def test_the_parts_make_up_the_brier_score(pairs: list[tuple[float, float, int]]
 
 @settings(max_examples=25, deadline=None)
 @given(PAIRS)
-def test_the_pair_s_names_mean_nothing(pairs: list[tuple[float, float, int]]) -> None:
+def test_calibration_is_invariant_to_swapping_the_pair(pairs: list[tuple[float, float, int]]) -> None:
     soft, outcome, clusters = columns(pairs)
     exchanged = np.random.default_rng(1).random(soft.size) < 0.5
     there = found(soft, outcome, clusters)
@@ -55,7 +55,7 @@ def test_the_pair_s_names_mean_nothing(pairs: list[tuple[float, float, int]]) ->
     assert back.right.value == pytest.approx(there.right.value)
 
 
-def test_it_is_scikit_learn_s_brier_score_and_isotonic_curve() -> None:
+def test_brier_score_and_isotonic_curve_match_scikit_learn() -> None:
     generator = np.random.default_rng(2)
     soft = np.round(generator.random(300), 2)
     outcome = (generator.random(300) < soft).astype(float)
@@ -64,7 +64,7 @@ def test_it_is_scikit_learn_s_brier_score_and_isotonic_curve() -> None:
     assert reliability(soft, outcome) == pytest.approx(curve.predict(soft), abs=1e-6)
 
 
-def test_what_cannot_be_said() -> None:
+def test_invalid_input_and_too_few_pairs() -> None:
     assert isinstance(calibration(np.full(19, 0.7), np.ones(19), np.arange(19), seed=0), NotEstimable)
     nothing = np.full(40, np.nan)
     assert isinstance(calibration(nothing, np.ones(40), np.arange(40), seed=0), NotEstimable)
@@ -92,7 +92,7 @@ def test_a_constant_judge(soft: float) -> None:
 def simulated(
     generator: np.random.Generator, *, sharpness: float, clusters: int = 60, each: int = 8
 ) -> tuple[Floats, Floats, Floats]:
-    """Soft verdicts whose log-odds are `sharpness` times the true ones; clusters share a part of them."""
+    """Return soft verdicts whose log-odds are `sharpness` times the true ones, correlated within clusters."""
     cluster = np.repeat(np.arange(clusters), each)
     odds = 0.8 * generator.normal(size=clusters)[cluster] + generator.normal(size=cluster.size)
     outcome = (generator.random(cluster.size) < expit(odds)).astype(float)
@@ -100,7 +100,7 @@ def simulated(
 
 
 def held(sharpness: float, *, runs: int) -> tuple[float, float, float]:
-    """Coverage of Brier score and overconfidence; share with more miscalibration than by chance."""
+    """Return the coverage of Brier score and overconfidence, and the rate of excess miscalibration."""
     generator = np.random.default_rng(71)
     soft, outcome, _ = simulated(generator, sharpness=sharpness, clusters=40_000)
     confidence, _ = folded(soft, outcome)
@@ -116,7 +116,7 @@ def held(sharpness: float, *, runs: int) -> tuple[float, float, float]:
     return scores / runs, leanings / runs, flagged / runs
 
 
-def test_a_calibrated_judge_looks_calibrated_and_an_overconfident_one_does_not() -> None:
+def test_calibrated_and_overconfident_judges_are_distinguished() -> None:
     generator = np.random.default_rng(72)
     fair = found(*simulated(generator, sharpness=1.0))
     bold = found(*simulated(generator, sharpness=3.0))
@@ -127,7 +127,7 @@ def test_a_calibrated_judge_looks_calibrated_and_an_overconfident_one_does_not()
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sharpness", [1.0, 2.0])
-def test_its_intervals_cover(sharpness: float) -> None:
+def test_calibration_intervals_cover(sharpness: float) -> None:
     scores, leanings, flagged = held(sharpness, runs=500)
     assert scores >= 0.92
     assert leanings >= 0.92

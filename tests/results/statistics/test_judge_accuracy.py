@@ -1,4 +1,4 @@
-"""A judge against ratings: laws on simulated pairs."""
+"""Judge audits against ratings: properties on simulated pairs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def numbers(found: Audit) -> list[float | None]:
     return [one for each in estimates for one in (each.value, each.low, each.high)]
 
 
-def test_always_first_agrees_with_exactly_half_and_is_never_consistent() -> None:
+def test_always_first_has_agreement_one_half_and_no_consistency() -> None:
     found = audit(pairs(), always_first(pairs()), seed=0)
     assert found.agreement.value == 0.5
     assert (found.consistency, found.first_position_rate) == (0.0, 1.0)
@@ -68,7 +68,7 @@ def test_always_first_agrees_with_exactly_half_and_is_never_consistent() -> None
     assert found.kappa == pytest.approx(0.0, abs=1e-12)
 
 
-def test_a_judge_that_knows_the_ratings_agrees_with_all_of_them() -> None:
+def test_a_perfect_judge_has_agreement_one() -> None:
     of = pairs()
     found = audit(of, verdicts(of, right=1.0), seed=0)
     assert found.agreement.value == found.consistency == found.kappa == 1.0
@@ -78,7 +78,7 @@ def test_a_judge_that_knows_the_ratings_agrees_with_all_of_them() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_relabelling_mirrors_every_number(seed: int) -> None:
+def test_swapping_authors_mirrors_every_number(seed: int) -> None:
     of = pairs(seed=seed)
     said = verdicts(of, seed=seed)
     said[np.random.default_rng(seed).random(said.shape) < 0.05] = np.nan
@@ -94,7 +94,7 @@ def test_relabelling_mirrors_every_number(seed: int) -> None:
     assert one.own_family.difference.value == pytest.approx(other.own_family.difference.value)
 
 
-def test_rows_order_does_not_matter() -> None:
+def test_row_order_does_not_matter() -> None:
     of = pairs()
     said = verdicts(of)
     order = np.random.default_rng(3).permutation(len(of))
@@ -106,7 +106,7 @@ def test_rows_order_does_not_matter() -> None:
     assert numbers(audit(of, said, seed=0)) == pytest.approx(numbers(audit(shuffled, said[order], seed=0)))
 
 
-def test_groups_divide_the_pairs_and_their_mean_is_the_whole() -> None:
+def test_groups_partition_the_pairs() -> None:
     of = pairs()
     found = audit(of, verdicts(of), seed=0)
     people, models = found.groups[HUMAN_LLM], found.groups[LLM_LLM]
@@ -116,7 +116,7 @@ def test_groups_divide_the_pairs_and_their_mean_is_the_whole() -> None:
     assert sum(pair.agreement.n for pair in found.pairs) == len(of)
 
 
-def test_what_is_missing_is_counted_and_bounded_and_never_scored() -> None:
+def test_missing_verdicts_are_counted_and_bounded() -> None:
     of = pairs()
     said = verdicts(of)
     said[:50, 1] = np.nan
@@ -130,8 +130,8 @@ def test_what_is_missing_is_counted_and_bounded_and_never_scored() -> None:
     assert audit(of, np.full((len(of), 2, 1), np.nan), seed=0).agreement.value is None
 
 
-def test_kappa_with_mirrored_rows_says_nothing_so_roles_are_fixed() -> None:
-    """A judge that always prefers the model agrees often where people do, and its κ is 0."""
+def test_kappa_uses_fixed_roles() -> None:
+    """A judge that always prefers the model often agrees with people, but its κ is 0."""
     of = pairs()
     prefers_second = np.zeros((len(of), 2, 1))
     found = audit(of, prefers_second, seed=0)
@@ -141,7 +141,7 @@ def test_kappa_with_mirrored_rows_says_nothing_so_roles_are_fixed() -> None:
     assert all(isinstance(pair.kappa, NotEstimable) for pair in found.pairs)
 
 
-def test_leanings_are_differences_from_people() -> None:
+def test_bias_is_the_difference_from_human_ratings() -> None:
     of = pairs()
     found = audit(of, np.repeat(((of.longer + 1) / 2)[:, None, None], 2, axis=1), seed=0)
     assert found.length.judge.value == 1.0
@@ -150,7 +150,7 @@ def test_leanings_are_differences_from_people() -> None:
     assert isinstance(found.own_family, NotEstimable)
 
 
-def test_stability_over_repeats() -> None:
+def test_stability_over_repetitions() -> None:
     of = pairs()
     assert audit(of, verdicts(of), seed=0).stability is None
     steady = np.repeat(verdicts(of), 3, axis=2)
@@ -159,7 +159,7 @@ def test_stability_over_repeats() -> None:
     assert audit(of, steady, seed=0).stability == pytest.approx(1 - 10 / (2 * len(of)))
 
 
-def test_more_than_a_floor_is_paired() -> None:
+def test_difference_from_a_baseline_is_paired() -> None:
     of = pairs()
     one, other = first_preference_rates(verdicts(of, 0.8)), first_preference_rates(verdicts(of, 0.6, seed=5))
     found, mirrored = (
@@ -173,7 +173,7 @@ def test_more_than_a_floor_is_paired() -> None:
     assert agreement_difference(of, one, one, seed=0).value == 0.0
 
 
-def test_leniency_reads_only_the_raters() -> None:
+def test_leniency_baseline_uses_only_rater_means() -> None:
     of = pairs(n=3, parts=2)
     score = leniency_scores(of, np.array([2.5, 2.0, 1.0]), np.array([2.0, 2.0, 3.0]))
     assert score.tolist() == [1.0, 0.5, 0.0]
@@ -181,7 +181,7 @@ def test_leniency_reads_only_the_raters() -> None:
         leniency_scores(of, np.zeros(2), np.zeros(3))
 
 
-def test_a_clustered_interval_is_wider_than_one_that_takes_pairs_for_independent() -> None:
+def test_clustered_interval_is_wider_than_an_independent_one() -> None:
     generator = np.random.default_rng(0)
     clusters = np.repeat(np.arange(100), 10)
     values = (generator.random(1000) < np.repeat(generator.beta(1, 1, 100), 10)).astype(float)
@@ -194,7 +194,7 @@ def test_a_clustered_interval_is_wider_than_one_that_takes_pairs_for_independent
     assert by_cluster.high - by_cluster.low > 1.5 * (alone.high - alone.low)
 
 
-def test_a_clustered_interval_covers() -> None:
+def test_clustered_interval_covers() -> None:
     generator = np.random.default_rng(1)
     hits = 0
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""Pooling over judges and breaking down by groups."""
+"""Pooling over judges, and breakdowns by group."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from results.statistics import (
 MakeContest = Callable[..., JudgmentTable]
 
 
-def test_the_pooled_rate_is_the_mean_over_shared_dialogues_of_the_mean_over_judges(
+def test_pooled_rate_is_the_mean_over_shared_dialogues(
     contest: MakeContest,
 ) -> None:
     judges = {"one": contest(80, seed=1, unscored=0.1), "two": contest(80, seed=2, samples=3, unscored=0.02)}
@@ -37,7 +37,7 @@ def test_the_pooled_rate_is_the_mean_over_shared_dialogues_of_the_mean_over_judg
     assert [pooled.lowest, pooled.highest] == sorted(rate for rate in rates if rate is not None)
 
 
-def test_relabelling_mirrors_the_pool(contest: MakeContest) -> None:
+def test_swapping_authors_mirrors_the_pooled_rate(contest: MakeContest) -> None:
     judges = {"one": contest(60, seed=1), "two": contest(60, seed=2)}
     one = pooled_over_judges(judges, seed=0)
     other = pooled_over_judges({name: c.swap_authors() for name, c in judges.items()}, seed=0)
@@ -68,14 +68,14 @@ def test_judges_that_disagree_are_flagged(
     assert says in pooled.note
 
 
-def test_disagreement_needs_two_sides_and_is_blind_to_rounding() -> None:
+def test_disagreement_ignores_rounding() -> None:
     assert disagreement([], even=0.5) == disagreement([0.9], even=0.5) == (False, False)
     assert disagreement([-1e-17, 0.04], even=0) == (False, False)
     assert disagreement([-0.01, 0.04], even=0) == (True, False)
     assert disagreement([0.5, 0.4 + 0.2], even=0.5) == (False, False)  # ten points, and not more
 
 
-def test_judges_without_a_shared_dialogue_have_no_pool() -> None:
+def test_judges_without_shared_dialogues_have_no_pooled_rate() -> None:
     one = JudgmentTable.from_columns([0, 0], [True, False], [1, 1], n_dialogues=2)
     other = JudgmentTable.from_columns([1, 1], [True, False], [1, 1], n_dialogues=2)
     pooled = pooled_over_judges({"one": one, "other": other}, seed=0)
@@ -83,14 +83,14 @@ def test_judges_without_a_shared_dialogue_have_no_pool() -> None:
     assert "no pooled rate" in pooled.note
 
 
-def test_judges_of_other_dialogues_are_not_pooled(contest: MakeContest) -> None:
+def test_judges_of_different_dialogues_are_not_pooled(contest: MakeContest) -> None:
     with pytest.raises(ValueError, match=r"\[5, 6\]"):
         pooled_over_judges({"one": contest(5), "two": contest(6)}, seed=0)
     with pytest.raises(ValueError, match="no dialogues"):
         pooled_over_judges({}, seed=0)
 
 
-def test_groups_make_up_the_whole(contest: MakeContest) -> None:
+def test_groups_partition_the_dialogues(contest: MakeContest) -> None:
     columns = contest(100, samples=2)
     groups = ["negative" if code % 3 else "positive" for code in range(100)]
     found = breakdown(columns, groups, seed=0)
@@ -111,7 +111,7 @@ def test_a_small_group_has_a_rate_and_no_interval(contest: MakeContest) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_a_group_without_an_interval_speaks_of_none(contest: MakeContest, count: int) -> None:
+def test_note_of_a_group_without_an_interval(contest: MakeContest, count: int) -> None:
     columns = contest(30, mean=1.0, unscored=0.0 if count else 1.1)
     found = breakdown(columns, ["few"] * max(1, count) + [""] * (30 - max(1, count)), seed=0)["few"]
     assert (found.n, found.low) == (count, None)
@@ -120,7 +120,7 @@ def test_a_group_without_an_interval_speaks_of_none(contest: MakeContest, count:
     assert ("every complete dialogue has the score 1" in found.note) is (count == 2)
 
 
-def test_a_difference_by_group_makes_up_the_whole_and_tests_nothing(contest: MakeContest) -> None:
+def test_group_differences_partition_the_dialogues_without_p_values(contest: MakeContest) -> None:
     one, other = contest(100, seed=1, mean=0.7, unscored=0.05), contest(100, seed=2, unscored=0.05)
     pairs = against_common_opponent(one, other)
     groups = ["positive"] * 30 + ["negative"] * 60 + ["rare"] * 10
@@ -140,6 +140,6 @@ def test_a_difference_by_group_makes_up_the_whole_and_tests_nothing(contest: Mak
         difference_breakdown(head_to_head(one), ["a", "b"], seed=0)
 
 
-def test_every_dialogue_needs_a_group(contest: MakeContest) -> None:
+def test_every_dialogue_requires_a_group(contest: MakeContest) -> None:
     with pytest.raises(ValueError, match="2 groups for 5 dialogues"):
         breakdown(contest(5), ["a", "b"], seed=0)

@@ -1,4 +1,4 @@
-"""Rates corrected by references (plug-in) and by a gold share (PPI): they recover, break and refuse."""
+"""Win rates corrected by references (bias adjustment) and by a gold share (PPI)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Generator = np.random.Generator
 
 
 def judged(generator: Generator, truth: np.ndarray, sensitivity: float, specificity: float) -> np.ndarray:
-    """A judge's verdicts on dialogues whose better author is known."""
+    """Return a judge's verdicts on dialogues whose better author is known."""
     right = generator.random(truth.size) < np.where(truth == 1, sensitivity, specificity)
     return np.where(right, truth, 1 - truth)
 
@@ -21,7 +21,7 @@ def judged(generator: Generator, truth: np.ndarray, sensitivity: float, specific
 def contest(
     seed: int, rate: float = 0.75, noise: float = 0.0, n: int = 250, m: int = 300
 ) -> tuple[np.ndarray, ReferenceVerdicts]:
-    """Scores of a biased judge, and references whose labels are wrong with probability `noise`."""
+    """Return scores of a biased judge, and references whose labels are wrong with probability `noise`."""
     generator = np.random.default_rng(seed)
     truth = (generator.random(n) < rate).astype(float)
     known = (generator.random(m) < 0.5).astype(float)
@@ -30,7 +30,7 @@ def contest(
     return judged(generator, truth, 0.85, 0.7), ReferenceVerdicts(said[labels == 1], said[labels == 0])
 
 
-def test_the_plug_in_recovers_a_known_rate_where_the_raw_one_does_not() -> None:
+def test_bias_adjustment_recovers_a_known_rate() -> None:
     rates, raw, covered = [], [], 0
     for seed in range(200):
         scores, reference = contest(seed)
@@ -44,8 +44,8 @@ def test_the_plug_in_recovers_a_known_rate_where_the_raw_one_does_not() -> None:
     assert covered >= 182
 
 
-def test_noisy_references_break_the_plug_in_and_are_refused() -> None:
-    """Labels that are wrong in four of ten make 0.75 exceed 1 in the formula; the answer is a refusal."""
+def test_noisy_references_are_not_estimable() -> None:
+    """Labels that are wrong in four of ten would turn 0.75 into more than 1."""
     refused, broken = 0, []
     for seed in range(100):
         scores, reference = contest(seed, noise=0.4, m=3000)
@@ -59,7 +59,7 @@ def test_noisy_references_break_the_plug_in_and_are_refused() -> None:
     assert refused >= 90
 
 
-def test_the_plug_in_mirrors() -> None:
+def test_bias_adjustment_mirrors() -> None:
     scores, reference = contest(0)
     one = bias_adjusted(scores, reference)
     other = bias_adjusted(1 - scores, ReferenceVerdicts(1 - reference.where_b, 1 - reference.where_a))
@@ -69,7 +69,7 @@ def test_the_plug_in_mirrors() -> None:
     assert (one.low, one.high) == pytest.approx((1 - other.high, 1 - other.low))
 
 
-def test_a_perfect_judge_is_left_as_it_is() -> None:
+def test_a_perfect_judge_is_not_corrected() -> None:
     scores = np.array([1.0] * 60 + [0.0] * 40)
     found = bias_adjusted(scores, ReferenceVerdicts(np.ones(50), np.zeros(50)))
     assert isinstance(found, BiasAdjusted)
@@ -90,15 +90,13 @@ def test_a_perfect_judge_is_left_as_it_is() -> None:
         (np.ones(100), ReferenceVerdicts.role_free(np.tile([1.0, 1.0, 0.0], 300)), "lies outside"),
     ],
 )
-def test_it_is_refused_where_it_would_mean_nothing(
-    scores: np.ndarray, reference: ReferenceVerdicts, why: str
-) -> None:
+def test_not_estimable_bias_adjustments(scores: np.ndarray, reference: ReferenceVerdicts, why: str) -> None:
     found = bias_adjusted(scores, reference)
     assert isinstance(found, NotEstimable)
     assert why in found.reason
 
 
-def test_an_audit_gives_a_sensitivity_analysis_and_says_so() -> None:
+def test_audit_references_give_a_sensitivity_analysis() -> None:
     found = bias_adjusted(
         np.tile([1.0, 0.0, 1.0], 80),
         ReferenceVerdicts.role_free(np.tile([1.0, 1.0, 1.0, 0.0], 300)),
@@ -125,7 +123,7 @@ GOLD = np.array(
 
 
 def simulated(generator: Generator, mean: float, bias: float, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """250 dialogues whose preference varies; a cheap judge that leans; gold scores on a random share."""
+    """Return 250 dialogues with varying preference, a biased cheap judge, and a random gold share."""
     taste = generator.beta(mean * 0.8, (1 - mean) * 0.8, 250)
     gold = ((generator.random(250) < taste) + (generator.random(250) < taste).astype(float)) / 2
     leaning = np.clip(taste - bias, 0, 1) * 0.85 + 0.07
@@ -144,13 +142,13 @@ def covered(mean: float, bias: float, share: float, runs: int) -> float:
     return hits / runs
 
 
-def test_the_estimate_is_ppi_pys() -> None:
+def test_estimate_matches_ppi_py_values() -> None:
     weight = tuned_weight(GOLD, CHEAP[:20], CHEAP[20:])
     rate = GOLD.mean() - weight * (CHEAP[:20].mean() - CHEAP[20:].mean())
     assert rate == pytest.approx(0.53394915, abs=2e-3)  # theirs takes another denominator of the covariance
 
 
-def test_the_estimate_and_its_interval_are_ppi_pys_where_it_is_installed() -> None:
+def test_estimate_and_interval_match_ppi_py() -> None:
     ppi_py = pytest.importorskip("ppi_py")
     generator = np.random.default_rng(11)
     for _ in range(20):
@@ -171,7 +169,7 @@ def test_the_estimate_and_its_interval_are_ppi_pys_where_it_is_installed() -> No
 
 
 @pytest.mark.parametrize("mean", [0.5, 0.8])
-def test_cheap_and_gold_cover_where_the_cheap_judge_is_biased(mean: float) -> None:
+def test_cheap_and_gold_covers_with_a_biased_cheap_judge(mean: float) -> None:
     assert covered(mean, 0.3, 0.5, 300) >= 0.91
 
 
@@ -179,11 +177,11 @@ def test_cheap_and_gold_cover_where_the_cheap_judge_is_biased(mean: float) -> No
 @pytest.mark.parametrize("share", [0.2, 0.5])
 @pytest.mark.parametrize("bias", [0.0, 0.3])
 @pytest.mark.parametrize("mean", [0.5, 0.8, 0.95, 0.98])
-def test_coverage_at_the_means_that_matter(mean: float, bias: float, share: float) -> None:
+def test_coverage_at_the_required_means(mean: float, bias: float, share: float) -> None:
     assert covered(mean, bias, share, 2000) >= 0.93
 
 
-def test_a_cheap_judge_that_knows_makes_gold_go_further_and_a_blind_one_costs_nothing() -> None:
+def test_effective_n_depends_on_the_cheap_judge() -> None:
     generator = np.random.default_rng(0)
     truth = (generator.random(1000) < 0.6).astype(float)
     gold = np.where(np.arange(1000) < 200, truth, np.nan)
@@ -211,7 +209,7 @@ def test_cheap_and_gold_mirrors() -> None:
     assert (one.low, one.high) == pytest.approx((1 - other.high, 1 - other.low))
 
 
-def test_few_gold_outcomes_on_one_side_give_the_exact_gold_only_interval() -> None:
+def test_few_gold_outcomes_give_the_exact_gold_only_interval() -> None:
     gold = np.concatenate([np.ones(45), np.zeros(5), np.full(200, np.nan)])
     found = cheap_and_gold(np.tile([1.0, 0.0], 125), gold)
     assert isinstance(found, CheapAndGold)

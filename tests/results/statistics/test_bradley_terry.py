@@ -1,4 +1,4 @@
-"""Bradley–Terry against evalica's own sample, and its laws; and ours beside published values."""
+"""Bradley–Terry strengths against evalica's sample, and comparison with published values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GOLDEN = (
 )
 
 
-def tastings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def evalica_sample() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     codes = {"B": 0, "P": 1, "Z": 2, "S": 3, "T": 4}
     rows = TASTED.split()
     scores = {">": 1.0, "<": 0.0, "=": 0.5}
@@ -42,12 +42,12 @@ def tastings() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     )
 
 
-def test_it_equals_evalica_on_its_own_sample() -> None:
-    strength = np.exp(fit(win_counts(*tastings(), 5)))
+def test_strengths_match_evalica_values() -> None:
+    strength = np.exp(fit(win_counts(*evalica_sample(), 5)))
     assert strength / strength.sum() == pytest.approx(GOLDEN, abs=1e-9)
 
 
-def test_it_equals_evalica_where_it_is_installed() -> None:
+def test_strengths_match_evalica() -> None:
     evalica = pytest.importorskip("evalica")
     generator = np.random.default_rng(0)
     first = generator.integers(0, 6, 300)
@@ -59,17 +59,17 @@ def test_it_equals_evalica_where_it_is_installed() -> None:
     assert [theirs.scores[code] for code in range(6)] == pytest.approx(ours.tolist(), rel=1e-6)
 
 
-def test_the_wins_expected_are_the_wins_counted() -> None:
-    """The condition of the optimum: each author's expected wins are those it has."""
-    wins = win_counts(*tastings(), 5)
+def test_expected_wins_equal_observed_wins() -> None:
+    """The condition of the optimum."""
+    wins = win_counts(*evalica_sample(), 5)
     log = fit(wins)
     met = wins + wins.T
     expected = (met / (1 + np.exp(log[None, :] - log[:, None]))).sum(axis=1)
     assert expected == pytest.approx(wins.sum(axis=1))
 
 
-def test_the_order_of_rows_and_of_the_two_in_a_row_does_not_matter() -> None:
-    first, second, score = tastings()
+def test_order_of_meetings_and_sides_does_not_matter() -> None:
+    first, second, score = evalica_sample()
     dialogue = np.arange(30) % 15
     one = strengths(first, second, score, dialogue, 5, seed=0, resamples=50)
     order = np.random.default_rng(0).permutation(30)
@@ -88,8 +88,8 @@ def test_the_order_of_rows_and_of_the_two_in_a_row_does_not_matter() -> None:
         assert getattr(one, name) == pytest.approx(getattr(other, name)), name
 
 
-def test_relabelling_mirrors() -> None:
-    first, second, score = tastings()
+def test_swapping_authors_mirrors() -> None:
+    first, second, score = evalica_sample()
     one = strengths(first, second, score, np.arange(30), 5, seed=0, resamples=50)
     other = strengths(first, second, 1 - score, np.arange(30), 5, seed=0, resamples=50)
     assert one.log == pytest.approx(-other.log)
@@ -97,7 +97,7 @@ def test_relabelling_mirrors() -> None:
     assert one.expected == pytest.approx(1 - other.expected)
 
 
-def test_who_won_everything_has_a_finite_strength_and_who_never_met_is_apart() -> None:
+def test_undefeated_authors_are_finite_and_unconnected_ones_separate() -> None:
     first, second = np.array([0] * 20 + [2] * 20), np.array([1] * 20 + [3] * 20)
     found = strengths(first, second, np.ones(40), np.arange(40), 5, seed=0, resamples=50)
     assert np.isfinite(found.log).all()
@@ -126,7 +126,7 @@ def test_mistakes(first: list[int], second: list[int], score: list[float], why: 
 # -- beside published values ---------------------------------------------------------------------------
 
 
-def test_newcombes_interval_is_his_on_his_own_example() -> None:
+def test_newcombe_interval_matches_the_published_example() -> None:
     """Newcombe (1998), table II, method 10: 56/70 − 48/80 gives 0.0524 to 0.3339."""
     assert newcombe(56 / 70, 70, 48 / 80, 80, norm.ppf(0.975)) == pytest.approx((0.0524, 0.3339), abs=5e-5)
 
@@ -138,10 +138,11 @@ def test_wilson_at_the_ends() -> None:
 
 
 def replications(values: np.ndarray, concentration: float, *, shared: bool, runs: int) -> dict[str, float]:
-    """Perfect replications of all cells, judged in both orders beside a published value of one order.
+    """Simulate perfect replications in both orders against single-order published values.
 
-    Preferences vary by dialogue (Beta); `shared`: the published run had the same ones. Gives the mean number
-    of published values outside our intervals, the ends that `expected_outside` says, and the consistency.
+    Preferences vary by dialogue (Beta); with `shared` the published run had the same ones. Returns the mean
+    number of published values outside our intervals, both estimates of `expected_outside`, and the
+    consistency.
     """
     generator = np.random.default_rng(2)
     shape = (runs, values.size, 250)
@@ -167,8 +168,8 @@ def replications(values: np.ndarray, concentration: float, *, shared: bool, runs
 
 
 @pytest.mark.parametrize("concentration", [1.0, 3.0, 20.0])
-def test_how_many_values_a_perfect_replication_puts_outside(concentration: float) -> None:
-    """Between about 10 and 28 of the 112, by consistency and by what the two runs share."""
+def test_expected_values_outside_a_perfect_replication(concentration: float) -> None:
+    """Between about 10 and 28 of the 112, depending on consistency and on what the two runs share."""
     values = np.clip(np.array(list(published().values())), 0.02, 0.98)
     apart = replications(values, concentration, shared=False, runs=40)
     same = replications(values, concentration, shared=True, runs=40)
@@ -178,7 +179,7 @@ def test_how_many_values_a_perfect_replication_puts_outside(concentration: float
     assert 18 <= apart["many"] <= 30
 
 
-def test_one_order_each_and_nothing_shared_puts_a_sixth_outside() -> None:
+def test_expected_values_outside_with_single_orders() -> None:
     values = np.array(list(published().values()))
     assert len(values) == 112
     variances = values * (1 - values) / 250
@@ -187,7 +188,7 @@ def test_one_order_each_and_nothing_shared_puts_a_sixth_outside() -> None:
     assert many == pytest.approx(112 * 2 * norm.sf(1.96 / np.sqrt(2)), abs=1.5)
 
 
-def test_p_is_where_the_interval_touches_nothing() -> None:
+def test_p_is_the_level_at_which_the_interval_touches_zero() -> None:
     found = compare_with_published(0.70, 250, 0.60)
     assert found.difference == pytest.approx(0.10)
     assert found.p < 0.05
@@ -199,13 +200,13 @@ def test_p_is_where_the_interval_touches_nothing() -> None:
     assert (mirrored.low, mirrored.high, mirrored.p) == pytest.approx((-found.high, -found.low, found.p))
 
 
-def test_holm_counts_the_cells_that_were_run() -> None:
+def test_holm_counts_only_the_cells_that_were_run() -> None:
     family = as_family([compare_with_published(rate, 250, 0.6) for rate in (0.61, 0.75, 0.62)])
     assert [cell.family_size for cell in family] == [3, 3, 3]
     assert family[1].p_adjusted == pytest.approx(3 * family[1].p)
 
 
-def test_scores_of_two_orders_count_for_what_they_vary() -> None:
+def test_effective_n() -> None:
     assert effective_n(0.6, 0.24, 250) == 250
     assert effective_n(0.6, 0.12, 250) == 500
     assert effective_n(1.0, 0.0, 250) == 250
