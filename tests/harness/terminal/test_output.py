@@ -80,11 +80,11 @@ def test_notes_fit_the_terminal(width: int | None, text: str, capsys: pytest.Cap
 def test_a_table_fits_the_terminal_and_is_unpadded_in_a_pipe(
     width: int | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = make_table("a title", ("name", *(f"column {at}" for at in range(9))))
-    table.add_row("[/INST] :two: " + "x" * 60, *(f"{at}.5 %" for at in range(9)))
+    table = make_table("a title", ("name", *(f"column {index}" for index in range(9))))
+    table.add_row("[/INST] :two: " + "x" * 60, *(f"{index}.5 %" for index in range(9)))
     print_table(table)
     lines = STYLE.sub("", capsys.readouterr().out).splitlines()
-    assert all(sum(f"{at}.5 %" in line for line in lines) == 1 for at in range(9))
+    assert all(sum(f"{index}.5 %" in line for line in lines) == 1 for index in range(9))
     assert lines[0] == "a title"
     if width is None:
         assert len(lines) == 6
@@ -171,7 +171,7 @@ def test_the_live_display_fits_and_interprets_no_markup(
         assert len(lines) < height
         assert "…" not in "".join(lines)
         count = sum("1,500/2,000" in line for line in lines)
-        more = [int(found[1]) for line in lines if (found := re.fullmatch(r"and (\d+) more", line))]
+        more = [int(result[1]) for line in lines if (result := re.fullmatch(r"and (\d+) more", line))]
         assert count + sum(more) == len(rows)
 
 

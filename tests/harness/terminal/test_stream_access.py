@@ -48,8 +48,8 @@ def _uses(path: Path) -> Iterator[str]:
 def test_only_the_output_module_writes_to_the_streams() -> None:
     wrong = {
         f"{path.relative_to(ROOT)} uses {use}"
-        for room in ROOMS
-        for path in sorted((ROOT / room).rglob("*.py"))
+        for available in ROOMS
+        for path in sorted((ROOT / available).rglob("*.py"))
         for use in _uses(path)
         if use in MAY and str(path.relative_to(ROOT)) not in MAY[use]
     }
@@ -64,5 +64,5 @@ def test_the_console_interprets_no_markup() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "Console"
     ]
     assert len(consoles) == 1
-    given = {keyword.arg: ast.unparse(keyword.value) for keyword in consoles[0].keywords}
-    assert [given[name] for name in ("markup", "emoji", "highlight")] == ["False"] * 3
+    arguments = {keyword.arg: ast.unparse(keyword.value) for keyword in consoles[0].keywords}
+    assert [arguments[name] for name in ("markup", "emoji", "highlight")] == ["False"] * 3

@@ -19,20 +19,20 @@ from results.statistics.intervals import standard_error
 def ranking(scores: list[float]) -> JudgeRanking:
     """Return a ranking of two authors, the first with these scores."""
     n = len(scores)
-    zeros, found = np.zeros(n, dtype=int), np.array(scores)
+    zeros, result = np.zeros(n, dtype=int), np.array(scores)
     authors = tuple(ResponseSet(f"set-1:{name}", name, "default", "") for name in ("best", "other"))
-    wins, error = int((found > 0.5).sum()), standard_error(found)
+    wins, error = int((result > 0.5).sum()), standard_error(result)
     return JudgeRanking(
         judge="a judge",
         judge_id="judge-1:x",
         authors=authors,
         names=("best", "other"),
-        strengths=strengths(zeros, zeros + 1, found, np.arange(n), 2, seed=0),
-        rates=np.array([found.mean(), 1 - found.mean()]),
-        order_robust=np.array([[found.mean()] * 2, [1 - found.mean()] * 2]),
+        strengths=strengths(zeros, zeros + 1, result, np.arange(n), 2, seed=0),
+        rates=np.array([result.mean(), 1 - result.mean()]),
+        order_robust=np.array([[result.mean()] * 2, [1 - result.mean()] * 2]),
         scores=(
-            ContestScore(authors[0].id, authors[1].id, wins, n - wins, 0, float(found.mean()), error),
-            ContestScore(authors[1].id, authors[0].id, n - wins, wins, 0, 1 - float(found.mean()), error),
+            ContestScore(authors[0].id, authors[1].id, wins, n - wins, 0, float(result.mean()), error),
+            ContestScore(authors[1].id, authors[0].id, n - wins, wins, 0, 1 - float(result.mean()), error),
         ),
         same_family=frozenset(),
         emulated=False,

@@ -18,8 +18,8 @@ MEANS = (0.5, 0.8, 0.95, 0.98)
 def main() -> None:
     """Print one line per share: coverage at each true rate, with a cheap judge that is 0.3 too low."""
     for share in (0.2, 0.5):
-        told = (f"{mean}: {covered(mean, 0.3, share, RUNS):.1%}" for mean in MEANS)
-        sys.stdout.write(f"share {share}: {'  '.join(told)}\n")
+        text = (f"{mean}: {covered(mean, 0.3, share, RUNS):.1%}" for mean in MEANS)
+        sys.stdout.write(f"share {share}: {'  '.join(text)}\n")
 
 
 if __name__ == "__main__":

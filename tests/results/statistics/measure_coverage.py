@@ -80,8 +80,8 @@ def main() -> None:
     for selective in (False, True):
         for missing in (0.0, 0.05, 0.10, 0.20):
             shares = wrong_decisions(0.6, missing, RUNS // 2, selective=selective)
-            told = [f"{decision.name.lower()} {share:.4f}" for decision, share in shares.items()]
-            say("gate at the true rate", "only losses" if selective else "at random", missing, *told)
+            text = [f"{decision.name.lower()} {share:.4f}" for decision, share in shares.items()]
+            say("gate at the true rate", "only losses" if selective else "at random", missing, *text)
     for judge in ("chance", "responder", "rater"):
         say("within raters, p at most 0.05", judge, f"{errs(judge, RUNS // 8):.3f}")
     say("family of five, max-t", f"{simultaneous_coverage(RUNS // 2, 1000):.3f}")

@@ -51,11 +51,11 @@ def test_ac1_and_kappa_match_gwets_example() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_kappa_matches_scikit_learn(seed: int) -> None:
     first, second, groups = answers(seed)
-    found = judge_agreement(first, second, groups=groups, seed=0)
+    result = judge_agreement(first, second, groups=groups, seed=0)
     table = np.array([[((first == x) & (second == y)).sum() for y in (1, 0.5, 0)] for x in (1, 0.5, 0)])
-    assert found.kappa == pytest.approx(cohens_kappa(table).kappa)
-    assert found.agreement == pytest.approx(np.trace(table) / table.sum())
-    assert found.attainable == pytest.approx(
+    assert result.kappa == pytest.approx(cohens_kappa(table).kappa)
+    assert result.agreement == pytest.approx(np.trace(table) / table.sum())
+    assert result.attainable == pytest.approx(
         np.minimum(table.sum(axis=0), table.sum(axis=1)).sum() / table.sum()
     )
 
@@ -63,22 +63,27 @@ def test_kappa_matches_scikit_learn(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_agreement_is_invariant_to_swapping_judges_or_authors(seed: int) -> None:
     first, second, groups = answers(seed)
-    one = judge_agreement(first, second, groups=groups, seed=0)
+    original = judge_agreement(first, second, groups=groups, seed=0)
     other = judge_agreement(1 - second, 1 - first, groups=groups, seed=0)
-    assert (one.n, one.agreement, one.low, one.high) == (other.n, other.agreement, other.low, other.high)
-    assert one.attainable == pytest.approx(other.attainable)
+    assert (original.n, original.agreement, original.low, original.high) == (
+        other.n,
+        other.agreement,
+        other.low,
+        other.high,
+    )
+    assert original.attainable == pytest.approx(other.attainable)
     for name in ("kappa", "alpha", "ac1"):
-        assert getattr(one, name) == pytest.approx(getattr(other, name))
-    assert one.prevalence[1.0] == pytest.approx(other.prevalence[0.0])
+        assert getattr(original, name) == pytest.approx(getattr(other, name))
+    assert original.prevalence[1.0] == pytest.approx(other.prevalence[0.0])
 
 
 def test_unanswered_units_are_ignored() -> None:
     first, second, groups = answers(0)
     first[:20] = GAP
     second[10:40] = GAP
-    found = judge_agreement(first, second, groups=groups, seed=0)
+    result = judge_agreement(first, second, groups=groups, seed=0)
     kept = judge_agreement(first[40:], second[40:], groups=groups[40:], seed=0)
-    assert (found.n, found.agreement) == (160, kept.agreement)
+    assert (result.n, result.agreement) == (160, kept.agreement)
     nothing = judge_agreement(first[:10], second[:10], groups=groups[:10], seed=0)
     assert (nothing.n, nothing.agreement) == (0, None)
     assert isinstance(nothing.kappa, NotEstimable)
@@ -86,12 +91,12 @@ def test_unanswered_units_are_ignored() -> None:
 
 def test_kappa_is_not_estimable_when_one_answer_dominates() -> None:
     first = np.array([1.0] * 96 + [0.0] * 4)
-    found = judge_agreement(first, np.roll(first, 4), groups=np.arange(100), seed=0)
-    assert found.agreement == 0.92
-    assert isinstance(found.kappa, NotEstimable)
-    assert isinstance(found.alpha, NotEstimable)
-    assert found.ac1 is not None
-    assert found.ac1 > 0.9
+    result = judge_agreement(first, np.roll(first, 4), groups=np.arange(100), seed=0)
+    assert result.agreement == 0.92
+    assert isinstance(result.kappa, NotEstimable)
+    assert isinstance(result.alpha, NotEstimable)
+    assert result.ac1 is not None
+    assert result.ac1 > 0.9
 
 
 def test_alpha_of_identical_and_of_single_answers() -> None:
@@ -103,10 +108,10 @@ def test_alpha_of_identical_and_of_single_answers() -> None:
 
 
 def test_majority_counts_judges_and_mirrors() -> None:
-    said = np.array([[1.0, 1.0, 0.5, GAP], [1.0, 0.0, 0.0, GAP], [0.0, 0.5, 0.5, GAP]])
-    assert majority(said).tolist()[:3] == [1.0, 0.5, 0.0]
-    assert np.isnan(majority(said)[3])
-    assert np.array_equal(majority(1 - said), 1 - majority(said), equal_nan=True)
+    observed = np.array([[1.0, 1.0, 0.5, GAP], [1.0, 0.0, 0.0, GAP], [0.0, 0.5, 0.5, GAP]])
+    assert majority(observed).tolist()[:3] == [1.0, 0.5, 0.0]
+    assert np.isnan(majority(observed)[3])
+    assert np.array_equal(majority(1 - observed), 1 - majority(observed), equal_nan=True)
 
 
 def test_rank_correlation() -> None:

@@ -25,20 +25,22 @@ def contest(
     generator = np.random.default_rng(seed)
     truth = (generator.random(n) < rate).astype(float)
     known = (generator.random(m) < 0.5).astype(float)
-    said = judged(generator, known, 0.85, 0.7)
+    observed = judged(generator, known, 0.85, 0.7)
     labels = np.where(generator.random(m) < noise, 1 - known, known)
-    return judged(generator, truth, 0.85, 0.7), ReferenceVerdicts(said[labels == 1], said[labels == 0])
+    return judged(generator, truth, 0.85, 0.7), ReferenceVerdicts(
+        observed[labels == 1], observed[labels == 0]
+    )
 
 
 def test_bias_adjustment_recovers_a_known_rate() -> None:
     rates, raw, covered = [], [], 0
     for seed in range(200):
         scores, reference = contest(seed)
-        found = bias_adjusted(scores, reference)
-        assert isinstance(found, BiasAdjusted)
-        rates.append(found.rate)
-        raw.append(found.raw)
-        covered += found.low <= 0.75 <= found.high
+        result = bias_adjusted(scores, reference)
+        assert isinstance(result, BiasAdjusted)
+        rates.append(result.rate)
+        raw.append(result.raw)
+        covered += result.low <= 0.75 <= result.high
     assert np.mean(rates) == pytest.approx(0.75, abs=0.02)
     assert abs(np.mean(raw) - 0.75) > 0.03
     assert covered >= 182
@@ -51,30 +53,30 @@ def test_noisy_references_are_not_estimable() -> None:
         scores, reference = contest(seed, noise=0.4, m=3000)
         youden = reference.where_a.mean() - reference.where_b.mean()
         broken.append((scores.mean() - reference.where_b.mean()) / youden)
-        found = bias_adjusted(scores, reference)
-        refused += isinstance(found, NotEstimable)
-        if isinstance(found, BiasAdjusted):
-            assert 0.0 <= found.rate <= 1.0
+        result = bias_adjusted(scores, reference)
+        refused += isinstance(result, NotEstimable)
+        if isinstance(result, BiasAdjusted):
+            assert 0.0 <= result.rate <= 1.0
     assert np.median(broken) > 1.0
     assert refused >= 90
 
 
 def test_bias_adjustment_mirrors() -> None:
     scores, reference = contest(0)
-    one = bias_adjusted(scores, reference)
+    first = bias_adjusted(scores, reference)
     other = bias_adjusted(1 - scores, ReferenceVerdicts(1 - reference.where_b, 1 - reference.where_a))
-    assert isinstance(one, BiasAdjusted)
+    assert isinstance(first, BiasAdjusted)
     assert isinstance(other, BiasAdjusted)
-    assert one.rate == pytest.approx(1 - other.rate)
-    assert (one.low, one.high) == pytest.approx((1 - other.high, 1 - other.low))
+    assert first.rate == pytest.approx(1 - other.rate)
+    assert (first.low, first.high) == pytest.approx((1 - other.high, 1 - other.low))
 
 
 def test_a_perfect_judge_is_not_corrected() -> None:
     scores = np.array([1.0] * 60 + [0.0] * 40)
-    found = bias_adjusted(scores, ReferenceVerdicts(np.ones(50), np.zeros(50)))
-    assert isinstance(found, BiasAdjusted)
-    assert (found.rate, found.raw) == pytest.approx((0.6, 0.6))
-    assert found.low < 0.6 < found.high
+    result = bias_adjusted(scores, ReferenceVerdicts(np.ones(50), np.zeros(50)))
+    assert isinstance(result, BiasAdjusted)
+    assert (result.rate, result.raw) == pytest.approx((0.6, 0.6))
+    assert result.low < 0.6 < result.high
 
 
 @pytest.mark.parametrize(
@@ -91,20 +93,20 @@ def test_a_perfect_judge_is_not_corrected() -> None:
     ],
 )
 def test_not_estimable_bias_adjustments(scores: np.ndarray, reference: ReferenceVerdicts, why: str) -> None:
-    found = bias_adjusted(scores, reference)
-    assert isinstance(found, NotEstimable)
-    assert why in found.reason
+    result = bias_adjusted(scores, reference)
+    assert isinstance(result, NotEstimable)
+    assert why in result.reason
 
 
 def test_audit_references_give_a_sensitivity_analysis() -> None:
-    found = bias_adjusted(
+    result = bias_adjusted(
         np.tile([1.0, 0.0, 1.0], 80),
         ReferenceVerdicts.role_free(np.tile([1.0, 1.0, 1.0, 0.0], 300)),
         headline=False,
     )
-    assert isinstance(found, BiasAdjusted)
-    assert not found.headline
-    assert "sensitivity analysis" in found.assumptions[-1]
+    assert isinstance(result, BiasAdjusted)
+    assert not result.headline
+    assert "sensitivity analysis" in result.assumptions[-1]
 
 
 # -- cheap and gold ------------------------------------------------------------------------------------
@@ -136,9 +138,9 @@ def covered(mean: float, bias: float, share: float, runs: int) -> float:
     generator = np.random.default_rng(5)
     hits = 0
     for _ in range(runs):
-        found = cheap_and_gold(*simulated(generator, mean, bias, share))
-        assert isinstance(found, CheapAndGold)
-        hits += found.low <= mean <= found.high
+        result = cheap_and_gold(*simulated(generator, mean, bias, share))
+        assert isinstance(result, CheapAndGold)
+        hits += result.low <= mean <= result.high
     return hits / runs
 
 
@@ -153,19 +155,19 @@ def test_estimate_and_interval_match_ppi_py() -> None:
     generator = np.random.default_rng(11)
     for _ in range(20):
         cheap, gold = simulated(generator, 0.6, 0.1, 0.4)
-        found = cheap_and_gold(cheap, gold)
-        assert isinstance(found, CheapAndGold)
-        asked = ~np.isnan(gold)
-        columns = (gold[asked], cheap[asked], cheap[~asked])
-        theirs = ppi_py.ppi_mean_pointestimate(*columns, lam=found.weight)
-        assert found.rate == pytest.approx(float(np.ravel(theirs)[0]), abs=1e-12)
+        result = cheap_and_gold(cheap, gold)
+        assert isinstance(result, CheapAndGold)
+        sampled = ~np.isnan(gold)
+        columns = (gold[sampled], cheap[sampled], cheap[~sampled])
+        reference = ppi_py.ppi_mean_pointestimate(*columns, lam=result.weight)
+        assert result.rate == pytest.approx(float(np.ravel(reference)[0]), abs=1e-12)
         low, high = (
-            float(np.ravel(end)[0]) for end in ppi_py.ppi_mean_ci(*columns, alpha=0.05, lam=found.weight)
+            float(np.ravel(end)[0]) for end in ppi_py.ppi_mean_ci(*columns, alpha=0.05, lam=result.weight)
         )
         # theirs is normal and divides by n; ours has Student's t and n − 1, a little wider
-        assert 1.0 <= (found.high - found.low) / (high - low) < 1.03
+        assert 1.0 <= (result.high - result.low) / (high - low) < 1.03
         tuned = float(np.ravel(ppi_py.ppi_mean_pointestimate(*columns))[0])
-        assert found.rate == pytest.approx(tuned, abs=3e-3)
+        assert result.rate == pytest.approx(tuned, abs=3e-3)
 
 
 @pytest.mark.parametrize("mean", [0.5, 0.8])
@@ -202,20 +204,20 @@ def test_effective_n_depends_on_the_cheap_judge() -> None:
 
 def test_cheap_and_gold_mirrors() -> None:
     cheap, gold = simulated(np.random.default_rng(2), 0.6, 0.2, 0.5)
-    one, other = cheap_and_gold(cheap, gold), cheap_and_gold(1 - cheap, 1 - gold)
-    assert isinstance(one, CheapAndGold)
+    first, other = cheap_and_gold(cheap, gold), cheap_and_gold(1 - cheap, 1 - gold)
+    assert isinstance(first, CheapAndGold)
     assert isinstance(other, CheapAndGold)
-    assert one.rate == pytest.approx(1 - other.rate)
-    assert (one.low, one.high) == pytest.approx((1 - other.high, 1 - other.low))
+    assert first.rate == pytest.approx(1 - other.rate)
+    assert (first.low, first.high) == pytest.approx((1 - other.high, 1 - other.low))
 
 
 def test_few_gold_outcomes_give_the_exact_gold_only_interval() -> None:
     gold = np.concatenate([np.ones(45), np.zeros(5), np.full(200, np.nan)])
-    found = cheap_and_gold(np.tile([1.0, 0.0], 125), gold)
-    assert isinstance(found, CheapAndGold)
-    assert found.method.startswith("exact binomial")
-    assert found.rate == 0.9
-    assert "fewer than 10" in found.note
+    result = cheap_and_gold(np.tile([1.0, 0.0], 125), gold)
+    assert isinstance(result, CheapAndGold)
+    assert result.method.startswith("exact binomial")
+    assert result.rate == 0.9
+    assert "fewer than 10" in result.note
     everything = cheap_and_gold(np.tile([1.0, 0.0], 50), np.tile([1.0, 0.0, 0.0, 1.0], 25))
     assert isinstance(everything, CheapAndGold)
     assert "every dialogue" in everything.note

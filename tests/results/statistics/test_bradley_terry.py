@@ -53,10 +53,14 @@ def test_strengths_match_evalica() -> None:
     first = generator.integers(0, 6, 300)
     second = (first + generator.integers(1, 6, 300)) % 6
     score = generator.choice([0.0, 0.5, 1.0], 300)
-    winners = [{1.0: evalica.Winner.X, 0.0: evalica.Winner.Y, 0.5: evalica.Winner.Draw}[one] for one in score]
-    theirs = evalica.bradley_terry(first.tolist(), second.tolist(), winners, tolerance=1e-12, limit=100_000)
-    ours = np.exp(fit(win_counts(first, second, score, 6)))
-    assert [theirs.scores[code] for code in range(6)] == pytest.approx(ours.tolist(), rel=1e-6)
+    winners = [
+        {1.0: evalica.Winner.X, 0.0: evalica.Winner.Y, 0.5: evalica.Winner.Draw}[item] for item in score
+    ]
+    reference = evalica.bradley_terry(
+        first.tolist(), second.tolist(), winners, tolerance=1e-12, limit=100_000
+    )
+    computed = np.exp(fit(win_counts(first, second, score, 6)))
+    assert [reference.scores[code] for code in range(6)] == pytest.approx(computed.tolist(), rel=1e-6)
 
 
 def test_expected_wins_equal_observed_wins() -> None:
@@ -71,7 +75,7 @@ def test_expected_wins_equal_observed_wins() -> None:
 def test_order_of_meetings_and_sides_does_not_matter() -> None:
     first, second, score = evalica_sample()
     dialogue = np.arange(30) % 15
-    one = strengths(first, second, score, dialogue, 5, seed=0, resamples=50)
+    original = strengths(first, second, score, dialogue, 5, seed=0, resamples=50)
     order = np.random.default_rng(0).permutation(30)
     other = strengths(second[order], first[order], 1 - score[order], dialogue[order], 5, seed=0, resamples=50)
     for name in (
@@ -85,26 +89,26 @@ def test_order_of_meetings_and_sides_does_not_matter() -> None:
         "rank_high",
         "n",
     ):
-        assert getattr(one, name) == pytest.approx(getattr(other, name)), name
+        assert getattr(original, name) == pytest.approx(getattr(other, name)), name
 
 
 def test_swapping_authors_mirrors() -> None:
     first, second, score = evalica_sample()
-    one = strengths(first, second, score, np.arange(30), 5, seed=0, resamples=50)
+    original = strengths(first, second, score, np.arange(30), 5, seed=0, resamples=50)
     other = strengths(first, second, 1 - score, np.arange(30), 5, seed=0, resamples=50)
-    assert one.log == pytest.approx(-other.log)
-    assert one.low == pytest.approx(-other.high)
-    assert one.expected == pytest.approx(1 - other.expected)
+    assert original.log == pytest.approx(-other.log)
+    assert original.low == pytest.approx(-other.high)
+    assert original.expected == pytest.approx(1 - other.expected)
 
 
 def test_undefeated_authors_are_finite_and_unconnected_ones_separate() -> None:
     first, second = np.array([0] * 20 + [2] * 20), np.array([1] * 20 + [3] * 20)
-    found = strengths(first, second, np.ones(40), np.arange(40), 5, seed=0, resamples=50)
-    assert np.isfinite(found.log).all()
-    assert found.log[0] > 1.5
-    assert found.component[0] == found.component[1] != found.component[2] == found.component[3]
-    assert (found.log[4], found.n[4], found.rank_low[4]) == (0.0, 0, 1)
-    assert found.rank_low.tolist()[:4] == [1, 2, 1, 2]
+    result = strengths(first, second, np.ones(40), np.arange(40), 5, seed=0, resamples=50)
+    assert np.isfinite(result.log).all()
+    assert result.log[0] > 1.5
+    assert result.component[0] == result.component[1] != result.component[2] == result.component[3]
+    assert (result.log[4], result.n[4], result.rank_low[4]) == (0.0, 0, 1)
+    assert result.rank_low.tolist()[:4] == [1, 2, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -148,22 +152,26 @@ def replications(values: np.ndarray, concentration: float, *, shared: bool, runs
     shape = (runs, values.size, 250)
     centre = values[None, :, None]
     taste = generator.beta(centre * concentration, (1 - centre) * concentration, shape)
-    ours = (generator.random((2, *shape)) < taste).astype(float)
-    theirs = taste if shared else generator.beta(centre * concentration, (1 - centre) * concentration, shape)
-    published_values = (generator.random(shape) < theirs).mean(axis=2)
-    scores = ours.mean(axis=0)
+    computed = (generator.random((2, *shape)) < taste).astype(float)
+    reference = (
+        taste if shared else generator.beta(centre * concentration, (1 - centre) * concentration, shape)
+    )
+    published_values = (generator.random(shape) < reference).mean(axis=2)
+    scores = computed.mean(axis=0)
     rates, variances = scores.mean(axis=2), scores.var(axis=2) / 250
     half = 1.96 * np.sqrt(variances)
-    covariance = (ours[0] * ours[1]).mean(axis=2) - ours[0].mean(axis=2) * ours[1].mean(axis=2)
-    said = [
+    covariance = (computed[0] * computed[1]).mean(axis=2) - computed[0].mean(axis=2) * computed[1].mean(
+        axis=2
+    )
+    observed = [
         expected_outside(published_values[run], half[run], variances[run], covariance[run])
         for run in range(runs)
     ]
     return {
         "outside": float((np.abs(rates - published_values) > half).sum(axis=1).mean()),
-        "few": float(np.mean([few for few, _ in said])),
-        "many": float(np.mean([many for _, many in said])),
-        "consistency": float((ours[0] == ours[1]).mean()),
+        "few": float(np.mean([few for few, _ in observed])),
+        "many": float(np.mean([many for _, many in observed])),
+        "consistency": float((computed[0] == computed[1]).mean()),
     }
 
 
@@ -171,12 +179,12 @@ def replications(values: np.ndarray, concentration: float, *, shared: bool, runs
 def test_expected_values_outside_a_perfect_replication(concentration: float) -> None:
     """Between about 10 and 28 of the 112, depending on consistency and on what the two runs share."""
     values = np.clip(np.array(list(published().values())), 0.02, 0.98)
-    apart = replications(values, concentration, shared=False, runs=40)
+    difference = replications(values, concentration, shared=False, runs=40)
     same = replications(values, concentration, shared=True, runs=40)
-    assert apart["many"] == pytest.approx(apart["outside"], abs=3.0)
+    assert difference["many"] == pytest.approx(difference["outside"], abs=3.0)
     assert same["few"] == pytest.approx(same["outside"], abs=3.0)
     assert same["few"] < same["many"]
-    assert 18 <= apart["many"] <= 30
+    assert 18 <= difference["many"] <= 30
 
 
 def test_expected_values_outside_with_single_orders() -> None:
@@ -189,15 +197,15 @@ def test_expected_values_outside_with_single_orders() -> None:
 
 
 def test_p_is_the_level_at_which_the_interval_touches_zero() -> None:
-    found = compare_with_published(0.70, 250, 0.60)
-    assert found.difference == pytest.approx(0.10)
-    assert found.p < 0.05
-    assert found.low > 0
-    ends = newcombe(0.70, 250, 0.60, 250, norm.isf(found.p / 2))
+    result = compare_with_published(0.70, 250, 0.60)
+    assert result.difference == pytest.approx(0.10)
+    assert result.p < 0.05
+    assert result.low > 0
+    ends = newcombe(0.70, 250, 0.60, 250, norm.isf(result.p / 2))
     assert min(abs(end) for end in ends) == pytest.approx(0, abs=1e-9)
     assert compare_with_published(0.6, 250, 0.6).p == 1.0
     mirrored = compare_with_published(0.30, 250, 0.40)
-    assert (mirrored.low, mirrored.high, mirrored.p) == pytest.approx((-found.high, -found.low, found.p))
+    assert (mirrored.low, mirrored.high, mirrored.p) == pytest.approx((-result.high, -result.low, result.p))
 
 
 def test_holm_counts_only_the_cells_that_were_run() -> None:

@@ -31,11 +31,11 @@ def arrived(columns: JudgmentTable, order: NDArray[np.int64], count: int) -> Jud
 def test_swapping_authors_mirrors(contest: MakeContest, estimand: Estimand) -> None:
     columns = contest(80, mean=0.6, ties=0.1, unscored=0.05)
     order = judging_order(80, 1)
-    one = confidence_sequence(columns, order, estimand=estimand)
+    first = confidence_sequence(columns, order, estimand=estimand)
     other = confidence_sequence(columns.swap_authors(), order, estimand=estimand)
-    assert one.low + other.high == pytest.approx(1, abs=1e-6)
-    assert one.high + other.low == pytest.approx(1, abs=1e-6)
-    assert (one.prefix, one.incomplete) == (other.prefix, other.incomplete)
+    assert first.low + other.high == pytest.approx(1, abs=1e-6)
+    assert first.high + other.low == pytest.approx(1, abs=1e-6)
+    assert (first.prefix, first.incomplete) == (other.prefix, other.incomplete)
 
 
 def rejected_by_single_bets(
@@ -81,7 +81,8 @@ def test_bounds_match_single_bets(estimand: Estimand, n: int) -> None:
 def test_interval_never_widens(contest: MakeContest, estimand: Estimand) -> None:
     columns, order = contest(120, mean=0.7, unscored=0.03), judging_order(120, 2)
     looks = [
-        confidence_sequence(arrived(columns, order, at), order, estimand=estimand) for at in range(0, 121, 8)
+        confidence_sequence(arrived(columns, order, index), order, estimand=estimand)
+        for index in range(0, 121, 8)
     ]
     assert (np.diff([look.low for look in looks]) >= -1e-7).all()
     assert (np.diff([look.high for look in looks]) <= 1e-7).all()
@@ -366,8 +367,8 @@ def test_these_dialogues_can_reach_any_half_width(contest: MakeContest) -> None:
 
 
 def test_reached_half_width_is_within_the_predicted_range(contest: MakeContest) -> None:
-    said = stopping_feasibility(120, estimand=Estimand.POPULATION)
+    observed = stopping_feasibility(120, estimand=Estimand.POPULATION)
     sequence = confidence_sequence(
         contest(120, mean=0.7), judging_order(120, 0), estimand=Estimand.POPULATION
     )
-    assert said.narrowest <= sequence.half_width <= said.widest + 0.02
+    assert observed.narrowest <= sequence.half_width <= observed.widest + 0.02

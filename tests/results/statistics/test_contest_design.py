@@ -35,19 +35,19 @@ def moments(kinds: list[tuple[float, float, float]], samples: int) -> tuple[dict
     """
     weights = np.array([weight for *_, weight in kinds]) / sum(weight for *_, weight in kinds)
     mean = square = single = consistency = repeats = 0.0
-    for (one, other, _), weight in zip(kinds, weights, strict=True):
-        consistency += weight * (one * other + (1 - one) * (1 - other))
-        repeats += weight * sum(q * q + (1 - q) * (1 - q) for q in (one, other)) / 2
+    for (original, other, _), weight in zip(kinds, weights, strict=True):
+        consistency += weight * (original * other + (1 - original) * (1 - other))
+        repeats += weight * sum(q * q + (1 - q) * (1 - q) for q in (original, other)) / 2
         for verdicts in product((0, 1), repeat=2 * samples):
             first, second = verdicts[:samples], verdicts[samples:]
-            chance = weight * np.prod([one if v else 1 - one for v in first])
+            chance = weight * np.prod([original if v else 1 - original for v in first])
             chance *= np.prod([other if v else 1 - other for v in second])
             mean += chance * float(np.mean(verdicts))
             square += chance * float(np.mean(verdicts)) ** 2
             single += chance * (float(np.mean(first)) ** 2)
-    given = {"rate": float(mean), "consistency": float(consistency), "repeat_agreement": float(repeats)}
-    rate_first = sum(w * one for (one, *_), w in zip(kinds, weights, strict=True))
-    return given, float(square - mean**2), float(single - rate_first**2)
+    arguments = {"rate": float(mean), "consistency": float(consistency), "repeat_agreement": float(repeats)}
+    rate_first = sum(w * original for (original, *_), w in zip(kinds, weights, strict=True))
+    return arguments, float(square - mean**2), float(single - rate_first**2)
 
 
 @given(CHANCES, st.integers(1, 3))
@@ -62,9 +62,9 @@ def test_score_variance_is_exact_for_any_preferences_and_bias(
 def test_single_order_variance_is_exact_without_bias(
     kinds: list[tuple[float, float, float]], samples: int
 ) -> None:
-    given_, _, one = moments([(q, q, weight) for q, _, weight in kinds], samples)
+    given_, _, item = moments([(q, q, weight) for q, _, weight in kinds], samples)
     assert score_variance(design_assumptions(**given_), samples=samples, orders=1) == pytest.approx(
-        one, abs=1e-9
+        item, abs=1e-9
     )
 
 
@@ -135,9 +135,9 @@ def just_detectable(n: int, concentration: float, bias: float, samples: int) -> 
     for _ in range(30):
         mean = (low + high) / 2
         chances = order_probabilities(np.random.default_rng(1), mean, 400_000, concentration, bias)
-        one, other = chances.T
+        first, other = chances.T
         rate = float(chances.mean())
-        consistency = float((one * other + (1 - one) * (1 - other)).mean())
+        consistency = float((first * other + (1 - first) * (1 - other)).mean())
         repeats = max(consistency, float((1 - 2 * chances * (1 - chances)).mean()))
         planned = design(design_assumptions(rate, consistency, repeats), n, samples=samples)
         low, high = (low, mean) if rate - 0.5 > planned.mde else (mean, high)
@@ -150,16 +150,16 @@ def power_of_a_rate(
     """Return the power of the sign-flip test at the detectable rate, and realised over planned half-width."""
     generator = np.random.default_rng(31)
     mean, planned = just_detectable(n, concentration, bias, samples)
-    found, widths = 0, []
+    result, widths = 0, []
     for run in range(runs):
         chances = order_probabilities(generator, mean, n, concentration, bias)
         verdicts = (generator.random((n, 2, samples)) < chances[:, :, None]).astype(float)
         scores = verdicts.mean(axis=(1, 2))
-        found += sign_flip(2 * scores - 1, seed=run, draws=2000).p <= 0.05
+        result += sign_flip(2 * scores - 1, seed=run, draws=2000).p <= 0.05
         if run < 50:
             interval = score_interval(scores, seed=run, resamples=500)
             widths.append((interval.high - interval.low) / 2)
-    return found / runs, float(np.mean(widths)) / planned.half_width
+    return result / runs, float(np.mean(widths)) / planned.half_width
 
 
 def power_with_seeds(seeds: int, spread: float, *, runs: int) -> float:
@@ -171,7 +171,7 @@ def power_with_seeds(seeds: int, spread: float, *, runs: int) -> float:
         rate = 0.5 + design(design_assumptions(rate, 1.0, 1.0, seed_spread=spread), n, seeds=seeds).mde
         rate = min(rate, 0.97)
     odds = np.log(rate / (1 - rate))
-    found = 0
+    outcome = 0
     for run in range(runs):
         taste = generator.random(n)  # one threshold per dialogue, shared by the checkpoints
         group = []
@@ -185,8 +185,8 @@ def power_with_seeds(seeds: int, spread: float, *, runs: int) -> float:
         result = strategy_rate(group, seed=run, resamples=300)
         assert not isinstance(result, NotEstimable)
         assert isinstance(result, StrategyEstimate)
-        found += result.low > 0.5
-    return found / runs
+        outcome += result.low > 0.5
+    return outcome / runs
 
 
 def test_rate_power_is_approximately_as_planned() -> None:

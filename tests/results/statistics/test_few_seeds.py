@@ -21,12 +21,12 @@ RATES = st.lists(st.floats(0.0, 1.0), min_size=2, max_size=6).map(np.array)
 
 @given(RATES, st.integers(2, 500), st.floats(0.001, 0.4))
 def test_interval_mirrors_and_stays_within_the_range(rates: Floats, n: int, tail: float) -> None:
-    there, back = seed_spread(rates, n), seed_spread(1 - rates, n)
-    below, above = seed_margin([there], len(rates) - 1, tail)
+    is_present, back = seed_spread(rates, n), seed_spread(1 - rates, n)
+    below, above = seed_margin([is_present], len(rates) - 1, tail)
     assert (below, above) == pytest.approx(seed_margin([back], len(rates) - 1, tail)[::-1], abs=1e-9)
-    centre = float(expit(there.centre))
+    centre = float(expit(is_present.centre))
     assert 0 <= below <= centre and 0 <= above <= 1 - centre
-    wider = seed_margin([there], len(rates) - 1, tail / 2)
+    wider = seed_margin([is_present], len(rates) - 1, tail / 2)
     assert wider[0] >= below and wider[1] >= above
 
 
@@ -43,15 +43,15 @@ def test_equals_a_t_test_of_log_odds_without_dialogue_noise() -> None:
 
 def test_two_strategies_use_welch_degrees_of_freedom() -> None:
     generator = np.random.default_rng(0)
-    one, other = generator.normal(0, 0.01, 4), generator.normal(0, 0.03, 3)  # near ½ the scale is linear
+    first, other = generator.normal(0, 0.01, 4), generator.normal(0, 0.03, 3)  # near ½ the scale is linear
     spreads = [
         SeedSpread(float(odds.mean()), float(odds.std(ddof=1) / np.sqrt(odds.size)), odds.size)
-        for odds in (one, other)
+        for odds in (first, other)
     ]
-    expected = ttest_ind(one, other, equal_var=False)
+    expected = ttest_ind(first, other, equal_var=False)
     degrees = welch_degrees(spreads)
     assert degrees == pytest.approx(expected.df, rel=1e-3)
-    difference = float(expit(one.mean()) - expit(other.mean()))
+    difference = float(expit(first.mean()) - expit(other.mean()))
     assert p_value(spreads, degrees, difference, 0.0) == pytest.approx(expected.pvalue, rel=1e-2)
 
 

@@ -40,11 +40,13 @@ def test_sign_flip_is_invariant_to_sign_and_order(differences: list[float], seed
 
 def test_sampled_signs_agree_with_scipy() -> None:
     values = np.random.default_rng(4).normal(0.1, 1, 80).clip(-1, 1) / 3
-    ours = sign_flip(values, seed=0)
-    theirs = stats.permutation_test((values,), np.mean, permutation_type="samples", n_resamples=20_000, rng=1)
-    assert "Monte Carlo" in ours.method
-    assert ours.p == pytest.approx(theirs.pvalue, abs=0.02)
-    assert sign_flip(-values, seed=0).p == ours.p
+    computed = sign_flip(values, seed=0)
+    reference = stats.permutation_test(
+        (values,), np.mean, permutation_type="samples", n_resamples=20_000, rng=1
+    )
+    assert "Monte Carlo" in computed.method
+    assert computed.p == pytest.approx(reference.pvalue, abs=0.02)
+    assert sign_flip(-values, seed=0).p == computed.p
 
 
 def test_exact_and_sampled_signs_agree() -> None:
@@ -119,7 +121,7 @@ def test_holm_matches_the_step_down_procedure(p_values: list[float]) -> None:
         rejected, left = set(), sorted(range(len(p_values)), key=p_values.__getitem__)
         while left and p_values[left[0]] * len(left) <= level:
             rejected.add(left.pop(0))
-        assert {at for at, p in enumerate(holm(p_values)) if p <= level} == rejected
+        assert {index for index, p in enumerate(holm(p_values)) if p <= level} == rejected
 
 
 def test_holm_of_empty_and_invalid_input() -> None:

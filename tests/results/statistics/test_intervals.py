@@ -176,13 +176,13 @@ def test_interval_covers_with_few_dialogues() -> None:
 )
 def test_interval_mirrors(scores: list[float], seed: int) -> None:
     values = np.array(scores)
-    one = score_interval(values, seed=seed, resamples=200)
+    first = score_interval(values, seed=seed, resamples=200)
     other = score_interval(1.0 - values, seed=seed, resamples=200)
-    assert one.low + other.high == pytest.approx(1, abs=1e-9)
-    assert one.high + other.low == pytest.approx(1, abs=1e-9)
-    assert one.method == other.method
-    assert one.low < one.high
-    assert one.low - 1e-12 <= values.mean() <= one.high + 1e-12
+    assert first.low + other.high == pytest.approx(1, abs=1e-9)
+    assert first.high + other.low == pytest.approx(1, abs=1e-9)
+    assert first.method == other.method
+    assert first.low < first.high
+    assert first.low - 1e-12 <= values.mean() <= first.high + 1e-12
 
 
 @pytest.mark.parametrize(

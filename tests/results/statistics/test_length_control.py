@@ -22,8 +22,8 @@ def long_wins(n: int, seed: int, *, theta: float, phi: float) -> tuple[JudgmentT
         generator.integers(10, 60, n).astype(float),
         generator.integers(5, 50, n).astype(float),
     )
-    apart = length_a - length_b
-    chance = 1 / (1 + np.exp(-theta - phi * np.tanh(apart / apart.std())))
+    difference = length_a - length_b
+    chance = 1 / (1 + np.exp(-theta - phi * np.tanh(difference / difference.std())))
     outcome = (generator.random((n, 2)) < chance[:, None]).astype(float)
     columns = JudgmentTable.from_columns(
         np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel()
@@ -47,11 +47,11 @@ def fitted(*arguments: object, **options: float) -> LengthControl:
 @pytest.mark.parametrize("seed", range(4))
 def test_swapping_authors_gives_one_minus_the_rate(seed: int) -> None:
     columns, length_a, length_b = long_wins(200, seed, theta=0.4, phi=1)
-    one, other = fitted(columns, length_a, length_b), fitted(columns.swap_authors(), length_b, length_a)
-    assert one.rate + other.rate == pytest.approx(1, abs=1e-9)
-    assert one.low + other.high == pytest.approx(1, abs=1e-9)
-    assert one.effect == pytest.approx(other.effect)
-    assert (one.longer, one.shorter) == (other.shorter, other.longer)
+    first, other = fitted(columns, length_a, length_b), fitted(columns.swap_authors(), length_b, length_a)
+    assert first.rate + other.rate == pytest.approx(1, abs=1e-9)
+    assert first.low + other.high == pytest.approx(1, abs=1e-9)
+    assert first.effect == pytest.approx(other.effect)
+    assert (first.longer, first.shorter) == (other.shorter, other.longer)
 
 
 def test_an_author_against_itself_has_rate_one_half() -> None:
@@ -70,8 +70,8 @@ def test_an_author_against_itself_has_rate_one_half() -> None:
 def test_fit_matches_an_independent_glm(seed: int) -> None:
     columns, length_a, length_b = long_wins(180, seed, theta=0.5, phi=-0.8)
     result = fitted(columns, length_a, length_b)
-    apart = length_a - length_b
-    design = sm.add_constant(np.tanh(apart / np.std(apart)))
+    difference = length_a - length_b
+    design = sm.add_constant(np.tanh(difference / np.std(difference)))
     glm = sm.GLM(dialogue_scores(columns).score, design, family=sm.families.Binomial()).fit(
         cov_type="HC0", tol=1e-12
     )
@@ -107,8 +107,8 @@ def length_coverage(theta: float, *, runs: int, n: int = 250) -> float:
     """Return the coverage of the rate over simulated contests that are estimable."""
     truth = 1 / (1 + np.exp(-theta))
     fits = [length_controlled(*long_wins(n, seed, theta=theta, phi=0.8)) for seed in range(runs)]
-    told = [fit for fit in fits if isinstance(fit, LengthControl)]
-    return float(np.mean([fit.low <= truth <= fit.high for fit in told]))
+    text = [fit for fit in fits if isinstance(fit, LengthControl)]
+    return float(np.mean([fit.low <= truth <= fit.high for fit in text]))
 
 
 @pytest.mark.parametrize("theta", [0.6, 2.9])
@@ -127,9 +127,9 @@ def test_equal_lengths_are_not_estimable(contest: MakeContest) -> None:
 
 
 def test_perfect_separation_is_not_estimable() -> None:
-    apart = np.tile([3.0, -3.0, 5.0, -1.0], 15)
-    columns = scored((apart > 0).astype(float))
-    result = length_controlled(columns, 20 + apart, np.full(60, 20.0))
+    difference = np.tile([3.0, -3.0, 5.0, -1.0], 15)
+    columns = scored((difference > 0).astype(float))
+    result = length_controlled(columns, 20 + difference, np.full(60, 20.0))
     assert isinstance(result, NotEstimable) and "separates" in result.reason
 
 
@@ -139,8 +139,8 @@ def test_nearly_constant_scores_are_not_estimable(score: float, others: int) -> 
     """A fit to 60 ties would give "50.0 to 50.0"."""
     scores = np.full(60, score)
     scores[:others] = 0.5 if score != 0.5 else 1.0
-    apart = np.tile([3.0, -3.0, 5.0, -1.0], 15)
-    result = length_controlled(scored(scores), 20 + apart, np.full(60, 20.0))
+    difference = np.tile([3.0, -3.0, 5.0, -1.0], 15)
+    result = length_controlled(scored(scores), 20 + difference, np.full(60, 20.0))
     assert isinstance(result, NotEstimable)
     assert f"{60 - others} of 60 dialogues have the same score" in result.reason
 

@@ -49,8 +49,8 @@ def test_a_wider_margin_never_undoes_a_verdict(wins: int, one: float, other: flo
 
 
 def test_equals_the_difference_interval_without_missing_judgments(contest: MakeContest) -> None:
-    one, other = contest(120, seed=1, mean=0.7), contest(120, seed=2, mean=0.7)
-    pairs = against_common_opponent(one, other)
+    first, other = contest(120, seed=1, mean=0.7), contest(120, seed=2, mean=0.7)
+    pairs = against_common_opponent(first, other)
     test, result = paired_difference(pairs, seed=1, resamples=400), decided(pairs)
     assert (result.low, result.high, result.difference) == (test.low, test.high, test.difference)
     assert (result.n, result.left_out) == (120, 0)
@@ -67,14 +67,14 @@ def test_head_to_head_matches_the_quality_gate(contest: MakeContest) -> None:
 
 def test_missing_judgments_only_make_it_undecided(contest: MakeContest) -> None:
     for mean in (0.3, 0.5, 0.7):
-        whole = contest(200, seed=4, mean=mean)
-        lost = np.random.default_rng(5).random(len(whole)) < 0.1
+        total = contest(200, seed=4, mean=mean)
+        lost = np.random.default_rng(5).random(len(total)) < 0.1
         holed = replace(
-            whole,
-            outcome=np.where(lost, np.nan, whole.outcome),
+            total,
+            outcome=np.where(lost, np.nan, total.outcome),
             reason=np.where(lost, "refused", "").astype(object),
         )
-        full, some = decided(head_to_head(whole)), decided(head_to_head(holed))
+        full, some = decided(head_to_head(total)), decided(head_to_head(holed))
         assert some.low <= full.low < full.high <= some.high
         assert some.verdict in (full.verdict, "undecided")
         assert some.n + some.left_out == 200
@@ -132,8 +132,8 @@ def claimed(
         first, second = scores
         first[generator.random((n, 2)) < missing] = np.nan
         pair = [
-            JudgmentTable.from_columns(np.repeat(np.arange(n), 2), np.tile([True, False], n), one.ravel())
-            for one in (first, second)
+            JudgmentTable.from_columns(np.repeat(np.arange(n), 2), np.tile([True, False], n), item.ravel())
+            for item in (first, second)
         ]
         result = non_inferior(against_common_opponent(*pair), MARGIN, seed=run, resamples=400)
         assert isinstance(result, NonInferiority)
@@ -150,7 +150,7 @@ def power_at_the_needed_size(*, runs: int) -> float:
 
     takes = noninferiority_sample_size(MARGIN, spread, 0)
     assert takes is not None
-    n, found = takes.dialogues, 0
+    n, outcome = takes.dialogues, 0
     for run in range(runs):
         pair = [
             JudgmentTable.from_columns(
@@ -162,8 +162,8 @@ def power_at_the_needed_size(*, runs: int) -> float:
         ]
         result = non_inferior(against_common_opponent(*pair), MARGIN, seed=run, resamples=400)
         assert isinstance(result, NonInferiority)
-        found += result.verdict == "non-inferior"
-    return found / runs
+        outcome += result.verdict == "non-inferior"
+    return outcome / runs
 
 
 def test_it_is_seldom_claimed_in_error() -> None:

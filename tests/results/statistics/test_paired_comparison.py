@@ -48,20 +48,20 @@ def contest_of(scores: Floats) -> JudgmentTable:
 
 
 def test_swapping_students_mirrors_the_difference(contest: MakeContest) -> None:
-    one, other = contest(80, seed=1, mean=0.7, unscored=0.03), contest(80, seed=2, mean=0.5)
-    there = paired_difference(against_common_opponent(one, other), seed=3)
-    back = paired_difference(against_common_opponent(other, one), seed=3)
-    assert there.difference is not None and there.low is not None and back.high is not None
-    assert there.difference == pytest.approx(-(back.difference or 0))
-    assert there.low == pytest.approx(-back.high, abs=1e-9)
-    assert there.bound_low == pytest.approx(-(back.bound_high or 0))
-    assert (there.p, there.spread, there.n) == (back.p, back.spread, back.n)
+    first, other = contest(80, seed=1, mean=0.7, unscored=0.03), contest(80, seed=2, mean=0.5)
+    is_present = paired_difference(against_common_opponent(first, other), seed=3)
+    back = paired_difference(against_common_opponent(other, first), seed=3)
+    assert is_present.difference is not None and is_present.low is not None and back.high is not None
+    assert is_present.difference == pytest.approx(-(back.difference or 0))
+    assert is_present.low == pytest.approx(-back.high, abs=1e-9)
+    assert is_present.bound_low == pytest.approx(-(back.bound_high or 0))
+    assert (is_present.p, is_present.spread, is_present.n) == (back.p, back.spread, back.n)
 
 
 def test_difference_is_over_shared_dialogues(contest: MakeContest) -> None:
-    one, other = contest(80, seed=1, mean=0.7), contest(80, seed=2, mean=0.5)
-    result = paired_difference(against_common_opponent(one, other), seed=0)
-    rates = [win_rate(columns, seed=0).rate for columns in (one, other)]
+    first, other = contest(80, seed=1, mean=0.7), contest(80, seed=2, mean=0.5)
+    result = paired_difference(against_common_opponent(first, other), seed=0)
+    rates = [win_rate(columns, seed=0).rate for columns in (first, other)]
     assert [result.rate_first, result.rate_second] == pytest.approx(rates)
     assert result.difference == pytest.approx((rates[0] or 0) - (rates[1] or 0))
 
@@ -119,24 +119,24 @@ def test_common_opponent_is_primary_without_saturation(contest: MakeContest) -> 
 
 
 def test_choice_of_the_primary_comparison() -> None:
-    there = PairedScores("", "against a common opponent", *(np.array([0.5, 1.0]) for _ in range(4)))
+    is_present = PairedScores("", "against a common opponent", *(np.array([0.5, 1.0]) for _ in range(4)))
     nothing = PairedScores("", "against a common opponent", *(np.full(2, np.nan) for _ in range(4)))
     straight = PairedScores("", "head to head", *(np.array([0.5, 1.0]) for _ in range(4)))
     unjudged = PairedScores("", "head to head", *(np.full(2, np.nan) for _ in range(4)))
-    assert primary_comparison(there, straight, saturated=False) is there
-    assert primary_comparison(there, straight, saturated=True) is straight
+    assert primary_comparison(is_present, straight, saturated=False) is is_present
+    assert primary_comparison(is_present, straight, saturated=True) is straight
     assert primary_comparison(nothing, straight, saturated=False) is straight
     for saturated in (True, False):
-        assert primary_comparison(there, None, saturated=saturated) is there
-        assert primary_comparison(there, unjudged, saturated=saturated) is there
+        assert primary_comparison(is_present, None, saturated=saturated) is is_present
+        assert primary_comparison(is_present, unjudged, saturated=saturated) is is_present
     assert [is_saturated(rate) for rate in (None, 0.9, 0.5 + 0.4, 0.904)] == [False, False, False, True]
 
 
 def test_single_order_mcnemar_uses_one_order(contest: MakeContest) -> None:
-    one, other = contest(100, seed=1, mean=0.8), contest(100, seed=2, mean=0.5)
-    result = single_order_mcnemar(one, other, a_first=True)
+    first, other = contest(100, seed=1, mean=0.8), contest(100, seed=2, mean=0.5)
+    result = single_order_mcnemar(first, other, a_first=True)
     assert isinstance(result, McNemarTest)
-    wins = [c.outcome[c.a_first][np.argsort(c.dialogue[c.a_first])] for c in (one, other)]
+    wins = [c.outcome[c.a_first][np.argsort(c.dialogue[c.a_first])] for c in (first, other)]
     assert result.only_first == int(((wins[0] == 1) & (wins[1] == 0)).sum())
     tied = single_order_mcnemar(contest(100, ties=0.2), other, a_first=False)
     assert isinstance(tied, NotEstimable)
@@ -147,12 +147,12 @@ def test_family_adjusts_p_and_widens_intervals(contest: MakeContest) -> None:
     family = compare_all(contests, seed=0)
     alone = [paired_difference(head_to_head(columns), seed=0) for columns in contests.values()]
     assert family.size == 4
-    assert [test.p_adjusted for test in family.tests] == pytest.approx(holm([one.p or 0 for one in alone]))
+    assert [test.p_adjusted for test in family.tests] == pytest.approx(holm([item.p or 0 for item in alone]))
     assert family.critical is not None and 2.0 < family.critical < 3.5
-    for test, one in zip(family.tests, alone, strict=True):
-        assert test.low is not None and test.high is not None and one.low is not None
-        assert one.high is not None
-        assert test.high - test.low > one.high - one.low
+    for test, item in zip(family.tests, alone, strict=True):
+        assert test.low is not None and test.high is not None and item.low is not None
+        assert item.high is not None
+        assert test.high - test.low > item.high - item.low
         assert test.family_size == 4
 
 
@@ -166,11 +166,11 @@ def test_all_pairs_of_authors_are_one_family(contest: MakeContest) -> None:
 def test_a_family_mirrors(contest: MakeContest) -> None:
     contests = {name: contest(60, seed=place, mean=0.6) for place, name in enumerate("abc")}
     mirrored = {name: columns.swap_authors() for name, columns in contests.items()}
-    for one, other in zip(
+    for first, other in zip(
         compare_all(contests, seed=1).tests, compare_all(mirrored, seed=1).tests, strict=True
     ):
-        assert one.low == pytest.approx(-(other.high or 0), abs=1e-9)
-        assert one.p_adjusted == other.p_adjusted
+        assert first.low == pytest.approx(-(other.high or 0), abs=1e-9)
+        assert first.p_adjusted == other.p_adjusted
 
 
 def test_critical_value_for_many_dialogues(contest: MakeContest) -> None:
@@ -206,10 +206,10 @@ def test_tests_without_an_interval_count_in_the_family(contest: MakeContest) -> 
     assert adjusted == pytest.approx(holm(p_values))
     assert alone.critical is not None and beside.critical is not None
     assert beside.critical > alone.critical
-    one = adjust_family(pairs[:1], seed=0, others=[0.2])
-    assert one.size == 2
-    assert one.tests[0].low is not None
-    assert one.tests[0].low < (paired_difference(pairs[0], seed=0).low or 0)
+    item = adjust_family(pairs[:1], seed=0, others=[0.2])
+    assert item.size == 2
+    assert item.tests[0].low is not None
+    assert item.tests[0].low < (paired_difference(pairs[0], seed=0).low or 0)
     nothing = head_to_head(JudgmentTable.from_columns([], [], [], n_dialogues=100))
     assert adjust_family([nothing], seed=0, others=[0.2, 0.1]).others == pytest.approx((0.2, 0.2))
     assert adjust_family([nothing], seed=0, others=[0.2]).others == (0.2,)
@@ -293,17 +293,17 @@ def test_effect_and_sample_size_are_inverse() -> None:
 def test_mde_ignores_the_observed_effect(contest: MakeContest) -> None:
     scores = dialogue_scores(contest(100, mean=0.5)).score
     flipped = np.where(np.arange(100) % 2 == 0, scores, 1 - scores)
-    one = paired_difference(head_to_head(contest_of(scores)), seed=0)
+    first = paired_difference(head_to_head(contest_of(scores)), seed=0)
     other = paired_difference(head_to_head(contest_of(flipped)), seed=0)
-    assert one.difference != other.difference
-    assert one.mde == other.mde
+    assert first.difference != other.difference
+    assert first.mde == other.mde
 
 
 def test_repetitions_only_reduce_repetition_noise(contest: MakeContest) -> None:
-    one, other = contest(200, seed=1, samples=2, spread=50), contest(200, seed=2, samples=2, spread=50)
-    plan = compare(one, other, seed=0, min_effect=0.06).required_sample_size
+    first, other = contest(200, seed=1, samples=2, spread=50), contest(200, seed=2, samples=2, spread=50)
+    plan = compare(first, other, seed=0, min_effect=0.06).required_sample_size
     assert plan is not None and plan.samples is not None and plan.samples > 2
-    hopeless = compare(one, other, seed=0, min_effect=0.001).required_sample_size
+    hopeless = compare(first, other, seed=0, min_effect=0.001).required_sample_size
     assert hopeless is not None and hopeless.samples is None and hopeless.more_dialogues > 0
     single = compare(contest(50), contest(50, seed=1), seed=0).required_sample_size
     assert single is not None and single.samples is None
@@ -319,14 +319,14 @@ def checkpoints(
     generator: np.random.Generator, seeds: int, *, n: int = 120, between: float = 0.06, mean: float = 0.6
 ) -> list[JudgmentTable]:
     taste = generator.beta(mean * 2, (1 - mean) * 2, n)
-    found = []
+    result = []
     for shift in generator.normal(0, between, seeds):
         chance = np.clip(taste + shift, 0, 1)
         outcome = (generator.random((n, 2)) < chance[:, None]).astype(float)
-        found.append(
+        result.append(
             JudgmentTable.from_columns(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel())
         )
-    return found
+    return result
 
 
 def test_one_training_seed_is_not_estimable() -> None:
@@ -346,13 +346,13 @@ def test_strategy_interval_is_wider_than_a_checkpoints() -> None:
 
 def test_strategies_mirror() -> None:
     generator = np.random.default_rng(2)
-    one, other = checkpoints(generator, 3), checkpoints(generator, 5)
-    there = strategy_rate(one, seed=1)
-    back = strategy_rate([columns.swap_authors() for columns in one], seed=1)
-    assert isinstance(there, StrategyEstimate) and isinstance(back, StrategyEstimate)
-    assert there.low == pytest.approx(1 - back.high)
-    assert there.p == pytest.approx(back.p)
-    difference = strategy_difference(one, other, seed=1)
+    first, other = checkpoints(generator, 3), checkpoints(generator, 5)
+    is_present = strategy_rate(first, seed=1)
+    back = strategy_rate([columns.swap_authors() for columns in first], seed=1)
+    assert isinstance(is_present, StrategyEstimate) and isinstance(back, StrategyEstimate)
+    assert is_present.low == pytest.approx(1 - back.high)
+    assert is_present.p == pytest.approx(back.p)
+    difference = strategy_difference(first, other, seed=1)
     assert isinstance(difference, StrategyEstimate)
     assert difference.seeds == (3, 5)
     assert difference.low < difference.estimate < difference.high
@@ -380,17 +380,17 @@ def test_strategies_of_one_table_form_a_family(contest: MakeContest) -> None:
         "two": [checkpoints(generator, 3), checkpoints(generator, 3, mean=0.75)],
         "rate": [checkpoints(generator, 4)],
     }
-    found = strategy_family(rows | {"few": [checkpoints(generator, 1)]}, seed=0)
-    assert isinstance(found.pop("few"), NotEstimable)
+    result = strategy_family(rows | {"few": [checkpoints(generator, 1)]}, seed=0)
+    assert isinstance(result.pop("few"), NotEstimable)
     alone = {name: strategy_family({name: groups}, seed=0)[name] for name, groups in rows.items()}
     p_values = []
-    for name, one in alone.items():
-        together = found[name]
-        assert isinstance(one, StrategyEstimate) and isinstance(together, StrategyEstimate)
-        assert (one.family_size, one.p_adjusted) == (1, one.p)
-        assert (together.family_size, together.p, together.level) == (3, one.p, 0.95)
-        assert together.low < one.low < one.high < together.high
-        p_values.append((one.p, together.p_adjusted))
+    for name, item in alone.items():
+        together = result[name]
+        assert isinstance(item, StrategyEstimate) and isinstance(together, StrategyEstimate)
+        assert (item.family_size, item.p_adjusted) == (1, item.p)
+        assert (together.family_size, together.p, together.level) == (3, item.p, 0.95)
+        assert together.low < item.low < item.high < together.high
+        p_values.append((item.p, together.p_adjusted))
     assert [adjusted for _, adjusted in p_values] == pytest.approx(holm([p for p, _ in p_values]))
 
 

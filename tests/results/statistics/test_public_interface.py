@@ -87,14 +87,16 @@ def test_statistics_are_pure(module: ModuleType) -> None:
 
 WORDS = np.random.default_rng(0).integers(5, 40, (2, 60))
 MEASURES: dict[str, Callable[[JudgmentTable, JudgmentTable], Any]] = {
-    "win rate": lambda one, _: win_rate(one, seed=1, resamples=200, soft=True),
-    "by group": lambda one, _: breakdown(one, ["a", "b"] * 30, seed=1, resamples=200),
-    "pooled": lambda one, other: pooled_over_judges({"x": one, "y": other}, seed=1, resamples=200),
-    "length": lambda one, _: length_controlled(one, *WORDS),
-    "compare": lambda one, other: compare(one, other, direct=one, seed=1, resamples=200, soft=True),
-    "everyone": lambda one, other: compare_all({"x": one, "y": other}, seed=1, resamples=200),
-    "sequence": lambda one, _: _without_arrays(confidence_sequence(one, judging_order(60, 1))),
-    "strategies": lambda one, other: strategy_difference([one, other], [other, one], seed=1, resamples=200),
+    "win rate": lambda first, _: win_rate(first, seed=1, resamples=200, soft=True),
+    "by group": lambda first, _: breakdown(first, ["a", "b"] * 30, seed=1, resamples=200),
+    "pooled": lambda first, second: pooled_over_judges({"x": first, "y": second}, seed=1, resamples=200),
+    "length": lambda first, _: length_controlled(first, *WORDS),
+    "compare": lambda first, second: compare(first, second, direct=first, seed=1, resamples=200, soft=True),
+    "everyone": lambda first, second: compare_all({"x": first, "y": second}, seed=1, resamples=200),
+    "sequence": lambda first, _: _without_arrays(confidence_sequence(first, judging_order(60, 1))),
+    "strategies": lambda first, second: strategy_difference(
+        [first, second], [second, first], seed=1, resamples=200
+    ),
 }
 
 

@@ -58,18 +58,18 @@ def test_bounds_contain_the_rate_and_mirror(
     contest: MakeContest, seed: int, samples: int, ties: float, unscored: float
 ) -> None:
     columns = contest(30, seed=seed, samples=samples, ties=ties, unscored=unscored)
-    one = win_rate(columns, seed=0, resamples=50)
+    first = win_rate(columns, seed=0, resamples=50)
     other = win_rate(columns.swap_authors(), seed=0, resamples=50)
-    if one.rate is None:
-        assert one.order_robust == (None, None)
+    if first.rate is None:
+        assert first.order_robust == (None, None)
         return
-    (low, high), mirrored = one.order_robust, other.order_robust
-    assert low is not None and high is not None and one.consistency is not None
+    (low, high), mirrored = first.order_robust, other.order_robust
+    assert low is not None and high is not None and first.consistency is not None
     assert mirrored[0] is not None and mirrored[1] is not None
-    assert 0 <= low <= one.rate + 1e-12
-    assert one.rate - 1e-12 <= high <= 1
+    assert 0 <= low <= first.rate + 1e-12
+    assert first.rate - 1e-12 <= high <= 1
     assert (mirrored[0], mirrored[1]) == pytest.approx((1 - high, 1 - low))
-    assert high - low == pytest.approx(1 - one.consistency)
+    assert high - low == pytest.approx(1 - first.consistency)
     assert order_robust_bounds(columns) == pytest.approx((low, high))
 
 

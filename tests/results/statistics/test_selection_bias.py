@@ -25,7 +25,7 @@ def scores_of(means: Floats, n: int, generator: np.random.Generator, spread: flo
     return np.asarray((generator.random((n, 2, means.size)) < chance[:, None, :]).mean(axis=1))
 
 
-def found(scores: Floats, seed: int = 0) -> WinnerEstimate:
+def estimated(scores: Floats, seed: int = 0) -> WinnerEstimate:
     best = estimate_winner(scores, seed=seed)
     assert isinstance(best, WinnerEstimate)
     return best
@@ -56,20 +56,20 @@ def test_correction_is_invariant_to_order_and_shift() -> None:
     root = generator.normal(0, 0.01, (5, 5)) + 0.02 * np.eye(5)
     covariance = root @ root.T
     winner = int(values.argmax())
-    one = corrected_winner(values, covariance, winner, seed=0)
+    item = corrected_winner(values, covariance, winner, seed=0)
     shifted = corrected_winner(values + 7.0, covariance, winner, seed=0)
     for name in ("estimate", "low", "high"):
-        assert getattr(shifted, name) == pytest.approx(getattr(one, name) + 7.0, abs=1e-9)
+        assert getattr(shifted, name) == pytest.approx(getattr(item, name) + 7.0, abs=1e-9)
     order = generator.permutation(5)
     moved = corrected_winner(
         values[order], covariance[np.ix_(order, order)], int(np.flatnonzero(order == winner)[0]), seed=0
     )
-    assert moved.estimate == pytest.approx(one.estimate, abs=0.002)
-    assert (moved.low, moved.high) == pytest.approx((one.low, one.high), abs=0.002)
+    assert moved.estimate == pytest.approx(item.estimate, abs=0.002)
+    assert (moved.low, moved.high) == pytest.approx((item.low, item.high), abs=0.002)
 
 
 def test_corrected_interval_respects_the_observed_rate() -> None:
-    best = found(scores_of(np.array([0.6, 0.62, 0.58]), 250, np.random.default_rng(2)))
+    best = estimated(scores_of(np.array([0.6, 0.62, 0.58]), 250, np.random.default_rng(2)))
     assert best.method == HYBRID
     assert best.estimate is not None
     assert 0 <= best.low <= best.estimate <= best.high <= 1
@@ -79,7 +79,7 @@ def test_corrected_interval_respects_the_observed_rate() -> None:
 def test_guaranteed_interval_near_one() -> None:
     scores = np.ones((250, 4))
     scores[:9, 0] = scores[:3, 1] = scores[:5, 2] = scores[:4, 3] = 0
-    best = found(scores)
+    best = estimated(scores)
     assert (best.winner, best.estimate, best.method) == (1, None, BONFERRONI)
     assert (best.low, best.high) == pytest.approx(clopper_pearson(247, 250, level=1 - 0.05 / 4))
 
@@ -88,8 +88,8 @@ def test_only_dialogues_complete_for_all_count() -> None:
     scores = scores_of(np.array([0.6, 0.5]), 100, np.random.default_rng(3))
     holed = scores.copy()
     holed[:10, 1] = np.nan
-    whole, some = found(scores[10:]), found(holed)
-    assert (some.observed, some.low, some.n, some.left_out) == (whole.observed, whole.low, 90, 10)
+    total, some = estimated(scores[10:]), estimated(holed)
+    assert (some.observed, some.low, some.n, some.left_out) == (total.observed, total.low, 90, 10)
 
 
 def test_not_estimable_and_invalid_winners() -> None:
@@ -117,7 +117,7 @@ def corrected(
     bias = 0.0
     for run in range(runs):
         scores = scores_of(means, n, generator, spread)
-        best = found(scores, run)
+        best = estimated(scores, run)
         truth = float(means[best.winner])
         own = scores[:, best.winner]
         error = float(own.std(ddof=1)) / np.sqrt(n)

@@ -24,15 +24,15 @@ def of_pairs(
     results: dict[tuple[int, int], Floats | list[float]], authors: int, level: float = 0.95
 ) -> BradleyTerryStrengths:
     """Return strengths where each pair met in the first dialogues with these scores."""
-    rows = [(a, b, score, at) for (a, b), scores in results.items() for at, score in enumerate(scores)]
+    rows = [(a, b, score, index) for (a, b), scores in results.items() for index, score in enumerate(scores)]
     first, second, score, dialogue = (np.array(column) for column in zip(*rows, strict=True))
     return strengths(
         first, second, score.astype(float), dialogue, authors, seed=0, level=level, resamples=600
     )
 
 
-def places(found: BradleyTerryStrengths) -> list[tuple[int, int]]:
-    return list(zip(found.rank_low.tolist(), found.rank_high.tolist(), strict=True))
+def places(result: BradleyTerryStrengths) -> list[tuple[int, int]]:
+    return list(zip(result.rank_low.tolist(), result.rank_high.tolist(), strict=True))
 
 
 # -- two authors: the interval is that of their rate ------------------------------------------------------
@@ -41,28 +41,28 @@ def places(found: BradleyTerryStrengths) -> list[tuple[int, int]]:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from([WON, 0.75, TIED, LOST]), min_size=1, max_size=120))
 def test_two_authors_match_the_interval_of_their_rate(scores: list[float]) -> None:
-    found = of_pairs({(0, 1): scores}, 2)
+    result = of_pairs({(0, 1): scores}, 2)
     rate = score_interval(np.array(scores), seed=0, resamples=600)
     ends = logit(np.round([rate.low, rate.high], 9)) / 2
-    assert found.low[0] == pytest.approx(min(ends[0], found.log[0]), abs=1e-5)
-    assert found.high[0] == pytest.approx(max(ends[1], found.log[0]), abs=1e-5)
-    assert found.low[0] == pytest.approx(-found.high[1], abs=1e-6)
-    assert found.expected_low[0] == pytest.approx(min(rate.low, found.expected[0]), abs=1e-6)
-    assert found.low[0] < found.high[0]
+    assert result.low[0] == pytest.approx(min(ends[0], result.log[0]), abs=1e-5)
+    assert result.high[0] == pytest.approx(max(ends[1], result.log[0]), abs=1e-5)
+    assert result.low[0] == pytest.approx(-result.high[1], abs=1e-6)
+    assert result.expected_low[0] == pytest.approx(min(rate.low, result.expected[0]), abs=1e-6)
+    assert result.low[0] < result.high[0]
     separate = rate.low > 0.5 or rate.high < 0.5
     assert (
-        places(found) == ([(1, 1), (2, 2)] if found.log[0] > 0 else [(2, 2), (1, 1)])
+        places(result) == ([(1, 1), (2, 2)] if result.log[0] > 0 else [(2, 2), (1, 1)])
         if separate
         else [(1, 2)] * 2
     )
 
 
 def test_250_of_250_wins_give_a_gap_of_at_least_731_points() -> None:
-    found = of_pairs({(0, 1): np.ones(250)}, 2)
-    assert ELO_PER_LOG * (found.low[0] - found.high[1]) == pytest.approx(731.13, abs=0.01)
-    assert ELO_PER_LOG * -found.gap_high[1] == pytest.approx(400 * np.log10(1 / (0.025 ** (-1 / 250) - 1)))
-    assert (found.high[0], found.low[1]) == (np.inf, -np.inf)
-    assert places(found) == [(1, 1), (2, 2)]
+    result = of_pairs({(0, 1): np.ones(250)}, 2)
+    assert ELO_PER_LOG * (result.low[0] - result.high[1]) == pytest.approx(731.13, abs=0.01)
+    assert ELO_PER_LOG * -result.gap_high[1] == pytest.approx(400 * np.log10(1 / (0.025 ** (-1 / 250) - 1)))
+    assert (result.high[0], result.low[1]) == (np.inf, -np.inf)
+    assert places(result) == [(1, 1), (2, 2)]
 
 
 def test_five_of_five_wins_do_not_separate_two_authors() -> None:
@@ -75,24 +75,24 @@ def test_five_of_five_wins_do_not_separate_two_authors() -> None:
 @pytest.mark.parametrize("authors", [2, 3, 6])
 @pytest.mark.parametrize("n", [1, 20, 250])
 def test_ties_share_the_first_rank(authors: int, n: int) -> None:
-    found = of_pairs(dict.fromkeys(combinations(range(authors), 2), np.full(n, TIED)), authors)
-    assert found.rank.tolist() == [1] * authors
-    assert places(found) == [(1, authors)] * authors
+    result = of_pairs(dict.fromkeys(combinations(range(authors), 2), np.full(n, TIED)), authors)
+    assert result.rank.tolist() == [1] * authors
+    assert places(result) == [(1, authors)] * authors
 
 
 @pytest.mark.parametrize("losers", [2, 3, 5])
 def test_authors_that_lost_everything_share_the_lower_ranks(losers: int) -> None:
-    found = of_pairs({(0, loser): np.ones(250) for loser in range(1, losers + 1)}, losers + 1)
-    assert found.rank.tolist() == [1] + [2] * losers
-    assert places(found) == [(1, 1)] + [(2, losers + 1)] * losers
+    result = of_pairs({(0, loser): np.ones(250) for loser in range(1, losers + 1)}, losers + 1)
+    assert result.rank.tolist() == [1] + [2] * losers
+    assert places(result) == [(1, 1)] + [(2, losers + 1)] * losers
 
 
 @pytest.mark.parametrize("even", [0.5, 0.6])
 def test_losses_to_different_opponents_do_not_order_authors(even: float) -> None:
     one_of_two = (np.arange(250) < 250 * even).astype(float)
-    found = of_pairs({(0, 1): one_of_two, (0, 2): np.ones(250), (1, 3): np.ones(250)}, 4)
-    assert places(found)[2] == places(found)[3] == (3, 4)
-    assert (found.rank_low <= found.rank).all()
+    result = of_pairs({(0, 1): one_of_two, (0, 2): np.ones(250), (1, 3): np.ones(250)}, 4)
+    assert places(result)[2] == places(result)[3] == (3, 4)
+    assert (result.rank_low <= result.rank).all()
 
 
 def test_a_saturated_pair_keeps_other_information() -> None:
@@ -116,17 +116,17 @@ RESULTS = st.lists(st.sampled_from([WON, WON, WON, TIED, LOST]), min_size=1, max
 def test_intervals_have_positive_width_and_mirror(
     results: dict[tuple[int, int], list[float]],
 ) -> None:
-    found = of_pairs(results, 4)
+    result = of_pairs(results, 4)
     mirrored = of_pairs({pair: [1 - score for score in scores] for pair, scores in results.items()}, 4)
     met = np.isin(np.arange(4), [code for pair in results for code in pair])
-    assert (found.high - found.low)[met].min() > 0
-    assert (found.expected_high - found.expected_low)[met].min() > 0
-    assert found.low == pytest.approx(-mirrored.high, abs=1e-6)
-    assert found.expected_low == pytest.approx(np.where(met, 1 - mirrored.expected_high, 0), abs=1e-6)
-    assert (found.rank_low <= found.rank).all()
-    assert (found.rank <= found.rank_high).all()
-    size = np.bincount(found.component)[found.component]
-    assert found.rank_low == pytest.approx(1 + size - mirrored.rank_high)
+    assert (result.high - result.low)[met].min() > 0
+    assert (result.expected_high - result.expected_low)[met].min() > 0
+    assert result.low == pytest.approx(-mirrored.high, abs=1e-6)
+    assert result.expected_low == pytest.approx(np.where(met, 1 - mirrored.expected_high, 0), abs=1e-6)
+    assert (result.rank_low <= result.rank).all()
+    assert (result.rank <= result.rank_high).all()
+    size = np.bincount(result.component)[result.component]
+    assert result.rank_low == pytest.approx(1 + size - mirrored.rank_high)
 
 
 @settings(max_examples=20, deadline=None)
@@ -152,7 +152,7 @@ def test_infinite_and_undetermined_gaps() -> None:
 
 def test_stacked_fits_equal_single_fits() -> None:
     wins = np.random.default_rng(0).integers(1, 9, (5, 4, 4)).astype(float)
-    assert fit(wins) == pytest.approx(np.stack([fit(one) for one in wins]), abs=1e-9)
+    assert fit(wins) == pytest.approx(np.stack([fit(item) for item in wins]), abs=1e-9)
 
 
 # -- coverage ---------------------------------------------------------------------------------------------
@@ -193,13 +193,13 @@ def covered(
             split = (verdicts[:, 0] != verdicts[:, 1]) & (generator.random(n) < ties)
             verdicts[split] = TIED
             results[a, b] = verdicts.mean(axis=1)
-        found = of_pairs(results, log.size)
-        truth = log - log[found.reference]
-        others = np.arange(log.size) != found.reference
-        hits["strength"] += ((found.low <= log + 1e-9) & (log <= found.high + 1e-9)).tolist()
-        hits["expected"] += ((found.expected_low <= expected) & (expected <= found.expected_high)).tolist()
-        hits["gap"] += ((found.gap_low <= truth + 1e-9) & (truth <= found.gap_high + 1e-9))[others].tolist()
-        hits["place"] += ((found.rank_low <= best) & (worst <= found.rank_high)).tolist()
+        result = of_pairs(results, log.size)
+        truth = log - log[result.reference]
+        others = np.arange(log.size) != result.reference
+        hits["strength"] += ((result.low <= log + 1e-9) & (log <= result.high + 1e-9)).tolist()
+        hits["expected"] += ((result.expected_low <= expected) & (expected <= result.expected_high)).tolist()
+        hits["gap"] += ((result.gap_low <= truth + 1e-9) & (truth <= result.gap_high + 1e-9))[others].tolist()
+        hits["place"] += ((result.rank_low <= best) & (worst <= result.rank_high)).tolist()
     return {name: float(np.mean(values)) for name, values in hits.items()}
 
 

@@ -32,19 +32,19 @@ def test_order_of_any_axis_does_not_matter(shape: tuple[int, ...], seed: int) ->
     verdicts = drawn(shape, seed)
     assume(isinstance(variance_table(verdicts), VarianceTable))
     generator = np.random.default_rng(seed)
-    one = make_table(verdicts)
+    first = make_table(verdicts)
     mirrored = make_table(1.0 - verdicts)
-    assert mirrored.rate == pytest.approx(1 - one.rate)
+    assert mirrored.rate == pytest.approx(1 - first.rate)
     moved = verdicts
     for axis in range(5):
         moved = np.take(moved, generator.permutation(shape[axis]), axis=axis)
     for other in (mirrored, make_table(moved)):
-        assert other.error == pytest.approx(one.error, abs=1e-12)
-        for mine, theirs in zip(astuple(one.components), astuple(other.components), strict=True):
-            assert (mine is None) == (theirs is None)
-            assert mine is None or mine == pytest.approx(theirs, abs=1e-12)
-    assert sum(one.parts.values()) == pytest.approx(one.error**2)
-    assert all(value is None or value >= 0 for value in astuple(one.components))
+        assert other.error == pytest.approx(first.error, abs=1e-12)
+        for selected, reference in zip(astuple(first.components), astuple(other.components), strict=True):
+            assert (selected is None) == (reference is None)
+            assert selected is None or selected == pytest.approx(reference, abs=1e-12)
+    assert sum(first.parts.values()) == pytest.approx(first.error**2)
+    assert all(value is None or value >= 0 for value in astuple(first.components))
 
 
 @given(SHAPES)
@@ -68,15 +68,19 @@ def test_a_single_source_is_identified(name: str, axis: int) -> None:
     effect = 0.2 * generator.standard_normal(size).clip(-2, 2)
     if name == "order":  # the two orders are all there are: what they share is the response's
         effect -= effect.mean(axis=3, keepdims=True)
-    places = size + (1,) * (5 - len(size)) if name in nested else [-1 if at == axis else 1 for at in range(5)]
+    places = (
+        size + (1,) * (5 - len(size))
+        if name in nested
+        else [-1 if index == axis else 1 for index in range(5)]
+    )
     effect = 0.5 + effect.reshape(places)
-    found = estimate_components(np.broadcast_to(effect, shape).copy())
-    own = getattr(found, name)
+    result = estimate_components(np.broadcast_to(effect, shape).copy())
+    own = getattr(result, name)
     variance = effect.var(axis=3, ddof=1).mean() if name == "order" else np.var(effect, ddof=1)
     assert own == pytest.approx(float(variance), rel=0.15)
     others = [
         value
-        for other, value in zip(VarianceComponents.__slots__, astuple(found), strict=True)
+        for other, value in zip(VarianceComponents.__slots__, astuple(result), strict=True)
         if other != name
     ]
     assert max(value or 0.0 for value in others) < own / 8
@@ -157,9 +161,9 @@ def unbiased(*, runs: int) -> dict[str, tuple[float, float]]:
     """Return, by component, the mean estimate and that of one large design."""
     generator = np.random.default_rng(82)
     large = estimate_components(simulated(generator, (60, 8, 400, 8)))
-    found = [estimate_components(simulated(generator, (4, 2, 120, 2))) for _ in range(runs)]
+    result = [estimate_components(simulated(generator, (4, 2, 120, 2))) for _ in range(runs)]
     return {
-        name: (float(np.mean([getattr(one, name) for one in found])), getattr(large, name))
+        name: (float(np.mean([getattr(item, name) for item in result])), getattr(large, name))
         for name in ("seed", "dialogue", "seed_dialogue", "generation", "order", "repetition")
     }
 

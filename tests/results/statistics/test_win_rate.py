@@ -34,20 +34,23 @@ def perfect(n: int) -> JudgmentTable:
     return JudgmentTable.from_columns(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.ones(2 * n))
 
 
-def assert_mirrors(one: WinRate, other: WinRate) -> None:
+def assert_mirrors(first: WinRate, other: WinRate) -> None:
     """Assert that `other` is `one` with the two authors swapped."""
-    assert one.rate is not None and other.rate is not None
-    assert one.low is not None and other.high is not None
-    assert one.high is not None and other.low is not None
-    assert one.bound_low is not None and other.bound_high is not None
-    assert one.rate + other.rate == pytest.approx(1, abs=1e-12)
-    assert one.low + other.high == pytest.approx(1, abs=1e-12)
-    assert one.high + other.low == pytest.approx(1, abs=1e-12)
-    assert one.bound_low + other.bound_high == pytest.approx(1, abs=1e-12)
-    same = "n incomplete ties consistency both_orders_tied unscored not_judged repetition_stability interval_method"
+    assert first.rate is not None and other.rate is not None
+    assert first.low is not None and other.high is not None
+    assert first.high is not None and other.low is not None
+    assert first.bound_low is not None and other.bound_high is not None
+    assert first.rate + other.rate == pytest.approx(1, abs=1e-12)
+    assert first.low + other.high == pytest.approx(1, abs=1e-12)
+    assert first.high + other.low == pytest.approx(1, abs=1e-12)
+    assert first.bound_low + other.bound_high == pytest.approx(1, abs=1e-12)
+    same = (
+        "n incomplete ties consistency both_orders_tied unscored not_judged repetition_stability "
+        "interval_method"
+    )
     for name in same.split():
-        assert getattr(one, name) == getattr(other, name), name
-    assert one.first_position_rate == pytest.approx(other.first_position_rate)
+        assert getattr(first, name) == getattr(other, name), name
+    assert first.first_position_rate == pytest.approx(other.first_position_rate)
 
 
 @settings(max_examples=40, deadline=None)
@@ -63,30 +66,30 @@ def test_swapping_authors_mirrors_every_number(
     contest: MakeContest, seed: int, n: int, mean: float, samples: int, ties: float, soft: bool
 ) -> None:
     columns = contest(n, seed=seed, mean=mean, samples=samples, ties=ties, unscored=0.02, soft=True)
-    one = win_rate(columns, seed=3, resamples=300, soft=soft)
+    first = win_rate(columns, seed=3, resamples=300, soft=soft)
     other = win_rate(columns.swap_authors(), seed=3, resamples=300, soft=soft)
-    if one.rate is None:
+    if first.rate is None:
         assert other.rate is None
         return
-    assert_mirrors(one, other)
+    assert_mirrors(first, other)
 
 
 def test_single_orders_mirror_without_unscored(contest: MakeContest) -> None:
     columns = contest(60, ties=0.2)
-    one, other = win_rate(columns, seed=1), win_rate(columns.swap_authors(), seed=1)
-    for here, there in ((one.a_first, other.b_first), (one.b_first, other.a_first)):
-        assert here.rate is not None and there.rate is not None
-        assert here.low is not None and there.high is not None
-        assert here.rate + there.rate == pytest.approx(1, abs=1e-12)
-        assert here.low + there.high == pytest.approx(1, abs=1e-12)
+    first, other = win_rate(columns, seed=1), win_rate(columns.swap_authors(), seed=1)
+    for here, is_present in ((first.a_first, other.b_first), (first.b_first, other.a_first)):
+        assert here.rate is not None and is_present.rate is not None
+        assert here.low is not None and is_present.high is not None
+        assert here.rate + is_present.rate == pytest.approx(1, abs=1e-12)
+        assert here.low + is_present.high == pytest.approx(1, abs=1e-12)
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**31), soft=st.booleans())
 def test_row_order_never_matters(contest: MakeContest, seed: int, soft: bool) -> None:
     columns = contest(50, seed=seed, samples=2, ties=0.1, unscored=0.05, soft=True)
-    one = win_rate(columns, seed=5, resamples=200, soft=soft)
-    assert win_rate(shuffled(columns, seed), seed=5, resamples=200, soft=soft) == one
+    item = win_rate(columns, seed=5, resamples=200, soft=soft)
+    assert win_rate(shuffled(columns, seed), seed=5, resamples=200, soft=soft) == item
 
 
 def test_interval_depends_on_the_seed(contest: MakeContest) -> None:

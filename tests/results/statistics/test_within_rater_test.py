@@ -33,9 +33,9 @@ def pairs_of(ratings: Ints) -> tuple[Ints, Ints, Ints, Floats]:
 def within(ratings: Ints, task: Ints, score: Floats, draws: int = 199, seed: int = 0) -> WithinRaters:
     place, first, second, better = pairs_of(ratings)
     signs = permuted_order(ratings, task, place, first, second, seed=seed, draws=draws)
-    found = within_raters(score, better, signs)
-    assert isinstance(found, WithinRaters)
-    return found
+    result = within_raters(score, better, signs)
+    assert isinstance(result, WithinRaters)
+    return result
 
 
 def preferring(values: Floats, ratings: Ints) -> Floats:
@@ -71,10 +71,10 @@ def test_permutations_stay_within_a_task() -> None:
 def test_a_leniency_judge_has_no_excess() -> None:
     """Centring by rater does not reveal it; permutation within raters does."""
     ratings, task = rated(0)
-    totals = np.repeat([ratings[task == one].sum(axis=0) for one in range(60)], 10, axis=0)
-    found = within(ratings, task, preferring(totals.astype(float), ratings))
-    assert found.agreement > 0.6
-    assert abs(found.excess) < 0.02
+    totals = np.repeat([ratings[task == item].sum(axis=0) for item in range(60)], 10, axis=0)
+    result = within(ratings, task, preferring(totals.astype(float), ratings))
+    assert result.agreement > 0.6
+    assert abs(result.excess) < 0.02
     centred = ratings - totals / 10
     place, first, second, _ = pairs_of(ratings)
     difference = np.round(centred[place, first] - centred[place, second], 9)
@@ -86,17 +86,17 @@ def test_a_leniency_judge_has_no_excess() -> None:
 def test_an_informed_judge_has_an_excess() -> None:
     ratings, task = rated(1)
     generator = np.random.default_rng(2)
-    found = within(ratings, task, preferring(ratings + generator.normal(0, 2.5, ratings.shape), ratings))
-    assert found.excess > 0.03
-    assert found.p <= 0.01
+    result = within(ratings, task, preferring(ratings + generator.normal(0, 2.5, ratings.shape), ratings))
+    assert result.excess > 0.03
+    assert result.p <= 0.01
 
 
 def test_a_judge_and_its_opposite_mirror() -> None:
     ratings, task = rated(3)
     score = preferring(ratings.astype(float), ratings)
-    one, other = within(ratings, task, score), within(ratings, task, 1 - score)
-    assert one.agreement == 1.0
-    assert (other.agreement, other.excess, other.p) == pytest.approx((0.0, -one.excess, one.p))
+    first, other = within(ratings, task, score), within(ratings, task, 1 - score)
+    assert first.agreement == 1.0
+    assert (other.agreement, other.excess, other.p) == pytest.approx((0.0, -first.excess, first.p))
 
 
 def test_missing_verdicts_and_order_of_pairs() -> None:
@@ -104,14 +104,14 @@ def test_missing_verdicts_and_order_of_pairs() -> None:
     place, first, second, better = pairs_of(ratings)
     score = np.random.default_rng(0).choice([0.0, 0.5, 1.0, np.nan], place.size)
     signs = permuted_order(ratings, task, place, first, second, seed=0, draws=99)
-    found = within_raters(score, better, signs)
+    result = within_raters(score, better, signs)
     order = np.random.default_rng(1).permutation(place.size)
     again = within_raters(score[order], better[order], signs[:, order])
-    assert isinstance(found, WithinRaters) and isinstance(again, WithinRaters)
-    assert found.n == int((~np.isnan(score)).sum())
-    assert (found.excess, found.p) == pytest.approx((again.excess, again.p))
+    assert isinstance(result, WithinRaters) and isinstance(again, WithinRaters)
+    assert result.n == int((~np.isnan(score)).sum())
+    assert (result.excess, result.p) == pytest.approx((again.excess, again.p))
     by_hand = np.nanmean(np.where(better > 0, score, 1 - score))
-    assert found.agreement == pytest.approx(by_hand)
+    assert result.agreement == pytest.approx(by_hand)
 
 
 def errs(judge: str, runs: int) -> float:
