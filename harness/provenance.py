@@ -1,4 +1,7 @@
-"""How something was made: versions, the state of the code, the command; recorded, never part of a key."""
+"""Provenance of a run: package versions, git state and command line.
+
+It is recorded, but never part of a request key.
+"""
 
 from __future__ import annotations
 
@@ -32,33 +35,33 @@ _SHORTEST_SECRET = 8
 
 
 def redacted_command_line(environ: Mapping[str, str] = os.environ) -> str:
-    """The command that was given, as it could be given again, without anything secret.
+    """Return the command line without secrets, in a form that can be run again.
 
-    Hidden are the values of flags that hold a key, passwords in addresses, and whatever stands in a
-    variable of the environment that is named for a secret.
+    Values of key flags, passwords in URLs, and the values of environment variables named like secrets are
+    replaced by `***`.
     """
     secrets = {
         value
         for name, value in environ.items()
         if name.upper().endswith(_SECRET_VARIABLES) and len(value) >= _SHORTEST_SECRET
     }
-    words, hide = [], False
-    for word in ["empathy", *sys.argv[1:]]:
-        flag, given, _ = word.partition("=")
-        if hide:
-            words.append(HIDDEN)
-        elif given and flag in _SECRET_FLAGS:
-            words.append(f"{flag}={HIDDEN}")
+    arguments, hide_next = [], False
+    for argument in ["empathy", *sys.argv[1:]]:
+        flag, separator, _ = argument.partition("=")
+        if hide_next:
+            arguments.append(HIDDEN)
+        elif separator and flag in _SECRET_FLAGS:
+            arguments.append(f"{flag}={HIDDEN}")
         else:
-            words.append(_PASSWORD.sub(rf"\1:{HIDDEN}@", word))
+            arguments.append(_PASSWORD.sub(rf"\1:{HIDDEN}@", argument))
         for secret in secrets:
-            words[-1] = words[-1].replace(secret, HIDDEN)
-        hide = word in _SECRET_FLAGS
-    return shlex.join(words)
+            arguments[-1] = arguments[-1].replace(secret, HIDDEN)
+        hide_next = argument in _SECRET_FLAGS
+    return shlex.join(arguments)
 
 
-def context(**more: Any) -> dict[str, Any]:
-    """Versions, platform and git state, with whatever else is to be recorded."""
+def run_context(**more: Any) -> dict[str, Any]:
+    """Return versions, platform and git state, with further entries to record."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -68,24 +71,24 @@ def context(**more: Any) -> dict[str, Any]:
     }
 
 
-@cache  # the code that a process runs does not change while it runs
+@cache  # the code does not change while a process runs
 def git_state() -> dict[str, Any]:
-    """Commit of the code that runs, and whether it has been changed since; {} where there is no git."""
-    here = Path(__file__).resolve().parents[1]
-    if not (here / ".git").exists():
+    """Return the commit of the running code and whether it has local changes; {} without git."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
         return {}
     try:
-        commit = _git(here, "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_git(here, "status", "--porcelain"))}
+        commit = _git(root, "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain"))}
     except (OSError, subprocess.SubprocessError):
         return {}
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
+    result = subprocess.run(
         ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
     )
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
 @cache

@@ -101,10 +101,10 @@ def run_session(
 
 async def _agree(graph: StudyGraph) -> None:
     from harness.study.estimate import plan_study, total
-    from harness.study.estimate_tables import dollars
+    from harness.study.estimate_tables import format_dollars
 
     every = total(await plan_study(graph))
-    expected, most = dollars(every.expected_usd), dollars(every.maximum_usd)
+    expected, most = format_dollars(every.expected_usd), format_dollars(every.maximum_usd)
     if every.calls and every.maximum_usd != 0:
         print_message(
             f"{every.calls:,} calls, {expected} expected, {most} at most; "

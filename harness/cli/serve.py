@@ -129,7 +129,7 @@ def start(
             running_server(
                 told, host, port, key=key or "", environment=made.environment(), log=log, on_progress=_tell
             ) as server,
-            live_server.remembered(server, who, dtype, merged=merged),
+            live_server.advertise_server(server, who, dtype, merged=merged),
         ):
             served = [name for name in server.models() if not name.endswith(NULL_ADAPTER_SUFFIX)]
             _show(server.url, server.key, served, as_json)
@@ -162,7 +162,7 @@ def _laid_out(
             remedy="Name one with --students; `empathy respond … --merged` serves several in turn.",
         )
     who = select_served_models([*names, *([] if merged else ["base"])], base=rest["base"], students=places)
-    there = live_server.running(who)
+    there = live_server.find_running_server(who)
     if there is not None:
         raise UserError(
             "a server with this base is running already",
@@ -179,7 +179,7 @@ def _laid_out(
     else:
         check_weights(folder)
         more = bool(rest["spare_loras"])
-        adapters = backends.adapters_of(who.authors, folder)
+        adapters = backends.read_adapters(who.authors, folder)
         name, adapters = with_null_adapter(
             folder, name, adapters, device, live_server.ADAPTER_CACHE, loads_later=more
         )

@@ -1,7 +1,7 @@
-"""Where base and students answer: a server started here, one that is running, or an engine in this process.
+"""Inference backends of base models and students: a vLLM server, a running URL, or an in-process engine.
 
-Opens it, gives a client for each model, says whether it has died, and closes it. Knows no dialogue and no
-store.
+A backend is opened as a context manager. It provides a client per model and reports whether its server
+exited.
 """
 
 from __future__ import annotations
@@ -36,25 +36,27 @@ from serve.served_model import Device, Dtype
 from serve.vllm_server import LOOPBACK, VllmServer, free_port, require_vllm, running_server, server_exit_error
 
 MERGED = Path("merged")
-# For one answer: of 256 in flight a card of 24 GB takes some 50 at once, and 4,096 tokens take minutes.
-SECONDS = 3600.0
+# per request: a 24 GB GPU processes about 50 of 256 requests at once, and 4,096 tokens take minutes
+TIMEOUT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
 class ServingConfig:
-    """How base and students are asked.
+    """Serving configuration of base model and students.
 
     Attributes:
-        through: "server", "offline" (vLLM in this process) or "transformers".
-        preset: as written: cut, paper, released, or a name of one's own that begins with one.
-        seed: of the sampling; None for the preset's.
-        merged: students merged into their base, one after another.
-        dtype: of the computation; "" for the preset's, else the weights' own.
-        device: what it runs on.
-        url, key: of a server that is running already; "" to start one.
-        trusted: whether that server is known to be one of ours.
-        memory_mib, fraction: of the card, or of the machine.
-        tell: is told, line by line, what a person who waits wants to know.
+        backend: "server", "offline" (vLLM in this process) or "transformers".
+        preset: sampling preset: cut, paper, released, or a custom name with one of them as prefix.
+        seed: sampling seed; None for the preset's.
+        merged: merge each student into the base and serve them one after another.
+        dtype: dtype of the computation; "" for the preset's, else that of the weights.
+        device: device of the models.
+        url: URL of a running server; "" to start one.
+        key: API key of that server.
+        trusted: whether that server was started by this project.
+        memory_mib: memory of the GPU or machine in MiB; None to detect it.
+        fraction: share of the memory to use, in (0, 1]; None for the default.
+        on_progress: callback for progress messages.
     """
 
     backend: str = "server"
@@ -72,18 +74,18 @@ class ServingConfig:
 
     @property
     def set_name(self) -> str:
-        """The preset's name in `AUTHOR@PRESET`; "" for the default one."""
+        """Name of the preset in `AUTHOR@PRESET`; "" for the default preset."""
         return sampling_presets.parse_preset_name(self.preset)[1]
 
 
 @dataclass(frozen=True)
 class InferenceBackend:
-    """What answers, while it is open.
+    """Open inference backend.
 
     Attributes:
-        client: a client for one of its models.
-        died: the end of a dead server's log; "" while it lives.
-        server: the server; None for an engine in this process.
+        client: returns the client of a model.
+        exit_log: returns the end of the log if the server exited, else "".
+        server: the server; None for an in-process engine.
     """
 
     client: Callable[[Model], ModelClient]
@@ -93,85 +95,110 @@ class InferenceBackend:
 
 @contextlib.asynccontextmanager
 async def open_backend(
-    who: ServedModels, part: Sequence[ServedAuthor], how: ServingConfig, models: Sequence[Model], dtype: Dtype
+    served_models: ServedModels,
+    group: Sequence[ServedAuthor],
+    serving: ServingConfig,
+    models: Sequence[Model],
+    dtype: Dtype,
 ) -> AsyncIterator[InferenceBackend]:
-    """What answers for these contestants.
+    """Open the backend that serves these authors.
+
+    Args:
+        served_models: base model and students.
+        group: authors to serve.
+        serving: serving configuration.
+        models: models that will be requested.
+        dtype: dtype of the computation.
 
     Raises:
-        UserError: it cannot be had; an adapter that cannot be served; too little memory.
+        UserError: the backend cannot be started, an adapter cannot be served, or the memory is too small.
     """
-    folder, name, adapters = _weights(who, part, how, dtype)
-    if how.backend == "transformers":
-        async with _in_process(lambda: _transformers(folder, name, adapters, dtype, how.device)) as backend:
+    folder, name, adapters = _weights_to_load(served_models, group, serving, dtype)
+    if serving.backend == "transformers":
+        async with _open_engine(
+            lambda: _transformers(folder, name, adapters, dtype, serving.device)
+        ) as backend:
             yield backend
-    elif how.url:
-        server = VllmServer(how.url.rstrip("/").removesuffix("/v1"), how.key)
-        await asyncio.to_thread(load_missing_adapters, server, adapters, models, trusted=how.trusted)
-        async with _asked(server) as backend:
+    elif serving.url:
+        server = VllmServer(serving.url.rstrip("/").removesuffix("/v1"), serving.key)
+        await asyncio.to_thread(load_missing_adapters, server, adapters, models, trusted=serving.trusted)
+        async with _connect(server) as backend:
             yield backend
     else:
         await asyncio.to_thread(check_weights, folder)
-        name, adapters = with_null_adapter(folder, name, adapters, how.device, ADAPTER_CACHE)
-        made = plan_serving(folder, adapters, _wanted(how, dtype))
-        if how.backend == "offline":
-            async with _in_process(lambda: _vllm(made, folder, name, adapters)) as backend:
+        name, adapters = with_null_adapter(folder, name, adapters, serving.device, ADAPTER_CACHE)
+        plan = plan_serving(folder, adapters, _serving_request(serving, dtype))
+        if serving.backend == "offline":
+            async with _open_engine(lambda: _vllm(plan, folder, name, adapters)) as backend:
                 yield backend
         else:
             async with (
-                _started(made, folder, name, adapters, how.on_progress) as server,
-                _asked(server) as backend,
+                _start_server(plan, folder, name, adapters, serving.on_progress) as server,
+                _connect(server) as backend,
             ):
                 yield backend
 
 
-def _wanted(how: ServingConfig, dtype: Dtype) -> ServingRequest:
-    return serving_request(how.device, dtype, how.memory_mib, how.fraction)
+def _serving_request(serving: ServingConfig, dtype: Dtype) -> ServingRequest:
+    return serving_request(serving.device, dtype, serving.memory_mib, serving.fraction)
 
 
-def adapters_of(part: Sequence[ServedAuthor], base: Path, engine: EngineName = "vllm") -> list[LoraAdapter]:
-    """The students' adapters, read through.
+def read_adapters(
+    group: Sequence[ServedAuthor], base: Path, engine: EngineName = "vllm"
+) -> list[LoraAdapter]:
+    """Read and check the adapters of these students.
 
     Args:
-        base: the base's folder.
-        engine: what serves them; alone in peft, an adapter may be of any kind.
+        base: folder of the base model.
+        engine: serving engine; peft accepts any kind of a single adapter.
 
     Raises:
-        UserError: one cannot be served.
+        UserError: an adapter cannot be served.
     """
-    made = [(one.author, one.checkpoint.path) for one in part if one.checkpoint is not None]
-    beside = engine == "vllm" or len(part) > 1
-    return [read_adapter(author, folder, base, shared=beside, engine=engine) for author, folder in made]
+    students = [(author.author, author.checkpoint.path) for author in group if author.checkpoint is not None]
+    is_shared = engine == "vllm" or len(group) > 1
+    return [
+        read_adapter(author, folder, base, shared=is_shared, engine=engine) for author, folder in students
+    ]
 
 
-def merged_folder(made: Checkpoint, base: Path, dtype: Dtype, on_progress: Callable[[str], None]) -> Path:
-    """The checkpoint merged into its base in this dtype: made now, or before.
+def merged_folder(
+    checkpoint: Checkpoint, base: Path, dtype: Dtype, on_progress: Callable[[str], None]
+) -> Path:
+    """Return the folder of the checkpoint merged into its base in this dtype; merge it if necessary.
 
     Raises:
-        UserError: it cannot be merged, or holds weights that are not numbers.
+        UserError: the checkpoint cannot be merged, or contains non-finite weights.
     """
-    read_adapter(made.name, made.path, base, shared=False)
-    folder = MERGED / f"{made.name}-{made.id.rpartition(':')[2][:10]}-{dtype}"
+    read_adapter(checkpoint.name, checkpoint.path, base, shared=False)
+    folder = MERGED / f"{checkpoint.name}-{checkpoint.id.rpartition(':')[2][:10]}-{dtype}"
     record = read_json(folder / MERGED_RECORD)
-    if (record.get("checkpoint"), record.get("dtype")) != (made.id, dtype):
-        on_progress(f"merging {made.name} into its base")
-        merge_adapter(made.path, folder, base=str(base), dtype=dtype, on_message=on_progress)
+    if (record.get("checkpoint"), record.get("dtype")) != (checkpoint.id, dtype):
+        on_progress(f"merging {checkpoint.name} into its base")
+        merge_adapter(checkpoint.path, folder, base=str(base), dtype=dtype, on_message=on_progress)
     return folder
 
 
-def _weights(
-    who: ServedModels, part: Sequence[ServedAuthor], how: ServingConfig, dtype: Dtype
+def _weights_to_load(
+    served_models: ServedModels, group: Sequence[ServedAuthor], serving: ServingConfig, dtype: Dtype
 ) -> tuple[Path, str, list[LoraAdapter]]:
-    """What is loaded: the base with adapters, or one merged student; and under which name."""
-    (one, *_) = part
-    if how.merged and one.checkpoint is not None:  # alone: merged students take turns
-        return merged_folder(one.checkpoint, who.base.folder, dtype, how.on_progress), one.author, []
-    adapters = adapters_of(part, who.base.folder, "peft" if how.backend == "transformers" else "vllm")
-    return who.base.folder, who.base_name, adapters
+    """Return folder, served name and adapters: the base with adapters, or one merged student."""
+    (author, *_) = group
+    if serving.merged and author.checkpoint is not None:  # merged students are served one at a time
+        return (
+            merged_folder(author.checkpoint, served_models.base.folder, dtype, serving.on_progress),
+            author.author,
+            [],
+        )
+    adapters = read_adapters(
+        group, served_models.base.folder, "peft" if serving.backend == "transformers" else "vllm"
+    )
+    return served_models.base.folder, served_models.base_name, adapters
 
 
 @contextlib.asynccontextmanager
-async def _started(
-    made: ServePlan,
+async def _start_server(
+    plan: ServePlan,
     folder: Path,
     name: str,
     adapters: Sequence[LoraAdapter],
@@ -179,43 +206,45 @@ async def _started(
 ) -> AsyncIterator[VllmServer]:
     require_vllm()
     port = free_port()
-    told = [
-        *vllm_command(made, folder, name, LOOPBACK, port),
+    command = [
+        *vllm_command(plan, folder, name, LOOPBACK, port),
         *lora_module_arguments(cached_adapters(adapters)),
     ]
     with contextlib.ExitStack() as stack:
-        starting = running_server(
-            told, LOOPBACK, port, environment=made.environment(), on_progress=on_progress
+        server_context = running_server(
+            command, LOOPBACK, port, environment=plan.environment(), on_progress=on_progress
         )
-        server = await asyncio.to_thread(stack.enter_context, starting)
+        server = await asyncio.to_thread(stack.enter_context, server_context)
         yield server
 
 
 @contextlib.asynccontextmanager
-async def _asked(server: VllmServer) -> AsyncIterator[InferenceBackend]:
+async def _connect(server: VllmServer) -> AsyncIterator[InferenceBackend]:
     session = _session(server.url)
     try:
 
         def client(model: Model) -> ModelClient:
-            return HttpClient(replace(model, base_url=f"{server.url}/v1"), server.key, session, SECONDS)
+            return HttpClient(
+                replace(model, base_url=f"{server.url}/v1"), server.key, session, TIMEOUT_SECONDS
+            )
 
-        def dead() -> str:
+        def exit_log() -> str:
             return str(server_exit_error(server)) if server.is_managed and not server.is_alive() else ""
 
-        yield InferenceBackend(client, dead, server)
+        yield InferenceBackend(client, exit_log, server)
     finally:
         await session.close()
 
 
 def _session(url: str) -> aiohttp.ClientSession:
-    """Between us and our own machine there is no proxy, whatever the environment says."""
+    """Return an HTTP session, without a proxy for loopback addresses."""
     if urlsplit(url).hostname in (LOOPBACK, "localhost", "::1"):
         return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
     return open_session()
 
 
 @contextlib.asynccontextmanager
-async def _in_process(make: Callable[[], Any]) -> AsyncIterator[InferenceBackend]:
+async def _open_engine(make: Callable[[], Any]) -> AsyncIterator[InferenceBackend]:
     engine = await asyncio.to_thread(make)
     batcher = Batcher(engine)
     try:
@@ -234,11 +263,11 @@ def _transformers(
     return TransformersEngine(folder, name, _folders(adapters), dtype=dtype, device=device)
 
 
-def _vllm(made: ServePlan, folder: Path, name: str, adapters: Sequence[LoraAdapter]) -> Any:
+def _vllm(plan: ServePlan, folder: Path, name: str, adapters: Sequence[LoraAdapter]) -> Any:
     from serve.vllm_engine import VllmEngine
 
-    return VllmEngine(made, folder, name, _folders(adapters))
+    return VllmEngine(plan, folder, name, _folders(adapters))
 
 
 def _folders(adapters: Sequence[LoraAdapter]) -> Mapping[str, Path]:
-    return {one.name: one.folder for one in adapters}
+    return {adapter.name: adapter.folder for adapter in adapters}

@@ -1,7 +1,7 @@
-"""Which author is which checkpoint: `student:NAME`, `base`, and the base cut to one response.
+"""Resolution of author names to checkpoints: `student:NAME`, `base`, and `base-cut` (truncated base).
 
-A checkpoint's folder explains itself, so a name is looked up in the folders that are there: those named, else
-`checkpoints/*` (or $EMPATHY_CHECKPOINTS), and where the database says that it lay. Reads files; asks nothing.
+A name is looked up in the given folders, else in `checkpoints/*` (or $EMPATHY_CHECKPOINTS) and in the folders
+recorded in the database. Each checkpoint folder contains its own record.
 """
 
 from __future__ import annotations
@@ -20,83 +20,83 @@ from serve.sampling_presets import read_json
 from serve.served_model import Dtype
 
 STUDENT, BASE, BASE_CUT = "student:", "base", "base-cut"
-PLACE = "checkpoints"
+DEFAULT_FOLDER = "checkpoints"
 
 
 @dataclass(frozen=True)
 class ServedAuthor:
-    """One author that is served.
+    """Served author.
 
     Attributes:
-        author: its name in full: `student:NAME`, `base:NAME`, `base-cut:NAME`.
-        checkpoint: of a student; None for the base.
-        cut: whether its answers are cut to the first turn and 97 words whatever the preset says.
-        known_before: whether its answers were first made when how it is asked was not part of what it is:
-            they keep their identity.
+        author: full name: `student:NAME`, `base:NAME` or `base-cut:NAME`.
+        checkpoint: checkpoint of a student; None for the base.
+        truncated: whether responses are always truncated to the first turn and 97 words.
+        predates_encoding: whether its stored responses predate prompt-encoding identities; they keep their
+            identity.
     """
 
     author: str
     checkpoint: Checkpoint | None = None
-    cut: bool = False
-    known_before: bool = False
+    truncated: bool = False
+    predates_encoding: bool = False
 
 
 @dataclass(frozen=True)
 class ServedModels:
-    """A base on this machine, and who is served with it."""
+    """Local base model and the authors served with it."""
 
     base: LocalModel
     authors: tuple[ServedAuthor, ...]
 
     @property
     def base_name(self) -> str:
-        """What the base is served as."""
+        """Served name of the base."""
         return f"{BASE}:{short_name(self.base.base.name)}"
 
     @property
     def students(self) -> tuple[ServedAuthor, ...]:
-        """Those with a checkpoint."""
-        return tuple(one for one in self.authors if one.checkpoint is not None)
+        """Authors with a checkpoint."""
+        return tuple(author for author in self.authors if author.checkpoint is not None)
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The base's config.json."""
+        """Contents of the base model's config.json."""
         return read_json(self.base.folder / "config.json")
 
     @property
     def dtype(self) -> Dtype:
-        """The dtype of the base's weights, by its config.json."""
+        """Dtype of the base model's weights according to its config.json."""
         stored = str(self.config.get("dtype") or self.config.get("torch_dtype") or "bfloat16")
         return {"float16": "fp16", "float32": "fp32"}.get(stored, "bf16")  # type: ignore[return-value]  # values are
 
 
 def short_name(base: str) -> str:
-    """A base's name within an author's: as on the Hub, or its folder's."""
+    """Return the name of a base in author names: its Hub id, or the name of its folder."""
     path = Path(base)
     return path.resolve().name if path.is_dir() or base.startswith(("/", ".")) else base
 
 
 def is_student(name: str) -> bool:
-    """Whether a checkpoint is meant by its name rather than by its folder."""
+    """Return whether a checkpoint is given by name rather than by folder."""
     return name.startswith(STUDENT)
 
 
 def parse_student_folder(name: str, registered: Sequence[Path] = ()) -> Path:
-    """The folder of `student:NAME`, in the usual places or as registered.
+    """Return the folder of `student:NAME`, from the default folders or the recorded ones.
 
     Raises:
-        UserError: nobody has that name, or its folder is no whole checkpoint.
+        UserError: unknown student, or an incomplete checkpoint.
     """
-    return _student(name, _known((), registered)).path
+    return _resolve_student(name, _find_checkpoints((), registered)).path
 
 
 def known_student_names(places: Sequence[Path] = ()) -> set[str]:
-    """Every `student:NAME` in these folders, or in the usual places.
+    """Return every `student:NAME` in these folders, or in the default folders.
 
     Raises:
-        UserError: one is no folder, or there is no checkpoint in those that are named.
+        UserError: not a folder, or no checkpoint in the given folders.
     """
-    return {f"{STUDENT}{name}" for name in _known(places)}
+    return {f"{STUDENT}{name}" for name in _find_checkpoints(places)}
 
 
 def select_served_models(
@@ -106,107 +106,116 @@ def select_served_models(
     students: Sequence[Path] = (),
     registered: Sequence[Path] = (),
 ) -> ServedModels:
-    """Who these names are.
+    """Resolve author names to served models.
 
     Args:
-        base: where the base is now; "" for what the checkpoints say.
-        students: folders of checkpoints, or folders of such folders; none for the usual places.
-        registered: folders that the database knows of, where nothing else is named.
+        names: author names.
+        base: location of the base model; "" to use the one in the checkpoints.
+        students: folders with checkpoints, up to two levels below; empty for the default folders.
+        registered: folders recorded in the database, used if `students` is empty.
 
     Raises:
-        UserError: a name that nobody has, another base, a base that cannot be had; every fault at once.
+        UserError: unknown student, mismatching or unavailable base model; all faults together.
     """
-    found = _known(students, registered)
+    known = _find_checkpoints(students, registered)
     faults: list[Fault] = []
     authors: list[ServedAuthor] = []
     for name in dict.fromkeys(names):
         if name.startswith(STUDENT):
             try:
-                authors.append(ServedAuthor(name, _student(name, found)))
+                authors.append(ServedAuthor(name, _resolve_student(name, known)))
             except UserError as error:
                 faults.append(error.fault)
                 faults += error.faults
     if faults:
         raise UserError("these students cannot be served", code="checkpoint.unusable", faults=faults)
-    made = [one.checkpoint for one in authors if one.checkpoint is not None] or [
-        one for named in found.values() for one in named
+    checkpoints = [author.checkpoint for author in authors if author.checkpoint is not None] or [
+        author for checkpoints_of_name in known.values() for author in checkpoints_of_name
     ]
-    located = _base(base, made, names)
-    wrong = []
-    for one in authors:
-        if one.checkpoint is not None:
+    local_base = _resolve_base(base, checkpoints, names)
+    mismatches = []
+    for author in authors:
+        if author.checkpoint is not None:
             try:
-                check_same_base(one.checkpoint, located.base)
-                check_prompt_encoding(one.checkpoint, located.folder)
+                check_same_base(author.checkpoint, local_base.base)
+                check_prompt_encoding(author.checkpoint, local_base.folder)
             except UserError as error:
-                wrong.append(error.fault)
-    if wrong:
+                mismatches.append(error.fault)
+    if mismatches:
         raise UserError(
-            "these adapters do not fit the base model", code="checkpoint.base-mismatch", faults=wrong
+            "these adapters do not fit the base model", code="checkpoint.base-mismatch", faults=mismatches
         )
-    shown = short_name(located.base.name)
+    base_name = short_name(local_base.base.name)
     for name in dict.fromkeys(names):
-        kind, _, of = name.partition(":")
+        kind, _, base_suffix = name.partition(":")
         if kind in (BASE, BASE_CUT):
-            if of and of != shown:
+            if base_suffix and base_suffix != base_name:
                 raise UserError(
                     "not the base model of these students",
                     code="base-model.mismatch",
                     found=repr(name),
-                    remedy=f"Use {kind}:{shown}.",
+                    remedy=f"Use {kind}:{base_name}.",
                 )
-            authors.append(ServedAuthor(f"{kind}:{shown}", cut=kind == BASE_CUT))
-    return ServedModels(located, tuple(authors))
+            authors.append(ServedAuthor(f"{kind}:{base_name}", truncated=kind == BASE_CUT))
+    return ServedModels(local_base, tuple(authors))
 
 
 def checkpoint_folders(places: Sequence[Path] = ()) -> list[Path]:
-    """Every checkpoint's folder in these places, themselves or one or two levels below."""
-    given = places or [Path(os.environ.get("EMPATHY_CHECKPOINTS", PLACE))]
+    """Return every checkpoint folder among these folders or up to two levels below them."""
+    folders_to_search = places or [Path(os.environ.get("EMPATHY_CHECKPOINTS", DEFAULT_FOLDER))]
     folders: list[Path] = []
-    for place in given:
+    for place in folders_to_search:
         records = [place / RECORD, *sorted(place.glob(f"*/{RECORD}")), *sorted(place.glob(f"*/*/{RECORD}"))]
-        # an unfinished training keeps its saves in NAME.partial: they are no checkpoints yet
-        folders += [each.parent for each in records if each.is_file() and ".partial" not in str(each.parent)]
+        # NAME.partial holds the saves of an unfinished training run, not checkpoints
+        folders += [
+            record.parent for record in records if record.is_file() and ".partial" not in str(record.parent)
+        ]
     return list(dict.fromkeys(folders))
 
 
 def check_names(places: Sequence[Path]) -> None:
-    """Make sure that no two of the checkpoints in these places are different ones of one name.
+    """Check that no two different checkpoints in these folders have the same name.
 
     Raises:
-        UserError: two are; a place is no folder.
+        UserError: ambiguous name, or not a folder.
     """
     if places:
-        for name, made in _known(places).items():
-            check_single_checkpoint(name, made)
+        for name, checkpoints in _find_checkpoints(places).items():
+            check_single_checkpoint(name, checkpoints)
 
 
-def check_single_checkpoint(name: str, made: Sequence[Checkpoint]) -> None:
-    """Make sure that a name is one checkpoint's, wherever its copies lie.
+def check_single_checkpoint(name: str, checkpoints: Sequence[Checkpoint]) -> None:
+    """Check that all folders with a name hold the same checkpoint.
 
     Raises:
-        UserError: folders of this name hold different ones.
+        UserError: the folders hold different checkpoints.
     """
-    if len({one.id for one in made}) > 1:
+    if len({checkpoint.id for checkpoint in checkpoints}) > 1:
         remedy = "Select one folder with --students, or retrain one with another --name."
         raise UserError(
             "several students have this name",
             code="checkpoint.ambiguous",
             found=repr(f"{STUDENT}{name}"),
             remedy=remedy,
-            faults=[Fault(f"a {one.stage} checkpoint", str(one.path), _told(one)) for one in made],
+            faults=[
+                Fault(
+                    f"a {checkpoint.stage} checkpoint", str(checkpoint.path), _describe_checkpoint(checkpoint)
+                )
+                for checkpoint in checkpoints
+            ],
         )
 
 
-def _told(one: Checkpoint) -> str:
-    return f"base {one.base.name}, recipe {one.record.get('recipe', 'not recorded')}, {one.id}"
+def _describe_checkpoint(checkpoint: Checkpoint) -> str:
+    recipe = checkpoint.record.get("recipe", "not recorded")
+    return f"base {checkpoint.base.name}, recipe {recipe}, {checkpoint.id}"
 
 
-def _known(places: Sequence[Path], registered: Sequence[Path] = ()) -> dict[str, list[Checkpoint]]:
-    """Checkpoints by name; the records only: whose adapter is whole is looked at when it is used."""
+def _find_checkpoints(places: Sequence[Path], registered: Sequence[Path] = ()) -> dict[str, list[Checkpoint]]:
+    """Return name → checkpoints, reading only the records; adapters are checked when they are used."""
     import json
 
-    found: dict[str, list[Checkpoint]] = {}
+    checkpoints_by_name: dict[str, list[Checkpoint]] = {}
     seen: set[Path] = set()
     for place in places:
         if not place.is_dir():
@@ -216,53 +225,69 @@ def _known(places: Sequence[Path], registered: Sequence[Path] = ()) -> dict[str,
     for folder in [*checkpoint_folders(places), *(() if places else registered)]:
         try:
             record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-            made = Checkpoint(folder, record)
-            made.id  # noqa: B018  (a record that lacks what makes it one is none)
+            checkpoint = Checkpoint(folder, record)
+            checkpoint.id  # noqa: B018  (raises for an incomplete record)
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if folder.resolve() not in seen:
             seen.add(folder.resolve())
-            found.setdefault(made.name, []).append(made)
-    if places and not found:
+            checkpoints_by_name.setdefault(checkpoint.name, []).append(checkpoint)
+    if places and not checkpoints_by_name:
         raise UserError(
             "no checkpoint in this folder",
             code="checkpoint.not-found",
             where="--students",
             found=", ".join(map(str, places)),
         )
-    return found
+    return checkpoints_by_name
 
 
-def _student(name: str, found: Mapping[str, Sequence[Checkpoint]]) -> Checkpoint:
-    bare = name.removeprefix(STUDENT)
-    if bare in found:
-        check_single_checkpoint(bare, found[bare])
-        return read_checkpoint(found[bare][0].path)
-    there = ", ".join(sorted(found)[:8]) or "none"
+def _resolve_student(name: str, known: Mapping[str, Sequence[Checkpoint]]) -> Checkpoint:
+    short = name.removeprefix(STUDENT)
+    if short in known:
+        check_single_checkpoint(short, known[short])
+        return read_checkpoint(known[short][0].path)
+    known_names = ", ".join(sorted(known)[:8]) or "none"
     raise UserError(
         "unknown student",
         code="checkpoint.unknown-student",
         found=repr(name),
-        remedy=f"Known students: {there}. Name folders with --students, or train: empathy train two-step.",
+        remedy=f"Known students: {known_names}. Name folders with --students, or train one: "
+        "empathy train two-step.",
     )
 
 
-def _base(base: str, made: Sequence[Checkpoint], names: Sequence[str]) -> LocalModel:
+def _resolve_base(base: str, checkpoints: Sequence[Checkpoint], names: Sequence[str]) -> LocalModel:
     if base:
-        revisions = {one.base.revision for one in made if one.base.name == base}
+        revisions = {checkpoint.base.revision for checkpoint in checkpoints if checkpoint.base.name == base}
         return locate_model(base, revisions.pop() if len(revisions) == 1 else "")
-    wanted = {
+    base_names = {
         name.partition(":")[2] for name in names if name.partition(":")[0] in (BASE, BASE_CUT) and ":" in name
     }
-    bases = {one.base.weights: one for one in made if not wanted or short_name(one.base.name) in wanted}
+    bases = {
+        checkpoint.base.weights: checkpoint
+        for checkpoint in checkpoints
+        if not base_names or short_name(checkpoint.base.name) in base_names
+    }
     if len(bases) == 1:
-        (one,) = bases.values()
-        return locate_model(one.base_location, "" if Path(one.base_location).is_dir() else one.base.revision)
+        (checkpoint,) = bases.values()
+        return locate_model(
+            checkpoint.base_location,
+            "" if Path(checkpoint.base_location).is_dir() else checkpoint.base.revision,
+        )
+    remedy = "Set --base to a folder or a model on the Hub."
+    if bases:
+        raise UserError(
+            "several base models match",
+            code="base-model.ambiguous",
+            where="--base",
+            found=", ".join(sorted(checkpoint.base.name for checkpoint in bases.values())),
+            remedy=remedy,
+        )
     raise UserError(
-        "several base models match" if bases else "the base model is not known",
-        code="base-model.ambiguous" if bases else "base-model.unknown",
+        "the base model is not known",
+        code="base-model.unknown",
         where="--base",
-        found=", ".join(sorted(one.base.name for one in bases.values()))
-        or "no checkpoint names a base model",
-        remedy="Set --base to a folder or a model on the Hub.",
+        found="no checkpoint names a base model",
+        remedy=remedy,
     )

@@ -1,6 +1,6 @@
-"""What this machine has, and whether what is to be served fits: the card, the memory, the plan.
+"""Hardware of this machine: GPU and memory, and whether the models to serve fit.
 
-Asks the machine; starts nothing. The arithmetic is `serve/memory_plan.py`'s.
+`serve.memory_plan` does the arithmetic.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ CPU_FRACTION = 0.6
 def serving_request(
     device: Device, dtype: Dtype, memory_mib: int | None, fraction: float | None, **more: Any
 ) -> ServingRequest:
-    """What a server may take here.
+    """Return the resources that a server may use on this machine.
 
     Args:
-        memory_mib, fraction: of the card or the machine; None for what there is, and the usual share.
-        more: what else is wanted, as `ServingRequest` names it.
+        device: "cuda" or "cpu".
+        dtype: dtype of the computation.
+        memory_mib: memory of the GPU or machine in MiB; None to detect it.
+        fraction: share of the memory to use, in (0, 1]; None for the default.
+        more: further fields of `ServingRequest`.
     """
     if device == "cpu":
         memory_mib = memory_mib or available_memory_mib()
@@ -38,49 +41,50 @@ def serving_request(
     )
 
 
-def plan_serving(folder: Path, adapters: Sequence[LoraAdapter], asked: ServingRequest) -> ServePlan:
-    """The plan, which must fit.
+def plan_serving(folder: Path, adapters: Sequence[LoraAdapter], request: ServingRequest) -> ServePlan:
+    """Plan the memory of a server.
 
     Raises:
-        UserError: it does not; it names what would.
+        UserError: the models do not fit; the remedy names settings that do.
     """
-    made = plan_memory(read_json(folder / "config.json"), adapters, asked)
-    if not made.fits:
-        told = made.to_dict()
+    plan = plan_memory(read_json(folder / "config.json"), adapters, request)
+    if not plan.fits:
+        summary = plan.to_dict()
         raise UserError(
             "not enough memory to serve these models",
             code="hardware.out-of-memory",
-            found=f"{told['weights_gib']} GiB of weights, {told['cache_tokens']} tokens of KV cache left of "
-            f"{told['memory_gib']} GiB × {told['memory_fraction']:g}; {told['max_model_len']} are needed",
-            remedy=f"These fit: {describe_fitting_plans(made)}.",
+            found=f"{summary['weights_gib']} GiB of weights leave {summary['cache_tokens']} tokens of KV cache "
+            f"in {summary['memory_gib']} GiB × {summary['memory_fraction']:g}; required: "
+            f"{summary['max_model_len']} tokens",
+            remedy=f"These fit: {describe_fitting_plans(plan)}.",
         )
-    return made
+    return plan
 
 
-def describe_fitting_plans(made: ServePlan) -> str:
-    """What would fit in words: `--max-loras 1, or 18.1 GiB of memory, or a smaller base`."""
-    return ", or ".join([*(way.label for way in made.suggestions), "a smaller base"])
+def describe_fitting_plans(plan: ServePlan) -> str:
+    """Return settings that fit as text: `--max-loras 1, or 18.1 GiB of memory, or a smaller base`."""
+    return ", or ".join([*(suggestion.label for suggestion in plan.suggestions), "a smaller base"])
 
 
 def default_device() -> Device:
-    """ "cuda" where there is a card."""
+    """Return "cuda" if there is a GPU, else "cpu"."""
     return "cuda" if gpu_memory_mib() else "cpu"
 
 
 def gpu_memory_mib() -> int:
-    """The whole memory of the first card; 0 where there is none."""
+    """Return the total memory of the first GPU in MiB; 0 without a GPU."""
     if shutil.which("nvidia-smi") is None:
         return 0
     query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     try:
-        said = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20).stdout
-        return int(said.split()[0])
+        output = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20).stdout
+        return int(output.split()[0])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return 0
 
 
 def available_memory_mib() -> int:
-    """The machine's memory that is free or can be."""
+    """Return the available memory of the machine in MiB."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):

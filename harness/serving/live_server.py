@@ -1,8 +1,8 @@
-"""A server that stands: how other commands find one of ours, and how it is given the adapters it lacks.
+"""Discovery of a running server of this project, and loading of missing adapters into it.
 
-What a server has computed it keeps by an adapter's name and path (vLLM's prefix cache), so a student that was
-trained anew under its name must come by another path. Adapters are therefore given by paths that say their
-content (`cache_adapter`), which also tells what a server holds. Starts no server and knows no dialogue.
+vLLM's prefix cache identifies an adapter by its name and path, so a retrained student needs another path.
+Adapters are therefore loaded from content-addressed paths (`cache_adapter`), which also identify the loaded
+version.
 """
 
 from __future__ import annotations
@@ -27,27 +27,33 @@ STATE_FILE = Path("runs/serve.json")
 ADAPTER_CACHE = Path("runs/adapters")
 
 
-def running(cast: ServedModels) -> tuple[str, str, Dtype] | None:
-    """Address, key and dtype of a server of ours that is running with this base; None where there is none."""
+def find_running_server(served_models: ServedModels) -> tuple[str, str, Dtype] | None:
+    """Return address, key and dtype of a running server of this project with this base model, or None."""
     state = read_json(STATE_FILE)
-    if not state or state.get("weights") != cast.base.base.weights or state.get("merged"):
+    if not state or state.get("weights") != served_models.base.base.weights or state.get("merged"):
         return None
-    if state.get("asking", _askings(cast)) != _askings(cast):
+    if state.get("asking", _encoding_ids(served_models)) != _encoding_ids(served_models):
         return None  # the same weights with another tokenizer or template
     server = VllmServer(str(state["url"]), str(state["key"]))
     return (server.url, server.key, state["dtype"]) if server.is_healthy() else None
 
 
 @contextlib.contextmanager
-def remembered(server: VllmServer, who: ServedModels, dtype: Dtype, *, merged: bool) -> Iterator[None]:
-    """A file, for our eyes only, by which other commands find a running server; gone with it."""
-    told = {"url": server.url, "key": server.key, "pid": os.getpid(), "merged": merged}
-    told |= {"weights": who.base.base.weights, "base": who.base.base.name, "dtype": dtype}
-    told["asking"] = _askings(who)
+def advertise_server(
+    server: VllmServer, served_models: ServedModels, dtype: Dtype, *, merged: bool
+) -> Iterator[None]:
+    """Advertise a running server to other commands in a private file, which is removed at the end."""
+    state = {"url": server.url, "key": server.key, "pid": os.getpid(), "merged": merged}
+    state |= {
+        "weights": served_models.base.base.weights,
+        "base": served_models.base.base.name,
+        "dtype": dtype,
+    }
+    state["asking"] = _encoding_ids(served_models)
     STATE_FILE.parent.mkdir(parents=True, exist_ok=True)
     STATE_FILE.unlink(missing_ok=True)
     with os.fdopen(os.open(STATE_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(told, file)
+        json.dump(state, file)
     try:
         yield
     finally:
@@ -55,52 +61,55 @@ def remembered(server: VllmServer, who: ServedModels, dtype: Dtype, *, merged: b
             STATE_FILE.unlink(missing_ok=True)
 
 
-def _askings(who: ServedModels) -> list[str]:
-    """How the base is asked in either form; "" for one that it cannot be asked in."""
+def _encoding_ids(served_models: ServedModels) -> list[str]:
+    """Return the prompt-encoding id of each style; "" for a style that the base does not support."""
     ids = []
     for form in PromptStyle:
         try:
-            ids.append(load_prompt_encoding(who.base.folder, form).id)
+            ids.append(load_prompt_encoding(served_models.base.folder, form).id)
         except UserError:
             ids.append("")
     return ids
 
 
 def cached_adapters(adapters: Sequence[LoraAdapter]) -> list[LoraAdapter]:
-    """The same adapters by paths that say their content."""
-    return [cache_adapter(one, ADAPTER_CACHE) for one in adapters]
+    """Return the adapters with content-addressed paths."""
+    return [cache_adapter(adapter, ADAPTER_CACHE) for adapter in adapters]
 
 
 def load_missing_adapters(
     server: VllmServer, adapters: Sequence[LoraAdapter], models: Sequence[Model], *, trusted: bool
 ) -> None:
-    """Give a running server the adapters that it lacks, or holds in another state; the others are left alone.
+    """Load the adapters that a running server lacks or holds in another version.
 
     Args:
-        trusted: whether it is one of ours. What another's server serves under a student's name is taken for
-            that student, unless it came from us and is another one by now.
+        server: the server.
+        adapters: adapters to load.
+        models: models that the server must serve.
+        trusted: whether the server was started by this project. On another server, an adapter with a
+            student's name is accepted as that student, unless it was loaded by this project and is outdated.
 
     Raises:
-        UserError: one cannot be loaded there; it does not serve a model.
+        UserError: an adapter cannot be loaded, or the server does not serve a model.
     """
-    there = server.models()
-    for one in cached_adapters(adapters):
-        root = there.get(one.name, {}).get("root")
-        held = None if root is None else Path(str(root))
-        if held == one.folder.resolve():
+    served = server.models()
+    for adapter in cached_adapters(adapters):
+        root = served.get(adapter.name, {}).get("root")
+        loaded_path = None if root is None else Path(str(root))
+        if loaded_path == adapter.folder.resolve():
             continue
-        if held is not None:
-            if not trusted and held.parent != ADAPTER_CACHE.resolve():
+        if loaded_path is not None:
+            if not trusted and loaded_path.parent != ADAPTER_CACHE.resolve():
                 continue
-            server.unload(one.name)
-        server.load(one.name, one.folder)
-        there[one.name] = {}
-    missing = sorted({model.name for model in models} - set(there))
+            server.unload(adapter.name)
+        server.load(adapter.name, adapter.folder)
+        served[adapter.name] = {}
+    missing = sorted({model.name for model in models} - set(served))
     if missing:
         raise UserError(
             "the server does not serve these models",
             code="server.model-not-served",
             where=server.url,
             found=", ".join(missing),
-            remedy=f"It serves: {', '.join(there)}. Start it with --served-model-name NAME.",
+            remedy=f"It serves: {', '.join(served)}. Start it with --served-model-name NAME.",
         )

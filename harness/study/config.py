@@ -23,11 +23,13 @@ from harness.engine.limits import Limits
 STEPS = ("sft", "dpo")
 # words for authors in contests; "base-truncated" is accepted for "base-cut"
 STUDENT, BASE, TRUNCATED_BASE, BEST = "student", "base", "base-cut", "best"
-PRESETS = ("cut", "paper", "released")
+PRESETS = ("truncated", "paper", "released")
+# names in study files → the names that are stored
+STORED_NAMES = {"base-truncated": "base-cut", "low-rated-control": "low-rated", "truncated": "cut"}
 # vLLM server, vLLM in this process, transformers; auto: the server if vLLM is installed, else transformers
 BACKENDS = ("server", "offline", "transformers", "auto")
 DEVICES = ("auto", "cpu")
-FORMS = ("auto", "plain", "chat")
+PROMPT_STYLES = ("auto", "plain", "chat")
 TINY = "tiny:"  # prefix of base models that are built locally: tiny:llama, tiny:mistral
 
 

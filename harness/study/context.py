@@ -1,6 +1,6 @@
-"""What a study meets when it is planned or run: dataset, models, prompts, the database, the folder.
+"""Context in which a study is planned or run: dataset, models, prompts, database, folder.
 
-Puts together what the command line was told and what the study file says; the command line wins.
+Options of the command line override the study file.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from results.db.store import Store
 
 
 def _silent(stage: str, how_far: str) -> None:
-    """Nobody watches."""
+    """Ignore progress."""
 
 
 @dataclass(frozen=True)
 class StudyContext:
-    """Everything around a study.
+    """Everything that the stages of a study need.
 
     Attributes:
-        models: every model that may be asked, by the name that the study gives it (stand-ins where it is
-            rehearsed).
-        settings: how calls are made.
-        db: the database, as `Store.open` takes it.
-        memory: the folder.
-        store: open, for planning.
-        tell: is told how far a stage is.
+        models: models by their name in the study; emulated models if the study is emulated.
+        settings: settings of requests.
+        db: the database, as `Store.open` accepts it.
+        memory: cache of finished stages, in the study's folder.
+        store: open database, for planning.
+        purse: budget of the study.
+        tell: called with the name of a stage and its progress.
     """
 
     study: Study
@@ -57,58 +57,58 @@ class StudyContext:
 
     @property
     def folder(self) -> Path:
-        """Where the study's files are."""
+        """The folder of the study's files."""
         return self.memory.folder
 
     def relative_path(self, path: Path) -> str:
-        """A path as records keep it: within the folder, so that the folder can be moved."""
+        """Return a path relative to the folder, so that the folder can be moved."""
         return str(path.relative_to(self.folder))
 
 
 def resolve_backend(study: Study) -> Study:
-    """The study with what it leaves to this machine decided: through what students answer."""
+    """Return the study with the inference backend for this machine."""
     if study.generation.through != "auto":
         return study
     through = "server" if find_spec("vllm") is not None else "transformers"
     return replace(study, generation=replace(study.generation, through=through))
 
 
-def load_study_dataset(study: Study, given: str | None) -> Dataset:
-    """The study's dataset; `--data` wins.
+def load_study_dataset(study: Study, data: str | None) -> Dataset:
+    """Return the study's dataset; `--data` overrides the file.
 
     Raises:
-        UserError: as `harness.data.dataset.load`.
+        UserError: if the dataset is missing or invalid.
     """
     try:
-        return load_dataset(given or study.data.source or None)
+        return load_dataset(data or study.data.source or None)
     except UserError as error:
-        if given or not study.data.source:
+        if data or not study.data.source:
             raise
-        told = asdict(error.fault) | {"where": f"{study.source} [data] source"}
-        raise UserError(**told, faults=error.faults) from error
+        fields = asdict(error.fault) | {"where": f"{study.source} [data] source"}
+        raise UserError(**fields, faults=error.faults) from error
 
 
 def requested_models(study: Study) -> tuple[str, ...]:
-    """Every model that the study may ask, by name: teachers, contestants, judges."""
-    words = sorted(word for word in study.words() if _is_model(word))
+    """Return the names of all models of the study: teachers, authors, judges."""
+    authors = sorted(author for author in study.words() if _is_model_name(author))
     judges = (*study.judging.judges, *((study.selection.judge,) if study.selection else ()))
-    return tuple(dict.fromkeys((*study.teaching.teachers, *words, *judges)))
+    return tuple(dict.fromkeys((*study.teaching.teachers, *authors, *judges)))
 
 
-def _is_model(word: str) -> bool:
+def _is_model_name(word: str) -> bool:
     return "/" in word and ":" not in word and word not in (STUDENT, BEST)
 
 
 def emulated_models(names: tuple[str, ...], registry: Registry, definition: str) -> dict[str, Model]:
-    """The emulator's models by the names they stand for, at no address: for planning, not for asking."""
+    """Return emulated models by the names of the real ones, without an address; for planning."""
     return {name: registry.emulated(registry.model(name), "http://emulated", definition) for name in names}
 
 
-def study_settings(study: Study, given: RequestSettings, models: Mapping[str, Model]) -> RequestSettings:
-    """How calls are made: what the command line says, else what the study says.
+def study_settings(study: Study, settings: RequestSettings, models: Mapping[str, Model]) -> RequestSettings:
+    """Return the settings of requests: those of the command line, else those of the study.
 
     Raises:
-        UserError: a limit is for a model that the study never asks.
+        UserError: if a limit names a model that the study does not use.
     """
     unknown = [name for name in study.limits if name and name not in models]
     if unknown:
@@ -119,12 +119,12 @@ def study_settings(study: Study, given: RequestSettings, models: Mapping[str, Mo
             found=", ".join(unknown),
             remedy=f"Choose one of: {', '.join(models)}.",
         )
-    lanes = {models[name].id: limits for name, limits in study.limits.items() if name}
-    told = given.limits != Limits()
+    endpoint_limits = {models[name].id: limits for name, limits in study.limits.items() if name}
+    has_own_limits = settings.limits != Limits()
     return replace(
-        given,
-        limits=given.limits if told else study.limits.get("", Limits()),
-        endpoint_limits={} if told else lanes,
-        budget_usd=None,  # the study's purse grants each run its own
-        quiet=True,  # the study shows its stages
+        settings,
+        limits=settings.limits if has_own_limits else study.limits.get("", Limits()),
+        endpoint_limits={} if has_own_limits else endpoint_limits,
+        budget_usd=None,  # each run reserves its part of the study's budget
+        quiet=True,  # the study shows the progress of its stages
     )

@@ -1,9 +1,9 @@
-"""What a study would take, before anything is asked or trained: calls, tokens, card hours, money, time.
+"""Estimate of a study: requests, tokens, GPU hours, cost and time.
 
-Calls are exact: what a teacher or a contestant is asked is rendered, a contest is two orders of every
-dialogue. They are marked where they cannot be known (a contestant may answer nothing; in fidelity `ours` an
-answer may be asked again). Rows and steps of training are counted from the ratings. Everything else is an
-estimate and is called so; what it rests on stands beside it. What is done already costs nothing any more.
+The number of requests is exact: requests to teachers and authors are rendered, and a contest has two orders of every
+dialogue. It is marked as a bound where it cannot be known (an author may leave dialogues unanswered; with fidelity
+`ours` a request may be repeated). Rows and steps of training are counted from the ratings. All other numbers are
+estimates, and their assumptions are stated. Finished stages cost nothing.
 """
 
 from __future__ import annotations
@@ -38,29 +38,29 @@ from harness.workflows.generation_plan import plan_responses
 from harness.workflows.judge import JudgingPlan
 from harness.workflows.judge_cost import CostEstimate, estimate_judging_cost
 
-CHARACTERS_PER_TOKEN = 4.2  # of English under LLaMA-3's and Mistral's tokenizers
-CARD_TERAFLOPS = 60.0  # assumed: what an RTX 4090 keeps up in bf16 LoRA training; not yet measured
-CARD_TOKENS_PER_SECOND = 1000.0  # assumed: what it generates in batches; not yet measured
-START_SECONDS = 120.0  # assumed: of a server, weights from the disk
-JUDGE_NOTE = "fewer where a contestant answers nothing; tokens as for responses of usual length"
+CHARACTERS_PER_TOKEN = 4.2  # English text, LLaMA 3 and Mistral tokenizers
+CARD_TERAFLOPS = 60.0  # assumed for bf16 LoRA training on an RTX 4090; not measured
+CARD_TOKENS_PER_SECOND = 1000.0  # assumed for batched generation; not measured
+START_SECONDS = 120.0  # assumed start time of a server
+JUDGE_NOTE = "fewer if an author leaves dialogues unanswered; tokens for responses of typical length"
 MAX_NEW_TOKENS = {"cut": 192, "paper": 4096, "released": 4096}
 
 
 @dataclass(frozen=True)
 class EstimateLine:
-    """One line of the plan.
+    """One line of the estimate.
 
     Attributes:
-        kind, what: which stages.
-        stages, done: how many there are, and are finished.
-        calls: still to be made; None where the kind makes none.
-        bound: "" where that is exact; "≤" or "≥" where it is at most or at least so many.
-        input_tokens, output_tokens: estimates.
-        card_hours: estimate of the card's time.
-        seconds: estimate of the calls' time at the limits given; None where none is.
-        expected_usd, maximum_usd: estimate and upper bound; None where the price is not known.
-        note: what else is to be known.
-        lane: whose calls they are, by the model's id; "" where there are none.
+        kind, what: kind of the stages, and what they are about.
+        stages, done: number of stages, and of those that are finished.
+        calls: number of requests still to send; None if the kind sends none.
+        bound: "" if `calls` is exact, "≤" for an upper and "≥" for a lower bound.
+        input_tokens, output_tokens: estimated tokens.
+        card_hours: estimated GPU time, in hours.
+        seconds: estimated time of the requests at the given limits; None if unknown.
+        expected_usd, maximum_usd: estimate and upper bound of the cost; None if the price is unknown.
+        note: remark.
+        lane: id of the model that gets the requests; "" if there are none.
     """
 
     kind: str
@@ -80,49 +80,57 @@ class EstimateLine:
 
 
 async def plan_study(graph: StudyGraph) -> list[EstimateLine]:
-    """Every line of the plan, in the order of the chain."""
-    found = stage_statuses(graph, graph.context.memory)
+    """Return all lines of the estimate, in the order of the stages."""
+    statuses = stage_statuses(graph, graph.context.memory)
     return [
-        *await _improving(graph, found),
-        *_building(found),
-        *_training(graph, found),
-        *await _responding(graph, found),
-        *_generating(graph, found),
-        *await _judging(graph, found),
+        *await _improve_lines(graph, statuses),
+        *_build_lines(statuses),
+        *_train_lines(graph, statuses),
+        *await _respond_lines(graph, statuses),
+        *_generate_lines(graph, statuses),
+        *await _judge_lines(graph, statuses),
     ]
 
 
-def _of(found: Sequence[StageStatus], kind: str, *holds: str) -> tuple[int, int]:
-    """(stages, those that are done) of a kind whose name holds all of these."""
-    mine = [one for one in found if one.stage.kind == kind and all(part in one.stage.name for part in holds)]
-    return len(mine), sum(one.state is StageState.DONE for one in mine)
+def _count_stages(statuses: Sequence[StageStatus], kind: str, *parts: str) -> tuple[int, int]:
+    """Return the number of stages of a kind whose names contain these parts, and of those that are done."""
+    matching = [
+        status
+        for status in statuses
+        if status.stage.kind == kind and all(part in status.stage.name for part in parts)
+    ]
+    return len(matching), sum(status.state is StageState.DONE for status in matching)
 
 
-async def _improving(graph: StudyGraph, found: Sequence[StageStatus]) -> list[EstimateLine]:
+async def _improve_lines(graph: StudyGraph, statuses: Sequence[StageStatus]) -> list[EstimateLine]:
     study, context, lines = graph.study, graph.context, []
     for teacher in study.teaching.teachers if graph.teacher_methods else ():
-        count = _of(found, "improve", context.models[teacher].id)
+        count = _count_stages(statuses, "improve", context.models[teacher].id)
         plan = await graph.improvement_plan(graph.teacher_methods, teacher, study.teaching.strategies)
         (cost,) = await estimate_generation_cost(context.store, plan, context.settings)
-        again = study.fidelity is Fidelity.OURS
-        note = "an answer that cannot be used, or is too long, is asked once more" if again else ""
-        lines.append(_line("improve", cost.model, count, cost, bound="≥" if again else "", note=note))
+        may_repeat = study.fidelity is Fidelity.OURS
+        note = "a response that is unusable or too long is requested once more" if may_repeat else ""
+        lines.append(
+            _cost_line("improve", cost.model, count, cost, bound="≥" if may_repeat else "", note=note)
+        )
     return lines
 
 
-async def _responding(graph: StudyGraph, found: Sequence[StageStatus]) -> list[EstimateLine]:
+async def _respond_lines(graph: StudyGraph, statuses: Sequence[StageStatus]) -> list[EstimateLine]:
     lines = []
-    for one in found:
-        if one.stage.kind == "respond":
-            name, _, split = one.stage.title.rpartition(" ")
+    for status in statuses:
+        if status.stage.kind == "respond":
+            name, _, split = status.stage.title.rpartition(" ")
             model = next(model for model in graph.context.models.values() if model.id == name)
             plan = plan_responses(graph.dialogues(Split(split)), [graph.responder(model)])
             (cost,) = await estimate_generation_cost(graph.context.store, plan, graph.context.settings)
-            lines.append(_line("respond", one.stage.title, (1, int(one.state is StageState.DONE)), cost))
+            lines.append(
+                _cost_line("respond", status.stage.title, (1, int(status.state is StageState.DONE)), cost)
+            )
     return lines
 
 
-def _line(
+def _cost_line(
     kind: str, what: str, count: tuple[int, int], cost: GenerationCost, *, bound: str = "", note: str = ""
 ) -> EstimateLine:
     return EstimateLine(
@@ -141,91 +149,106 @@ def _line(
     )
 
 
-def _building(found: Sequence[StageStatus]) -> list[EstimateLine]:
-    stages, done = _of(found, "build")
+def _build_lines(statuses: Sequence[StageStatus]) -> list[EstimateLine]:
+    stages, done = _count_stages(statuses, "build")
     return [EstimateLine("build", "training sets", stages, done)] if stages else []
 
 
-def _training(graph: StudyGraph, found: Sequence[StageStatus]) -> list[EstimateLine]:
+def _train_lines(graph: StudyGraph, statuses: Sequence[StageStatus]) -> list[EstimateLine]:
     lines = []
-    state = {one.stage.name: one.state for one in found}
+    states = {status.stage.name: status.state for status in statuses}
     for student_spec in graph.study.student_specs:
         for step in ("sft", "dpo"):
-            students = _trained(graph, found, student_spec.name, step)
+            students = _planned_trainings(graph, statuses, student_spec.name, step)
             if not students:
                 continue
-            left = [one for one in students if state[one.stage] is not StageState.DONE]
-            plans = [_stage_plan(graph, one) for one in left]
-            known = [one for one in plans if one is not None]
-            rows = sum(len(_rows(graph, one)) for one in left)
+            missing = [plan for plan in students if states[plan.stage] is not StageState.DONE]
+            plans = [_stage_plan(graph, plan) for plan in missing]
+            known = [plan for plan in plans if plan is not None]
+            rows = sum(len(_rows(graph, plan)) for plan in missing)
             note = f"{rows:,} rows" if step == "sft" else f"{rows:,} pairs"
             if known:
-                steps, most = sum(one.steps for one in known), max(one.memory.total for one in known)
-                note += f", {steps:,} steps, {most / 2**30:.1f} GiB at the peak"
-                if not all(one.fits for one in known):
+                steps, peak_bytes = (
+                    sum(plan.steps for plan in known),
+                    max(plan.memory.total for plan in known),
+                )
+                note += f", {steps:,} steps, {peak_bytes / 2**30:.1f} GiB at the peak"
+                if not all(plan.fits for plan in known):
                     note += "; does not fit a 24 GB card: see `empathy train plan`"
-            hours = sum(one.teraflop for one in known) / CARD_TERAFLOPS / 3600
+            hours = sum(plan.teraflop for plan in known) / CARD_TERAFLOPS / 3600
             what = f"{student_spec.base}, {step.upper()}"
             lines.append(
                 EstimateLine(
-                    "train", what, len(students), len(students) - len(left), card_hours=hours, note=note
+                    "train", what, len(students), len(students) - len(missing), card_hours=hours, note=note
                 )
             )
     return lines
 
 
-def _trained(
-    graph: StudyGraph, found: Sequence[StageStatus], student_spec: str, step: str
+def _planned_trainings(
+    graph: StudyGraph, statuses: Sequence[StageStatus], student_spec: str, step: str
 ) -> list[StudentPlan]:
-    """Every training of a learner's step, those on the way to another step included."""
-    there = {one.stage.name for one in found}
-    (of,) = (one for one in graph.study.student_specs if one.name == student_spec)
-    all_of = (*graph.students(of), *graph.controls(of))
-    wanted = {replace(one, step=step) for one in all_of}
-    return sorted((one for one in wanted if one.stage in there), key=lambda one: one.name)
+    """Return all trainings of a base model in one step, including those that other steps start from."""
+    existing = {plan.stage.name for plan in statuses}
+    (spec,) = (plan for plan in graph.study.student_specs if plan.name == student_spec)
+    all_plans = (*graph.students(spec), *graph.controls(spec))
+    wanted = {replace(plan, step=step) for plan in all_plans}
+    return sorted((plan for plan in wanted if plan.stage in existing), key=lambda plan: plan.name)
 
 
 def _rows(graph: StudyGraph, student: StudentPlan) -> list[tuple[int, int]]:
-    """(tokens of the row, of its completion) of every row, estimated from characters.
+    """Return (tokens of the row, tokens of its completion) of each row, estimated from characters.
 
-    A response that is not there yet counts as long as the human one.
+    A response that does not exist yet counts as long as the human one.
     """
     context, recipe = graph.context, graph.recipes[student.recipe]
     train = dialogues_in_split(context.dataset, Split.TRAIN)
-    kept = {one.id for one in train}
+    selected_ids = {item.id for item in train}
     if graph.study.data.train_limit and recipe.needs_store:
-        kept = {one.id for one in seeded_order(train, graph.study.data.seed)[: graph.study.data.train_limit]}
+        selected_ids = {
+            item.id for item in seeded_order(train, graph.study.data.seed)[: graph.study.data.train_limit]
+        }
     if recipe.hold_out:
-        kept -= {one.id for one in dialogues_in_split(context.dataset, Split.DEVELOPMENT)}
-    members = _members(graph, recipe)
-    words = rendering(library=context.library)
-    turns = {one.id: len(words.turn(one)) for one in train}
+        selected_ids -= {item.id for item in dialogues_in_split(context.dataset, Split.DEVELOPMENT)}
+    selection = _select_dialogues(graph, recipe)
+    prompt_format = rendering(library=context.library)
+    turns = {item.id: len(prompt_format.turn(item)) for item in train}
 
-    def said(dialogue: str, role: str) -> int:
+    def response_length(dialogue: str, role: str) -> int:
         texts = context.dataset.texts
         return len(texts.get(role, texts["human"])[dialogue])
 
     if student.step == "sft":
-        rows = [(one.dialogue, said(one.dialogue, role)) for one in members.sft for role in one.responses]
-        return [_tokens(turns[name] + length, length) for name, length in rows if name in kept]
+        rows = [
+            (item.dialogue, response_length(item.dialogue, role))
+            for item in selection.sft
+            for role in item.responses
+        ]
+        return [
+            _estimate_tokens(turns[name] + length, length) for name, length in rows if name in selected_ids
+        ]
     pairs = [
-        (one.dialogue, said(one.dialogue, one.chosen), said(one.dialogue, one.rejected))
-        for one in members.dpo
+        (
+            item.dialogue,
+            response_length(item.dialogue, item.chosen),
+            response_length(item.dialogue, item.rejected),
+        )
+        for item in selection.dpo
     ]
-    return [_tokens(turns[name] + max(a, b), a + b) for name, a, b in pairs if name in kept]
+    return [_estimate_tokens(turns[name] + max(a, b), a + b) for name, a, b in pairs if name in selected_ids]
 
 
-def _members(graph: StudyGraph, recipe: TrainingSetSpec) -> DialogueSelection:
+def _select_dialogues(graph: StudyGraph, recipe: TrainingSetSpec) -> DialogueSelection:
     rated = training_ratings(graph.context.dataset)
     return select_dialogues(recipe.method, rated, recipe.fidelity, llm=recipe.llm, seed=recipe.seed)
 
 
-def _tokens(whole: int, said: int) -> tuple[int, int]:
-    return round(whole / CHARACTERS_PER_TOKEN) + 2, round(said / CHARACTERS_PER_TOKEN) + 1
+def _estimate_tokens(row_length: int, completion_length: int) -> tuple[int, int]:
+    return round(row_length / CHARACTERS_PER_TOKEN) + 2, round(completion_length / CHARACTERS_PER_TOKEN) + 1
 
 
 def _stage_plan(graph: StudyGraph, student: StudentPlan) -> TrainingPlan | None:
-    """Steps, memory and arithmetic of one training; None where the base's shape is not at hand."""
+    """Return steps, memory and operations of one training; None if the base's configuration is unavailable."""
     training = graph.study.training
     settings: TrainingSettings = training.sft if student.step == "sft" else training.dpo
     try:
@@ -233,39 +256,44 @@ def _stage_plan(graph: StudyGraph, student: StudentPlan) -> TrainingPlan | None:
     except UserError:
         return None
     rows = _rows(graph, student)
-    lengths, said = tuple(one[0] for one in rows), tuple(one[1] for one in rows)
-    return plan_stage(shape, settings, "sft" if student.step == "sft" else "dpo", lengths, said)
+    lengths, completion_lengths = tuple(row[0] for row in rows), tuple(row[1] for row in rows)
+    return plan_stage(shape, settings, "sft" if student.step == "sft" else "dpo", lengths, completion_lengths)
 
 
-def _generating(graph: StudyGraph, found: Sequence[StageStatus]) -> list[EstimateLine]:
+def _generate_lines(graph: StudyGraph, statuses: Sequence[StageStatus]) -> list[EstimateLine]:
     lines = []
-    most = MAX_NEW_TOKENS[graph.study.generation.preset]
+    max_tokens = MAX_NEW_TOKENS[graph.study.generation.preset]
     for student_spec in graph.study.student_specs:
-        mine = [
-            one
-            for one in found
-            if one.stage.kind == "generate" and one.stage.session_key.split(" ")[0] == student_spec.name
+        matching = [
+            status
+            for status in statuses
+            if status.stage.kind == "generate" and status.stage.session_key.split(" ")[0] == student_spec.name
         ]
-        if not mine:
+        if not matching:
             continue
-        left = [one for one in mine if one.state is not StageState.DONE]
-        alone = [one for one in left if one.stage.title.split(" ")[1:2] in ([BASE], [TRUNCATED_BASE])]
+        missing = [status for status in matching if status.state is not StageState.DONE]
+        base_statuses = [
+            status for status in missing if status.stage.title.split(" ")[1:2] in ([BASE], [TRUNCATED_BASE])
+        ]
         bases = list(
-            {one.stage.session_key: one for one in alone}.values()
-        )  # the cut base is asked nothing more
-        asked = [*bases, *(one for one in left if one not in alone)]
+            {status.stage.session_key: status for status in base_statuses}.values()
+        )  # the truncated base needs no further requests
+        to_generate = [*bases, *(status for status in missing if status not in base_statuses)]
         prompts = sum(
-            len(graph.dialogues(Split(one.stage.title.rsplit(" ", 1)[1])).dialogues()) for one in asked
+            len(graph.dialogues(Split(status.stage.title.rsplit(" ", 1)[1])).dialogues())
+            for status in to_generate
         )
-        each = prompts / max(len(asked), 1)
-        tokens = round(each * (len(bases) * most + (len(asked) - len(bases)) * TYPICAL_OUTPUT_TOKENS))
-        starts = START_SECONDS * len({one.stage.session_key for one in left})
+        each = prompts / max(len(to_generate), 1)
+        tokens = round(
+            each * (len(bases) * max_tokens + (len(to_generate) - len(bases)) * TYPICAL_OUTPUT_TOKENS)
+        )
+        starts = START_SECONDS * len({status.stage.session_key for status in missing})
         lines.append(
             EstimateLine(
                 "generate",
                 f"{student_spec.base} and its students",
-                len(mine),
-                len(mine) - len(left),
+                len(matching),
+                len(matching) - len(missing),
                 output_tokens=tokens,
                 card_hours=(tokens / CARD_TOKENS_PER_SECOND + starts) / 3600,
                 note=f"{prompts:,} prompts, preset {graph.study.generation.preset}",
@@ -274,29 +302,33 @@ def _generating(graph: StudyGraph, found: Sequence[StageStatus]) -> list[Estimat
     return lines
 
 
-async def _judging(graph: StudyGraph, found: Sequence[StageStatus]) -> list[EstimateLine]:
-    """For each judge: one contest between stand-ins is counted, and taken times the contests."""
+async def _judge_lines(graph: StudyGraph, statuses: Sequence[StageStatus]) -> list[EstimateLine]:
+    """Estimate each judge: one contest between placeholder responses, times the number of contests."""
     context, study, lines = graph.context, graph.study, []
     names = (*study.judging.judges, *((study.selection.judge,) if study.selection else ()))
     words = study.words()
     for name in dict.fromkeys(names):
         model = context.models[name]
-        by = graph.judge(model)
-        mine = [one for one in found if one.stage.kind == "judge" and f" by {by.name}" in one.stage.name]
-        left = [one for one in mine if one.state is not StageState.DONE]
-        total = CostEstimate(by.name, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
-        for split in dict.fromkeys(str(one.stage.settings["split"]) for one in left):
-            times = sum(one.stage.settings["split"] == split for one in left)
+        judge = graph.judge(model)
+        matching = [
+            status
+            for status in statuses
+            if status.stage.kind == "judge" and f" by {judge.name}" in status.stage.name
+        ]
+        missing = [status for status in matching if status.state is not StageState.DONE]
+        total = CostEstimate(judge.name, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0)
+        for split in dict.fromkeys(str(status.stage.settings["split"]) for status in missing):
+            times = sum(status.stage.settings["split"] == split for status in missing)
             (one_contest,) = await estimate_judging_cost(
-                context.store, _stand_ins(graph, by, Split(split)), context.settings
+                context.store, _placeholder_plan(graph, judge, Split(split)), context.settings
             )
-            total = _sum(total, one_contest, times)
+            total = _add_estimate(total, one_contest, times)
         lines.append(
             EstimateLine(
                 "judge",
-                by.name,
-                len(mine),
-                len(mine) - len(left),
+                judge.name,
+                len(matching),
+                len(matching) - len(missing),
                 calls=total.calls,
                 bound="≤" if words & {STUDENT, BEST, BASE, TRUNCATED_BASE, LOW_RATED} else "",
                 input_tokens=round(total.input_tokens),
@@ -311,54 +343,62 @@ async def _judging(graph: StudyGraph, found: Sequence[StageStatus]) -> list[Esti
     return lines
 
 
-def _stand_ins(graph: StudyGraph, by: Judge, split: Split) -> JudgingPlan:
+def _placeholder_plan(graph: StudyGraph, judge: Judge, split: Split) -> JudgingPlan:
     dialogues = graph.dialogues(split).dialogues()
     authors = []
     for name in ("one", "other"):
-        of = ResponseSet(content_id("set-1", ["stand-in", name]), f"stand-in:{name}", "default", "")
+        response_set = ResponseSet(content_id("set-1", ["stand-in", name]), f"stand-in:{name}", "default", "")
         text = f"{STAND_IN}{name}"
-        authors.append(Author(of, {one.key: Response(one.key, of.author, text, of.id) for one in dialogues}))
-    return JudgingPlan(authors[0], authors[1], dialogues, (by,), graph.study.judging.samples)
+        authors.append(
+            Author(
+                response_set,
+                {
+                    dialogue.key: Response(dialogue.key, response_set.author, text, response_set.id)
+                    for dialogue in dialogues
+                },
+            )
+        )
+    return JudgingPlan(authors[0], authors[1], dialogues, (judge,), graph.study.judging.samples)
 
 
-def _sum(total: CostEstimate, one: CostEstimate, times: int) -> CostEstimate:
+def _add_estimate(total: CostEstimate, contest: CostEstimate, times: int) -> CostEstimate:
     def plus(left: float | None, right: float | None) -> float | None:
         return None if left is None or right is None else left + times * right
 
     return CostEstimate(
         total.judge,
-        total.calls + times * one.calls,
+        total.calls + times * contest.calls,
         0,
-        total.input_tokens + times * one.input_tokens,
-        total.output_tokens + times * one.output_tokens,
-        plus(total.seconds, one.seconds),
-        plus(total.expected_usd, one.expected_usd),
-        plus(total.maximum_usd, one.maximum_usd),
+        total.input_tokens + times * contest.input_tokens,
+        total.output_tokens + times * contest.output_tokens,
+        plus(total.seconds, contest.seconds),
+        plus(total.expected_usd, contest.expected_usd),
+        plus(total.maximum_usd, contest.maximum_usd),
     )
 
 
 def total(lines: Iterable[EstimateLine]) -> EstimateLine:
-    """All lines together; time is that of the lane that takes longest, since lanes go on side by side."""
-    every = list(lines)
-    lanes: dict[str, list[float | None]] = {}
-    for one in every:
-        lanes.setdefault(one.lane, []).append(one.seconds)
+    """Return the sum of all lines; its time is that of the slowest endpoint, because endpoints run in parallel."""
+    all_lines = list(lines)
+    seconds_by_endpoint: dict[str, list[float | None]] = {}
+    for line in all_lines:
+        seconds_by_endpoint.setdefault(line.lane, []).append(line.seconds)
 
-    def summed(values: list[float | None]) -> float | None:
+    def sum_known(values: list[float | None]) -> float | None:
         return None if None in values else sum(value for value in values if value is not None)
 
-    seconds = [summed(of_lane) for of_lane in lanes.values()]
+    seconds = [sum_known(endpoint_seconds) for endpoint_seconds in seconds_by_endpoint.values()]
     return EstimateLine(
         "total",
         "",
-        sum(one.stages for one in every),
-        sum(one.done for one in every),
-        calls=sum(one.calls or 0 for one in every),
-        bound="≈" if any(one.bound for one in every) else "",
-        input_tokens=sum(one.input_tokens for one in every),
-        output_tokens=sum(one.output_tokens for one in every),
-        card_hours=sum(one.card_hours for one in every),
-        seconds=None if None in seconds else max((one for one in seconds if one is not None), default=0.0),
-        expected_usd=summed([one.expected_usd for one in every]),
-        maximum_usd=summed([one.maximum_usd for one in every]),
+        sum(line.stages for line in all_lines),
+        sum(line.done for line in all_lines),
+        calls=sum(line.calls or 0 for line in all_lines),
+        bound="≈" if any(line.bound for line in all_lines) else "",
+        input_tokens=sum(line.input_tokens for line in all_lines),
+        output_tokens=sum(line.output_tokens for line in all_lines),
+        card_hours=sum(line.card_hours for line in all_lines),
+        seconds=None if None in seconds else max((line for line in seconds if line is not None), default=0.0),
+        expected_usd=sum_known([line.expected_usd for line in all_lines]),
+        maximum_usd=sum_known([line.maximum_usd for line in all_lines]),
     )

@@ -1,7 +1,7 @@
-"""From a study to its stages: who improves what, what is built of it, who is trained, asked and judged.
+"""Stages of a study: improving, building, training, generating, judging, reporting.
 
-Pure but for reading the dataset. The order of the stages is the order in which they are taken when several
-may begin: trainings stand before the generations that share the card with them.
+Only the dataset is read here. If several stages are ready, they start in the order of the graph: training comes before
+generation, which shares the GPU with it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from harness.study.config import BASE, BEST, STUDENT, TRUNCATED_BASE, StudentSpe
 from harness.study.context import StudyContext
 from harness.study.report_run import page_id
 from harness.study.stage_cache import Stage
-from harness.study.student_stages import generate_students, served
+from harness.study.student_stages import generate_students, serve_together
 from harness.workflows.generate import GenerationPlan
 from harness.workflows.generation_plan import (
     DialogueSubset,
@@ -41,28 +41,36 @@ CONTROL_STEP = "sft"
 
 @dataclass(frozen=True)
 class StudentPlan:
-    """One student to be: a learner, a training set, a seed, a step."""
+    """Student to be trained.
+
+    Attributes:
+        learner: its base model.
+        recipe: name of its training set.
+        seed: training seed.
+        step: "sft" or "dpo".
+        has_several_seeds: whether the name contains the seed.
+    """
 
     learner: StudentSpec
-    recipe: str  # the training set's name
+    recipe: str
     seed: int
     step: str
     has_several_seeds: bool
 
     @property
     def name(self) -> str:
-        """As it is called everywhere: `llama-over-human-naive-dpo`."""
+        """The student's name: `llama-over-human-naive-dpo`."""
         seed = f"-seed-{self.seed}" if self.has_several_seeds else ""
         return f"{self.learner.name}-{self.recipe}{seed}-{self.step}"
 
     @property
     def stage(self) -> str:
-        """Its training's stage."""
+        """The name of its training stage."""
         return f"train {self.name}"
 
 
 class StudyGraph:
-    """A study's stages, by name, in order."""
+    """Stages of a study by name, in order."""
 
     def __init__(self, context: StudyContext) -> None:
         self.context = context
@@ -71,38 +79,38 @@ class StudyGraph:
 
     @classmethod
     async def of(cls, context: StudyContext) -> StudyGraph:
-        """The graph of a study in a world.
+        """Return the graph of a study.
 
         Raises:
-            UserError: a model cannot be asked, or a prompt is not there.
+            UserError: if a model or a prompt cannot be used.
         """
         graph = cls(context)
-        await graph._improve()
+        await graph._add_improve()
         for name, recipe in graph.recipes.items():
-            graph._build(name, recipe)
+            graph._add_build(name, recipe)
         for learner in graph.study.student_specs:
-            graph._base(learner)
+            graph._add_base(learner)
             for student in (*graph.students(learner), *graph.controls(learner)):
-                graph._train(student)
-        graph._contests()
-        graph._report()
+                graph._add_train(student)
+        graph._add_contests()
+        graph._add_report()
         return graph
 
     def __iter__(self) -> Iterator[Stage]:
         return iter(self.stages.values())
 
-    # -- what there is to be -------------------------------------------------------------------------
+    # -- training sets and students--------------------------------------------------------------------
 
     @cached_property
     def recipes(self) -> dict[str, TrainingSetSpec]:
-        """Every training set by its name, the format control's last."""
-        study, found = self.study, {}
+        """The specifications of all training sets by name; that of the control comes last."""
+        study, specs = self.study, {}
         common: dict[str, Any] = {"fidelity": study.fidelity, "hold_out": study.data.hold_out}
         common["partial"] = bool(study.data.train_limit)
         for method in study.teaching.methods:
             if method == Method.DIRECT:
                 for llm in study.teaching.llms:
-                    found[f"direct-{llm}"] = TrainingSetSpec(method, llm=llm, **common)
+                    specs[f"direct-{llm}"] = TrainingSetSpec(method, llm=llm, **common)
                 continue
             for teacher in study.teaching.teachers:
                 model = self.context.models[teacher]
@@ -111,7 +119,7 @@ class StudyGraph:
                     if len(study.teaching.teachers) > 1:
                         name += f"-{model.name}"
                     seed = study.teaching.partition_seed if method == Method.OVER_LLM else None
-                    found[name] = TrainingSetSpec(
+                    specs[name] = TrainingSetSpec(
                         method,
                         strategy=Strategy(strategy),
                         teacher=model.id,
@@ -120,25 +128,25 @@ class StudyGraph:
                         **common,
                     )
         if LOW_RATED in study.words():
-            found[LOW_RATED] = TrainingSetSpec(LOW_RATED, **common)
-        return found
+            specs[LOW_RATED] = TrainingSetSpec(LOW_RATED, **common)
+        return specs
 
     @property
     def tag(self) -> str:
-        """What makes the names of these improvements differ from those made in the usual way."""
+        """Suffix of the improved response sets' names if the teachers' temperature is not the default."""
         temperature = self.study.teaching.temperature
         return "" if temperature is None else f"t{temperature:g}"
 
     def students(self, learner: StudentSpec) -> list[StudentPlan]:
-        """Every student that is a contestant."""
-        of = [name for name in self.recipes if name != LOW_RATED]
-        return self._students(learner, of, self.study.training.steps)
+        """Return the students of a base model that are judged."""
+        names = [name for name in self.recipes if name != LOW_RATED]
+        return self._plan_students(learner, names, self.study.training.steps)
 
     def controls(self, learner: StudentSpec) -> list[StudentPlan]:
-        """The format controls that are trained: on low-rated human responses, SFT alone."""
-        return self._students(learner, [LOW_RATED] if LOW_RATED in self.recipes else [], (CONTROL_STEP,))
+        """Return the control students, trained on low-rated human responses (SFT only)."""
+        return self._plan_students(learner, [LOW_RATED] if LOW_RATED in self.recipes else [], (CONTROL_STEP,))
 
-    def _students(
+    def _plan_students(
         self, learner: StudentSpec, recipes: list[str], steps: tuple[str, ...]
     ) -> list[StudentPlan]:
         seeds = self.study.training.seeds
@@ -158,7 +166,7 @@ class StudyGraph:
     async def improvement_plan(
         self, methods: tuple[str, ...], teacher: str, strategies: tuple[str, ...]
     ) -> GenerationPlan:
-        """What a teacher is asked."""
+        """Return the plan of a teacher's requests."""
         study, context = self.study, self.context
         return await plan_improvements(
             DialogueSubset(context.dataset, Split.TRAIN, study.data.train_limit or None, study.data.seed),
@@ -172,24 +180,24 @@ class StudyGraph:
             tag=self.tag,
         )
 
-    async def _improve(self) -> None:
+    async def _add_improve(self) -> None:
         for method in self.teacher_methods:
             for teacher in self.study.teaching.teachers:
                 for strategy in self.study.teaching.strategies:
                     plan = await self.improvement_plan((method,), teacher, (strategy,))
-                    self._asking("improve", f"{plan.models[0].id} {method} {strategy}", plan)
+                    self._add_request_stage("improve", f"{plan.models[0].id} {method} {strategy}", plan)
 
     @property
     def teacher_methods(self) -> tuple[str, ...]:
-        """The methods that ask a teacher."""
+        """The training methods that need a teacher."""
         return tuple(method for method in self.study.teaching.methods if method != Method.DIRECT)
 
-    def _asking(self, kind: str, title: str, plan: GenerationPlan) -> str:
+    def _add_request_stage(self, kind: str, title: str, plan: GenerationPlan) -> str:
         uses = frozenset(model.id for model in plan.models)
         do = partial(stages.ask, self.context, plan)
         return self._add(Stage(kind, title, plan.spec, do, uses=uses))
 
-    def _build(self, name: str, recipe: TrainingSetSpec) -> None:
+    def _add_build(self, name: str, recipe: TrainingSetSpec) -> None:
         needs: tuple[str, ...] = ()
         if recipe.needs_store:
             needs = (f"improve {recipe.teacher} {recipe.method} {recipe.strategy}",)
@@ -200,53 +208,53 @@ class StudyGraph:
         }
         self._add(Stage("build", name, settings, partial(stages.make_dataset, self.context, recipe), needs))
 
-    def _base(self, learner: StudentSpec) -> None:
+    def _add_base(self, learner: StudentSpec) -> None:
         settings = {"base": learner.base, "revision": learner.revision}
         do = partial(stages.find_base, self.context, learner)
         self._add(Stage("base", learner.name, settings, do))
 
-    def _train(self, student: StudentPlan) -> None:
+    def _add_train(self, student: StudentPlan) -> None:
         learner, training = student.learner, self.study.training
-        of_step = with_seed(training.sft if student.step == "sft" else training.dpo, student.seed)
+        config = with_seed(training.sft if student.step == "sft" else training.dpo, student.seed)
         needs = [f"base {learner.name}", f"build {student.recipe}"]
         if student.step == "dpo":
             first = replace(student, step="sft")
-            self._train(first)
+            self._add_train(first)
             needs.append(first.stage)
-        deciding = asdict(of_step)
-        deciding.pop("save_steps")
-        settings = {"settings": deciding, "form": learner.form, "device": training.device}
-        do = partial(stages.train, self.context, of_step, student.step, student.name, learner)
+        relevant = asdict(config)
+        relevant.pop("save_steps")
+        settings = {"settings": relevant, "form": learner.form, "device": training.device}
+        do = partial(stages.train, self.context, config, student.step, student.name, learner)
         self._add(Stage("train", student.name, settings, do, tuple(needs), frozenset({CARD})))
 
     def dialogues(self, split: Split) -> DialogueSubset:
-        """What is judged on."""
+        """Return the dialogues of a split that are judged."""
         data = self.study.data
         return DialogueSubset(self.context.dataset, split, data.limit or None, data.seed)
 
-    def _responses(
-        self, word: str, learner: StudentSpec | None, student: StudentPlan | None, split: Split
+    def _add_responses(
+        self, author: str, learner: StudentSpec | None, student: StudentPlan | None, split: Split
     ) -> str:
-        """The stage that makes a contestant's responses; the name itself where they are there already."""
-        if word.startswith(("dataset:", "file:")):
-            return word
+        """Add the stage that generates an author's responses; return its name, or that of an existing author."""
+        if author.startswith(("dataset:", "file:")):
+            return author
         if learner is None:
-            model = self.context.models[word]
+            model = self.context.models[author]
             plan = plan_responses(self.dialogues(split), [self.responder(model)])
-            return self._asking("respond", f"{model.id} {split}", plan)
+            return self._add_request_stage("respond", f"{model.id} {split}", plan)
         needs = [f"base {learner.name}"]
-        title = f"{learner.name} {word}"
+        title = f"{learner.name} {author}"
         if student is not None:
             needs.append(student.stage)
             title = student.name
-        elif word == BEST:
-            needs.append(self._choose(learner))
+        elif author == BEST:
+            needs.append(self._add_choose(learner))
             title = f"{learner.name} best"
-        chosen = self.dialogues(split)
+        dialogues = self.dialogues(split)
         settings = {
             "preset": self.study.generation.preset,
             "through": self.study.generation.through,
-            "dialogues": content_id("dialogues-1", [one.key for one in chosen.dialogues()]),
+            "dialogues": content_id("dialogues-1", [dialogue.key for dialogue in dialogues.dialogues()]),
             "split": str(split),
             "device": self.study.training.device,
             "rendering": rendering(library=self.context.library).id,
@@ -255,31 +263,31 @@ class StudyGraph:
             "generate",
             f"{title} {split}",
             settings,
-            partial(generate_students, self.context, chosen),
+            partial(generate_students, self.context, dialogues),
             tuple(needs),
             frozenset({CARD}),
             session_key=f"{learner.name} {split}",
-            session=partial(served, self.context, learner, chosen),
+            session=partial(serve_together, self.context, learner, dialogues),
         )
         return self._add(stage)
 
     def judge(self, model: Model) -> Judge:
-        """A model as the study has it judge."""
+        """Return a model as a judge, with the study's prompt and temperature."""
         study = self.study
         prompt = select_judge_prompt(model, study.judging.prompt, study.fidelity, self.context.library)
         return Judge(model, prompt, judge_temperature(study.fidelity, study.judging.samples))
 
     def responder(self, model: Model) -> Responder:
-        """A model as an author of direct responses, as the study has it asked."""
+        """Return a model as an author of direct responses, with the study's settings."""
         return direct_responder(model, self.context.library, fidelity=self.study.fidelity)
 
-    def _judge(self, a: str, b: str, judge: str, split: Split) -> str:
+    def _add_judge(self, a: str, b: str, judge: str, split: Split) -> str:
         model = self.context.models[judge]
         study = self.study
-        by = self.judge(model)
+        configured_judge = self.judge(model)
         names = [name.partition(" ")[2].removesuffix(f" {split}") or name for name in (a, b)]
         settings = {
-            "judge": by.id,
+            "judge": configured_judge.id,
             "samples": study.judging.samples,
             "split": str(split),
             "limit": study.data.limit,
@@ -287,61 +295,63 @@ class StudyGraph:
             "data_sha256": self.context.dataset.sha256,
         }
         needs = tuple(name for name in (a, b) if name in self.stages)
-        uses = frozenset() if by.is_control else frozenset({model.id})
-        do = partial(stages.judge, self.context, (a, b), by, split)
-        where = "" if split == study.data.split else f" ({split})"
-        title = f"{names[0]} : {names[1]} by {by.name}{where}"
-        return self._add(Stage("judge", title, settings, do, needs, uses))
+        uses = frozenset() if configured_judge.is_control else frozenset({model.id})
+        run = partial(stages.judge, self.context, (a, b), configured_judge, split)
+        suffix = "" if split == study.data.split else f" ({split})"
+        title = f"{names[0]} : {names[1]} by {configured_judge.name}{suffix}"
+        return self._add(Stage("judge", title, settings, run, needs, uses))
 
-    def _choose(self, learner: StudentSpec) -> str:
-        chosen = self.study.selection
-        assert chosen is not None  # the file is checked: "best" and [selection] belong together
+    def _add_choose(self, learner: StudentSpec) -> str:
+        selection = self.study.selection
+        assert selection is not None  # the file was validated: "best" requires [selection]
         students = self.students(learner)
         judged = []
         for student in students:
-            a = self._responses(STUDENT, learner, student, chosen.split)
-            for b in self._of_word(chosen.against, learner, chosen.split):
-                judged.append(self._judge(a, b, chosen.judge, chosen.split))
+            a = self._add_responses(STUDENT, learner, student, selection.split)
+            for b in self._response_stages(selection.against, learner, selection.split):
+                judged.append(self._add_judge(a, b, selection.judge, selection.split))
         needs = (*judged, *(student.stage for student in students))
         return self._add(Stage("choose", learner.name, {}, partial(stages.choose, self.context), needs))
 
-    def _of_word(self, word: str, learner: StudentSpec, split: Split) -> list[str]:
-        if word == STUDENT:
-            return [self._responses(word, learner, one, split) for one in self.students(learner)]
-        if word == LOW_RATED:
-            return [self._responses(word, learner, one, split) for one in self.controls(learner)]
-        if word in (BASE, TRUNCATED_BASE, BEST):
-            return [self._responses(word, learner, None, split)]
-        return [self._responses(word, None, None, split)]
+    def _response_stages(self, author: str, learner: StudentSpec, split: Split) -> list[str]:
+        if author == STUDENT:
+            return [self._add_responses(author, learner, plan, split) for plan in self.students(learner)]
+        if author == LOW_RATED:
+            return [self._add_responses(author, learner, plan, split) for plan in self.controls(learner)]
+        if author in (BASE, TRUNCATED_BASE, BEST):
+            return [self._add_responses(author, learner, None, split)]
+        return [self._add_responses(author, None, None, split)]
 
     def pairs(self) -> list[tuple[str, str]]:
-        """Every contest as two stages' names (or two authors'), each once."""
+        """Return every contest once, as two names of stages or authors."""
         split = self.study.data.split
         student_specs: tuple[StudentSpec | None, ...] = self.study.student_specs or (None,)
-        found = []
+        contests = []
         for learner in student_specs:
             for a, b in self.study.judging.contests:
                 if learner is None:
-                    found.append(
-                        (self._responses(a, None, None, split), self._responses(b, None, None, split))
+                    contests.append(
+                        (self._add_responses(a, None, None, split), self._add_responses(b, None, None, split))
                     )
                     continue
-                left, right = (self._of_word(word, learner, split) for word in (a, b))
-                found += [(one, other) for one in left for other in right]
-        return list(dict.fromkeys(found))
+                left, right = (self._response_stages(author, learner, split) for author in (a, b))
+                contests += [(first, second) for first in left for second in right]
+        return list(dict.fromkeys(contests))
 
-    def _contests(self) -> None:
+    def _add_contests(self) -> None:
         split = self.study.data.split
         for a, b in self.pairs():
             for judge in self.study.judging.judges:
-                self._judge(a, b, judge, split)
+                self._add_judge(a, b, judge, split)
 
-    def _report(self) -> None:
+    def _add_report(self) -> None:
         study = self.study
-        on_test = f" ({study.selection.split})" if study.selection else "\n"
-        judged = tuple(one.name for one in self if one.kind == "judge" and not one.name.endswith(on_test))
-        needs = judged + tuple(one.name for one in self if one.kind == "improve")
-        keys = [one.key for one in self.dialogues(study.data.split).dialogues()]
+        suffix = f" ({study.selection.split})" if study.selection else "\n"
+        judged = tuple(
+            stage.name for stage in self if stage.kind == "judge" and not stage.name.endswith(suffix)
+        )
+        needs = judged + tuple(stage.name for stage in self if stage.kind == "improve")
+        keys = [stage.key for stage in self.dialogues(study.data.split).dialogues()]
         settings = {
             "title": study.title,
             "fidelity": str(study.fidelity),

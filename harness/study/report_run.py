@@ -70,7 +70,7 @@ async def create_study_run(
         "runs": sorted({str(result["run"]) for result in (*judged, *improved)}),
         "taught": sorted({str(result["set"]) for result in improved}),
     }
-    run_context = provenance.context(study=study.source)
+    run_context = provenance.run_context(study=study.source)
     run_id, invocation = await store.start_run(
         JUDGING, spec, command=provenance.redacted_command_line(), context=run_context
     )

@@ -239,7 +239,7 @@ async def judge(
             "n": rate.n,
             "incomplete": rate.incomplete,
             "unscored": contest_result.unscored,
-            "kin": [same_family.told() for same_family in contest_result.contest.same_family],
+            "kin": [same_family.to_dict() for same_family in contest_result.contest.same_family],
             "answerers": dict(contest_result.contest.answerers),
             "answered_by_several": len(contest_result.contest.answerers) > 1,
             "answered": contest_result.contest.answering_model_note,

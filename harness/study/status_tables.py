@@ -1,7 +1,4 @@
-"""What a study has found, as a table that people read: its contests by its judges.
-
-Computes nothing: every number is in the record of a finished stage.
-"""
+"""Table of a study's contests by judge, from the records of finished stages."""
 
 from __future__ import annotations
 
@@ -22,80 +19,77 @@ from results.render.table import Cell, Table, make_table
 from results.statistics.win_rate import SCOPE
 
 NOT_YET = "…"
-TINY_NOTE = (
-    "TINY: these students are half a million parameters of noise, built on the spot; what they win or lose "
-    "means nothing."
-)
+TINY_NOTE = "TINY: these students have half a million random parameters; their win rates mean nothing."
 Result = Mapping[str, Any]
 
 
 def to_table(study: Study, stage_statuses: Sequence[StageStatus]) -> Table | None:
-    """How often A wins: a row a contest, a column a judge; None where nothing is judged yet."""
-    found = _judged(study, stage_statuses)
-    if not found:
+    """Return the win rates: a row for each contest, a column for each judge; None if nothing is judged."""
+    results = _judged_contests(study, stage_statuses)
+    if not results:
         return None
-    contests = list(dict.fromkeys(contest for contest, _ in found))
-    judges = list(dict.fromkeys(judge for _, judge in found))
-    table = make_table(study.title, ("A against B: how often A wins", *judges))
-    several = len({one["n"] for one in found.values()}) > 1
+    contests = list(dict.fromkeys(contest for contest, _ in results))
+    judges = list(dict.fromkeys(judge for _, judge in results))
+    table = make_table(study.title, ("win rate of A against B", *judges))
+    n_differs = len({result["n"] for result in results.values()}) > 1
     for contest in contests:
-        cells = (found.get((contest, judge)) for judge in judges)
+        cells = (results.get((contest, judge)) for judge in judges)
         a, _, b = contest.partition(" : ")
-        table.add_row((a, f"against {b}"), *(_cell(one, with_n=several) for one in cells))
+        table.add_row((a, f"against {b}"), *(_cell(result, with_n=n_differs) for result in cells))
     return table
 
 
 def caveats(study: Study, stage_statuses: Sequence[StageStatus]) -> list[str]:
-    """What a reader of the table must know."""
-    found = _judged(study, stage_statuses).values()
-    told = []
-    for one in stage_statuses:
-        if one.stage.kind == "choose" and one.record is not None:
-            best = one.record.result
-            told.append(
+    """Return the caveats of the table."""
+    results = _judged_contests(study, stage_statuses).values()
+    notes = []
+    for status in stage_statuses:
+        if status.stage.kind == "choose" and status.record is not None:
+            best = status.record.result
+            notes.append(
                 f"best of {best['of']} on {study.selection.split if study.selection else ''} dialogues: "
                 f"{best['student']} ({format_percent(best['win_rate'])} there)"
             )
-    counts = {one["n"] for one in found}
+    counts = {status["n"] for status in results}
     if counts:
-        many = f"n = {counts.pop()} dialogues" if len(counts) == 1 else "n beside each"
-        told.append(
-            f"{many}, every pair in both orders; below each rate its 95 % interval, {SCOPE}. Below that "
+        n_text = f"n = {counts.pop()} dialogues" if len(counts) == 1 else "n beside each"
+        notes.append(
+            f"{n_text}, every pair in both orders; below each rate its 95 % interval, {SCOPE}; below that "
             f"its order-robust bounds. {ORDER_ROBUST_NOTE}"
         )
     if study.emulate:
-        told.append(EMULATED_NOTE)
-    told += list(dict.fromkeys(note for each in found if (note := each.get("answered", ""))))
+        notes.append(EMULATED_NOTE)
+    notes += list(dict.fromkeys(note for result in results if (note := result.get("answered", ""))))
     same_family: dict[str, list[FamilyMatch]] = {}
-    for each in found:
-        same_family.setdefault(str(each["judge"]), []).extend(
-            FamilyMatch.of(one) for one in each.get("kin", ())
+    for result in results:
+        same_family.setdefault(str(result["judge"]), []).extend(
+            FamilyMatch.from_dict(status) for status in result.get("kin", ())
         )
-    told += [f"{self_preference_warning(judge, of)}." for judge, of in same_family.items() if of]
-    if any(one.base.startswith(TINY) for one in study.student_specs):
-        told.append(TINY_NOTE)
-    return told
+    notes += [f"{self_preference_warning(judge, of)}." for judge, of in same_family.items() if of]
+    if any(status.base.startswith(TINY) for status in study.student_specs):
+        notes.append(TINY_NOTE)
+    return notes
 
 
-def _judged(study: Study, stage_statuses: Sequence[StageStatus]) -> dict[tuple[str, str], Result]:
-    """(contest, judge) → what came of it; not those that only choose a best."""
-    found: dict[tuple[str, str], Result] = {}
-    for one in stage_statuses:
-        if one.stage.kind == "judge" and one.record is not None:
-            told = one.record.result
-            if told["split"] == study.data.split:
-                found[one.stage.title.rpartition(" by ")[0], str(told["judge"])] = told
-    return found
+def _judged_contests(study: Study, stage_statuses: Sequence[StageStatus]) -> dict[tuple[str, str], Result]:
+    """Return the result of each judged contest by (contest, judge), without those of the selection."""
+    results: dict[tuple[str, str], Result] = {}
+    for status in stage_statuses:
+        if status.stage.kind == "judge" and status.record is not None:
+            result = status.record.result
+            if result["split"] == study.data.split:
+                results[status.stage.title.rpartition(" by ")[0], str(result["judge"])] = result
+    return results
 
 
-def _cell(one: Result | None, *, with_n: bool) -> Cell:
-    if one is None:
+def _cell(result: Result | None, *, with_n: bool) -> Cell:
+    if result is None:
         return NOT_YET
-    lines = [format_percent(one["win_rate"]), format_range(one["low"], one["high"])]
-    if "order_robust" in one:  # a stage done before they were computed has none
-        lines.append(format_range(*one["order_robust"]))
+    lines = [format_percent(result["win_rate"]), format_range(result["low"], result["high"])]
+    if "order_robust" in result:  # records of older versions have none
+        lines.append(format_range(*result["order_robust"]))
     if with_n:
-        lines.append(f"n = {one['n']}")
-    if one["unscored"]:
-        lines.append(f"unscored {format_reasons(one['unscored'])}")
+        lines.append(f"n = {result['n']}")
+    if result["unscored"]:
+        lines.append(f"unscored {format_reasons(result['unscored'])}")
     return tuple(lines)

@@ -1,7 +1,7 @@
-"""Base and students of a study, served together and asked: from stages to `harness/workflows/generate_students.py` and back.
+"""Stages that serve a base model with its students and generate their responses.
 
-One server (or engine) serves the base and every student that is ready, in the same batches; each stage then
-takes its own author out of what came.
+One server (or engine) serves the base and every student that is ready, in the same batches. Each stage then takes the
+responses of its own author.
 """
 
 from __future__ import annotations
@@ -46,93 +46,100 @@ from results.db.store import Store
 
 
 @asynccontextmanager
-async def served(
-    context: StudyContext, student_spec: StudentSpec, chosen: DialogueSubset, group: Sequence[StageInputs]
+async def serve_together(
+    context: StudyContext, student_spec: StudentSpec, dialogues: DialogueSubset, stages: Sequence[StageInputs]
 ) -> AsyncIterator[GenerationResult]:
-    """What the authors of these stages, served together, responded to the chosen dialogues.
+    """Serve the authors of these stages together and generate their responses.
+
+    Yields:
+        The result of the generation.
 
     Raises:
-        UserError: they cannot be served.
+        UserError: if they cannot be served.
     """
     for name, value in {
         "TQDM_DISABLE": "1",
         **thread_environment(student_spec),
-    }.items():  # bars would cover our progress
+    }.items():  # progress bars would overwrite the progress of the study
         os.environ.setdefault(name, value)
-    base = _located(context, student_spec, group[0])
+    base = _locate_base(context, student_spec, stages[0])
     check_base(base.folder)
-    by_author = {one.author: one for one in (stage_author(context, ready, base) for ready in group)}
+    by_author = {author.author: author for author in (stage_author(context, ready, base) for ready in stages)}
     study = context.study
     name = f"serve {student_spec.name}, {len(by_author)} authors together"
-    how = ServingConfig(
+    serving = ServingConfig(
         backend=study.generation.through,
         preset=study.generation.preset,
         device="cpu" if study.training.device == "cpu" else default_device(),
         on_progress=partial(context.tell, name),
     )
     async with await Store.open(context.db) as store:
-        who = await resolve_identities(
-            store, ServedModels(base, tuple(by_author.values())), how, context.library
+        models = await resolve_identities(
+            store, ServedModels(base, tuple(by_author.values())), serving, context.library
         )
         plan = plan_responses(
-            chosen, [build_responder(one, who, how, context.library) for one in who.authors]
+            dialogues,
+            [build_responder(author, models, serving, context.library) for author in models.authors],
         )
         run_id = content_id("run-1", [plan.kind, plan.spec])
         async with report_progress(store, run_id, name, context.tell, len(plan.agents) * len(plan.dialogues)):
             summary = await respond(
-                store, context.registry, chosen, who, how, context.settings, context.library
+                store, context.registry, dialogues, models, serving, context.settings, context.library
             )
         yield summary
 
 
-async def generate_students(context: StudyContext, chosen: DialogueSubset, ready: StageInputs) -> StageOutput:
-    """One author's responses, out of what was made together."""
-    summary: GenerationResult = ready.opened
+async def generate_students(
+    context: StudyContext, dialogues: DialogueSubset, inputs: StageInputs
+) -> StageOutput:
+    """Return the responses of one author from those that were generated together."""
+    summary: GenerationResult = inputs.opened
     if summary.interrupted:
-        raise StudyInterrupted("interrupted; every answer is stored")
-    base = _located(context, _learner(context, ready), ready)
-    author = stage_author(context, ready, base).author
-    (mine,) = (one for one in summary.sets if one.response_set.author == author)
-    if mine.missing:
-        why = next((endpoint.stopped for endpoint in summary.endpoints.values() if endpoint.stopped), "")
+        raise StudyInterrupted("interrupted; all answers are stored")
+    base = _locate_base(context, _student_spec(context, inputs), inputs)
+    author = stage_author(context, inputs, base).author
+    (own_set,) = (response_set for response_set in summary.sets if response_set.response_set.author == author)
+    if own_set.missing:
+        reason = next((endpoint.stopped for endpoint in summary.endpoints.values() if endpoint.stopped), "")
         raise StageNotFinished(
-            f"{mine.missing} dialogues got no answer; the same command asks again. {why}".strip()
+            f"{own_set.missing} dialogues got no answer; the same command asks again. {reason}".strip()
         )
     async with await Store.open(context.db) as store:
-        return await response_set_output(store, summary, [mine], chosen.dialogues())
+        return await response_set_output(store, summary, [own_set], dialogues.dialogues())
 
 
-def stage_author(context: StudyContext, ready: StageInputs, base: LocalModel) -> ServedAuthor:
-    """Who a stage's author is: a student that was trained (or chosen), or the base."""
-    trained = [one.result for one in ready.needs.values() if one.kind in ("train", "choose")]
+def stage_author(context: StudyContext, inputs: StageInputs, base: LocalModel) -> ServedAuthor:
+    """Return the author of a stage: a trained or selected student, or the base."""
+    trained = [record.result for record in inputs.needs.values() if record.kind in ("train", "choose")]
     if trained:
-        made = read_checkpoint(context.folder / trained[0]["folder"])
-        check_prompt_encoding(made, base.folder)
-        return ServedAuthor(f"{STUDENT}{made.name}", made)
-    cut = TRUNCATED_BASE in ready.stage.title.split(" ")
-    return ServedAuthor(f"{BASE_CUT if cut else BASE}:{short_name(base.base.name)}", cut=cut)
+        checkpoint = read_checkpoint(context.folder / trained[0]["folder"])
+        check_prompt_encoding(checkpoint, base.folder)
+        return ServedAuthor(f"{STUDENT}{checkpoint.name}", checkpoint)
+    truncated = TRUNCATED_BASE in inputs.stage.title.split(" ")
+    name = f"{BASE_CUT if truncated else BASE}:{short_name(base.base.name)}"
+    return ServedAuthor(name, truncated=truncated)
 
 
-def _learner(context: StudyContext, ready: StageInputs) -> StudentSpec:
-    return next(one for one in context.study.student_specs if f"base {one.name}" in ready.needs)
+def _student_spec(context: StudyContext, inputs: StageInputs) -> StudentSpec:
+    return next(spec for spec in context.study.student_specs if f"base {spec.name}" in inputs.needs)
 
 
-def _located(context: StudyContext, student_spec: StudentSpec, ready: StageInputs) -> LocalModel:
-    """The base as its stage recorded it.
+def _locate_base(context: StudyContext, student_spec: StudentSpec, inputs: StageInputs) -> LocalModel:
+    """Return the base model as its stage recorded it.
 
     Raises:
-        UserError: the folder holds other weights by now.
+        UserError: if the folder contains other weights now.
     """
-    told = ready.needs[f"base {student_spec.name}"].result
-    place = base_location(context, told)
-    folder = Path(told["at"]) if told["at"] else Path(place)
+    result = inputs.needs[f"base {student_spec.name}"].result
+    location = base_location(context, result)
+    folder = Path(result["at"]) if result["at"] else Path(location)
     weights = weights_id(folder)
-    if weights != told["weights"]:
+    if weights != result["weights"]:
         raise UserError(
             "the weights of the base model changed since the study began",
             code="base-model.changed-weights",
             where=str(folder),
             found=weights,
-            remedy=f"Restore the weights {told['weights']}, or start the study again with another --out.",
+            remedy=f"Restore the weights {result['weights']}, or start the study again with another --out.",
         )
-    return LocalModel(folder, Base(place, told["revision"], weights))
+    return LocalModel(folder, Base(location, result["revision"], weights))

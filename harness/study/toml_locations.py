@@ -1,7 +1,6 @@
-"""Where each key of a TOML file stands, and reading its tables with every mistake kept.
+"""Lines of the keys of a TOML file, and a reader of its tables that collects all faults.
 
-`tomllib` gives values and no places; a small scan finds them, so that an error can name its line. Knows
-nothing of studies.
+`tomllib` gives values without lines, so a small scanner finds them.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from agents.files.faults import first_faults
 from agents.files.text import read_text
 from agents.files.toml import parse_toml
 
-Path_ = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 _HEADER = re.compile(r"^\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*((?:"[^"]*"|'[^']*'|[\w-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[\w-]+))*)\s*=(.*)$""")
 _STRINGS = re.compile(r'"(?:\\.|[^"\\])*"|\'[^\']*\'')
@@ -26,27 +25,27 @@ _TYPES = {str: "text in quotation marks", int: "a whole number", float: "a numbe
 Value = TypeVar("Value", str, int, float, bool)
 
 
-def read_toml(path: Path | Traversable, source: str) -> tuple[dict[str, Any], dict[Path_, int]]:
-    """A TOML file's values, and the line of each of its keys (from 1).
+def read_toml(path: Path | Traversable, source: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:
+    """Return a TOML file's values and the line of each key (from 1).
 
     Raises:
-        UserError: it cannot be read, or is no TOML.
+        UserError: if the file cannot be read or is not valid TOML.
     """
     text = read_text(path, "the study", source=source)
-    return parse_toml(text, source), lines_of(text)
+    return parse_toml(text, source), key_lines(text)
 
 
-def lines_of(text: str) -> dict[Path_, int]:
-    """The line of every table and key, by its path; the tables of an array are counted from 0.
+def key_lines(text: str) -> dict[KeyPath, int]:
+    """Return the line of every table and key by its path; tables of an array are numbered from 0.
 
-    >>> lines_of('a = 1\\n[[b]]\\nc = 2\\n')
+    >>> key_lines('a = 1\\n[[b]]\\nc = 2\\n')
     {('a',): 1, ('b', 0): 2, ('b', 0, 'c'): 3}
     """
-    found: dict[Path_, int] = {}
-    table: Path_ = ()
-    count: dict[Path_, int] = {}
-    depth, within = 0, ""  # open brackets of a value, and the delimiter of a text of several lines
-    for number, line in enumerate(text.split("\n"), 1):  # TOML ends lines with nothing else
+    found: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    count: dict[KeyPath, int] = {}
+    depth, within = 0, ""  # open brackets of a value, and the delimiter of a multi-line text
+    for number, line in enumerate(text.split("\n"), 1):  # the only line end in TOML
         rest = line
         if within:
             if within not in line:
@@ -76,35 +75,35 @@ def lines_of(text: str) -> dict[Path_, int]:
     return found
 
 
-def _parts(dotted: str) -> Path_:
-    """`a."b/c".d` → ("a", "b/c", "d")."""
+def _parts(dotted: str) -> KeyPath:
+    """Split a dotted key: `a."b/c".d` → ("a", "b/c", "d")."""
     parts = re.findall(r"\"([^\"]*)\"|'([^']*)'|([\w-]+)", dotted)
     return tuple(next(part for part in groups if part) for groups in parts if any(groups))
 
 
 class FaultCollector:
-    """Every fault of one file, with its line, told in the file's order."""
+    """Collector of the faults of one file, sorted by line."""
 
-    def __init__(self, source: str, lines: Mapping[Path_, int]) -> None:
+    def __init__(self, source: str, lines: Mapping[KeyPath, int]) -> None:
         self._source = source
         self._lines = lines
-        self._found: list[tuple[int, Fault]] = []
+        self._faults: list[tuple[int, Fault]] = []
 
-    def add(self, path: Path_, what: str, found: str = "", remedy: str = "", *, code: str) -> None:
+    def add(self, path: KeyPath, what: str, found: str = "", remedy: str = "", *, code: str) -> None:
         """Add a fault at the line of a key, or at that of the nearest table around it."""
         line = next(
             (self._lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self._lines), 0
         )
         name = ".".join(str(part) for part in path if isinstance(part, str))
         where = ":".join(part for part in (self._source, str(line) if line else "") if part)
-        self._found.append((line, Fault(what, f"{where}: {name}" if name else where, found, remedy, code)))
+        self._faults.append((line, Fault(what, f"{where}: {name}" if name else where, found, remedy, code)))
 
-    def take(self, error: UserError, path: Path_) -> None:
-        """The mistakes that somebody else found in the value at `path`."""
+    def take(self, error: UserError, path: KeyPath) -> None:
+        """Add the faults of an error in the value at `path`."""
         for fault in error.faults or (error.fault,):
             key = fault.where.rpartition(" ")[2]
-            at = (*path, key) if (*path, key) in self._lines else path
-            self.add(at, fault.what, fault.found, fault.remedy, code=fault.code)
+            place = (*path, key) if (*path, key) in self._lines else path
+            self.add(place, fault.what, fault.found, fault.remedy, code=fault.code)
 
     def raise_if_any(self, what: str, remedy: str = "", *, code: str) -> None:
         """Raise all faults in one error.
@@ -112,18 +111,18 @@ class FaultCollector:
         Raises:
             UserError: if there are any.
         """
-        if self._found:
-            faults = [fault for _, fault in sorted(self._found, key=lambda one: one[0])]
+        if self._faults:
+            faults = [fault for _, fault in sorted(self._faults, key=lambda one: one[0])]
             raise UserError(what, code=code, where=self._source, remedy=remedy, faults=first_faults(faults))
 
 
 class TomlTable:
-    """One table of the file; what is asked of it is checked, and what nobody asked for is a mistake."""
+    """Table of the file; it validates the values that are read and reports keys that are not."""
 
-    def __init__(self, values: Any, path: Path_, mistakes: FaultCollector) -> None:
+    def __init__(self, values: Any, path: KeyPath, mistakes: FaultCollector) -> None:
         self.path = path
         self.mistakes = mistakes
-        self._asked: list[str] = []
+        self._read_keys: list[str] = []
         self._values: dict[str, Any] = {}
         if isinstance(values, dict):
             self._values = values
@@ -132,82 +131,94 @@ class TomlTable:
             mistakes.add(path, "must be a table", repr(values), remedy, code="study.wrong-type")
 
     def __contains__(self, key: str) -> bool:
-        self._asked.append(key)
+        self._read_keys.append(key)
         return key in self._values
 
+    def accept_old_key(self, key: str, old_key: str) -> None:
+        """Read the value of a renamed key under its old name if the new one is missing."""
+        if key not in self._values and old_key in self._values:
+            self._values[key] = self._values.pop(old_key)
+
     def take(self, key: str) -> Any:
-        """The value as it stands; None where there is none."""
-        self._asked.append(key)
+        """Return a value of any type; None if the key is missing."""
+        self._read_keys.append(key)
         return self._values.get(key)
 
-    def value(self, key: str, default: Value, *, of: Iterable[str] = (), least: float | None = None) -> Value:
-        """A value of the default's type; one of `of`, and not below `least`, where these are given."""
-        found = self.take(key)
-        if found is None:
+    def value(
+        self, key: str, default: Value, *, choices: Iterable[str] = (), least: float | None = None
+    ) -> Value:
+        """Return a value with the type of the default; one of `of`, and at least `least`, if these are given."""
+        value = self.take(key)
+        if value is None:
             return default
-        wanted = type(default)
-        if wanted is float and type(found) is int:
-            found = float(found)
-        if type(found) is not wanted:
-            self.wrong(key, f"must be {_TYPES[wanted]}", found, code="study.wrong-type")
+        expected = type(default)
+        if expected is float and type(value) is int:
+            value = float(value)
+        if type(value) is not expected:
+            self.wrong(key, f"must be {_TYPES[expected]}", value, code="study.wrong-type")
             return default
-        choices = list(of)
-        if choices and found not in choices:
-            self.wrong(key, "unknown value", found, _near(str(found), choices), code="study.unknown-value")
-        elif least is not None and not float(found) >= least:
-            self.wrong(key, f"must be {least:g} or more", found, code="study.out-of-range")
+        options = list(choices)
+        if options and value not in options:
+            self.wrong(key, "unknown value", value, _suggest(str(value), options), code="study.unknown-value")
+        elif least is not None and not float(value) >= least:
+            self.wrong(key, f"must be {least:g} or more", value, code="study.out-of-range")
         else:
-            return found
+            return value
         return default
 
-    def texts(self, key: str, default: tuple[str, ...] = (), *, of: Iterable[str] = ()) -> tuple[str, ...]:
-        """A list of texts, each once; with `of` also the word "all", for all of them."""
-        found, choices = self.take(key), list(of)
-        if found is None:
+    def texts(
+        self, key: str, default: tuple[str, ...] = (), *, choices: Iterable[str] = ()
+    ) -> tuple[str, ...]:
+        """Return a list of texts without duplicates; with `of`, the word "all" stands for all of them."""
+        values, options = self.take(key), list(choices)
+        if values is None:
             return default
-        if choices and found == "all":
-            return tuple(choices)
-        if not isinstance(found, list) or not all(isinstance(one, str) and one.strip() for one in found):
+        if options and values == "all":
+            return tuple(options)
+        if not isinstance(values, list) or not all(isinstance(text, str) and text.strip() for text in values):
             remedy = 'Write a list such as ["…"].'
-            self.wrong(key, "must be a list of texts", found, remedy, code="study.wrong-type")
+            self.wrong(key, "must be a list of texts", values, remedy, code="study.wrong-type")
             return default
-        for one in found:
-            if choices and one not in choices:
-                self.wrong(key, "unknown value", one, _near(one, choices), code="study.unknown-value")
-        return tuple(dict.fromkeys(found))
+        for text in values:
+            if options and text not in options:
+                self.wrong(key, "unknown value", text, _suggest(text, options), code="study.unknown-value")
+        return tuple(dict.fromkeys(values))
 
     def table(self, key: str) -> TomlTable:
-        """A table within; an empty one where there is none."""
-        found = self.take(key)
-        return TomlTable({} if found is None else found, (*self.path, key), self.mistakes)
+        """Return a nested table; an empty one if the key is missing."""
+        values = self.take(key)
+        return TomlTable({} if values is None else values, (*self.path, key), self.mistakes)
 
     def tables(self, key: str) -> list[TomlTable]:
-        """An array of tables."""
-        found = self.take(key)
-        if found is not None and not isinstance(found, list):
+        """Return an array of tables."""
+        values = self.take(key)
+        if values is not None and not isinstance(values, list):
             remedy = f"Write [[{key}]]."
-            self.wrong(key, "must be an array of tables", found, remedy, code="study.wrong-type")
+            self.wrong(key, "must be an array of tables", values, remedy, code="study.wrong-type")
             return []
-        return [TomlTable(one, (*self.path, key, at), self.mistakes) for at, one in enumerate(found or ())]
+        return [
+            TomlTable(table, (*self.path, key, index), self.mistakes)
+            for index, table in enumerate(values or ())
+        ]
 
     def rest(self) -> dict[str, Any]:
-        """What nobody has asked for yet; asked for with this."""
-        left = {key: value for key, value in self._values.items() if key not in self._asked}
-        self._asked += left
+        """Return all values that were not read yet, and mark them as read."""
+        left = {key: value for key, value in self._values.items() if key not in self._read_keys}
+        self._read_keys += left
         return left
 
     def done(self) -> None:
-        """Nobody will ask for more: what is left is unknown."""
-        known = list(dict.fromkeys(self._asked))
+        """Report every key that was not read as unknown."""
+        known = list(dict.fromkeys(self._read_keys))
         for key in self.rest():
             path = (*self.path, key)
-            self.mistakes.add(path, "unknown key", repr(key), _near(key, known), code="study.unknown-key")
+            self.mistakes.add(path, "unknown key", repr(key), _suggest(key, known), code="study.unknown-key")
 
     def wrong(self, key: str, what: str, found: Any = None, remedy: str = "", *, code: str) -> None:
         """Add a fault at a key of this table."""
         self.mistakes.add((*self.path, key), what, "" if found is None else repr(found), remedy, code=code)
 
 
-def _near(word: str, known: list[str]) -> str:
+def _suggest(word: str, known: list[str]) -> str:
     near = get_close_matches(word, known, 1)
     return f"Did you mean {near[0]}?" if near else f"Choose one of: {', '.join(known)}."

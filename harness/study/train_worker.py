@@ -1,7 +1,7 @@
-"""What needs torch is done in a child process: it frees the card's memory, and a crash is one stage's alone.
+"""Subprocess for jobs that need torch; it frees the GPU memory, and a crash affects only one stage.
 
-The child reads its job as one line of JSON from standard input and then watches that pipe: its end is the
-parent's end. On standard output it says, a line of JSON each, how far it is and how it ended.
+The subprocess reads its job as one line of JSON from standard input and exits when that pipe closes, which is when the
+parent ends. It writes its progress and its result to standard output, as lines of JSON.
 
     python -m harness.study.train_worker < '{"do": "sft", "base": …, "data": …, "out": …, "settings": {…}}'
 """
@@ -20,91 +20,92 @@ from typing import Any, BinaryIO
 
 from agents.errors import EmpathyError, UserError
 
-Tell = Callable[[str], None]
+ReportLine = Callable[[str], None]
 LOG_TAIL_CHARACTERS = 300
 
 
 async def run_in_subprocess(
-    job: Mapping[str, Any], log: Path, tell: Tell, environment: Mapping[str, str] | None = None
+    job: Mapping[str, Any], log: Path, tell: ReportLine, environment: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Do a job in a child process; its result.
+    """Run a job in a subprocess and return its result.
 
     Args:
-        log: where the child's standard error goes (libraries' warnings, a traceback).
-        environment: variables for the child, where the user's own say nothing of them.
+        log: file for the subprocess's standard error (warnings, a traceback).
+        tell: called with lines of progress.
+        environment: default environment variables of the subprocess.
 
     Raises:
-        UserError: what the child found wrong.
-        EmpathyError: it ended without a word.
+        UserError: as raised in the subprocess.
+        EmpathyError: if the subprocess ended without a result.
     """
-    with _opened(log) as errors:
-        child = await asyncio.create_subprocess_exec(
+    with _open_log(log) as errors:
+        process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "harness.study.train_worker"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
             env={**(environment or {}), **os.environ},
-            start_new_session=True,  # an interrupt at the terminal reaches the parent alone
+            start_new_session=True,  # an interrupt at the terminal must reach only the parent
         )
-    assert child.stdin is not None
-    assert child.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
-        child.stdin.write(json.dumps(dict(job)).encode() + b"\n")
+        process.stdin.write(json.dumps(dict(job)).encode() + b"\n")
         with contextlib.suppress(ConnectionError):
-            await child.stdin.drain()
-        async for line in child.stdout:
-            told = json.loads(line)
-            if "done" in told:
-                return dict(told["done"])
-            if "wrong" in told:
-                raise UserError(**told["wrong"])
-            tell(str(told["tell"]))
-        await child.wait()
-        raise EmpathyError(f"the child process ended with {child.returncode}; see {log}: {_last_words(log)}")
+            await process.stdin.drain()
+        async for line in process.stdout:
+            message = json.loads(line)
+            if "done" in message:
+                return dict(message["done"])
+            if "wrong" in message:
+                raise UserError(**message["wrong"])
+            tell(str(message["tell"]))
+        await process.wait()
+        raise EmpathyError(f"the child process ended with {process.returncode}; see {log}: {_log_tail(log)}")
     finally:
-        if child.returncode is None:
+        if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                child.kill()
-        child.stdin.close()
-        await child.wait()
+                process.kill()
+        process.stdin.close()
+        await process.wait()
 
 
-def _opened(log: Path) -> BinaryIO:
+def _open_log(log: Path) -> BinaryIO:
     log.parent.mkdir(parents=True, exist_ok=True)
     return log.open("ab")
 
 
-def _last_words(log: Path) -> str:
+def _log_tail(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace").strip()[-LOG_TAIL_CHARACTERS:]
 
 
 def main() -> None:
-    """The child."""
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints is no line of ours
+    """Run the job of standard input."""
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # output of libraries must not mix with the messages
 
-    def say(line: Mapping[str, Any]) -> None:
-        out.write(json.dumps(dict(line)) + "\n")
-        out.flush()
+    def send(line: Mapping[str, Any]) -> None:
+        output.write(json.dumps(dict(line)) + "\n")
+        output.flush()
 
     job = json.loads(sys.stdin.readline())
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     try:
-        say({"done": JOBS[job.pop("do")](job, lambda line: say({"tell": line}))})
+        send({"done": JOBS[job.pop("do")](job, lambda line: send({"tell": line}))})
     except UserError as error:
         fault = error.fault
         found = "; ".join([fault.found, *map(str, error.faults)]).strip("; ")
         fields = {"what": fault.what, "where": fault.where, "remedy": fault.remedy, "code": fault.code}
-        say({"wrong": {**fields, "found": found}})
+        send({"wrong": {**fields, "found": found}})
 
 
-def _die_with_parent() -> None:
+def _exit_with_parent() -> None:
     sys.stdin.read()
     os._exit(1)
 
 
-def _base(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    """Find a base, or build a tiny one: where it is, and its weights' id."""
+def _find_base(job: dict[str, Any], tell: ReportLine) -> dict[str, Any]:
+    """Locate or build a base model; return its location and the id of its weights."""
     from finetune.dependencies import require_training_libraries
     from finetune.model_loader import check_weights, locate_model
     from finetune.tiny_model import build_tiny_model
@@ -116,44 +117,47 @@ def _base(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
         if not folder.is_dir():
             build_tiny_model(folder, kind)
         name = str(folder)
-    found = locate_model(name, job["revision"])
-    check_weights(found.folder)
+    model = locate_model(name, job["revision"])
+    check_weights(model.folder)
     return {
         "base": name,
-        "revision": found.base.revision,
-        "weights": found.base.weights,
-        "at": str(found.folder),
+        "revision": model.base.revision,
+        "weights": model.base.weights,
+        "at": str(model.folder),
     }
 
 
-def _train(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
-    """One step of fine-tuning: the checkpoint's id, losses, and what its record says."""
+def _train(job: dict[str, Any], tell: ReportLine) -> dict[str, Any]:
+    """Run one training step; return the checkpoint's id, its losses and parts of its record."""
     from finetune.config import TrainingConfig
     from finetune.dpo import train_dpo
     from finetune.pipeline import TrainOptions
     from finetune.sft import train_sft
     from finetune.trainer import TrainingStep
 
-    def watch(step: TrainingStep) -> None:
+    def report_step(step: TrainingStep) -> None:
         tell(f"step {step.step:,} of {step.steps:,}, loss {step.loss:.3f}, {step.seconds_left:,.0f} s left")
 
-    options = TrainOptions(on_step=watch, on_message=tell, cpu=job["cpu"], new_tokens=job["new_tokens"])
+    options = TrainOptions(on_step=report_step, on_message=tell, cpu=job["cpu"], new_tokens=job["new_tokens"])
     data, out, settings = Path(job["data"]), Path(job["out"]), TrainingConfig(**job["settings"])
     if job["parent"]:
-        made = train_dpo(
+        checkpoint = train_dpo(
             Path(job["parent"]), data, out, settings, base=job["base"], name=job["name"], options=options
         )
     else:
         base, revision, form = job["base"], job["revision"], job["form"]
-        made = train_sft(
+        checkpoint = train_sft(
             base, data, out, settings, revision=revision, form=form, name=job["name"], options=options
         )
-    told = made.record
+    record = checkpoint.record
     names = ("losses", "margins", "seconds", "steps", "health", "device")
-    return {"id": made.id, **{name: told[name] for name in names}}
+    return {"id": checkpoint.id, **{name: record[name] for name in names}}
 
 
-JOBS: dict[str, Callable[[dict[str, Any], Tell], dict[str, Any]]] = {"base": _base, "train": _train}
+JOBS: dict[str, Callable[[dict[str, Any], ReportLine], dict[str, Any]]] = {
+    "base": _find_base,
+    "train": _train,
+}
 
 if __name__ == "__main__":
     main()

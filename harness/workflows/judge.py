@@ -1,7 +1,6 @@
-"""A judging run: two authors, any number of judges, every pair in both orders, everything stored.
+"""Judging runs: any number of judges compare two authors on every dialogue in both orders.
 
-From names to a plan (pure but for reading what is stored), from the plan to calls, from the database to a
-summary. What a number means is the statistics' business; how calls are made, the engine's.
+The module plans a run, sends its requests through the engine, stores the judgments and summarizes them.
 """
 
 from __future__ import annotations
@@ -31,26 +30,26 @@ from results.analysis.endpoint_report import RunReport
 from results.db.store import Store
 from results.queries.contests import load_contests
 
-MIN_BUDGET_USD = 1e-9  # buys nothing
-MAX_ADAPTATIONS = 6  # one for each parameter that a model may refuse
+MIN_BUDGET_USD = 1e-9  # too small for any request
+MAX_ADAPTATIONS = 6  # one per parameter that a model may refuse
 JUDGING = "judging"
-JUDGING_UNTIL = "judging until known"  # its contests may be judged in part: other tools pass it over
+JUDGING_UNTIL = "judging until known"  # other analyses skip its contests, which may be incomplete
 Retries = Mapping[tuple[str, str, str, int], int]
 
 
 @dataclass(frozen=True)
 class JudgingPlan:
-    """What is to be judged.
+    """Plan of a judging run.
 
     Attributes:
-        a, b: the contestants.
-        dialogues: those that both answered, in the seeded order.
-        judges: each judges every pair in both orders.
-        samples: repetitions of every comparison, ≥ 1.
-        seed: of the order, the subset and the resampling.
-        split: where the dialogues come from, for people.
-        data_sha256: the dataset's content.
-        until: what each contest is judged until; None judges every dialogue.
+        a, b: compared authors.
+        dialogues: dialogues with responses of both authors, in the seeded order.
+        judges: judges of every comparison.
+        samples: samples per comparison, ≥ 1.
+        seed: seed of the order, the subset and the resampling.
+        split: split of the dialogues.
+        data_sha256: hash of the dataset file.
+        until: stopping rule of each contest; None judges every dialogue.
     """
 
     a: Author
@@ -65,12 +64,12 @@ class JudgingPlan:
 
     @property
     def kind(self) -> str:
-        """The kind of its run."""
+        """Kind of the run."""
         return JUDGING if self.until is None else JUDGING_UNTIL
 
     @cached_property
     def spec(self) -> dict[str, Any]:
-        """Everything that decides what is asked and summarised."""
+        """Inputs that determine the requests and the results."""
         stopping = {} if self.until is None else self.until.spec
         return {
             **stopping,
@@ -85,7 +84,7 @@ class JudgingPlan:
         }
 
     def adapted(self, adaptations: Mapping[str, Adaptation]) -> JudgingPlan:
-        """The plan with models, by id, asked under the settings that they accept."""
+        """Return the plan with adapted settings for these model ids."""
         judges = tuple(
             replace(judge, model=judge.model.adapted(adaptations[judge.model.id]))
             if judge.model.id in adaptations
@@ -96,55 +95,61 @@ class JudgingPlan:
 
     @property
     def requests_per_judge(self) -> int:
-        """Both orders, every sample."""
+        """Number of requests per judge: both orders, every sample."""
         return 2 * len(self.dialogues) * self.samples
 
     def comparisons(self) -> Iterator[Comparison]:
-        """Every pair in both orders, dialogue by dialogue."""
+        """Yield every pair in both orders, dialogue by dialogue."""
         for dialogue in self.dialogues:
             a, b = self.a.responses[dialogue.key], self.b.responses[dialogue.key]
             yield from Comparison(dialogue, a, b).both_orders()
 
     def work(
-        self, judge: Judge, retries: Retries, watch: StoppingMonitor | None = None
+        self, judge: Judge, retries: Retries, monitor: StoppingMonitor | None = None
     ) -> Iterator[WorkItem]:
-        """One piece of work per judgment of this judge; `watch` holds it back, and ends it."""
+        """Yield one work item per judgment of this judge.
+
+        Args:
+            judge: the judge.
+            retries: judgment → attempt number.
+            monitor: delays items until their interim look is near, and ends the work when the rule is met.
+        """
         for number, comparison in enumerate(self.comparisons()):
             for sample in range(self.samples):
-                if watch is not None and watch.answered:
+                if monitor is not None and monitor.answered:
                     return
-                of = (judge.id, comparison.first.id, comparison.second.id, sample)
-                attempt = retries.get(of, 0)
-                if watch is None:
+                judgment_key = (judge.id, comparison.first.id, comparison.second.id, sample)
+                attempt = retries.get(judgment_key, 0)
+                if monitor is None:
                     yield judge.call(comparison, sample, attempt)
                 else:
-                    place = (number // 2, number % 2 == 0, sample)
-                    yield partial(_ask_watched, watch, place, judge, comparison, attempt)
+                    index = (number // 2, number % 2 == 0, sample)
+                    yield partial(_request_when_due, monitor, index, judge, comparison, attempt)
 
 
-async def _ask_watched(
-    watch: StoppingMonitor,
-    place: JudgmentIndex,
+async def _request_when_due(
+    monitor: StoppingMonitor,
+    index: JudgmentIndex,
     judge: Judge,
     comparison: Comparison,
     attempt: int,
     client: ModelClient,
 ) -> None:
-    """Ask, where the question is still open when this dialogue's turn comes."""
-    if not await watch.wait_for_turn(place[0]):
+    """Request one judgment, unless the stopping rule is met when its turn comes."""
+    if not await monitor.wait_for_turn(index[0]):
         return
-    sample = place[2]
-    call = judge.call(comparison, sample, attempt)
+    sample = index[2]
+    request = judge.call(comparison, sample, attempt)
     try:
-        answer = await client.complete(call)
+        completion = await client.complete(request)
     except EndpointDisabled:
-        watch.close()
+        monitor.close()
         raise
     except CallError:
-        watch.give_up(place)
+        monitor.give_up(index)
         raise
-    of = (comparison.dialogue.key, comparison.first.id, comparison.second.id)
-    watch.told(place, judge.read(*of, sample, attempt, answer, call.key))
+    comparison_ids = (comparison.dialogue.key, comparison.first.id, comparison.second.id)
+    monitor.record_judgment(index, judge.read(*comparison_ids, sample, attempt, completion, request.key))
 
 
 def plan_judging(
@@ -159,10 +164,20 @@ def plan_judging(
     seed: int = SEED,
     until: StoppingRule | None = None,
 ) -> JudgingPlan:
-    """The plan for judging A against B on the dialogues of a split that both answered.
+    """Plan the contest of A against B on the dialogues of a split with responses of both.
+
+    Args:
+        dataset: the dataset.
+        a, b: the authors.
+        judges: the judges.
+        split: split of the dialogues.
+        limit: size of a seeded random subset; None for all.
+        samples: samples per comparison, ≥ 1.
+        seed: seed of the order and of the subset.
+        until: stopping rule; None judges every dialogue.
 
     Raises:
-        UserError: the same author twice, or no dialogue that both answered.
+        UserError: the same author twice, or no dialogue with responses of both.
     """
     if a.set.id == b.set.id:
         raise UserError(
@@ -171,18 +186,22 @@ def plan_judging(
             found=a.name,
             remedy="Name two different authors.",
         )
-    of_split = dialogues_in_split(dataset, split)
-    both = [d for d in of_split if d.key in a.responses and d.key in b.responses]
-    if not both:
+    split_dialogues = dialogues_in_split(dataset, split)
+    common = [
+        dialogue
+        for dialogue in split_dialogues
+        if dialogue.key in a.responses and dialogue.key in b.responses
+    ]
+    if not common:
         raise UserError(
             f"{a.name} and {b.name} have no dialogue in common in the {split} split",
             code="responses.no-common-dialogues",
-            found=f"{len(a.responses)} and {len(b.responses)} responses, {len(of_split)} dialogues",
-            remedy=missing_responses_remedy((a, b), of_split, str(split)),
+            found=f"{len(a.responses)} and {len(b.responses)} responses, {len(split_dialogues)} dialogues",
+            remedy=missing_responses_remedy((a, b), split_dialogues, str(split)),
         )
-    ordered = seeded_order(both, seed)[:limit]
-    different = tuple({judge.id: judge for judge in judges}.values())  # one named twice is one judge
-    return JudgingPlan(a, b, tuple(ordered), different, samples, seed, split, dataset.sha256, until)
+    ordered = seeded_order(common, seed)[:limit]
+    distinct_judges = tuple({judge.id: judge for judge in judges}.values())  # without duplicates
+    return JudgingPlan(a, b, tuple(ordered), distinct_judges, samples, seed, split, dataset.sha256, until)
 
 
 async def judge_contest(
@@ -194,16 +213,22 @@ async def judge_contest(
     retry_unscored: bool = False,
     snapshots: Collection[str] = (),
 ) -> JudgingResult:
-    """Judge, store and summarise; `snapshots` as `load_contests` takes them.
+    """Judge a contest, store its judgments and summarize them.
+
+    Models that refuse a parameter are requested again without it.
+
+    Args:
+        retry_unscored: request unscored judgments once more.
+        snapshots: answering models to restrict to, as for `load_contests`.
 
     Raises:
-        UserError: as `run_requests`.
+        UserError: as for `run_requests`.
     """
     adapted: list[str] = []
     for _ in range(MAX_ADAPTATIONS):
-        watches = _watches(plan)
+        monitors = _stopping_monitors(plan)
         report = await run_judging(
-            store, registry, plan, settings, retry_unscored=retry_unscored, watches=watches
+            store, registry, plan, settings, retry_unscored=retry_unscored, monitors=monitors
         )
         adaptations = report.adaptations
         if not adaptations or report.interrupted or not settings.adapt:
@@ -212,45 +237,47 @@ async def judge_contest(
         for judge in plan.judges:
             if judge.model.id in adaptations:
                 await store.withdraw_contest(report.run_id, judge.id)
-                adapted.append(_adapted_words(judge.model.id, adaptations[judge.model.id]))
+                adapted.append(_describe_adaptation(judge.model.id, adaptations[judge.model.id]))
                 settings.warn(adapted[-1])
         plan = plan.adapted(adaptations)
-    given_up = {judge_id: watch.given_up for judge_id, watch in watches.items()}
+    given_up = {judge_id: monitor.given_up for judge_id, monitor in monitors.items()}
     summary = await summarize_judging(store, report.run_id, plan.seed, report, given_up, snapshots)
-    return _as_named(replace(summary, adapted=tuple(adapted)), plan)
+    return _with_current_names(replace(summary, adapted=tuple(adapted)), plan)
 
 
 async def _reduced_budget(store: Store, run_id: str, settings: RequestSettings) -> RequestSettings:
-    """The settings of a run that goes on under another id: what the first one spent is gone."""
+    """Return the settings with the budget reduced by what a run has spent."""
     if settings.budget_usd is None:
         return settings
-    left = settings.budget_usd - await store.spent_usd(run_id)
-    return replace(settings, budget_usd=max(MIN_BUDGET_USD, left))
+    remaining_usd = settings.budget_usd - await store.spent_usd(run_id)
+    return replace(settings, budget_usd=max(MIN_BUDGET_USD, remaining_usd))
 
 
-def _adapted_words(model: str, adaptation: Adaptation) -> str:
-    """What a model refused, how it is asked from now on, and what makes it so for good."""
+def _describe_adaptation(model: str, adaptation: Adaptation) -> str:
+    """Describe the refused parameter, its replacement and the permanent setting."""
     return (
-        f"{model} does not accept {adaptation.parameter}: it is asked with {adaptation}. To ask it so from "
-        f'the start, add an entry [[model]] with match = "{model}" and these settings to a file given with '
-        "--models."
+        f"{model} does not accept {adaptation.parameter}; using {adaptation} instead. To set this "
+        f'permanently, add an entry [[model]] with match = "{model}" and these settings to a models file '
+        "(--models FILE)."
     )
 
 
-def _as_named(summary: JudgingResult, plan: JudgingPlan) -> JudgingResult:
-    """The summary with the authors as they were named now: a copied file is known by its content, and may
-    have been stored under another name."""
+def _with_current_names(summary: JudgingResult, plan: JudgingPlan) -> JudgingResult:
+    """Return the result with the current names of the authors.
+
+    A file is identified by its content and may have been stored under another name.
+    """
     sets = {author.set.id: author.set for author in (plan.a, plan.b)}
     judges = []
     for judge in summary.judges:
         contest = judge.contest
-        named = replace(contest, a=sets.get(contest.a.id, contest.a), b=sets.get(contest.b.id, contest.b))
-        judges.append(replace(judge, contest=named))
+        renamed = replace(contest, a=sets.get(contest.a.id, contest.a), b=sets.get(contest.b.id, contest.b))
+        judges.append(replace(judge, contest=renamed))
     return replace(summary, judges=tuple(judges))
 
 
-def _watches(plan: JudgingPlan) -> dict[str, StoppingMonitor]:
-    """One for each judge of a plan whose contests stop when they are answered."""
+def _stopping_monitors(plan: JudgingPlan) -> dict[str, StoppingMonitor]:
+    """Return one monitor per judge of a plan with a stopping rule, else {}."""
     if plan.until is None:
         return {}
     return {
@@ -268,33 +295,39 @@ async def run_judging(
     settings: RequestSettings,
     *,
     retry_unscored: bool = False,
-    watches: Mapping[str, StoppingMonitor] | None = None,
+    monitors: Mapping[str, StoppingMonitor] | None = None,
 ) -> RunReport:
-    """Judge and store; what a run of the plan did. `watches`, by judge, end what is answered.
+    """Request and store the missing judgments of a plan.
+
+    Args:
+        retry_unscored: request unscored judgments once more.
+        monitors: judge id → monitor of early stopping.
 
     Raises:
-        UserError: as `run_requests`.
+        UserError: as for `run_requests`.
     """
     retries = await next_attempts(store, plan.judges) if retry_unscored else {}
 
     async def describe(run_id: str) -> None:
         await store.save_dialogues(plan.dialogues)
         for author in (plan.a, plan.b):
-            await store.save_responses(author.set, [author.responses[d.key] for d in plan.dialogues])
+            await store.save_responses(
+                author.set, [author.responses[dialogue.key] for dialogue in plan.dialogues]
+            )
         await save_judges(store, plan.judges)
         await store.save_run_dialogues(run_id, [dialogue.key for dialogue in plan.dialogues])
         await store.save_contests(
             run_id, [(judge.id, plan.a.set.id, plan.b.set.id, plan.samples) for judge in plan.judges]
         )
 
-    watched = watches or {}
-    names = await answering_models(store, plan) if settings.require_one_model else {}
+    monitor_of = monitors or {}
+    required_models = await answering_models(store, plan) if settings.require_one_model else {}
     sources = [
         RequestSource(
             judge.model,
-            partial(plan.work, judge, retries, watched.get(judge.id)),
+            partial(plan.work, judge, retries, monitor_of.get(judge.id)),
             plan.requests_per_judge,
-            names.get(judge.id),
+            required_models.get(judge.id),
         )
         for judge in plan.judges
     ]
@@ -302,7 +335,7 @@ async def run_judging(
 
 
 async def answering_models(store: Store, plan: JudgingPlan) -> dict[str, str]:
-    """For each judge of a plan, the name under which most of its stored answers in that contest came."""
+    """Return judge id → model that answered most of the stored requests of the contest."""
     run_id = content_id("run-1", [plan.kind, plan.spec])
     return {
         contest.judge_id: next(iter(contest.answerers))
@@ -312,6 +345,6 @@ async def answering_models(store: Store, plan: JudgingPlan) -> dict[str, str]:
 
 
 async def next_attempts(store: Store, judges: Sequence[Judge]) -> Retries:
-    """For every judgment that is unscored: the number of the next attempt; for the others, of the last."""
+    """Return the next attempt number of unscored judgments, and the last one of all others."""
     last = await store.last_attempts([judge.id for judge in judges])
-    return {place: attempt + (not scored) for place, (attempt, scored) in last.items()}
+    return {judgment_key: attempt + (not scored) for judgment_key, (attempt, scored) in last.items()}

@@ -1,9 +1,9 @@
-"""A cheap judge on every dialogue, a gold one on a random share: what the gold one would have said of all.
+"""Cheap + gold judging: a cheap judge on all dialogues and a gold judge on a random share.
 
-Two ordinary judging runs: the share is the beginning of a seeded order that is drawn before anything is
-asked, both orders of a dialogue together, and nobody's verdicts decide it. So either run can be gone on with,
-compared and reported like any other, and a larger share later holds the smaller one. A stratified share is
-drawn after the cheap judge is done, in the same seeded order within each stratum, with known probabilities.
+It consists of two ordinary judging runs, which can be continued, compared and reported separately. The share
+is a prefix of a seeded order, drawn independently of all verdicts; both orders of a dialogue stay together,
+and a larger share contains the smaller one. A stratified share is drawn after the cheap run, with known
+inclusion probabilities, in the same seeded order within each stratum.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ from results.statistics.stratified_ppi import (
 
 Floats = NDArray[np.float64]
 
-GOLD_SEED = 20260701  # apart from the seed of the order, so that --limit and the share are independent draws
+GOLD_SEED = (
+    20260701  # differs from the seed of the order, so that --limit and the share are independent draws
+)
 
 
 def gold_subset(plan: JudgingPlan, gold: Judge, share: float) -> JudgingPlan:
-    """The gold judge's plan: a random share of the dialogues, the same for the same dialogues and share.
+    """Return the gold judge's plan on a random share of the dialogues, determined by dialogues and share.
 
     Raises:
-        UserError: a share outside (0, 1], or one of fewer than two dialogues.
+        UserError: a share outside (0, 1], or fewer than two selected dialogues.
     """
     if not 0 < share <= 1:
         raise UserError(
@@ -58,31 +60,34 @@ def gold_subset(plan: JudgingPlan, gold: Judge, share: float) -> JudgingPlan:
             found=f"{share:g} of {len(plan.dialogues)}",
             remedy="Use a larger share, or judge more dialogues.",
         )
-    chosen = {dialogue.key for dialogue in seeded_order(plan.dialogues, GOLD_SEED)[:count]}
-    kept = tuple(dialogue for dialogue in plan.dialogues if dialogue.key in chosen)
-    return replace(plan, dialogues=kept, judges=(gold,))
+    selected = {dialogue.key for dialogue in seeded_order(plan.dialogues, GOLD_SEED)[:count]}
+    dialogues = tuple(dialogue for dialogue in plan.dialogues if dialogue.key in selected)
+    return replace(plan, dialogues=dialogues, judges=(gold,))
 
 
 def stratified_gold_subset(plan: JudgingPlan, gold: JudgingPlan, cheap: JudgeResult) -> JudgingPlan:
-    """As many dialogues as in `gold`, more of them where the cheap judge is inconsistent.
+    """Return the gold plan with a stratified share of the same size.
 
-    Dialogues that the cheap judge has not judged to the end are in no stratum. The least of each stratum is
-    asked even where that is more than the share.
+    More dialogues are drawn where the cheap judge is inconsistent. Dialogues without a complete cheap
+    judgment are excluded. The minimum of each stratum is drawn even if the total exceeds the share.
     """
     scores = dialogue_scores(cheap.contest.columns).score
-    place = {dialogue.key: at for at, dialogue in enumerate(cheap.contest.dialogues)}
+    position = {dialogue.key: index for index, dialogue in enumerate(cheap.contest.dialogues)}
     complete = [
         dialogue
         for dialogue in seeded_order(plan.dialogues, GOLD_SEED)
-        if not np.isnan(scores[place[dialogue.key]])
+        if not np.isnan(scores[position[dialogue.key]])
     ]
-    strata = assign_strata(scores[[place[dialogue.key] for dialogue in complete]])
+    strata = assign_strata(scores[[position[dialogue.key] for dialogue in complete]])
     members = [
-        [one for one, code in zip(complete, strata, strict=True) if code == at] for at in range(len(NAMES))
+        [dialogue for dialogue, code in zip(complete, strata, strict=True) if code == index]
+        for index in range(len(NAMES))
     ]
-    counts = allocation([len(one) for one in members], len(gold.dialogues))
-    chosen = {one.key for group, count in zip(members, counts, strict=True) for one in group[:count]}
-    return replace(gold, dialogues=tuple(one for one in plan.dialogues if one.key in chosen))
+    counts = allocation([len(dialogue) for dialogue in members], len(gold.dialogues))
+    selected = {
+        dialogue.key for group, count in zip(members, counts, strict=True) for dialogue in group[:count]
+    }
+    return replace(gold, dialogues=tuple(dialogue for dialogue in plan.dialogues if dialogue.key in selected))
 
 
 async def judge_cheap_gold(
@@ -95,26 +100,30 @@ async def judge_cheap_gold(
     retry_unscored: bool = False,
     stratified: bool = False,
 ) -> CheapGoldResult:
-    """Ask both judges what is not answered yet, and combine them.
+    """Run both judges and combine their results.
 
     Args:
-        plan: of the cheap judge alone.  gold: as `gold_subset` gives it.
-        stratified: the gold judge's dialogues are drawn anew, by `stratified_gold_subset`.
+        plan: plan of the cheap judge.
+        gold: plan of the gold judge, from `gold_subset`.
+        retry_unscored: as for `judge_contest`.
+        stratified: draw the gold judge's dialogues with `stratified_gold_subset`.
 
     Raises:
-        UserError: as `judge_contest`.
+        UserError: as for `judge_contest`.
     """
-    cheap = await judge_contest(store, registry, plan, settings, retry_unscored=retry_unscored)
-    if cheap.interrupted:
-        why = NotEstimable("cheap and gold estimate", "interrupted before the gold judge was asked")
-        return CheapGoldResult(cheap, cheap, why, CostSaving(None, None, None), 0.0)
+    cheap_result = await judge_contest(store, registry, plan, settings, retry_unscored=retry_unscored)
+    if cheap_result.interrupted:
+        not_estimable = NotEstimable("cheap and gold estimate", "interrupted before the gold judge started")
+        return CheapGoldResult(cheap_result, cheap_result, not_estimable, CostSaving(None, None, None), 0.0)
     if stratified:
-        gold = stratified_gold_subset(plan, gold, cheap.judges[0])
-    gold_summary = await judge_contest(store, registry, gold, settings, retry_unscored=retry_unscored)
-    found, strata = estimate_win_rate(cheap.judges[0], gold_summary.judges[0], stratified=stratified)
-    saved = CostSaving(None, None, None)
-    if isinstance(found, CheapAndGold):
-        saved = cost_saving(found, cheap.judges[0].contest.cost_usd, gold_summary.judges[0].contest.cost_usd)
+        gold = stratified_gold_subset(plan, gold, cheap_result.judges[0])
+    gold_result = await judge_contest(store, registry, gold, settings, retry_unscored=retry_unscored)
+    estimate, strata = estimate_win_rate(cheap_result.judges[0], gold_result.judges[0], stratified=stratified)
+    cost_saved = CostSaving(None, None, None)
+    if isinstance(estimate, CheapAndGold):
+        cost_saved = cost_saving(
+            estimate, cheap_result.judges[0].contest.cost_usd, gold_result.judges[0].contest.cost_usd
+        )
     return CheapGoldResult(
-        cheap, gold_summary, found, saved, len(gold.dialogues) / len(plan.dialogues), strata
+        cheap_result, gold_result, estimate, cost_saved, len(gold.dialogues) / len(plan.dialogues), strata
     )

@@ -1,4 +1,4 @@
-"""Watching a contest while it is judged: its lane is held back to a few looks ahead, and told when to end."""
+"""Monitor of early stopping during a judging run."""
 
 from __future__ import annotations
 
@@ -17,89 +17,101 @@ from results.analysis.early_stopping import (
 )
 from results.statistics import JudgmentTable
 
-INTERIM_LOOKS_AHEAD = 2  # so many looks' dialogues are asked before the first of them is complete
+INTERIM_LOOKS_AHEAD = 2  # looks whose dialogues may be requested before the first of them is complete
 
 _A_WON: Mapping[Preference, float] = {Preference.FIRST: 1.0, Preference.TIE: 0.5, Preference.SECOND: 0.0}
 
 
 class StoppingMonitor:
-    """Follows one contest while it is judged, and holds its lane back to a few looks ahead.
+    """Monitor of one contest that limits requests to a few interim looks ahead.
 
-    Work waits in `wait_for_turn` until the looks before it have been taken; where one answered the question, it is
-    told not to ask. What was asked by then is stored like any other answer and counts for nothing here.
+    Work items wait in `wait_for_turn` until the earlier looks are evaluated, and are dropped once a look
+    meets the stopping rule. Judgments requested by then are stored but do not count.
+
+    Attributes:
+        given_up: judgments requested without a completion.
+        answered: whether the stopping rule is met.
     """
 
     def __init__(self, dialogues: int, until: StoppingRule, *, n_contests: int, samples: int) -> None:
-        self._until, self._lanes, self._samples = until, n_contests, samples
+        self._until, self._n_contests, self._samples = until, n_contests, samples
         self._looks = interim_looks(dialogues)
-        self._taken = 0
-        self._in = np.zeros(dialogues, dtype=np.int64)
-        self._outcome: dict[JudgmentIndex, float] = {}
+        self._looks_evaluated = 0
+        self._judgments = np.zeros(dialogues, dtype=np.int64)
+        self._outcomes: dict[JudgmentIndex, float] = {}
         self._closed = False
         self._changed = asyncio.Event()
         self.given_up: set[JudgmentIndex] = set()
         self.answered = False
 
     async def wait_for_turn(self, position: int) -> bool:
-        """Wait until a dialogue's turn; False where the question is answered by then."""
-        while not (self.answered or self._closed or position < self._open_to):
+        """Wait until a dialogue may be requested; return False if the rule is met by then."""
+        while not (self.answered or self._closed or position < self._request_limit):
             await self._changed.wait()
         return not self.answered
 
-    def told(self, place: JudgmentIndex, judgment: Judgment) -> None:
-        """A judgment is in."""
+    def record_judgment(self, index: JudgmentIndex, judgment: Judgment) -> None:
+        """Record a judgment."""
         outcome = judgment.outcome
         if isinstance(outcome, Verdict):
             score = _A_WON[outcome.preference]
-            self._take(place, score if place[1] else 1.0 - score)
+            self._record(index, score if index[1] else 1.0 - score)
         else:
-            self._take(place, float("nan"))
+            self._record(index, float("nan"))
 
-    def give_up(self, place: JudgmentIndex) -> None:
-        """A judgment was tried and got no answer."""
-        self.given_up.add(place)
-        self._take(place, float("nan"))
+    def give_up(self, index: JudgmentIndex) -> None:
+        """Record a judgment that was requested without a completion."""
+        self.given_up.add(index)
+        self._record(index, float("nan"))
 
     def close(self) -> None:
-        """The lane takes no more calls: nothing need wait."""
+        """Release all waiting items, because the endpoint is disabled."""
         self._closed = True
-        self._wake()
+        self._notify()
 
     @property
-    def _open_to(self) -> int:
-        ahead = min(self._taken + INTERIM_LOOKS_AHEAD, len(self._looks)) - 1
+    def _request_limit(self) -> int:
+        ahead = min(self._looks_evaluated + INTERIM_LOOKS_AHEAD, len(self._looks)) - 1
         return self._looks[ahead] if self._looks else 0
 
-    def _take(self, place: JudgmentIndex, outcome: float) -> None:
-        if place in self._outcome:
+    def _record(self, index: JudgmentIndex, outcome: float) -> None:
+        if index in self._outcomes:
             return
-        self._outcome[place] = outcome
-        self._in[place[0]] += 1
-        if self.answered or self._taken == len(self._looks):
+        self._outcomes[index] = outcome
+        self._judgments[index[0]] += 1
+        if self.answered or self._looks_evaluated == len(self._looks):
             return
-        if self._in[place[0]] < 2 * self._samples or place[0] >= self._looks[self._taken]:
+        if self._judgments[index[0]] < 2 * self._samples or index[0] >= self._looks[self._looks_evaluated]:
             return
-        complete = complete_prefix(self._in, self._samples)
-        before = self._taken
-        while not self.answered and self._taken < len(self._looks) and self._looks[self._taken] <= complete:
+        n_complete = complete_prefix(self._judgments, self._samples)
+        before = self._looks_evaluated
+        while (
+            not self.answered
+            and self._looks_evaluated < len(self._looks)
+            and self._looks[self._looks_evaluated] <= n_complete
+        ):
             sequence = interim_look(
-                self._columns(), self._looks[self._taken], self._until, self._lanes, self._samples
+                self._columns(),
+                self._looks[self._looks_evaluated],
+                self._until,
+                self._n_contests,
+                self._samples,
             )
             self.answered = self._until.answered(sequence)
-            self._taken += 1
-        if self._taken > before:
-            self._wake()
+            self._looks_evaluated += 1
+        if self._looks_evaluated > before:
+            self._notify()
 
     def _columns(self) -> JudgmentTable:
-        places = list(self._outcome)
+        indices = list(self._outcomes)
         return JudgmentTable.from_columns(
-            [place[0] for place in places],
-            [place[1] for place in places],
-            list(self._outcome.values()),
-            n_dialogues=int(self._in.size),
-            sample=[place[2] for place in places],
+            [index[0] for index in indices],
+            [index[1] for index in indices],
+            list(self._outcomes.values()),
+            n_dialogues=int(self._judgments.size),
+            sample=[index[2] for index in indices],
         )
 
-    def _wake(self) -> None:
+    def _notify(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()

@@ -83,7 +83,9 @@ class JudgeContests:
     def same_family(self) -> tuple[FamilyMatch, ...]:
         """Judged authors of the judge's own model family."""
         author_contests = [*self.author_contests.values(), *self.direct.values()]
-        return tuple(dict.fromkeys(one for standing in author_contests for one in standing.entry.same_family))
+        return tuple(
+            dict.fromkeys(match for standing in author_contests for match in standing.entry.same_family)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,7 +270,8 @@ def _common_judges(
             remedy=f"Select one by the start of its id: --judge {ambiguous[0][:20]}",
             faults=[
                 Fault(
-                    f"{judge_id}: prompt {entry_of[judge_id].prompt_version or 'none'}, sampling {entry_of[judge_id].sampling}"
+                    f"{judge_id}: prompt {entry_of[judge_id].prompt_version or 'none'}, "
+                    f"sampling {entry_of[judge_id].sampling}"
                 )
                 for judge_id in ambiguous
             ],

@@ -175,7 +175,8 @@ async def complete_contests(
             f"no completed contests on the {split} split",
             code="leaderboard.no-contests",
             where=contest_index.where,
-            found=f"{len(entries_of_split)} contests, {sum(entry.stopped for entry in entries_of_split)} with early stopping"
+            found=f"{len(entries_of_split)} contests, "
+            f"{sum(entry.stopped for entry in entries_of_split)} with early stopping"
             + (f", {n_excluded} excluded as same-family" if n_excluded else ""),
             remedy=f"Completed contests exist on: --split {', '.join(elsewhere)}."
             if elsewhere

@@ -100,7 +100,7 @@ def _judge(judge_contests: JudgeContests) -> dict[str, Any]:
         "judge": judge_contests.judge,
         "judge_id": judge_contests.judge_id,
         "runs": sorted({item.entry.run_id for item in author_contests}),
-        "same_family": [item.told() for item in judge_contests.same_family],
+        "same_family": [item.to_dict() for item in judge_contests.same_family],
         "answering_models": judge_contests.answerers,
         "several_answering_models": len(judge_contests.answerers) > 1,
     }
@@ -165,11 +165,11 @@ def multi_comparison_to_dict(comparison: MultiComparison) -> dict[str, Any]:
             judge_contests.judge: judge_contests.answerers for judge_contests in comparison.selection.judges
         },
         "same_family": {
-            judge_contests.judge: [match.told() for match in judge_contests.same_family]
+            judge_contests.judge: [match.to_dict() for match in judge_contests.same_family]
             for judge_contests in comparison.selection.judges
             if judge_contests.same_family
         },
-        "rows": [_place_data(place, comparison.level) for place in comparison.places],
+        "rows": [_place_data(place, comparison.level) for place in comparison.rows],
     }
 
 

@@ -120,7 +120,7 @@ def contest_data(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
         "judge_id": contest.judge_id,
         "control": one.is_control,
         "emulated": one.is_emulated,
-        "same_family": [same_family.told() for same_family in contest.same_family],
+        "same_family": [same_family.to_dict() for same_family in contest.same_family],
         "win_rate": hard.rate,
         "low": hard.low,
         "high": hard.high,

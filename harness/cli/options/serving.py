@@ -133,12 +133,12 @@ class ServingOptions:
         """How they are asked; a server of ours that is running with this base is used."""
         from harness.serving.backends import ServingConfig
         from harness.serving.hardware import default_device
-        from harness.serving.live_server import running
+        from harness.serving.live_server import find_running_server
 
         backend = "offline" if self.offline else self.backend
         url, key, trusted = self.url, os.environ.get(KEY, ""), False
         dtype: Dtype | Literal[""] = self.dtype or ""
-        there = running(who) if backend == "server" and not self.merged else None
+        there = find_running_server(who) if backend == "server" and not self.merged else None
         if there is not None and (not url or url.rstrip("/").removesuffix("/v1") == there[0]):
             url, key, trusted = there[0], there[1], True
             dtype = _dtype(dtype, preset, there[2], who)

@@ -273,7 +273,7 @@ def test_mistakes_of_bench(empathy: Run, asked: list[ModelRequest]) -> None:
 def test_a_running_server_of_another_dtype(
     empathy: Run, asked: list[ModelRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_server, "running", lambda who: ("http://127.0.0.1:1", "key", "fp32"))
+    monkeypatch.setattr(live_server, "find_running_server", lambda who: ("http://127.0.0.1:1", "key", "fp32"))
     words = ("respond", "student:long", "--data", "sample", "--limit", "1", "--json")
     told = empathy(*words, "--preset", "released")
     assert told.code == 2
@@ -305,7 +305,7 @@ def test_a_second_server_of_one_base_is_not_started(
     empathy: Run, asked: list[ModelRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serve.vllm_server.find_spec", lambda name: name)
-    monkeypatch.setattr(live_server, "running", lambda who: ("http://127.0.0.1:1", "key", "fp32"))
+    monkeypatch.setattr(live_server, "find_running_server", lambda who: ("http://127.0.0.1:1", "key", "fp32"))
     told = empathy("serve", "--students", "checkpoints/long", "checkpoints/brief")
     assert told.code == 2
     assert "running already" in told.err

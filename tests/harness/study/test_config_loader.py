@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agents.errors import UserError
 from agents.types import Fidelity, Split
 from harness.study.config_loader import load, shipped
-from harness.study.toml_locations import lines_of
+from harness.study.toml_locations import key_lines
 from tests.errors import user_error
 
 BAD = """titel = "x"
@@ -178,4 +178,4 @@ def test_lines_are_those_of_the_text(tables: list[tuple[str, list[str]]]) -> Non
             wanted[name, key] = len(written) - 2
     text = "\n".join(written)
     tomllib.loads(text)
-    assert lines_of(text) == wanted
+    assert key_lines(text) == wanted

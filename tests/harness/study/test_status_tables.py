@@ -9,7 +9,7 @@ from rich.console import Console
 
 from harness.study.config import StudentSpec
 from harness.study.config_loader import load
-from harness.study.estimate_tables import clock, dollars
+from harness.study.estimate_tables import format_clock, format_dollars
 from harness.study.scheduler import StageState, StageStatus
 from harness.study.stage_cache import Stage, StageInputs, StageOutput, StageRecord
 from harness.study.status_tables import caveats, to_table
@@ -83,11 +83,16 @@ def test_what_is_emulated_or_tiny_is_said() -> None:
 
 
 def test_money_and_time_as_people_write_them() -> None:
-    assert [dollars(usd) for usd in (None, 0.0, 0.0042, 41.2251, 2710.7)] == [
+    assert [format_dollars(usd) for usd in (None, 0.0, 0.0042, 41.2251, 2710.7)] == [
         "?",
         "$0.00",
         "$0.0042",
         "$41.23",
         "$2,710.70",
     ]
-    assert [clock(seconds) for seconds in (0, 59.6, 3600, 5040)] == ["0:00", "1:00", "1:00:00", "1:24:00"]
+    assert [format_clock(seconds) for seconds in (0, 59.6, 3600, 5040)] == [
+        "0:00",
+        "1:00",
+        "1:00:00",
+        "1:24:00",
+    ]
