@@ -40,8 +40,8 @@ def to_dict(summary: JudgingResult) -> dict[str, Any]:
 def answering_model_data(contest: Contest) -> dict[str, Any]:
     """Return the models that answered under the judge's name, and the excluded answers."""
     return {
-        "answering_models": dict(contest.answerers),
-        "several_answering_models": len(contest.answerers) > 1,
+        "answering_models": dict(contest.answering_models),
+        "several_answering_models": len(contest.answering_models) > 1,
         "answers_left_out": contest.left_out,
     }
 

@@ -73,8 +73,8 @@ def _judge_data(result: JudgeAuditResult) -> dict[str, Any]:
     return {
         "judge": result.name,
         "judge_id": verdicts.judge_id if verdicts else "",
-        "answering_models": dict(verdicts.answerers) if verdicts else {},
-        "several_answering_models": verdicts is not None and len(verdicts.answerers) > 1,
+        "answering_models": dict(verdicts.answering_models) if verdicts else {},
+        "several_answering_models": verdicts is not None and len(verdicts.answering_models) > 1,
         "family": result.family,
         "same_family": list(result.same_family),
         "excluded_same_family": result.left_out,
