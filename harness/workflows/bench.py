@@ -126,7 +126,7 @@ async def _opponents(store: Store, plan: BenchPlan) -> list[tuple[str, Author]]:
     dataset = plan.subset.dataset
     base = await resolve_author(_set_name(plan.served_models.base_name, plan.serving), dataset, store)
     served_authors = {
-        author.author.partition(":")[0] if author.cut else author.author: author
+        author.author.partition(":")[0] if author.truncated else author.author: author
         for author in plan.served_models.authors
     }
     names = []

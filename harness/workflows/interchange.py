@@ -1,7 +1,7 @@
 """Interchange with other tools: import of responses (AlpacaEval, FastChat, CSV), export of judgments.
 
-Imported responses are stored under the name of their generator and can be judged like any author's. The export
-`battles.jsonl` holds every judgment of a database, one per line:
+Imported responses are stored under the name of their generator and can be judged like any author's. The
+export `battles.jsonl` holds every judgment of a database, one per line:
 
     {"question_id": "sample:001_conv:001", "model_a": "student:x", "model_b": "base", "winner": "model_a", …}
 
@@ -46,7 +46,6 @@ from results.db.schema import (
     table,
 )
 from results.db.store import Store
-from results.queries.contest_index import name_of
 from results.queries.parser_versions import newest_judgments
 
 RESERVED_PREFIXES = ("dataset:", "file:", "control/", "-")
@@ -127,8 +126,8 @@ async def import_responses(store: Store, author: Author, dialogues: Sequence[Dia
 async def response_rows(store: Store, author: Author, dialogues: Sequence[Dialogue]) -> list[dict[str, Any]]:
     """Return the responses of an author in the order of the dataset, in the form that `file:PATH` reads.
 
-    Each row holds `dialogue_id`, `response`, the author, the response set, its provenance, and the models that
-    answered, as named by their servers.
+    Each row holds `dialogue_id`, `response`, the author, the response set, its provenance, and the models
+    that answered, as named by their servers.
     """
     answering_models = await _answering_models(store, author.set.id)
     responses = author.responses
@@ -194,7 +193,7 @@ async def _author_names(store: Store) -> dict[str, str]:
     columns, set_columns = table(ResponseRow).c, table(ResponseSetRow).c
     sets = select(set_columns.id, set_columns.author, set_columns.preset, set_columns.made)
     names = {
-        row.id: name_of(ResponseSet(*row))
+        row.id: ResponseSet(*row).name
         for row in await store.read(lambda connection: connection.execute(sets).all())
     }
     query = select(columns.id, columns.set_id)

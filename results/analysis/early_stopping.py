@@ -1,8 +1,8 @@
 """Early stopping of a contest with a confidence sequence.
 
-Dialogues are judged in the run's seeded order, with interim looks after fixed numbers of dialogues. A look uses
-exactly the first n dialogues, and only once all their judgments are complete. The result therefore does not
-depend on the order in which completions arrive or on restarts. `results.statistics.confidence_sequences`
+Dialogues are judged in the run's seeded order, with interim looks after fixed numbers of dialogues. A look
+uses exactly the first n dialogues, and only once all their judgments are complete. The result therefore does
+not depend on the order in which completions arrive or on restarts. `results.statistics.confidence_sequences`
 defines the interval.
 """
 
@@ -97,7 +97,7 @@ def parse_stopping_rule(text: str, estimand: str = Estimand.POPULATION) -> Stopp
 
 
 def interim_looks(dialogues: int) -> tuple[int, ...]:
-    """Return the numbers of dialogues with an interim look: every 10, from 100 on a tenth more, and the end."""
+    """Return after how many dialogues to look: every 10, from 100 on a tenth more, and at the end."""
     looks: list[int] = []
     n_judged = 0
     while n_judged < dialogues:
@@ -147,7 +147,7 @@ def _round_up(half_width: float) -> str:
 
 def _unanimous_sequence(dialogues: int, until: StoppingRule, n_contests: int) -> ConfidenceSequence:
     codes = np.repeat(np.arange(dialogues), 2)
-    unanimous = JudgmentTable.of(codes, np.tile([True, False], dialogues), np.ones(codes.size))
+    unanimous = JudgmentTable.from_columns(codes, np.tile([True, False], dialogues), np.ones(codes.size))
     return confidence_sequence(
         unanimous, np.arange(dialogues), level=LEVEL, n_contests=n_contests, estimand=until.estimand
     )

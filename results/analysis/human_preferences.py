@@ -6,7 +6,8 @@ Each row holds one person's preference on one dialogue:
     sample:001_conv:001,student:mine,base,a
 
 `preferred` is `a`, `b` or `tie`. A dialogue may have several rows, and a pair may be written in either order.
-All faults of a file are reported together with their lines. Rows about other authors or dialogues are counted.
+All faults of a file are reported together with their lines. Rows about other authors or dialogues are
+counted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Results of a judge audit, computed from the database: every judge beside the baselines.
 
-Baselines are the control judges and the scores computed from the ratings (`results.analysis.audit_baselines`).
-`results.statistics.judge_accuracy` defines the numbers.
+Baselines are the control judges and the scores computed from the ratings
+(`results.analysis.audit_baselines`). `results.statistics.judge_accuracy` defines the numbers.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def _audit_judge(
 
 
 def _calibrate(pairs: RatedPairs, soft: Floats, seed: int) -> Calibration | NotEstimable | None:
-    """Return the calibration over both orders and all samples; pairs without all soft verdicts are excluded."""
+    """Return the calibration over both orders and all samples of pairs with all soft verdicts."""
     if np.isnan(soft).all():
         return None
     p_first = soft.mean(axis=(1, 2)) if len(pairs) else np.zeros(0)

@@ -52,7 +52,8 @@ class PanelJudge:
         columns: judgments with the panel's dialogue codes and its first author as A.
         rate: win rate.
         cost_usd: cost of the completions; None if unknown.
-        answering_model_note: note on the models that answered under the judge's name; "" if it was that model.
+        answering_model_note: note on the models that answered under the judge's name; "" if it was that
+            model.
     """
 
     entry: ContestEntry
@@ -287,6 +288,6 @@ def _majority_table(verdicts: Floats, dialogues: int, samples: int) -> JudgmentT
     positions = np.flatnonzero(~np.isnan(verdict))
     comparison, sample = np.divmod(positions, samples)
     dialogue, order_index = np.divmod(comparison, 2)
-    return JudgmentTable.of(
+    return JudgmentTable.from_columns(
         dialogue, order_index == 0, verdict[positions], n_dialogues=dialogues, sample=sample
     )
