@@ -166,7 +166,7 @@ def multi_comparison_to_dict(comparison: MultiComparison) -> dict[str, Any]:
             for judge_contests in comparison.selection.judges
         },
         "same_family": {
-            judge_contests.judge: [one.to_dict() for one in judge_contests.same_family]
+            judge_contests.judge: [match.to_dict() for match in judge_contests.same_family]
             for judge_contests in comparison.selection.judges
             if judge_contests.same_family
         },

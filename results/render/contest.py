@@ -104,7 +104,7 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
         "unanswered_cost_usd": judge.unanswered_usd,
         "warning": endpoint.warning if endpoint else "",
         "emulated": _is_emulated(judge),
-        "same_family": [one.to_dict() for one in contest.same_family],
+        "same_family": [match.to_dict() for match in contest.same_family],
         "note": rate.note,
     }
 
