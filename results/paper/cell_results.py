@@ -49,8 +49,8 @@ def build_cell_result(
     if rate.rate is None or rate.low is None or rate.high is None:
         return None
     told = judging_deviations(rate.n, contest.judge_model, sampling or {}, contest.samples, contest.judge)
-    if len(contest.answerers) > 1:
-        told.append(f"several models answered as the judge: {', '.join(contest.answerers)}")
+    if len(contest.answering_models) > 1:
+        told.append(f"several models answered as the judge: {', '.join(contest.answering_models)}")
     scores = dialogue_scores(columns)
     for of in (contest.a, contest.b):
         known = (trained or {}).get(of.author)

@@ -21,7 +21,7 @@ class RecordingServer(VllmServer):
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:1")
         self.there: dict[str, dict[str, Any]] = {"base": {"root": "base"}}
-        self.told: list[str] = []
+        self.calls: list[str] = []
 
     def models(self) -> dict[str, dict[str, Any]]:
         return dict(self.there)
@@ -29,11 +29,11 @@ class RecordingServer(VllmServer):
     def load(self, name: str, folder: Path) -> None:
         assert name not in self.there
         self.there[name] = {"root": str(folder.resolve())}
-        self.told.append(f"load {name}")
+        self.calls.append(f"load {name}")
 
     def unload(self, name: str) -> None:
         del self.there[name]
-        self.told.append(f"unload {name}")
+        self.calls.append(f"unload {name}")
 
 
 @pytest.fixture(autouse=True)
@@ -53,10 +53,10 @@ def test_missing_adapters_are_loaded_once_and_retrained_ones_replaced(trusted: b
     server = RecordingServer()
     for _ in range(2):
         load_missing_adapters(server, [student(1.0)], MODELS, trusted=trusted)
-    assert server.told == ["load student:a"]
+    assert server.calls == ["load student:a"]
     path = server.there["student:a"]["root"]
     load_missing_adapters(server, [student(2.0, "b")], MODELS, trusted=trusted)
-    assert server.told[1:] == ["unload student:a", "load student:a"]
+    assert server.calls[1:] == ["unload student:a", "load student:a"]
     assert server.there["student:a"]["root"] != path  # otherwise the server would keep its prefix cache
 
 
@@ -64,7 +64,7 @@ def test_adapters_of_a_foreign_server_are_kept() -> None:
     server = RecordingServer()
     server.load("student:a", Path("theirs"))
     load_missing_adapters(server, [student(1.0)], MODELS, trusted=False)
-    assert server.told == ["load student:a"]
+    assert server.calls == ["load student:a"]
     load_missing_adapters(server, [student(1.0)], MODELS, trusted=True)
     assert server.there["student:a"]["root"] == str(cached_adapters([student(1.0)])[0].folder.resolve())
 

@@ -89,7 +89,7 @@ def make_spec(method: str, llm: str, fidelity: Fidelity) -> TrainingSetSpec:
 
 
 def count_rows(path: Path, method: str, llm: str, released: bool) -> tuple[int, int]:
-    """Return the numbers of SFT rows and DPO pairs in a file, as defined in sections 4.1 and 5 of the paper."""
+    """Return the numbers of SFT rows and DPO pairs as defined in sections 4.1 and 5 of the paper."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     names = ["human", *COLUMNS.values()]

@@ -58,10 +58,10 @@ async def models() -> AsyncIterator[Models]:
     registry = Registry(None, {})
 
     async def start(*names: str, **options: Any) -> list[Model]:
-        told = EmulatorConfig(**{"latency_ms": 0.0, **options})
-        running.append(await serve(told))
+        config = EmulatorConfig(**{"latency_ms": 0.0, **options})
+        running.append(await serve(config))
         return [
-            registry.emulated(registry.model(name), running[-1].url, told.definition_hash)
+            registry.emulated(registry.model(name), running[-1].url, config.definition_hash)
             for name in names or ("openai/gpt-4o",)
         ]
 

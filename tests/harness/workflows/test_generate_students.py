@@ -58,8 +58,8 @@ CONFIG = {
 
 def tensors(path: Path, content: bytes) -> None:
     header = {"x": {"dtype": "F32", "shape": [len(content) // 4], "data_offsets": [0, len(content)]}}
-    told = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(told)) + told + content)
+    header_bytes = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(header_bytes)) + header_bytes + content)
 
 
 def base_at(folder: Path, weight: float = 1.0, **config: Any) -> Path:
@@ -247,11 +247,11 @@ async def test_template_options_are_sent_with_every_chat_request(
         lambda folder, form: PromptEncoding("asking-1:a", (2,), options),
     )
     record = {**json.loads(path.read_text()), "form": "chat", "rendering": rendering(PromptStyle.CHAT).id}
-    for recorded, told in (({"template_options": dict(options)}, dict(options)), ({}, None)):
+    for recorded, expected in (({"template_options": dict(options)}, dict(options)), ({}, None)):
         path.write_text(json.dumps({**record, **recorded}))
         people = resolve(folder, "student:kind", "base")
         student, base = (build_responder(item, people, ServingConfig(), LIBRARY) for item in people.authors)
-        assert json.loads(student.model.capabilities.extra).get("chat_template_kwargs") == told
+        assert json.loads(student.model.capabilities.extra).get("chat_template_kwargs") == expected
         assert json.loads(base.model.capabilities.extra)["chat_template_kwargs"] == dict(options)
         before = [replace(item, predates_encoding=True) for item in people.authors]
         older = replace(people, authors=tuple(before))

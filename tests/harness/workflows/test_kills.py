@@ -77,18 +77,18 @@ class Work:
 async def finished(child: asyncio.subprocess.Process) -> dict[str, Any]:
     out, err = await child.communicate()
     assert child.returncode == 0, err.decode()
-    told: dict[str, Any] = orjson.loads(out)
-    return told
+    output: dict[str, Any] = orjson.loads(out)
+    return output
 
 
-def result(told: dict[str, Any]) -> dict[str, Any]:
+def result(output: dict[str, Any]) -> dict[str, Any]:
     """Return the results without this process's counts."""
-    judges = [{name: judge[name] for name in judge if name != "requests"} for judge in told["judges"]]
-    return {**told, "judges": judges}
+    judges = [{name: judge[name] for name in judge if name != "requests"} for judge in output["judges"]]
+    return {**output, "judges": judges}
 
 
-def requests_made(told: dict[str, Any]) -> int:
-    return int(told["judges"][0]["requests"]["made"])
+def requests_made(output: dict[str, Any]) -> int:
+    return int(output["judges"][0]["requests"]["made"])
 
 
 @pytest.fixture
@@ -164,11 +164,11 @@ async def test_other_process_takes_over_from_a_killed_one(work: Begin) -> None:
     doomed, other = await env.start(), await env.start()
     await env.until(30)
     doomed.kill()
-    told = await finished(other)
+    output = await finished(other)
     stats = await env.stats()
     assert stats["answered_keys"] == CALLS
     assert stats["repeats"] <= IN_FLIGHT + MAX_UNCOMMITTED
-    assert told["judges"][0]["unscored"] == {}
+    assert output["judges"][0]["unscored"] == {}
     assert env.rows("empathy.sqlite", "SELECT count(*) FROM judgment") == [(CALLS,)]
 
 
@@ -181,12 +181,12 @@ async def test_interrupt_keeps_requests_in_flight(work: Begin) -> None:
     assert child.returncode == 130
     assert b"Go on with the same command" in err
     assert b"Traceback" not in err
-    told = orjson.loads(out)
-    assert told["interrupted"] is True
+    output = orjson.loads(out)
+    assert output["interrupted"] is True
     stats = await env.stats()
     assert stats["abandoned"] == 0
     ((stored,),) = env.rows("empathy.sqlite", "SELECT count(*) FROM completion")
-    assert stored == requests_made(told) == stats["answered_keys"] < CALLS
+    assert stored == requests_made(output) == stats["answered_keys"] < CALLS
     assert env.rows("empathy.sqlite", "SELECT count(*) FROM claim") == [(0,)]
     rest = await env.run()
     assert requests_made(rest) == CALLS - stored
@@ -219,6 +219,6 @@ async def test_locked_database_is_waited_for(work: Begin) -> None:
         connection.execute("BEGIN IMMEDIATE")
         await env.until(min(CALLS, IN_FLIGHT + 20))
         connection.execute("ROLLBACK")
-    told = await finished(child)
-    assert requests_made(told) == CALLS
+    output = await finished(child)
+    assert requests_made(output) == CALLS
     assert (await env.stats())["repeats"] == 0

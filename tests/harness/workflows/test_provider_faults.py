@@ -43,7 +43,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def make_bench(emulator: Start, tmp_path: Any) -> AsyncIterator[Make]:
-    """Return a function that makes benches with one emulator definition, each with its own database by default."""
+    """Return a function that makes benches, each with its own database by default."""
     stores: list[Store] = []
 
     async def make(store: Store | None = None, **options: Any) -> Bench:
@@ -297,7 +297,7 @@ async def test_refused_parameter_is_replaced(
 async def test_intermittently_refused_parameter_costs_only_refused_requests(
     make_bench: Make, fault: str, judge: str, capabilities: dict[str, Any]
 ) -> None:
-    """Some upstreams of a router refuse it. Other settings would make another judge, so only the remedy is named."""
+    """Some upstreams of a router refuse it; other settings make another judge, so only a remedy is given."""
     env = await make_bench(faults={fault: 0.2})
     summary = await env.judge(await env.plan(judge))
     endpoint, got = lane_of(summary, judge), await verdicts(env.store)
@@ -356,7 +356,7 @@ async def test_budget_counts_what_the_server_bills(make_bench: Make, fault: str,
     spent = await env.store.spent_usd(summary.run_id)
     assert 0 < billed <= budget
     if not summary.adapted:  # an adapted run continues under another id
-        assert billed <= spent + 1e-9, "what is told is no less than what is billed"
+        assert billed <= spent + 1e-9, "the recorded cost is at least the billed cost"
     assert spent <= budget + 1e-9
 
 

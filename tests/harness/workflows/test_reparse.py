@@ -146,10 +146,10 @@ async def test_results_name_the_parser_versions(tmp_path: Path, reread: bool) ->
         if reread:
             await reparse(store)
         summary = await summarize_judging(store, run)
-        (told,) = judge_result.to_dict(summary)["judges"]
+        (output,) = judge_result.to_dict(summary)["judges"]
         (contest,) = data_export.to_dict(await build_context(store, run))["contests"]
         notes = data_export.to_dict(await build_context(store, run))["notes"]
-    readings = told["readings"]
+    readings = output["readings"]
     assert contest["readings"] == readings
     assert readings["read_by"] == {VERDICT_PARSER if reread else OLD: len(STORED)}
     assert readings["outdated"] == (0 if reread else len(STORED))
@@ -167,9 +167,9 @@ def test_reparse_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     asyncio.run(written(path))
     done = CliRunner().invoke(rejudge, ["--reparse", "--json", "--db", path])
     assert done.exit_code == 0
-    told = orjson.loads(done.stdout)
-    assert (told["parser"], told["reread"]) == (VERDICT_PARSER, len(STORED))
-    (judge,) = told["judges"]
+    output = orjson.loads(done.stdout)
+    assert (output["parser"], output["reread"]) == (VERDICT_PARSER, len(STORED))
+    (judge,) = output["judges"]
     assert judge["read_before_by"] == {OLD: len(STORED)}
     assert judge["readings"]["became_unscored"] == 2
     again = CliRunner().invoke(rejudge, ["--reparse", "--db", path])

@@ -48,7 +48,7 @@ def test_profile_equals_manual_counts() -> None:
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=8), st.randoms())
 def test_shares_are_in_range_and_independent_of_order(texts: list[str], random: object) -> None:
-    responses = [ProfiledResponse(str(number), "told", text) for number, text in enumerate(texts)]
+    responses = [ProfiledResponse(str(number), "speaker text", text) for number, text in enumerate(texts)]
     got, turned = profile(responses), profile(responses[::-1])
     shares = [
         got.over_limit,
