@@ -1,13 +1,13 @@
-"""The family of errors.
+"""Exceptions and warnings of the project.
 
     EmpathyError
-    ├── UserError            a mistake the user can mend: what, where, found, remedy (the CLI exits 2)
-    ├── CallError            a call to a model that got no answer (what may be done about it is a `Failure`)
-    └── LaneStopped          a lane that takes no more calls, and the one reason why
+    ├── UserError            a mistake in the user's input, with a code (the CLI exits with status 2)
+    ├── CallError            a request that got no completion; its `Failure` states the kind
+    └── EndpointDisabled     an endpoint that accepts no more requests, with the cause
 
-    InputWarning             what a reader of a file should know of it, and that stops nothing
+    InputWarning             a remark about an input file that does not stop the command
 
-Nothing here knows how an error is shown, retried or stored.
+Printing, retrying and storing errors is left to other modules.
 """
 
 from __future__ import annotations
@@ -98,41 +98,41 @@ class UserError(EmpathyError):
 
 
 class InputWarning(UserWarning):
-    """What a file holds that stops nothing and that its user should know of (`warnings.warn`)."""
+    """Warning about the content of an input file; issued with `warnings.warn`."""
 
 
 class Failure(StrEnum):
-    """Why a request got no completion. The engine's retry policy decides what is done about it."""
+    """Kind of failure of a request that got no completion; the retry policy depends on it."""
 
-    RATE_LIMITED = "rate limited"  # 429; may say how long to wait
-    UNAVAILABLE = "unavailable"  # 502, 503, 504, 529: the endpoint, not this request
-    QUOTA_EXHAUSTED = "quota exhausted"  # a limit that waiting minutes will not lift
+    RATE_LIMITED = "rate limited"  # 429; may state how long to wait
+    UNAVAILABLE = "unavailable"  # 502, 503, 504, 529: a failure of the endpoint, not of the request
+    QUOTA_EXHAUSTED = "quota exhausted"  # a limit that lasts longer than minutes
     AUTHENTICATION = "authentication"  # the key, account, project or country is not accepted
     UNKNOWN_MODEL = "unknown model"  # 404 for the model or the path
-    WRONG_MODEL = "another model answered"  # not the one that was asked: its answer does not count
-    RETIRED = "model retired"  # by the provider's own word; it was not asked
-    BAD_REQUEST = "bad request"  # 400, 413, 422: this very request is not accepted
-    SERVER = "server error"  # 500, a generation that broke off: a fault of one request
-    TIMEOUT = "timeout"  # no whole answer within the request's time
-    CONNECTION = "connection"  # DNS, refused, reset
-    TLS = "no TLS connection"  # a certificate that is not trusted, a server without TLS
-    PROXY = "proxy"  # the proxy that the environment names cannot be used
-    MALFORMED = "malformed answer"  # a 200 whose body is not what the protocol says
-    OUTAGE = "outage"  # "not now" for longer than the patience
-    NO_VERDICTS = "no verdicts"  # one kind of useless outcome again and again
-    TOO_LARGE = "answer too large"  # more bytes than any answer needs
-    NO_BUDGET = "budget reached"  # asking could cross the ceiling
-    GONE = "server gone"  # a server that we started has died
-    INTERRUPTED = "interrupted"  # the user asked us to stop before it was sent
+    WRONG_MODEL = "another model answered"  # the completion is from another model and does not count
+    RETIRED = "model retired"  # stated by the provider; the request was not sent
+    BAD_REQUEST = "bad request"  # 400, 413, 422: this request is not accepted
+    SERVER = "server error"  # 500 or an interrupted generation: a failure of one request
+    TIMEOUT = "timeout"  # no complete response within the time limit
+    CONNECTION = "connection"  # DNS error, connection refused or reset
+    TLS = "no TLS connection"  # an untrusted certificate or a server without TLS
+    PROXY = "proxy"  # the proxy from the environment cannot be used
+    MALFORMED = "malformed answer"  # a 200 whose body does not follow the protocol
+    OUTAGE = "outage"  # the endpoint was unavailable for longer than --patience
+    NO_VERDICTS = "no verdicts"  # the same unusable outcome many times in a row
+    TOO_LARGE = "answer too large"  # the body exceeds the size limit
+    NO_BUDGET = "budget reached"  # the request could exceed the budget
+    GONE = "server gone"  # a server that this project started has exited
+    INTERRUPTED = "interrupted"  # the user stopped the run before the request was sent
 
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """A parameter that a model refused, and the setting that leaves it out or renames it.
+    """Change of a model's capabilities under which it accepts a request that it rejected.
 
     Attributes:
-        parameter: the refused parameter, as the request named it.
-        settings: fields of `agents.models.spec.Capabilities` and the values they get; `extra` as a JSON object.
+        parameter: the rejected parameter, as named in the request.
+        settings: (field of `agents.models.spec.Capabilities`, new value); `extra` as JSON text.
     """
 
     parameter: str
@@ -143,21 +143,21 @@ class Adaptation:
 
 
 def _as_toml(name: str, value: str | int | bool) -> str:
-    """A setting's value as a file of models writes it: `extra` is a table there."""
+    """Format a setting as in a models file, where `extra` is a table."""
     return toml_value(json.loads(str(value) or "{}") if name == "extra" else value)
 
 
 class CallError(EmpathyError):
-    """A request that got no completion.
+    """Failure of a request that got no completion.
 
     Attributes:
-        failure: the kind.
-        status: HTTP status, where there was one.
-        retry_after_seconds: how long the server asked us to wait, ≥ 0; None where it did not say.
-        charged: whether the provider may have charged for it (a timeout: we cannot know, so yes).
-        adaptation: the setting under which the model may accept the request; None where none is known.
-        paused: whether the endpoint waits this error out: the request uses up no try.
-        ending: the error that stops the endpoint, where this one does; else None.
+        failure: the kind of failure.
+        status: HTTP status; None if there was no response.
+        retry_after_seconds: wait requested by the server, ≥ 0; None if it states none.
+        charged: whether the provider may have charged for the request; True after a timeout.
+        adaptation: settings under which the model may accept the request; None if unknown.
+        paused: whether the endpoint pauses until the error is over, so that it does not count as a try.
+        ending: the error that disables the endpoint if this one does, else None.
     """
 
     def __init__(
@@ -180,10 +180,15 @@ class CallError(EmpathyError):
         self.ending: CallError | None = None
 
 
-class EndpointDisabled(EmpathyError):  # noqa: N818  (it is what happened, as in the engine's vocabulary)
-    """The lane takes no more calls; `cause` is the one error that stopped it."""
+class EndpointDisabled(EmpathyError):  # noqa: N818  (named after the state of the endpoint)
+    """Endpoint that accepts no more requests.
 
-    def __init__(self, lane: str, cause: CallError) -> None:
-        super().__init__(f"{lane}: {cause}")
-        self.lane = lane
+    Attributes:
+        endpoint: name of the endpoint.
+        cause: the error that disabled it.
+    """
+
+    def __init__(self, endpoint: str, cause: CallError) -> None:
+        super().__init__(f"{endpoint}: {cause}")
+        self.endpoint = endpoint
         self.cause = cause

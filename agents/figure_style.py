@@ -1,8 +1,7 @@
-"""Figures with matplotlib in one style, whatever the user's settings of it.
+"""Rendering of matplotlib figures in one style, independent of the user's settings.
 
-The one module that touches matplotlib's settings. A figure of the same data has the same bytes: no user's
-`matplotlibrc`, no `MPLBACKEND`, no style and no TeX changes it, and no display is needed. Names are text and
-not mathematics: a `$` in one is a dollar sign.
+A figure of the same data has the same bytes, whatever `matplotlibrc`, `MPLBACKEND`, style or TeX the user has;
+no display is needed. A `$` in a name is a dollar sign and does not start a formula.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from agents.output_escape import html_page
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SALT = "empathy"  # the ids within an SVG depend on it alone: the same data, the same bytes
+SALT = "empathy"  # fixed seed of the ids within an SVG, so that its bytes are reproducible
 STYLE: Mapping[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib
     "svg.fonttype": "path",
@@ -41,14 +40,14 @@ _NO_DATE = {
 
 
 def figure_format(path: Path, where: str = "") -> str:
-    """The format that a file's ending names: one of `FORMATS`.
+    """Return the format of a file by its extension, one of `FORMATS`.
 
     Args:
-        path: the file that is to be written.
-        where: the option that names it, for the error.
+        path: the file to write.
+        where: the option that names the file, for the error message.
 
     Raises:
-        UserError: it names none.
+        UserError: the extension is not supported.
     """
     ending = path.suffix.removeprefix(".").lower()
     if ending not in FORMATS:
@@ -63,33 +62,33 @@ def figure_format(path: Path, where: str = "") -> str:
 
 
 Formats = Mapping[str, Mapping[str, Any]]
-"""What `savefig` takes for each format, such as `{"png": {"dpi": 160}}`."""
+"""Arguments of `savefig` by format, such as `{"png": {"dpi": 160}}`."""
 
 
 def render_figure(draw: Callable[[], Figure], formats: Formats, **style: Any) -> dict[str, bytes]:
-    """A figure as the bytes of a file in each format.
+    """Render a figure in several formats; return the bytes of each file by format.
 
     Args:
-        draw: makes the figure; it is called, and the figure written, within the style.
-        formats: those that are wanted, and how.
-        style: settings of matplotlib beside `STYLE`, their dots as double underscores: `font__size=9`.
+        draw: creates the figure; called with the style applied.
+        formats: the formats to render, with arguments of `savefig`.
+        style: matplotlib settings in addition to `STYLE`, with double underscores for dots: `font__size=9`.
 
     Raises:
-        UserError: matplotlib's own settings cannot be read.
+        UserError: matplotlib's settings cannot be read.
     """
-    found = {}
+    rendered = {}
     with _styled({name.replace("__", "."): value for name, value in style.items()}):
         figure = draw()
         for form, options in formats.items():
             out = io.BytesIO()
             figure.savefig(out, format=form, metadata=dict(_NO_DATE[form]), **options)
-            found[form] = html_page(out.getvalue().decode()).encode() if form == "svg" else out.getvalue()
-    return found
+            rendered[form] = html_page(out.getvalue().decode()).encode() if form == "svg" else out.getvalue()
+    return rendered
 
 
 @contextmanager
 def _styled(more: Mapping[str, Any]) -> Iterator[None]:
-    """matplotlib with its defaults, `STYLE` and these settings; the user's own are there again afterwards."""
+    """Apply matplotlib's defaults, `STYLE` and these settings; restore the user's settings afterwards."""
     mpl = _matplotlib()
     with mpl.rc_context(), _quiet():
         mpl.rcdefaults()
@@ -98,7 +97,7 @@ def _styled(more: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _matplotlib() -> Any:
-    """The library; what it says of its settings, its cache and the backend that is wanted is not heard."""
+    """Import matplotlib without its warnings about settings, cache and backend."""
     wanted = os.environ.pop("MPLBACKEND", None)
     try:
         with _quiet():
@@ -119,7 +118,7 @@ def _matplotlib() -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """matplotlib's warnings (a folder it cannot write, a glyph no font has) are not the command's."""
+    """Suppress matplotlib's warnings, such as those about its cache folder or missing glyphs."""
     import warnings
 
     logger = logging.getLogger("matplotlib")

@@ -223,7 +223,7 @@ class Improver:
         return best
 
     def _is_settled(self, got: Generation) -> bool:
-        """Whether nothing is gained by asking once more."""
+        """Return whether nothing is gained by asking once more."""
         return not got.flaw and (got.words <= WORD_LIMIT or not self.retries_unusable)
 
     def read(

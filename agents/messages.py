@@ -1,6 +1,6 @@
-"""What is said to a model and what it answers, whatever the provider.
+"""Provider-independent messages, sampling parameters and completions.
 
-Pure values; no wire format, no network. `agents/wire` turns them into each provider's JSON and back.
+`agents/protocols` converts these values to and from each provider's JSON.
 """
 
 from __future__ import annotations
@@ -20,16 +20,19 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How an answer is drawn; None means the parameter is not sent.
+    """Sampling parameters of a request; a parameter that is None is not sent.
 
     Attributes:
-        max_output_tokens: always sent, ≥ 1; thinking included.
-        temperature: ≥ 0.  top_p: (0, 1].  top_k: ≥ 1.  seed: any integer.
-        stop: strings that end the answer.
-        top_logprobs: how many alternatives per token are wanted, 1–20; None for no log-probabilities.
-        choices: the only allowed answers, where the model is to be held to them.
-        constraint: how it is held to them: not at all, by vLLM's `structured_outputs` choice, or by a JSON
-            schema `{"answer": one of choices}`.
+        max_output_tokens: token limit of the completion, including thinking; ≥ 1, always sent.
+        temperature: ≥ 0.
+        top_p: in (0, 1].
+        top_k: ≥ 1.
+        seed: any integer.
+        stop: strings that end the completion.
+        top_logprobs: number of alternatives per token to return, 1–20; None for no log-probabilities.
+        choices: the allowed answers, for constrained decoding.
+        constraint: kind of constrained decoding: none, vLLM's `structured_outputs` choice, or a JSON schema
+            `{"answer": one of choices}`.
     """
 
     max_output_tokens: int
@@ -45,7 +48,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the provider counted them; output includes thinking. None where it did not say."""
+    """Token counts reported by the provider; None if it reports none. Output includes thinking."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -53,7 +56,13 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprobs:
-    """The alternatives the model had at one position: (token text, natural log of its probability)."""
+    """Log-probabilities at one position of a completion.
+
+    Attributes:
+        token: text of the sampled token.
+        logprob: natural logarithm of its probability.
+        top: the most likely tokens, each as (text, natural logarithm of its probability).
+    """
 
     token: str
     logprob: float
@@ -61,20 +70,20 @@ class TokenLogprobs:
 
 
 class FinishReason(StrEnum):
-    """Why an answer ended."""
+    """Reason why a completion ended."""
 
     STOP = "stop"
-    LENGTH = "length"  # the token limit
-    REFUSAL = "refusal"  # the model declined, by the protocol's own sign
-    FILTERED = "filtered"  # the provider's filter
+    LENGTH = "length"  # the token limit was reached
+    REFUSAL = "refusal"  # the model declined, as marked by the protocol
+    FILTERED = "filtered"  # the provider's content filter
     OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """What a server said about its rate limits in an answer's headers; None where it did not.
+    """Rate limits stated in the headers of a response; None for values that are not stated.
 
-    Limits are per minute; `remaining` and `reset_seconds` describe the present window.
+    Limits are per minute; `remaining_…` and `reset_…_seconds` describe the current window.
     """
 
     requests_per_minute: float | None = None
@@ -87,16 +96,18 @@ class ServerLimits:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer.
+    """Completion of one request.
 
     Attributes:
-        text: what the model said; "" is an answer too.
-        logprobs: one entry per output token, first to last; () where none were asked or given.
-        model: the model's name as the server gave it.
-        request_id: the provider's id of the request, for its support desk.
-        latency_seconds: from sending to the last byte, as the client measured it; not part of the answer.
-        server_limits: not part of the answer and never stored: for the engine alone.
-        notice: what the server says of the model's end in its headers, or ""; never stored either.
+        text: the generated text; may be empty.
+        finish: why the completion ended.
+        usage: the token counts.
+        logprobs: one entry per output token, in order; () if they were not requested or not returned.
+        model: the model's name as stated by the server.
+        request_id: the provider's id of the request, for support.
+        latency_seconds: time from sending the request to the last byte; excluded from comparison.
+        server_limits: rate limits stated by the server; excluded from comparison and never stored.
+        notice: deprecation notice in the headers, or ""; excluded from comparison and never stored.
     """
 
     text: str
@@ -112,8 +123,11 @@ class Completion:
     def with_measurements(
         self, latency_seconds: float, server_limits: ServerLimits | None, notice: str = ""
     ) -> Completion:
-        """This answer, with what the client measured beside it (neither is part of the answer)."""
-        # set in place: the value is its maker's alone until now, and a copy costs as much as reading it
+        """Set the values that the client measured, and return this completion.
+
+        Call it only on a completion that has just been created and is not shared yet.
+        """
+        # set in place, because a copy would take as long as parsing the completion
         object.__setattr__(self, "latency_seconds", latency_seconds)
         object.__setattr__(self, "server_limits", server_limits)
         object.__setattr__(self, "notice", notice)

@@ -280,7 +280,7 @@ def find_unregistered_end(tokenizer: Tokenizer) -> str:
 
 
 def lacks_bos(tokenizer: Tokenizer) -> bool:
-    """Whether a tokenizer has a beginning of sequence of its own and does not put it before a text.
+    """Return whether a tokenizer has a beginning of sequence of its own and does not put it before a text.
 
     Gemma answers nothing but quotation marks without it. Where it is the end of sequence too (GPT-2), the
     model was trained without.
@@ -290,7 +290,7 @@ def lacks_bos(tokenizer: Tokenizer) -> bool:
 
 
 def _puts(tokenizer: Tokenizer, special: int) -> bool:
-    """Whether the tokenizer puts this special token by itself (some have a BOS and never use it)."""
+    """Return whether the tokenizer puts this special token by itself (some have a BOS and never use it)."""
     return special in tokenizer.encode("a")
 
 

@@ -113,7 +113,7 @@ def word_count(text: str) -> int:
 
 
 def is_unchanged(one: str, other: str) -> bool:
-    """Whether two texts say the same, whatever case, white space and the kind of quotation marks."""
+    """Return whether two texts say the same, whatever case, white space and the kind of quotation marks."""
     return _plain(one) == _plain(other)
 
 

@@ -84,5 +84,5 @@ def first_words(text: str, most: int) -> str:
 
 
 def rambles(text: str) -> bool:
-    """Whether a model wrote more than one response: another turn, or more than 97 words."""
+    """Return whether a model wrote more than one response: another turn, or more than 97 words."""
     return FIRST_TURN_97_WORDS(text) != strip_label(text.strip())

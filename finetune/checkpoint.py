@@ -2,9 +2,8 @@
 
     DIR/adapter_model.safetensors, adapter_config.json     the LoRA adapter
     DIR/tokenizer.json, …                                  its tokenizer
-    DIR/checkpoint.json                                    base model, data, settings, versions, losses,
-    parent DIR/README.md, metrics.jsonl, losses.png               model card, metrics of every step, loss
-    curves
+    DIR/checkpoint.json                                    base, data, settings, versions, losses, parent
+    DIR/README.md, metrics.jsonl, losses.png               model card, metrics of every step, loss curves
 
 This module reads and writes the record and hashes weights by content. It imports no training library, so that
 it is cheap to inspect a folder.

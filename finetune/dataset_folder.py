@@ -209,7 +209,7 @@ def _check_before_writing(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(
             "output folder is not empty",
-            code="file.output-exists",
+            code="file.exists",
             where=where,
             remedy="Pass a new folder with --out.",
         )

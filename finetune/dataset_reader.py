@@ -89,7 +89,7 @@ def read_dataset(folder: Path) -> DatasetFolder:
     if faults:
         raise UserError(
             "cannot use the training set",
-            code="training-set.invalid",
+            code="training-set.unusable",
             where=str(folder),
             found=f"{len(faults)} faults",
             remedy="Build it again with: empathy data build.",
@@ -149,7 +149,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         )
     faults = Faults(str(path))
     manifest = read_object(read_bytes(path, "the manifest"), faults)
-    faults.raise_if_any("cannot parse the manifest")
+    faults.raise_if_any("cannot parse the manifest", code="training-set.invalid-manifest")
     kind, version = manifest.get("kind"), manifest.get("version")
     if kind != KIND or version != VERSION:
         raise UserError(
@@ -177,7 +177,7 @@ def _parse_rows(path: Path, stage: str, content: bytes, faults: list[Fault]) -> 
     for row in read_rows(content, file_faults):
         problems = _row_problems(row.value, stage)
         for problem in problems:
-            file_faults.add(row.line, problem)
+            file_faults.add(row.line, problem, code="training-set.invalid-row")
         if not problems:
             rows.append(row.value)
     faults += file_faults.all

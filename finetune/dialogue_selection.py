@@ -226,7 +226,7 @@ def check_ratings(rated: Sequence[RatedDialogue]) -> None:
             fault = Fault(
                 "dialogue occurs twice in the training split",
                 where=rating.dialogue,
-                code="dialogue.duplicate",
+                code="dataset.duplicate-id",
             )
             faults.append(fault)
         seen.add(rating.dialogue)

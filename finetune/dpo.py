@@ -78,7 +78,7 @@ def train_dpo(
     if rendering.id != checkpoint.record["rendering"]:
         raise UserError(
             "the SFT step was trained with another prompt",
-            code="checkpoint.prompt-changed",
+            code="checkpoint.prompt-mismatch",
             where=str(parent),
             found=f"{checkpoint.record['rendering']}, now {rendering.id}",
         )

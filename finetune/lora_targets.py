@@ -52,7 +52,7 @@ def check_target_modules(settings: TrainingConfig, base: Path) -> None:
     config = {"target_modules": parse_target_modules(settings)}
     remedy = f"Choose from: {ALL_LINEAR}, {layer_type_names(layers)}."
     faults = [
-        Fault("name matches no layer", WHERE, repr(name), remedy, code="adapter.unknown-layer")
+        Fault("name matches no layer", WHERE, repr(name), remedy, code="adapter.unknown-target")
         for name in unmatched_targets(config, layers)
     ]
     faults += tied_weight_faults(config, base, WHERE)
@@ -63,7 +63,7 @@ def check_target_modules(settings: TrainingConfig, base: Path) -> None:
                 WHERE,
                 repr(settings.target_modules),
                 remedy,
-                code="adapter.unknown-layer",
+                code="adapter.unknown-target",
             )
         )
     if faults:

@@ -175,18 +175,18 @@ def plan_stage(
     stage: Literal["sft", "dpo"],
     lengths: tuple[int, ...],
     completion_tokens: tuple[int, ...],
-    card_mib: int = RTX_4090_MIB,
+    gpu_memory_mib: int = RTX_4090_MIB,
 ) -> TrainingPlan:
     """Return the estimate of one stage, with settings to change if it does not fit.
 
     Args:
         lengths: tokens of every row (of a pair's longer side).
         completion_tokens: tokens of every row's completion (of both sides together for a pair).
-        card_mib: memory of the GPU in MiB.
+        gpu_memory_mib: memory of the GPU in MiB.
     """
     longest, longest_completion = max(lengths, default=0), max(completion_tokens, default=0)
     estimate = estimate_memory(shape, settings, stage, longest, longest_completion)
-    available = card_mib * 2**20
+    available = gpu_memory_mib * 2**20
     steps = settings.steps(len(lengths))
     share = min(1.0, steps * settings.effective_batch / max(len(lengths) * settings.epochs, 1))
     tokens = round(sum(lengths) * (2 if stage == "dpo" else 1) * settings.epochs * share)

@@ -79,7 +79,7 @@ def merge_adapter(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(
             "output folder is not empty",
-            code="file.output-exists",
+            code="file.exists",
             where=str(out),
             remedy="Pass a new folder with --out.",
         )

@@ -75,7 +75,7 @@ def build_tiny_model(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(
             "output folder is not empty",
-            code="file.output-exists",
+            code="file.exists",
             where=str(folder),
             remedy="Pass a new folder with --out.",
         )

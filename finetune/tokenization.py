@@ -213,7 +213,7 @@ def _missing_embeddings_error(
     more = f" and {rest} more" if rest > 0 else ""
     return UserError(
         "rows contain tokens that the base model has no embedding for",
-        code="tokenizer.missing-embeddings",
+        code="tokenizer.no-embedding",
         where="--base",
         found=f"{', '.join(listed)}{more}; the base model has {limits.vocabulary_size} embeddings",
         remedy="Resize and train the base model's embeddings, or use the tokenizer it was trained with.",

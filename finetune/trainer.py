@@ -168,7 +168,7 @@ def translate_errors(
             options = memory_saving_options(settings)
             raise UserError(
                 "GPU memory is full",
-                code="hardware.out-of-memory",
+                code="training.out-of-memory",
                 found=str(error).split("\n", 1)[0][:200],
                 remedy=f"Use {'; '.join(options)}. For estimates run: empathy train plan.",
             ) from error

@@ -176,7 +176,7 @@ def existing_checkpoint(out: Path, recipe: Mapping[str, Any]) -> Checkpoint | No
         content = "files that are no checkpoint"
     raise UserError(
         "output folder is not empty",
-        code="file.output-exists",
+        code="file.exists",
         where=str(out),
         found=content,
         remedy="Pass another folder with --out.",

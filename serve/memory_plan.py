@@ -190,7 +190,7 @@ def plan_memory(
     for fault in quantization_faults(config, "config.json"):
         raise UserError(
             fault.what,
-            code="base-model.quantized",
+            code="base-model.quantised",
             where=fault.where,
             found=fault.found,
             remedy=fault.remedy,

@@ -2,11 +2,11 @@
 
     cut        default, defined by this project: the same settings for every author, a limit of 97 words,
                truncated at a new turn
-    paper      up to 4,096 new tokens, each base model's own sampling (its generation_config.json), no
-    truncation released   as the published scripts do, per author: LLaMA's base with 4,096 tokens, two more
-    sentences in its
-               prompt and fp16; Mistral's base with 130 tokens, sampled, in the dtype of its weights, and with
-               a literal `</s>` kept in its responses; students with 4,096 tokens
+    paper      up to 4,096 new tokens, each base model's own sampling (its generation_config.json), not
+               truncated
+    released   as the published scripts do, per author: LLaMA's base with 4,096 tokens, two more sentences in
+               its prompt and fp16; Mistral's base with 130 tokens, sampled, in the dtype of its weights, and
+               with a literal `</s>` kept in its responses; students with 4,096 tokens
 
 Student, base model and format controls share one preset. Values that a file omits are those that
 `transformers` would use (greedy, or temperature 1, top-p 1, top-k 50 if it samples), so a recorded value is
@@ -31,6 +31,7 @@ PresetName = Literal["cut", "paper", "released"]
 Role = Literal["base", "student"]
 NAMES: tuple[PresetName, ...] = ("cut", "paper", "released")
 DEFAULT: PresetName = "cut"
+DEFAULT_ALIAS = "truncated"
 DIRECT_PROMPT = "respond"
 LLAMA_BASE, OTHER_BASE = "released/respond/llama-base", "released/respond/mistral-base"
 PROMPT_TOKENS = 1024  # reserved for the prompt in a short context; no prompt of the dataset is longer
@@ -182,12 +183,12 @@ def parse_preset_name(written: str) -> tuple[PresetName, str]:
     """Return the preset and the name of the response set for a name as the user wrote it.
 
     A name may extend a preset's name with a hyphen: `paper-second` uses the values of `paper` under a name of
-    its own. The name of the set is "" for the default preset.
+    its own. The name of the set is "" for the default preset. `truncated` is another name for `cut`.
 
     Raises:
         UserError: the name begins with none of the three presets.
     """
-    if not written:
+    if not written or written == DEFAULT_ALIAS:
         return DEFAULT, ""
     for name in NAMES:
         if written == name or written.startswith(f"{name}-"):

@@ -64,7 +64,7 @@ _REFUSAL_REMEDIES = (
 
 @dataclass
 class VllmServer:
-    """Running vLLM server, started by this process or by somebody else.
+    """Running vLLM server, started by this process or elsewhere.
 
     Attributes:
         url: root address without `/v1`, like `http://127.0.0.1:8001`.

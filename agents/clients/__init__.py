@@ -1,1 +1,1 @@
-"""The clients that ask a model: by plain HTTP, by the providers' SDKs, by a function, or in this process."""
+"""Model clients: plain HTTP, providers' SDKs, control judges and Python functions."""

@@ -1,8 +1,8 @@
-"""One call to a model: its body as it is sent, and the key it is remembered by.
+"""Requests to models, with their bodies and keys, and the interface of model clients.
 
-The key is the content id of everything that decides the answer: protocol, model and every message and
-parameter (the canonical body itself, as it goes over the wire), the address where that is not the
-provider's own, the sample index and the attempt. Retries of a failed call share its key.
+The key is the content id of everything that determines the completion: protocol, model, messages and
+parameters (the canonical body as it is sent), the address if it is not the provider's own, the sample index
+and the attempt. Retries of a failed request have the same key.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from agents.protocols import request_body
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One question to one model.
+    """Request to one model.
 
     Attributes:
-        model: whom we ask, with what it accepts.
-        messages: the conversation, rendered.
-        sampling: as asked; what the model does not accept is left out of the body (and so of the key).
-        sample: which repetition of the same question, from 0.
-        attempt: 0; more only where an unreadable answer is asked again on purpose.
-        read: a pure function from the answer to what is to be stored with it, in the same transaction
-            (a `Judgment`, a `Response`); None where the answer alone is stored.
-        body: the request's JSON in canonical form: what is sent, and what is hashed.
+        model: the model.
+        messages: the rendered conversation.
+        sampling: the sampling parameters; those that the model does not accept are not part of the body.
+        sample: index of the repetition of the same request, from 0.
+        attempt: 0; higher if an unusable completion is requested again on purpose.
+        read: pure function from the completion and the request key to the value that is stored with it, in
+            the same transaction (a `Judgment` or a `Generation`); None to store only the completion.
+        body: canonical JSON of the request, which is sent and hashed.
         key: `call-1:` and 40 hex digits.
     """
 
@@ -51,7 +51,7 @@ class ModelRequest:
 
 
 class ModelClient(Protocol):
-    """The one narrow seam to a model. Limiting, retrying and recording are clients that wrap a client."""
+    """Interface of a model client; rate limiting, retrying and recording clients wrap another client."""
 
     async def complete(self, call: ModelRequest) -> Completion:
         """Ask once.

@@ -1,4 +1,4 @@
-"""Control judges as a client: they answer in this process, without a key, a network or a GPU."""
+"""Client for control judges, which run in this process without a key, a network or a GPU."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from agents.messages import Completion
 
 
 class ControlClient:
-    """Answers a control judge's one message (see `agents.control_judges.rules`)."""
+    """Client that evaluates a control judge on its request (see `agents.control_judges.rules`)."""
 
     async def complete(self, call: ModelRequest) -> Completion:
-        """The control judge's verdict."""
+        """Return the control judge's verdict."""
         return rules.answer(call.model, call.messages[0].content)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing; the client holds no resources."""

@@ -1,5 +1,6 @@
-"""What goes wrong on the way to a model and back, told alike by every client: the same trouble is the same
-`Failure`, whoever carried the call. No key is ever part of a message.
+"""Conversion of connection errors to `CallError`, shared by all clients.
+
+The same error has the same `Failure` in every client. Messages never contain a key.
 """
 
 from __future__ import annotations
@@ -20,69 +21,75 @@ from agents.models.spec import Model
 from agents.protocols.error_mapping import redact_secrets
 
 MAX_RESPONSE_BYTES = 8 * 2**20
-"""More than any answer needs, log-probabilities included."""
+"""Size limit of a response body; a completion with log-probabilities is far smaller."""
 
-_PASSWORD = re.compile(r"(\w://)[^/@\s]+@")  # of a proxy
+_PASSWORD = re.compile(r"(\w://)[^/@\s]+@")  # user and password in a proxy URL
 
 CONNECTION_ERRORS = (*http_transport.CONNECTION_ERRORS, ssl.SSLError, OSError, asyncio.IncompleteReadError)
 
 
 def timeout_error(model: Model, seconds: float) -> CallError:
-    """No whole answer in time; what was done for it may have been charged."""
-    words = f"{model.id}: no whole answer within {seconds:g} s. A model that thinks needs longer: --timeout."
-    return CallError(Failure.TIMEOUT, words, charged=True)
+    """Return the error for a request without a complete response in time; it may have been charged."""
+    message = (
+        f"{model.id}: no complete response within {seconds:g} s. Raise --timeout for a model that thinks."
+    )
+    return CallError(Failure.TIMEOUT, message, charged=True)
 
 
 def response_too_large(model: Model, status: int) -> CallError:
-    """An answer that nobody should read."""
+    """Return the error for a response body over `MAX_RESPONSE_BYTES`."""
     return CallError(
         Failure.TOO_LARGE,
-        f"{model.id}: the answer is over {MAX_RESPONSE_BYTES // 2**20} MiB; it was not read.",
+        f"{model.id}: the response is larger than {MAX_RESPONSE_BYTES // 2**20} MiB and was not read.",
         status=status,
         charged=True,
     )
 
 
 def connection_error(model: Model, key: str, error: BaseException) -> CallError | None:
-    """A connection that was not made, or broke, or an answer that cannot be unpacked; None where the error is
-    of another kind.
+    """Convert a connection, TLS, proxy or decompression error; return None for an error of another kind.
 
-    SDKs wrap what happened in errors of their own: the chain of causes is searched for it.
+    The chain of causes is searched, because SDKs wrap the original error in their own.
+
+    Args:
+        key: the API key, which is removed from the message.
     """
     if any(_is_undecodable(cause) for cause in _causes(error)):
-        words = "cannot be unpacked: its Content-Encoding says another form than it has."
-        return CallError(
-            Failure.MALFORMED, f"{model.id}: the answer from {model.base_url} {words}", charged=True
-        )
+        message = f"{model.id}: the response from {model.base_url} does not match its Content-Encoding."
+        return CallError(Failure.MALFORMED, message, charged=True)
     broken = next((cause for cause in _causes(error) if isinstance(cause, CONNECTION_ERRORS)), None)
     if broken is None or isinstance(broken, TimeoutError):
         return None
-    failure, kind, sent, remedy = Failure.CONNECTION, "the connection broke", True, ""
+    failure, kind, sent, remedy = Failure.CONNECTION, "the connection was lost", True, ""
     if isinstance(broken, aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError):
         failure, kind, sent = Failure.PROXY, "the proxy cannot be used", False
         variable = (proxy_of(model.base_url) or ("http_proxy or https_proxy", ""))[0]
-        remedy = f" {variable} names it; no_proxy lists hosts that are asked without it."
+        remedy = f" It is set by {variable}; add hosts to no_proxy to connect directly."
     elif isinstance(broken, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
-        failure, kind, sent = Failure.TLS, "its certificate is not trusted", False
-        remedy = " Where it is your own, SSL_CERT_FILE names a file with the certificate to trust."
+        failure, kind, sent = Failure.TLS, "the certificate is not trusted", False
+        remedy = " For a certificate of your own, set SSL_CERT_FILE to its file."
     elif isinstance(broken, aiohttp.ClientSSLError | ssl.SSLError):
         failure, kind, sent = Failure.TLS, "no secure (TLS) connection", False
-        remedy = " Does the address begin with the right scheme, http or https?"
+        remedy = " Check the scheme of the address, http or https."
     elif isinstance(broken, aiohttp.ClientConnectorDNSError):
-        kind, sent = "its name is not known (DNS)", False
+        kind, sent = "unknown host (DNS)", False
     elif isinstance(broken, aiohttp.ClientConnectorError | aiohttp.InvalidURL):
         kind, sent = "no connection", False
-    words = redact_secrets(_PASSWORD.sub(r"\1***@", str(broken)), key)
-    message = f"{model.id}: {kind} at {model.base_url} ({type(broken).__name__}: {words}).{remedy}"
+    detail = redact_secrets(_PASSWORD.sub(r"\1***@", str(broken)), key)
+    message = f"{model.id}: {kind} at {model.base_url} ({type(broken).__name__}: {detail}).{remedy}"
     return CallError(failure, message, charged=sent)
 
 
 def _is_undecodable(cause: BaseException) -> bool:
-    """Whether a body is not encoded as it says; the SDKs' own library has a class of its own for that."""
+    """Return whether an error means that a body does not match its Content-Encoding.
+
+    httpx's `DecodingError`, which the SDKs raise, is recognised by name to avoid the import.
+    """
     return isinstance(cause, ContentEncodingError | zlib.error) or type(cause).__name__ == "DecodingError"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and the chain of its causes."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:

@@ -1,4 +1,4 @@
-"""A client for tests and trials: a function from messages to text."""
+"""Client that calls a Python function, for tests and experiments."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from agents.messages import Completion, FinishReason, Message, Usage
 
 
 class FunctionClient:
-    """Answers with what `answer(messages)` says; usage is counted in words."""
+    """Client whose completions are the results of `answer(messages)`; usage is counted in words."""
 
     def __init__(self, answer: Callable[[tuple[Message, ...]], str]) -> None:
         self._answer = answer
 
     async def complete(self, call: ModelRequest) -> Completion:
-        """The function's text."""
+        """Return the function's text as a completion."""
         text = self._answer(call.messages)
-        said = sum(len(message.content.split()) for message in call.messages)
-        return Completion(text, FinishReason.STOP, Usage(said, len(text.split())), model=call.model.name)
+        input_words = sum(len(message.content.split()) for message in call.messages)
+        return Completion(
+            text, FinishReason.STOP, Usage(input_words, len(text.split())), model=call.model.name
+        )
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing; the client holds no resources."""

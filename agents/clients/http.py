@@ -1,7 +1,7 @@
-"""Plain HTTP: the pure wire formats over one shared aiohttp session. The fast way, and the default.
+"""Client over plain HTTP with a shared aiohttp session; the default, and the fastest client.
 
-Sends once and reads once: limits, retries and storage are wrappers around this. A key lives in the headers
-of the requests and nowhere else.
+It sends each request once. Rate limits, retries and storage are clients that wrap it. The key is kept only in
+the headers of the requests.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY
 
 
 def open_session() -> aiohttp.ClientSession:
-    """The one session that every client shares: unbounded, for the engine bounds what is in flight."""
+    """Open the session that all clients share; the engine limits the number of concurrent requests."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -43,10 +43,10 @@ def open_session() -> aiohttp.ClientSession:
 
 
 class HttpClient:
-    """One model, asked over a shared session (which is closed by whoever opened it).
+    """Client for one model over a shared session, which its opener must close.
 
     Args:
-        timeout_seconds: for a whole request, from sending to the last byte.
+        timeout_seconds: time limit of a request, from sending it to the last byte of the response.
     """
 
     def __init__(
@@ -84,5 +84,5 @@ class HttpClient:
         return completion.with_measurements(seconds, server_limits(headers, now), parse_deprecation(headers))
 
     async def close(self) -> None:
-        """Give its connections back. The session is not this client's to close."""
+        """Release the client's connections; do not close the shared session."""
         self._post.close()

@@ -1,11 +1,11 @@
-"""One POST and its whole answer, in two ways: straight over a connection, or through aiohttp's session.
+"""HTTP transports that send a POST request and read the complete response.
 
-*Why.* More than half of what `ClientSession.post` costs goes into what no call to a model uses: cookies,
-redirects, authentication, traces, middleware, bodies that are streamed (`python -m benchmarks client`).
-`DirectTransport` keeps what matters of aiohttp (the connector with its pool, names and TLS; the parser) and leaves
-the rest out. `SessionTransport` is for where a proxy stands between, which the environment decides.
+More than half of the time of `ClientSession.post` goes into features that requests to models do not use:
+cookies, redirects, authentication, tracing, middleware and streamed bodies (`python -m benchmarks client`).
+`DirectTransport` uses only aiohttp's connector (pool, DNS, TLS) and parser. `SessionTransport` uses the whole
+session and is chosen if the environment sets a proxy.
 
-Both post to one address with constant headers, and know nothing of models or protocols.
+Both send requests to one URL with constant headers.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from yarl import URL
 from agents.clients.proxy import proxy_of
 
 CONNECTION_ERRORS = (aiohttp.ClientError, HttpProcessingError, EofStream)
-"""What either way raises, beside OSError, where a connection is not made or breaks."""
+"""Exceptions of both transports, in addition to OSError, for connections that fail or break."""
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
-KEEP_SECONDS = 15.0  # as aiohttp's own pool: an older connection may be about to end at the other side
-_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)  # whoever posts sees to the time
+KEEP_SECONDS = 15.0  # as in aiohttp's pool: the server may be about to close an older connection
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)  # callers limit the time themselves
 
 
 class RawResponse(NamedTuple):
-    """An answer: its status, its headers (looked up without regard to case) and its body, unpacked."""
+    """HTTP response: status, headers (case-insensitive) and decompressed body."""
 
     status: int
     headers: Mapping[str, str]
@@ -43,7 +43,7 @@ class RawResponse(NamedTuple):
 
 
 class ResponseTooLargeError(Exception):
-    """The body is over the bound; it was not read to its end."""
+    """Response body over the size limit, which was not read to its end."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -51,12 +51,12 @@ class ResponseTooLargeError(Exception):
 
 
 class HttpTransport(ABC):
-    """Either way to one address.
+    """Transport of POST requests to one URL.
 
     Args:
-        headers: of every request.
-        session: whose connections are used; closed by whoever opened it.
-        most_bytes: of an answer's body, unpacked.
+        headers: headers of every request.
+        session: session whose connections are used; its opener must close it.
+        most_bytes: size limit of a decompressed response body.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class HttpTransport(ABC):
 
     @abstractmethod
     async def __call__(self, body: bytes, idempotency_key: str) -> RawResponse:
-        """Send once, and read the whole answer.
+        """Send a request once and read the complete response.
 
         Args:
-            idempotency_key: tells a further try from a new request; plain ASCII without line ends.
+            idempotency_key: identifies retries of the same request; ASCII without line ends.
 
         Raises:
             TooLargeError: the answer is.
@@ -93,7 +93,10 @@ def transport_for(
 
 
 class SessionTransport(HttpTransport):
-    """As aiohttp does it, proxies and all; it knows no `all_proxy`, which is therefore looked up here."""
+    """Transport through `ClientSession.post`, with proxies.
+
+    aiohttp does not support `all_proxy`, so this class looks it up.
+    """
 
     async def __call__(self, body: bytes, idempotency_key: str) -> RawResponse:
         """As `HttpTransport`."""
@@ -106,20 +109,20 @@ class SessionTransport(HttpTransport):
             allow_redirects=False,
             proxy=self._proxy(),
         ) as response:
-            content = await _whole(response.content, response.headers, self._most_bytes)
+            content = await _read_body(response.content, response.headers, self._most_bytes)
             if content is None:
                 response.close()
                 raise ResponseTooLargeError(response.status)
         return RawResponse(response.status, response.headers, content)
 
     def _proxy(self) -> str | None:
-        """The proxy for every scheme, where none is named for the address's own."""
+        """Return the proxy from `all_proxy`, if no other variable applies to the URL."""
         variable, proxy = proxy_of(str(self._url)) or ("", "")
         return proxy if variable == "all_proxy" else None
 
 
 class DirectTransport(HttpTransport):
-    """Over a connection of the session's; one that is free again is kept here for the next request."""
+    """Transport over connections of the session, which are kept for the next request."""
 
     def __init__(
         self, url: str, headers: Mapping[str, str], session: aiohttp.ClientSession, most_bytes: int
@@ -127,14 +130,14 @@ class DirectTransport(HttpTransport):
         super().__init__(url, headers, session, most_bytes)
         self._request: aiohttp.ClientRequest | None = None
         self._head = b""
-        self._free: deque[tuple[Connection, float]] = deque()  # and since when
+        self._free: deque[tuple[Connection, float]] = deque()  # with the time of their last use
 
     async def __call__(self, body: bytes, idempotency_key: str) -> RawResponse:
         """As `HttpTransport`."""
         connector = self._session.connector
         if connector is None:
             raise aiohttp.ClientConnectionError("the session is closed")
-        connection = self._free_one()
+        connection = self._take_free_connection()
         if connection is None:
             request = self._request or self._prepare()
             connection = await connector.connect(request, traces=[], timeout=_NO_TIMEOUT)
@@ -148,9 +151,9 @@ class DirectTransport(HttpTransport):
                 % (self._head, idempotency_key.encode("ascii"), len(body), body)
             )
             message, payload = await protocol.read()
-            while message.code < 200:  # "go on", "early hints": not the answer yet
+            while message.code < 200:  # interim responses, such as 103 Early Hints
                 message, payload = await protocol.read()
-            content = await _whole(payload, message.headers, self._most_bytes)
+            content = await _read_body(payload, message.headers, self._most_bytes)
             if content is None:
                 raise ResponseTooLargeError(message.code)
         except BaseException:
@@ -163,12 +166,12 @@ class DirectTransport(HttpTransport):
         return RawResponse(message.code, message.headers, content)
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Release all connections."""
         while self._free:
             self._free.popleft()[0].release()
 
-    def _free_one(self) -> Connection | None:
-        """A connection that is still good, the longest unused first: so all of them stay in use, or end."""
+    def _take_free_connection(self) -> Connection | None:
+        """Return an open connection, the least recently used first, or None."""
         while self._free:
             connection, since = self._free.popleft()
             if not connection.closed and monotonic() - since < KEEP_SECONDS:
@@ -177,7 +180,7 @@ class DirectTransport(HttpTransport):
         return None
 
     def _prepare(self) -> aiohttp.ClientRequest:
-        """What stands at the head of every request: aiohttp's own, made once; it also names the pool."""
+        """Build the head of every request with aiohttp; the request also selects the connection pool."""
         request = aiohttp.ClientRequest(
             hdrs.METH_POST,
             self._url,
@@ -185,19 +188,19 @@ class DirectTransport(HttpTransport):
             loop=asyncio.get_running_loop(),
             session=self._session,
         )
-        request.headers.popall(hdrs.CONTENT_LENGTH, None)  # of no body: every request states its own
+        request.headers.popall(hdrs.CONTENT_LENGTH, None)  # every request adds its own
         lines = [f"{hdrs.METH_POST} {self._url.raw_path_qs} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in request.headers.items()]
         if any("\r" in line or "\n" in line for line in lines):
-            raise ValueError("a header holds a line end")  # and would be two: whose name nobody checked
+            raise ValueError("a header contains a line end")  # it would inject another header
         self._head = "\r\n".join([*lines, f"{IDEMPOTENCY_KEY}: "]).encode()
         self._request = request
         return request
 
 
-async def _whole(payload: StreamReader, headers: Mapping[str, str], most_bytes: int) -> bytes | None:
-    """A body to its end, unpacked; None where it is larger than `most_bytes`."""
-    if payload.is_eof():  # all of it came with its headers
+async def _read_body(payload: StreamReader, headers: Mapping[str, str], most_bytes: int) -> bytes | None:
+    """Read a decompressed body to its end; return None if it is larger than `most_bytes`."""
+    if payload.is_eof():  # the body arrived together with the headers
         content = payload.read_nowait()
         return content if len(content) <= most_bytes else None
     stated = headers.get(hdrs.CONTENT_LENGTH)

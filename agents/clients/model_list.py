@@ -1,6 +1,6 @@
-"""What a provider lists of its models: OpenAI's `GET /models` states when each shuts down.
+"""Shutdown dates of models from OpenAI's `GET /models`.
 
-One request, and no error: a list that cannot be read says nothing.
+The list is requested once; if it cannot be read, no dates are known.
 """
 
 from __future__ import annotations
@@ -22,27 +22,28 @@ SECONDS = 5.0
 
 
 def lists_shutdown_dates(model: Model) -> bool:
-    """Whether the model's provider states in its list of models when they shut down."""
+    """Return whether the provider's model list states shutdown dates."""
     return model.provider == "openai" and model.protocol is ApiProtocol.OPENAI_CHAT and is_at_provider(model)
 
 
 async def fetch_shutdown_dates(keys: Mapping[Model, str]) -> dict[str, Lifecycle]:
-    """When models shut down, as their providers state it now: model name → lifecycle.
+    """Request the shutdown dates of models; return the lifecycles by model name.
 
     Args:
-        keys: the models that are to be asked, each with its key; one list is read for each address.
+        keys: the models with their keys; one list is requested per address.
     """
-    asked = {model.base_url: (model, key) for model, key in keys.items() if lists_shutdown_dates(model)}
-    if not asked:
+    by_address = {model.base_url: (model, key) for model, key in keys.items() if lists_shutdown_dates(model)}
+    if not by_address:
         return {}
-    found: dict[str, Lifecycle] = {}
+    lifecycles: dict[str, Lifecycle] = {}
     async with open_session() as session:
-        for each in await asyncio.gather(*(_ends(*of, session) for of in asked.values())):
-            found |= each
-    return found
+        lists = await asyncio.gather(*(_fetch_list(*each, session) for each in by_address.values()))
+    for dates in lists:
+        lifecycles |= dates
+    return lifecycles
 
 
-async def _ends(model: Model, key: str, session: aiohttp.ClientSession) -> dict[str, Lifecycle]:
+async def _fetch_list(model: Model, key: str, session: aiohttp.ClientSession) -> dict[str, Lifecycle]:
     url = f"{model.base_url}/models"
     headers = FORMATS[model.protocol].headers(key)
     try:

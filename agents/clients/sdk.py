@@ -1,9 +1,8 @@
-"""The providers' own SDKs: the general way (`client = "sdk"`), for Azure, Vertex, Bedrock and the like.
+"""Client over the providers' SDKs (`client = "sdk"`), for Azure, Vertex, Bedrock and similar services.
 
-Sends the very body that the wire formats make and hash, and reads the very JSON that they read: the SDK is
-the carrier, so both ways give the same completions under the same key. Its own retries are off: retrying
-is one layer of ours. No redirection is followed: the key would go with it. Several times the CPU of plain
-HTTP; not the way for speed.
+It sends the same body as the HTTP client and parses the same JSON, so both give the same completions under the
+same keys. The SDKs' retries are disabled, because the engine retries. Redirects are not followed, because they
+would forward the key. This client needs several times the CPU time of plain HTTP.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from agents.protocols.rate_limit_headers import server_limits
 
 
 class _Carrier(Protocol):
-    """One SDK: sends a body, gives the answer's headers and bytes; raises its own errors."""
+    """Adapter of one SDK: sends a request and returns the headers and the body of the response."""
 
     async def send(self, call: ModelRequest) -> tuple[Mapping[str, str], bytes]: ...
 
@@ -40,7 +39,11 @@ class _Carrier(Protocol):
 
 
 class SdkClient:
-    """One model, asked through its provider's SDK."""
+    """Client for one model over its provider's SDK.
+
+    Args:
+        timeout_seconds: time limit of a request, from sending it to the last byte of the response.
+    """
 
     def __init__(self, model: Model, key: str, timeout_seconds: float = 120.0) -> None:
         self._model = model
@@ -62,12 +65,12 @@ class SdkClient:
         """
         sent_at = time.perf_counter()
         try:
-            async with asyncio.timeout(self._timeout_seconds):  # the SDKs' own are per read, not per answer
+            async with asyncio.timeout(self._timeout_seconds):  # the SDKs limit single reads only
                 headers, content = await self._carrier.send(call)
-        except Exception as error:  # each SDK has its own family of errors
+        except Exception as error:  # every SDK has its own exceptions
             refused = self._carrier.refused(error)
             if refused is None:
-                raise self._unanswered(error) from error
+                raise self._convert_error(error) from error
             status, headers, content = refused
             completion = parse_error_response(
                 self._model, status, headers, content, self._key, datetime.now(UTC), call.body
@@ -84,10 +87,11 @@ class SdkClient:
         """Close the SDK's connections."""
         await self._carrier.close()
 
-    def _unanswered(self, error: Exception) -> CallError:
-        unmade = connection_error(self._model, self._key, error)
-        if unmade is not None:
-            return unmade
+    def _convert_error(self, error: Exception) -> CallError:
+        """Convert an exception of an SDK that carries no HTTP response."""
+        converted = connection_error(self._model, self._key, error)
+        if converted is not None:
+            return converted
         name = type(error).__name__
         if "Timeout" in name:
             return timeout_error(self._model, self._timeout_seconds)
@@ -113,10 +117,10 @@ class _OpenAI:
         body = orjson.loads(call.body)
         headers = {IDEMPOTENCY_KEY: call.key}
         if self._path == "/completions":
-            told = await self._client.completions.with_raw_response.create(
+            completion = await self._client.completions.with_raw_response.create(
                 model=body["model"], prompt=body["prompt"], extra_body=body, extra_headers=headers
             )
-            return told.headers, told.content
+            return completion.headers, completion.content
         response = await self._client.chat.completions.with_raw_response.create(
             model=body["model"], messages=body["messages"], extra_body=body, extra_headers=headers
         )
@@ -181,13 +185,13 @@ class _Google:
                 api_version=version,
                 timeout=int(timeout_seconds * 1000),
                 async_client_args={"allow_redirects": False},
-                retry_options=types.HttpRetryOptions(attempts=1),  # without it, it asks again by itself
+                retry_options=types.HttpRetryOptions(attempts=1),  # disables retries
             ),
         )
 
     async def send(self, call: ModelRequest) -> tuple[Mapping[str, str], bytes]:
         body = orjson.loads(call.body)
-        # the whole body is given as it is: its own types would rename keys and make 4.0 of 4
+        # the body is passed unchanged, because the SDK's types would rename keys and turn 4 into 4.0
         options = self._types.HttpOptions(headers={IDEMPOTENCY_KEY: call.key}, extra_body=body)
         try:
             response = await self._client.aio.models.generate_content(
@@ -198,10 +202,11 @@ class _Google:
                 ),
             )
         except json.JSONDecodeError as error:
-            return {}, error.doc.encode()  # what came instead, for our own reader
-        carried = response.sdk_http_response
-        headers = {name.lower(): value for name, value in ((carried and carried.headers) or {}).items()}
-        body = carried.body if carried is not None else None
+            return {}, error.doc.encode()  # for our own parser
+        http_response = response.sdk_http_response
+        stated = (http_response and http_response.headers) or {}
+        headers = {name.lower(): value for name, value in stated.items()}
+        body = http_response.body if http_response is not None else None
         return headers, (body or "").encode("utf-8", "replace")
 
     def refused(self, error: Exception) -> tuple[int, Mapping[str, str], bytes] | None:

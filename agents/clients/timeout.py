@@ -1,8 +1,8 @@
-"""One time limit for many tasks at once.
+"""Time limit shared by many tasks, with a single timer.
 
-`asyncio.timeout` sets and cancels a timer for each; where a thousand calls a second have minutes each, one
-timer that looks at the oldest does. As with `asyncio.timeout`, a task that is late is cancelled, and hears of
-it as a `TimeoutError`; one that somebody else cancels at the same time is cancelled.
+`asyncio.timeout` sets and cancels a timer for every request, which is expensive at a thousand requests per
+second. A single timer for the oldest task is enough. As with `asyncio.timeout`, a task over the limit is
+cancelled and gets a `TimeoutError`; if something else cancels it at the same time, it stays cancelled.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ from typing import Any
 
 
 class SharedTimeout:
-    """`with patience:` gives what the current task does within so many seconds; any number of tasks at once,
-    of one event loop, each one at a time.
+    """Context manager that limits the duration of a block in the current task.
+
+    Any number of tasks of one event loop can use it at the same time; a task must not nest it.
+
+    Args:
+        seconds: the limit.
 
     Raises:
-        TimeoutError: at the end of the block, where it took longer.
+        TimeoutError: at the end of a block that took longer.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._due: dict[asyncio.Task[Any], float] = {}  # the first that began is the first that is due
+        self._due: dict[asyncio.Task[Any], float] = {}  # in the order of starting and thus of expiring
         self._late: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -31,7 +35,7 @@ class SharedTimeout:
         loop = task.get_loop()
         due = self._due[task] = loop.time() + self._seconds
         if self._timer is None:
-            self._timer = loop.call_at(due, self._look, loop)
+            self._timer = loop.call_at(due, self._expire, loop)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -44,13 +48,13 @@ class SharedTimeout:
         if task.uncancel() == 0 and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Cancel whoever is late, and look again when the next one would be."""
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Cancel all tasks over the limit, and set the timer for the next one."""
         self._timer = None
         now = loop.time()
         for task, due in list(self._due.items()):
             if due > now:
-                self._timer = loop.call_at(due, self._look, loop)
+                self._timer = loop.call_at(due, self._expire, loop)
                 return
             del self._due[task]
             self._late.add(task)
@@ -60,5 +64,5 @@ class SharedTimeout:
 def _current_task() -> asyncio.Task[Any]:
     task = asyncio.current_task()
     if task is None:
-        raise RuntimeError("only a task can be late")
+        raise RuntimeError("the time limit applies to tasks only")
     return task

@@ -1,7 +1,7 @@
-"""`control/ratings`: a small pairwise model of what people rated higher, in plain Python.
+"""Pairwise rating model of `control/ratings`, in plain Python.
 
-P(first) = σ(w · (f(first) − f(second))): antisymmetric, so it has no position bias. The features are counts
-that anyone can check; the weights come with the package, fitted on the training dialogues alone by
+P(first) = σ(w · (f(first) − f(second))), which is antisymmetric and therefore has no position bias. The
+features are simple counts. The weights come with the package; they were fitted on the training dialogues by
 `python -m scripts.fit_control_judge`, with the accuracy they have on the test dialogues' rated pairs (a little
 above chance: it is a floor, not a judge to trust).
 """
@@ -33,7 +33,7 @@ FEATURES = ("log_words", "short", "question", "exclamation", "ellipsis", "overla
 
 
 def features(text: str, utterance: str) -> list[float]:
-    """What is counted in a response, in the order of `FEATURES`."""
+    """Return the features of a response, in the order of `FEATURES`."""
     words = _WORD.findall(text.lower().replace("’", "'"))
     spoken = {word for word in _WORD.findall(utterance.lower()) if len(word) > 3}
     count = max(1, len(words))
@@ -50,15 +50,15 @@ def features(text: str, utterance: str) -> list[float]:
 
 @cache
 def weights() -> dict[str, Any]:
-    """The shipped weights: `id`, `features`, `author_means`, and how they were fitted."""
+    """Return the weights of the package: `id`, `features`, `author_means`, and their provenance `made`."""
     text = resources.files("agents.control_judges").joinpath("weights.json").read_bytes()
     loaded: dict[str, Any] = orjson.loads(text)
     return loaded
 
 
 def p_first(first: str, second: str, utterance: str) -> float:
-    """Probability, in (0, 1), that people rate the first response higher; exactly ½ for equal features."""
-    given = weights()["features"]
+    """Return the probability, in (0, 1), that people rate the first response higher; ½ for equal features."""
+    coefficients = weights()["features"]
     pairs = zip(features(first, utterance), features(second, utterance), FEATURES, strict=True)
-    score = sum(given[name] * (one - other) for one, other, name in pairs)
+    score = sum(coefficients[name] * (value - other) for value, other, name in pairs)
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))

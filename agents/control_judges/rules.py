@@ -1,8 +1,8 @@
-"""The judges that need no key: the floor that a judge must beat, answered in this process.
+"""Control judges: baselines that every judge must beat. They run in this process and need no key.
 
-`ratings` a small pairwise model fitted on the training dialogues' human ratings · `longer` the longer
-response · `first` always the first · `random` a coin, by content · `author` whose author was rated higher in
-training. Each sees only what it is named for; its weights, where it has any, are part of its identity.
+`ratings` uses a small pairwise model fitted on the human ratings of the training dialogues. `longer` prefers
+the longer response, `first` the first one, `random` a random one by content, and `author` the one whose
+author has the higher mean rating in training. The weights of `ratings` and `author` are part of their identity.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _author(question: Question) -> float:
     means = ratings_model.weights()["author_means"]
     first, second = (means.get(question[place]) for place in ("first_author", "second_author"))
     if first is None or second is None or first == second:
-        return 0.5  # an author without ratings is neither better nor worse
+        return 0.5  # a tie if an author has no ratings
     return float(first > second)
 
 
@@ -63,10 +63,10 @@ NAMES = tuple(_JUDGES)
 
 
 def model(name: str) -> Model:
-    """The control judge of this name, known by its version and weights.
+    """Return the control judge of this name; its identity states the version and the weights.
 
     Raises:
-        UserError: there is none.
+        UserError: the name is unknown.
     """
     if name not in _JUDGES:
         raise UserError(
@@ -82,7 +82,7 @@ def model(name: str) -> Model:
 
 
 def question(name: str, comparison: Comparison) -> dict[str, str]:
-    """What a control judge is shown of a comparison."""
+    """Return the content of a control judge's request: the texts, and the authors if it uses them."""
     shown = {
         "situation": comparison.dialogue.situation,
         "utterance": comparison.dialogue.utterance,
@@ -95,7 +95,12 @@ def question(name: str, comparison: Comparison) -> dict[str, str]:
 
 
 def answer(asked: Model, text: str) -> Completion:
-    """A control judge's answer to its question, as canonical JSON; a probability of ½ is a tie."""
+    """Return a control judge's completion; a probability of ½ is a tie.
+
+    Args:
+        asked: the control judge.
+        text: the canonical JSON of `question`.
+    """
     p_first = _JUDGES[asked.name](orjson.loads(text))
     said = "tie" if p_first == 0.5 else "1" if p_first > 0.5 else "2"
     logprobs: tuple[TokenLogprobs, ...] = ()

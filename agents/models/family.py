@@ -1,8 +1,8 @@
-"""Whose family a model is of: a judge may favour its own, so kin are flagged wherever they meet.
+"""Judge families: models of the same maker, and warnings about self-preference bias.
 
-A family is a maker. It is told by names: a model's, an author's, and those that a student's record names as
-its teachers and its base. Names can be chosen, so it errs on the side of flagging; what nobody says is not
-known. Control judges, people and files are of no family.
+A judge may favour responses of its own family. The maker is inferred from names: of the model, of the author,
+and of the teachers and the base model in a student's record. Since names are arbitrary, the inference prefers
+false warnings to missed ones. Control judges, people and files have no maker.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ MAKER_PATTERNS = {
     "Cohere": r"cohere|\bcommand-[ar]\b",
 }
 _PATTERNS = {family: re.compile(pattern, re.IGNORECASE) for family, pattern in MAKER_PATTERNS.items()}
-MOST_NAMED = 4
-_OF_NO_FAMILY = ("control/", "file:")
+MAX_NAMED = 4
+_WITHOUT_MAKER = ("control/", "file:")
 
 
 @dataclass(frozen=True, slots=True)
 class FamilyMatch:
-    """A contestant of the judge's family.
+    """Author of the same family as the judge.
 
     Attributes:
-        author: as users write it.
-        set_id: of its responses.
-        family: the maker that both are of.
-        why: what tells so where its own name does not: "taught by openai/gpt-6.1-sol"; else "".
+        author: name as users write it.
+        set_id: id of its response set.
+        family: the common maker.
+        why: evidence if it is not the author's name, such as "taught by openai/gpt-6.1-sol"; else "".
     """
 
     author: str
@@ -46,61 +46,69 @@ class FamilyMatch:
     family: str
     why: str = ""
 
-    def told(self) -> dict[str, str]:
-        """As data."""
+    def to_dict(self) -> dict[str, str]:
+        """Return the author, the family and the evidence, for JSON output."""
         return {"author": self.author, "family": self.family, "why": self.why}
 
     @classmethod
-    def of(cls, told: Mapping[str, str]) -> FamilyMatch:
-        """From data."""
-        return cls(told["author"], "", told["family"], told["why"])
+    def from_dict(cls, fields: Mapping[str, str]) -> FamilyMatch:
+        """Create a match from the result of `to_dict`."""
+        return cls(fields["author"], "", fields["family"], fields["why"])
 
 
 def model_makers(name: str) -> frozenset[str]:
-    """The makers that a name tells; none for files, control judges and names that say nothing.
+    """Return the makers that a name implies; none for files and control judges.
 
-    What is served is asked before who serves it.
+    The model's name takes precedence over the provider's.
 
-    >>> families_of("openai/llama-3"), families_of("taught by openai/gpt-6.1-sol")
+    >>> model_makers("openai/llama-3"), model_makers("taught by openai/gpt-6.1-sol")
     (frozenset({'Meta'}), frozenset({'OpenAI'}))
     """
-    if name.startswith(_OF_NO_FAMILY):
+    if name.startswith(_WITHOUT_MAKER):
         return frozenset()
-    return _found(name.partition("/")[2]) or _found(name)
+    return _match_makers(name.partition("/")[2]) or _match_makers(name)
 
 
-def _found(text: str) -> frozenset[str]:
+def _match_makers(text: str) -> frozenset[str]:
     return frozenset(family for family, pattern in _PATTERNS.items() if pattern.search(text))
 
 
 def family_matches(
-    judge: str, sets: Iterable[ResponseSet], told: Mapping[str, Sequence[str]] | None = None
+    judge: str, sets: Iterable[ResponseSet], lineage: Mapping[str, Sequence[str]] | None = None
 ) -> tuple[FamilyMatch, ...]:
-    """Those of the contestants that are of the judge's family.
+    """Return the authors that belong to the judge's family.
 
     Args:
         judge: `provider/model`.
-        told: by author, what is recorded of how it came to be, a phrase each: "taught by openai/gpt-6.1-sol",
+        sets: response sets of the authors.
+        lineage: phrases about the origin of each author, such as "taught by openai/gpt-6.1-sol" and
             "on the base meta-llama/Llama-3.1-8B" (`results.queries.student_lineage.taught` reads it).
     """
-    own = model_makers(judge)
-    found = []
-    for of in sets:
-        phrases = ("", *(told or {}).get(of.author, ()))
-        for why in phrases:
-            shared = own & model_makers(why or of.author)
+    judge_makers = model_makers(judge)
+    matches = []
+    for response_set in sets:
+        phrases = ("", *(lineage or {}).get(response_set.author, ()))
+        for phrase in phrases:
+            shared = judge_makers & model_makers(phrase or response_set.author)
             if shared:
-                found.append(FamilyMatch(of.name, of.id, min(shared), why))
+                matches.append(FamilyMatch(response_set.name, response_set.id, min(shared), phrase))
                 break
-    return tuple(found)
+    return tuple(matches)
 
 
-def self_preference_warning(judge: str, kin: Sequence[FamilyMatch]) -> str:
-    """The flag, in words; "" where there is nothing to flag. Of many only the first are named."""
-    if not kin:
+def self_preference_warning(judge: str, matches: Sequence[FamilyMatch]) -> str:
+    """Return a warning about authors of the judge's family; "" if there are none.
+
+    Only the first authors are named if there are many.
+    """
+    if not matches:
         return ""
-    named = list(dict.fromkeys(one.author + (f" ({one.why})" if one.why else "") for one in kin))
-    if len(named) > MOST_NAMED:
-        named = [*named[: MOST_NAMED - 1], f"{len(named) - MOST_NAMED + 1} more"]
-    families = " and ".join(sorted({one.family for one in kin}))
-    return f"{judge} is of the same family ({families}) as {', '.join(named)}: it may favour its own"
+    evidence = [match.author + (f" ({match.why})" if match.why else "") for match in matches]
+    authors = list(dict.fromkeys(evidence))
+    if len(authors) > MAX_NAMED:
+        authors = [*authors[: MAX_NAMED - 1], f"{len(authors) - MAX_NAMED + 1} more"]
+    families = " and ".join(sorted({match.family for match in matches}))
+    return (
+        f"{judge} is of the same family ({families}) as {', '.join(authors)}: "
+        "it may prefer their responses (self-preference bias)"
+    )

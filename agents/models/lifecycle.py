@@ -61,7 +61,7 @@ class Lifecycle:
         """Return whether the provider itself states that the model has retired by a day."""
         return self.confirmed and self.status(day) is Status.RETIRED
 
-    def told(self, name: str, day: date) -> str:
+    def describe(self, name: str, day: date) -> str:
         """Return a sentence about a model that retires soon or has retired; "" for any other."""
         status = self.status(day)
         if status is Status.LIVING or self.retires is None:

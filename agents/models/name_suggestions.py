@@ -1,4 +1,4 @@
-"""The known model name that another is a slip of the keyboard away from. Pure."""
+"""Suggestions for misspelled model names."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _VERSION = re.compile(r"\d+(?:\.\d+)*")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that `name` may be a slip of, or "" where none is near.
+    """Return the known name that `name` is probably a misspelling of, or "".
 
-    Names that differ in their version numbers are other models, and no slip.
+    Names that differ in version numbers are different models, not misspellings.
 
     >>> nearest("openai/gpt-4oo", ["openai/gpt-4o"]), nearest("openai/gpt-7", ["openai/gpt-6"])
     ('openai/gpt-4o', '')
     """
-    found = {each: distance for each in known if (distance := _distance(name, each)) is not None}
-    return min(found, key=lambda each: (found[each], each), default="")
+    distances = {each: distance for each in known if (distance := _distance(name, each)) is not None}
+    return min(distances, key=lambda each: (distances[each], each), default="")
 
 
 def _distance(name: str, known: str) -> int | None:
-    """Edits from one name to the other; None where they are the same, or too far apart for a slip."""
+    """Return the edit distance of two names; None if they are equal or too different for a misspelling."""
     if name == known or _VERSION.sub("#", name) == _VERSION.sub("#", known):
         return None
     distance = edit_distance(name.casefold(), known.casefold())
@@ -34,7 +34,7 @@ def _distance(name: str, known: str) -> int | None:
 
 
 def edit_distance(one: str, other: str) -> int:
-    """Characters inserted, left out, replaced or swapped with the next (optimal string alignment)."""
+    """Return the optimal string alignment distance: insertions, deletions, substitutions and swaps."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for at, letter in enumerate(one, 1):

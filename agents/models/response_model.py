@@ -1,8 +1,7 @@
-"""The model that answered, compared with the model that was asked. Pure: two names in, a relation out.
+"""Comparison of the model named in a completion with the requested model.
 
-A provider answers an alias (`gpt-4o`) with the name of its dated snapshot (`gpt-4o-2024-08-06`), and some put
-a path before a name (`models/…`, `openai/…`). Whatever else answers is another model. Who may answer under
-another name is listed as `answers` in a models file.
+Providers resolve an alias (`gpt-4o`) to a dated snapshot (`gpt-4o-2024-08-06`), and some add a path
+(`models/…`, `openai/…`). Any other name is a different model, unless the models file lists it under `answers`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from agents.protocols.error_mapping import redact_secrets
 
 EMULATOR = "emulator-1:"
 UNNAMED = "(no name)"
-MIXED = "Its numbers mix them; --snapshot NAME counts the answers of one alone."
+MIXED = "The results mix these models; select one with --snapshot NAME."
 MOST_CHARACTERS = 80
 MAX_NAMES = 10
 _DATE = r"20\d{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
@@ -36,12 +35,12 @@ _ANY_SNAPSHOT = re.compile("|".join(f"(?:{suffix})" for suffix in _SUFFIXES.valu
 
 
 class NameMatch(StrEnum):
-    """How the name that answered relates to the one that was asked."""
+    """Relation of the name in a completion to the requested name."""
 
     EXACT = "exact"
-    SNAPSHOT = "snapshot"  # a dated or numbered version of the alias that was asked
-    LISTED = "listed"  # a name that a models file lists for this model
-    UNNAMED = "unnamed"  # the server did not say who answered
+    SNAPSHOT = "snapshot"  # a dated or numbered version of the requested alias
+    LISTED = "listed"  # a name that the models file lists for this model
+    UNNAMED = "unnamed"  # the completion states no name
     OTHER = "other"  # another model
 
 
@@ -73,29 +72,29 @@ def match(provider: str, asked: str, answered: str, listed: Sequence[str] = ()) 
 
 
 def _bare(name: str) -> str:
-    """A name without the path before it."""
+    """Return a name without its path."""
     return name.rpartition("/")[2]
 
 
-def _same_path(one: str, other: str) -> bool:
-    """Whether two names are the same, but for a path that only one of them has (or has more of)."""
-    return one == other or one.endswith(f"/{other}") or other.endswith(f"/{one}")
+def _same_path(name: str, other: str) -> bool:
+    """Return whether two names are equal, or one equals the other with a longer path."""
+    return name == other or name.endswith(f"/{other}") or other.endswith(f"/{name}")
 
 
 def match_answering_model(model: Model, answered: str) -> NameMatch:
-    """How the name in an answer relates to the model that was asked."""
+    """Return how the name in a completion relates to the requested model."""
     return match(model.provider, model.name, answered, model.answers)
 
 
 def is_at_provider(model: Model) -> bool:
-    """Whether a model is asked at its provider's own address, or at the emulator that stands in for it."""
+    """Return whether a model is used at its provider's own address or at the emulator."""
     if model.protocol is ApiProtocol.CONTROL:
         return False
     return not model.identity or model.identity.startswith(EMULATOR)
 
 
 def shown(name: str) -> str:
-    """A name that a server gave, as it can be printed: no control characters, no key, no endless text."""
+    """Return a name from a server in printable form: without control characters and keys, and truncated."""
     printable = "".join(letter if letter.isprintable() else "?" for letter in redact_secrets(name))
     return printable[:MOST_CHARACTERS] or UNNAMED
 
@@ -103,13 +102,14 @@ def shown(name: str) -> str:
 def answering_model_note(
     judge: str, asked: str, answers: Mapping[str, int], left_out: int = 0, *, judging: bool = True
 ) -> str:
-    """A sentence on who answered under a judge's name; "" where it was the model of that name alone.
+    """Return a sentence about the models that answered; "" if it was only the requested model.
 
     Args:
-        judge: as people write it; `asked` the model's name as its provider knows it.
-        answers: answering name → number of answers, each ≥ 1; "" for answers without a name.
-        left_out: answers of other models that are not counted.
-        judging: whether the answers are verdicts, whose numbers several models would mix.
+        judge: name as users write it.
+        asked: the model's name at its provider.
+        answers: name in the completion → number of completions, each ≥ 1; "" for completions without a name.
+        left_out: number of completions of other models that are not counted.
+        judging: whether the completions are verdicts, so that the results mix several models.
     """
     names = sorted(answers, key=lambda name: (-answers[name], name))
     told = [f"{shown(name)} ({_counted(answers[name])})" for name in names[:MAX_NAMES]]

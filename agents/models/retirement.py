@@ -24,7 +24,9 @@ def warnings(models: Iterable[Model], day: date | None = None) -> list[str]:
         day: the day to check; None for today (UTC).
     """
     on = day or today()
-    told = [model.lifecycle.told(real_model_id(model), on) for model in models if model.lifecycle is not None]
+    told = [
+        model.lifecycle.describe(real_model_id(model), on) for model in models if model.lifecycle is not None
+    ]
     return list(dict.fromkeys(filter(None, told)))
 
 
@@ -46,7 +48,7 @@ def refusal(models: Sequence[Model], day: date | None = None) -> UserError:
         Fault(
             "the model is retired",
             model.id,
-            model.lifecycle.told(model.id, on).rstrip("."),
+            model.lifecycle.describe(model.id, on).rstrip("."),
             _remedy(model.lifecycle),
             code="model.retired",
         )

@@ -1,7 +1,6 @@
-"""Which models there are and what each accepts: `models.toml`, overridden by the user's own file.
+"""Specification of a model: name, address, API protocol and capabilities.
 
-Knows names, addresses and accepted parameters; sends nothing and holds no key (only the name of the
-environment variable that holds it).
+A specification contains no key, only the name of the environment variable that holds it.
 """
 
 from __future__ import annotations
@@ -14,34 +13,34 @@ from agents.errors import Adaptation
 from agents.models.lifecycle import Lifecycle
 
 EMULATED = "emulated-"
-"""The beginning of the names of the emulator's models."""
+"""Prefix of the names of emulated models."""
 
 
 class ApiProtocol(StrEnum):
-    """The form in which a request is put."""
+    """Protocol of a model's API."""
 
     OPENAI_CHAT = "openai-chat"
     OPENAI_COMPLETIONS = "openai-completions"
     ANTHROPIC_MESSAGES = "anthropic-messages"
     GEMINI_GENERATE = "gemini-generate"
-    CONTROL = "control"  # a control judge, answered in this process
+    CONTROL = "control"  # control judges, which run in this process
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a model accepts, and how it best gives a verdict.
+    """Capabilities of a model: accepted parameters and the preferred format of verdicts.
 
     Attributes:
-        token_limit: the name of the output-token limit in the request.
+        token_limit: name of the output token limit in the request.
         temperature, seed: whether the parameter is accepted.
-        max_top_logprobs: the most alternatives per token it gives; 0 for no log-probabilities.
-        thinking: whether it thinks before it answers (its limit must leave room for that).
-        thinking_tokens: thinking that is billed beside the output limit, at most so many tokens; 0 where the
-            limit includes it.
-        verdict: how a judge asks it: one token with log-probabilities, a choice constraint, a JSON
-            schema, or plain text.
-        verdict_tokens: output-token limit of such a verdict.
-        extra: constant keys added to every body, as canonical JSON text ("" for none).
+        max_top_logprobs: largest number of alternatives per token; 0 for no log-probabilities.
+        thinking: whether the model thinks before it answers, which counts toward the output token limit.
+        thinking_tokens: most thinking tokens that are billed beyond the output token limit; 0 if the limit
+            includes thinking.
+        verdict: format of verdicts: one token with log-probabilities, a choice constraint, a JSON schema, or
+            plain text.
+        verdict_tokens: output token limit of a verdict.
+        extra: constant keys of every request body, as canonical JSON text; "" for none.
     """
 
     token_limit: str = "max_tokens"
@@ -57,18 +56,19 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model at one address.
+    """Model at one address.
 
     Attributes:
-        provider: the lane's provider: "openai", "anthropic", "google", "vllm", "control".
-        name: the model's name as the provider knows it.
-        protocol: how it is asked.
-        base_url: where, without a trailing slash; "" for control models.
-        key_env: the environment variable that holds the key; "" where none is needed.
-        identity: "" at the provider's own address; else the address, or the content of a server that we
-            start (weights, adapter, dtype …; an emulator's definition). Part of every call's key.
-        answers: other names under which it may answer, as patterns (see `agents/models/response_model.py`).
-        lifecycle: when it retires, as far as it is known; None where nothing is.
+        provider: "openai", "anthropic", "google", "vllm", "control" or a provider from the models file.
+        name: the model's name at the provider.
+        protocol: protocol of its API.
+        capabilities: accepted parameters and the format of verdicts.
+        base_url: address without a trailing slash; "" for control judges.
+        key_env: environment variable that holds the key; "" if none is needed.
+        identity: "" at the provider's own address; otherwise the address, or a content id of a server that
+            this project starts (weights, adapter, dtype, …) or of an emulated model. Part of every request key.
+        answers: patterns of other names in completions (see `agents/models/response_model.py`).
+        lifecycle: retirement date; None if nothing is known.
     """
 
     provider: str
@@ -83,15 +83,15 @@ class Model:
 
     @property
     def id(self) -> str:
-        """`provider/name`, as users write it."""
+        """Name as users write it: `provider/name`."""
         return f"{self.provider}/{self.name}"
 
     def adapted(self, adaptation: Adaptation) -> Model:
-        """The model with the settings under which it accepts what it refused."""
+        """Return the model with changed capabilities."""
         changes: dict[str, Any] = dict(adaptation.settings)
         return replace(self, capabilities=replace(self.capabilities, **changes))
 
 
 def is_emulated(model_name: str) -> bool:
-    """Whether answers under this name come from the emulator."""
+    """Return whether a model name belongs to the emulator."""
     return model_name.startswith(EMULATED)

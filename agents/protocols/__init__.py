@@ -1,7 +1,6 @@
-"""The wire formats as pure functions: messages and sampling → JSON; JSON → `Completion`.
+"""API protocols as pure functions: messages and sampling parameters → JSON, JSON → `Completion`.
 
-One module a protocol, each with `path`, `headers`, `body` and `read`. Nothing here sends anything, holds a
-key longer than a call, or knows how often a call may be tried.
+Every protocol is a module with the functions of `ProtocolAdapter`. Sending and retrying is left to clients.
 """
 
 from __future__ import annotations
@@ -28,29 +27,30 @@ QUOTED_CHARACTERS = 200
 
 
 class ProtocolAdapter(Protocol):
-    """What each protocol's module offers."""
+    """Interface of a protocol's module."""
 
     def path(self, model: Model) -> str:
-        """The path below the model's base URL."""
+        """Return the path below the model's base URL."""
         ...
 
     def headers(self, key: str) -> dict[str, str]:
-        """The headers that carry the key."""
+        """Return the headers for a key."""
         ...
 
     def body(self, model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
-        """The request's JSON."""
+        """Return the JSON of a request."""
         ...
 
     def is_error(self, answer: Mapping[str, Any]) -> bool:
-        """Whether the JSON of a 200 tells of an error instead of an answer."""
+        """Return whether the JSON of a 200 is an error instead of a completion."""
         ...
 
     def read(self, answer: Mapping[str, Any]) -> Completion:
-        """The answer's JSON, read; KeyError, IndexError, TypeError or ValueError where it is another.
+        """Parse the JSON of a completion.
 
         Raises:
             CallError: the generation failed midway.
+            KeyError, IndexError, TypeError, ValueError: the JSON does not follow the protocol.
         """
         ...
 
@@ -68,12 +68,12 @@ FORMATS = cast(
 
 
 def request_body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
-    """The request's JSON in the model's protocol; parameters it does not accept are left out."""
+    """Return the JSON of a request in the model's protocol, without parameters that it does not accept."""
     return FORMATS[model.protocol].body(model, messages, sampling)
 
 
 def request_url(model: Model) -> str:
-    """Where the model is asked."""
+    """Return the URL for requests to a model."""
     return model.base_url + FORMATS[model.protocol].path(model)
 
 
@@ -86,17 +86,17 @@ def parse_response(
     now: datetime | None = None,
     sent: bytes = b"",
 ) -> Completion:
-    """The body of a 200, read.
+    """Parse the body of a response with status 200.
 
     Args:
-        headers: of the answer, looked up without regard to case.
-        key: struck out of every message.
-        now: the time that dates in headers are counted from; the present by default.
-        sent: the request's JSON, to find the parameter that was refused.
+        headers: headers of the response, case-insensitive.
+        key: the API key, which is removed from error messages.
+        now: reference time for dates in headers; the current time by default.
+        sent: JSON of the request, to identify a rejected parameter.
 
     Raises:
-        CallError: MALFORMED, where it is not JSON or not what the protocol says; UNKNOWN_MODEL, where it is a
-            web page; BAD_REQUEST, where it is a stream of events; or the error that the body tells of.
+        CallError: MALFORMED if the body is not JSON or does not follow the protocol; UNKNOWN_MODEL if it is
+            a web page; BAD_REQUEST if it is an event stream; or the failure that the body states.
     """
     content_type = headers.get("content-type") or headers.get("Content-Type") or ""
     if "event-stream" in content_type or content.lstrip()[:6] in (b"data: ", b"event:"):
@@ -107,29 +107,30 @@ def parse_response(
         if "html" in content_type or content.lstrip()[:1] == b"<":
             raise CallError(
                 Failure.UNKNOWN_MODEL,
-                f"{model.id}: {model.base_url} answers a web page, not the API. "
-                f"Is the address right?{address_hint(model)}",
+                f"{model.id}: {model.base_url} returned a web page instead of JSON. "
+                f"Check the address.{address_hint(model)}",
                 status=200,
             ) from error
-        raise _malformed(model, f"no JSON ({error})", content, key) from error
+        raise _malformed(model, f"not JSON ({error})", content, key) from error
     if isinstance(answer, dict) and FORMATS[model.protocol].is_error(answer):
         try:
             return parse_error_object(model, answer, headers, key, now or datetime.now(UTC), sent)
         except CallError as error:
             if error.failure is not Failure.MALFORMED:
                 raise
-            raise _malformed(model, f"JSON of another form than {model.protocol}'s", content, key) from error
+            raise _malformed(model, f"not valid {model.protocol} JSON", content, key) from error
     return parse_completion(model, answer, content, key)
 
 
 def parse_completion(model: Model, answer: Any, content: bytes = b"", key: str = "") -> Completion:
-    """The answer's JSON, read.
+    """Parse the JSON of a completion.
 
     Args:
-        content: the same as bytes, to quote from.
+        content: the JSON as bytes, to quote in error messages.
+        key: the API key, which is removed from error messages.
 
     Raises:
-        CallError: MALFORMED, where it is not what the protocol says; SERVER, where it broke off.
+        CallError: MALFORMED if the JSON does not follow the protocol; SERVER if the generation failed.
     """
     try:
         completion = FORMATS[model.protocol].read(answer)
@@ -138,31 +139,32 @@ def parse_completion(model: Model, answer: Any, content: bytes = b"", key: str =
         failed = CallError(error.failure, f"{model.id}: {error}", status=200, charged=error.charged)
         raise failed from error
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise _malformed(model, f"JSON of another form than {model.protocol}'s", content, key) from error
+        raise _malformed(model, f"not valid {model.protocol} JSON", content, key) from error
     return completion
 
 
 def _malformed(model: Model, what: str, content: bytes, key: str) -> CallError:
-    """A 200 that cannot be read, with its first characters."""
+    """Return the error for a 200 that cannot be parsed, with the first characters of the body."""
     quoted = " ".join(content[:4000].decode("utf-8", "replace").split())
     shown = redact_secrets(quoted, key)[:QUOTED_CHARACTERS] or "nothing"
-    words = f"{model.id}: the answer from {model.base_url} is {what}: {shown}"
-    return CallError(Failure.MALFORMED, words, status=200, charged=True)
+    message = f"{model.id}: the response from {model.base_url} is {what}: {shown}"
+    return CallError(Failure.MALFORMED, message, status=200, charged=True)
 
 
 def _stream(model: Model) -> CallError:
     adaptation = disable_streaming(model)
-    message = f"{model.id}: {model.base_url} answers with a stream of events"
+    """Return the error for a response that is an event stream."""
+    message = f"{model.id}: {model.base_url} returned an event stream"
     if adaptation is None:
         failure = Failure.UNKNOWN_MODEL
-        message += ", which is not read here. Use an address that answers with one JSON object."
+        message += ", which is not supported. Use an address that returns a single JSON object."
     else:
         failure = Failure.BAD_REQUEST
-        message += "; with extra = { stream = false } it is asked for one answer."
+        message += ". Set extra = { stream = false } to request a single JSON object."
     return CallError(failure, message, status=200, charged=True, adaptation=adaptation)
 
 
 def _check(completion: Completion) -> None:
-    """Check the types of what was read: JSON does not."""
+    """Raise TypeError if the text of a completion is not a string."""
     if not isinstance(completion.text, str):
-        raise TypeError("the text is no text")
+        raise TypeError("the completion's text is not a string")

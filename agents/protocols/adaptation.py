@@ -1,6 +1,7 @@
-"""The setting of a model that makes a refused request acceptable, from the words of the refusal.
+"""Suggestion of capability changes under which a model accepts a rejected request.
 
-Pure. Only parameters that the request really holds are considered, and only settings that change something.
+The suggestion is derived from the error message. It concerns only parameters that the request contains, and
+always changes a capability.
 """
 
 from __future__ import annotations
@@ -49,12 +50,12 @@ _THINKING = (
 
 
 def suggest_adaptation(model: Model, words: str, parameter: str, sent: bytes) -> Adaptation | None:
-    """The settings under which the model may accept the request; None where the words name none.
+    """Return the capability changes under which the model may accept the request; None if unknown.
 
     Args:
-        words: of the refusal, its codes in them.
-        parameter: what the error names as its parameter, or "".
-        sent: the request's JSON.
+        words: the error message with its codes.
+        parameter: the parameter that the error names, or "".
+        sent: JSON of the request.
     """
     smaller = _smaller_verdict(model, words, sent)
     if smaller:
@@ -72,14 +73,14 @@ def suggest_adaptation(model: Model, words: str, parameter: str, sent: bytes) ->
     ):
         spelling = next((each for each in spellings if _is_named(each, named)), None)
         if spelling is not None and any(f'"{each}"'.encode() in sent for each in spellings):
-            found = settings(model, words)
-            if found:
-                return Adaptation(parameter or spelling, found)
+            changes = settings(model, words)
+            if changes:
+                return Adaptation(parameter or spelling, changes)
     return None
 
 
 def disable_streaming(model: Model) -> Adaptation | None:
-    """The setting that asks a server for one answer instead of a stream; None where it was asked already."""
+    """Return the setting that turns streaming off; None if it is already off or does not apply."""
     if model.protocol is ApiProtocol.GEMINI_GENERATE:
         return None
     extra = orjson.loads(model.capabilities.extra) if model.capabilities.extra else {}
@@ -98,7 +99,7 @@ def _is_named(parameter: str, words: str) -> bool:
 
 
 def _smaller_verdict(model: Model, words: str, sent: bytes) -> Settings:
-    """A verdict's limit that fits, where the one that was sent is larger than the model or its context."""
+    """Return a smaller token limit for verdicts if the limit sent exceeds the model's limit or context."""
     asked = model.capabilities.verdict_tokens
     if f'"{model.capabilities.token_limit}":{asked}'.encode() not in sent:
         return ()
@@ -114,7 +115,7 @@ def _smaller_verdict(model: Model, words: str, sent: bytes) -> Settings:
 
 
 def _token_limit(model: Model, words: str) -> Settings:
-    """Rename the limit; a complaint about its value is none about its name."""
+    """Return the other name of the token limit, if the error is about its name and not about its value."""
     other = "max_completion_tokens" if model.capabilities.token_limit == "max_tokens" else "max_tokens"
     unknown = re.search(
         r"unsupported|not supported|unrecogni|unknown|extra|not permitted|deprecated", words, re.I
@@ -144,7 +145,10 @@ def _plain_text(model: Model, words: str) -> Settings:
 
 
 def _thinking(model: Model, words: str) -> Settings:
-    """A model that cannot be told not to think gets room to think; other keys of `extra` are the user's."""
+    """Return settings for a model whose thinking cannot be turned off: no `extra`, and a larger limit.
+
+    An `extra` with other keys is the user's and is left unchanged.
+    """
     extra = orjson.loads(model.capabilities.extra) if model.capabilities.extra else {}
     if len(extra) != 1 or next(iter(extra)) not in _THINKING:
         return ()

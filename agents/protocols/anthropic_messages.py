@@ -1,4 +1,4 @@
-"""Anthropic's messages. It gives no log-probabilities and takes no seed."""
+"""Anthropic's Messages API, which has no log-probabilities and no seed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,20 @@ VERSION = "2023-06-01"
 
 
 def path(model: Model) -> str:
-    """The path below the base URL (without /v1)."""
+    """Return the path below the base URL (which has no /v1)."""
     return "/v1/messages"
 
 
 def headers(key: str) -> dict[str, str]:
-    """The headers that carry the key."""
+    """Return the headers for a key."""
     return {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
 
 
 def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
-    """The request's JSON. Where a temperature is sent, top-p is not: newer models refuse the two together."""
+    """Return the JSON of a request.
+
+    Top-p is not sent together with a temperature, because newer models reject both at once.
+    """
     capabilities = model.capabilities
     system = "\n\n".join(message.content for message in messages if message.role == "system")
     request: dict[str, Any] = {
@@ -59,12 +62,12 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
 
 
 def is_error(answer: Mapping[str, Any]) -> bool:
-    """Whether the JSON of a 200 tells of an error: it has no content."""
+    """Return whether the JSON of a 200 is an error, that is, has no content."""
     return answer.get("type") == "error" or not isinstance(answer.get("content"), list)
 
 
 def read(answer: Mapping[str, Any]) -> Completion:
-    """The answer's JSON, read; blocks of thinking are not what was said.
+    """Parse the JSON of a completion, without blocks of thinking.
 
     Raises:
         CallError: the generation failed midway.
@@ -79,7 +82,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
 
 
 def _usage(used: Any) -> Usage:
-    """Tokens used; what was written to or read from the cache is input too."""
+    """Parse the token counts; tokens written to or read from the cache count as input."""
     if not isinstance(used, Mapping):
         return Usage()
     read = token_count(used.get("input_tokens"))

@@ -1,4 +1,4 @@
-"""The form in which a control judge is asked: never sent, but hashed and stored like any other request."""
+"""Request format of control judges, which is hashed and stored but never sent."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from agents.models.spec import Model
 
 
 def path(model: Model) -> str:
-    """Control judges have no address."""
+    """Return "": control judges have no address."""
     return ""
 
 
 def headers(key: str) -> dict[str, str]:
-    """Control judges have no key."""
+    """Return {}: control judges have no key."""
     return {}
 
 
 def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
-    """The one message is the comparison's canonical JSON."""
+    """Return the JSON of a request; its only message is the comparison's canonical JSON."""
     (message,) = messages
     return {"model": model.name, "comparison": message.content}
 
 
 def is_error(answer: Mapping[str, Any]) -> bool:
-    """A control judge fails with an exception of its own."""
+    """Return False: control judges raise exceptions instead."""
     return False
 
 
 def read(answer: Mapping[str, Any]) -> Completion:
-    """`{"text": "1"}`; control judges cost nothing."""
+    """Parse a completion such as `{"text": "1"}`; control judges use no tokens."""
     return Completion(answer["text"], FinishReason.STOP, Usage(0, 0))

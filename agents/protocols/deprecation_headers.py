@@ -1,4 +1,4 @@
-"""What an answer's headers say of its model's end: `Deprecation` (RFC 9745) and `Sunset` (RFC 8594)."""
+"""Deprecation notices in response headers: `Deprecation` (RFC 9745) and `Sunset` (RFC 8594)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST_CHARACTERS = 80
 
 
 def parse_deprecation(headers: Mapping[str, str]) -> str:
-    """A phrase on the model's end, or "" where the headers say nothing of it.
+    """Return a phrase about the model's deprecation or shutdown, or "" if the headers state none.
 
     >>> notice_of({"Sunset": "Thu, 14 Jan 2027 00:00:00 GMT"})
     'to be shut down on 2027-01-14'
@@ -26,7 +26,10 @@ def parse_deprecation(headers: Mapping[str, str]) -> str:
 
 
 def _day(value: str) -> str:
-    """A header's date as a day: an HTTP date, or `@` and seconds since 1970; else its own words, cut."""
+    """Format a header's date as a day; return other values unchanged but truncated.
+
+    Dates are HTTP dates or `@` and seconds since 1970.
+    """
     try:
         if value.startswith("@"):
             return datetime.fromtimestamp(int(value[1:]), UTC).date().isoformat()

@@ -1,8 +1,7 @@
-"""A provider's refusal, whatever its form: an answer without text, or a `CallError` that names the kind.
+"""Mapping of error responses to an empty completion or a `CallError`.
 
-A prompt that a filter refused and an output limit that was reached are answers (`Completion`); everything
-else is an error. The body decides before the status does. A message keeps the provider's own words where
-they help, short and with anything like a key struck out.
+A filtered prompt and a reached output limit are completions; everything else is an error. The body takes
+precedence over the HTTP status. Messages quote the provider's text, shortened and without keys.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 from agents.errors import CallError, Failure
 from agents.messages import Completion, FinishReason, Usage
 from agents.models.spec import ApiProtocol, Model
-from agents.protocols import error_patterns as words_of
+from agents.protocols import error_patterns as patterns
 from agents.protocols.adaptation import suggest_adaptation
 from agents.protocols.rate_limit_headers import retry_after_seconds
 from agents.protocols.tolerant_json import load_json
@@ -36,10 +35,10 @@ _ECHOES = frozenset(
         "url",
         "documentation_url",
     ]
-)  # keys under which an error repeats what was sent, or lists what it looked for
+)  # keys under which an error repeats the request or lists the checked categories
 _CODES = ("code", "type", "status", "reason", "param", "error_code", "err_code", "quotaId", "quotaMetric")
 _UNAVAILABLE = {502, 503, 504, 520, 521, 522, 523, 524, 529, 530}
-_MAYBE_CHARGED = {504, 524}  # a gateway that gave up on a generation
+_MAYBE_CHARGED = {504, 524}  # a gateway timed out during a generation
 _WAITS = {408, 409, 425, 429}
 _BY_TYPE = {
     "authentication_error": 401,
@@ -61,14 +60,14 @@ _BY_TYPE = {
 
 
 def redact_secrets(text: str, key: str = "") -> str:
-    """The text with the key, and anything that looks like one, struck out."""
+    """Replace the key, and anything that looks like a key, by `***`."""
     if key:
         text = text.replace(key, "***")
     return _LIKE_A_KEY.sub("***", text)
 
 
 def strip_markup(content: bytes) -> str:
-    """The text of an error page."""
+    """Return the text of an HTML error page."""
     text = re.sub(r"<[^>]*>", " ", content[:4000].decode("utf-8", "replace"))
     return " ".join(text.split())
 
@@ -82,16 +81,18 @@ def parse_error_response(
     now: datetime,
     sent: bytes = b"",
 ) -> Completion:
-    """The answer that another status than 200 means: filtered, or cut off before it said anything.
+    """Return the empty completion that an error response means: filtered, or truncated before any text.
 
     Args:
-        content: the body.
-        key: struck out of every message.
-        now: the time that dates in headers are counted from.
-        sent: the request's JSON, to find the parameter that was refused.
+        status: HTTP status other than 200.
+        headers: headers of the response, case-insensitive.
+        content: body of the response.
+        key: the API key, which is removed from error messages.
+        now: reference time for dates in headers.
+        sent: JSON of the request, to identify a rejected parameter.
 
     Raises:
-        CallError: it is no answer.
+        CallError: the response is an error.
     """
     if key:
         content = content.replace(key.encode(), b"***")
@@ -99,8 +100,8 @@ def parse_error_response(
         body = load_json(content)
     except ValueError:
         body = None
-    refusal = _Refusal.of(status, body, content)
-    return _answer_or_error(model, refusal, headers, key, now, sent)
+    response = _ErrorResponse.parse(status, body, content)
+    return _answer_or_error(model, response, headers, key, now, sent)
 
 
 def parse_error_object(
@@ -111,48 +112,51 @@ def parse_error_object(
     now: datetime,
     sent: bytes = b"",
 ) -> Completion:
-    """The answer that an error inside a 200 means. As `parse_error_response`.
+    """Return the empty completion that an error object in a 200 means; see `parse_error_response`.
 
     Raises:
-        CallError: it is no answer; MALFORMED where nothing says what it is.
+        CallError: the body is an error; MALFORMED if its kind is unknown.
     """
-    return _answer_or_error(model, _Refusal.of(200, body, b""), headers, key, now, sent)
+    return _answer_or_error(model, _ErrorResponse.parse(200, body, b""), headers, key, now, sent)
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusal:
-    """What a refusal says.
+class _ErrorResponse:
+    """Parsed error response.
 
     Attributes:
-        stated: the HTTP status; `status`: the one that counts, which the body may name.
-        said: the words for people; `codes`: the words for programs; `parameter`: what it is about, or "".
+        stated: the HTTP status.
+        status: the status that counts; the body may state another than the HTTP status.
+        message: the human-readable text.
+        codes: the machine-readable codes.
+        parameter: the parameter that the error names, or "".
         body: the JSON, or None.
     """
 
     stated: int
     status: int
-    said: str
+    message: str
     codes: str
     parameter: str
     body: Any
 
     @classmethod
-    def of(cls, status: int, body: Any, content: bytes) -> _Refusal:
+    def parse(cls, status: int, body: Any, content: bytes) -> _ErrorResponse:
         body = body[0] if isinstance(body, list) and body else body  # Gemini wraps some errors in a list
         errors = list(_errors_in(body))
-        said = _joined(_words_in(error) for error in errors) if errors else strip_markup(content)
+        message = _joined(_words_in(error) for error in errors) if errors else strip_markup(content)
         codes = _joined(str(value) for value in _codes_in(body))
         parameter = next((str(each["param"]) for each in errors if each.get("param")), "")
-        return cls(status, _effective(status, errors), said, codes, parameter, body)
+        return cls(status, _effective(status, errors), message, codes, parameter, body)
 
     @property
     def everything(self) -> str:
-        """Words and codes, without what the error repeats of the request."""
-        return f"{self.said} {self.codes}"
+        """Message and codes, without the parts of the request that the error repeats."""
+        return f"{self.message} {self.codes}"
 
 
 def _errors_in(body: Any) -> Iterator[Mapping[str, Any]]:
-    """The error objects of a body, the outermost first, those that a router passes on as text included."""
+    """Yield the error objects of a body, outermost first, including those that a router nests as text."""
     if not isinstance(body, Mapping):
         return
     error = body.get("error")
@@ -186,14 +190,14 @@ def _parsed(value: Any) -> Any:
 
 
 def _words_in(error: Mapping[str, Any]) -> str:
-    """What an error object says to people."""
+    """Return the human-readable text of an error object."""
     words = [
         error[name] for name in ("message", "msg", "raw", "error_msg") if isinstance(error.get(name), str)
     ]
     detail = error.get("detail")
     if isinstance(detail, str):
         words.append(detail)
-    elif isinstance(detail, list):  # the form of FastAPI
+    elif isinstance(detail, list):  # FastAPI
         words += [
             f"{'.'.join(map(str, each.get('loc') or ()))}: {each.get('msg')}"
             for each in detail
@@ -206,12 +210,12 @@ def _words_in(error: Mapping[str, Any]) -> str:
 
 
 def _joined(parts: Iterator[str]) -> str:
-    """The parts that say something, each once."""
+    """Join the parts that are not blank, without duplicates."""
     return " ".join(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 
 def _codes_in(body: Any, depth: int = 0) -> Iterator[Any]:
-    """Every code of a body, however deep, but none of what it repeats of the request."""
+    """Yield the codes at any depth of a body, except in parts that repeat the request."""
     if depth > 6:
         return
     if isinstance(body, Mapping):
@@ -228,7 +232,7 @@ def _codes_in(body: Any, depth: int = 0) -> Iterator[Any]:
 
 
 def _effective(status: int, errors: list[Mapping[str, Any]]) -> int:
-    """The status that the body names, where the one of HTTP says little; else that."""
+    """Return the status that the body states if the HTTP status is unspecific, else the HTTP status."""
     if status not in (200, 400, 500, 502):
         return status
     for error in errors:
@@ -242,21 +246,21 @@ def _effective(status: int, errors: list[Mapping[str, Any]]) -> int:
 
 
 def _answer_or_error(
-    model: Model, refusal: _Refusal, headers: Mapping[str, str], key: str, now: datetime, sent: bytes
+    model: Model, response: _ErrorResponse, headers: Mapping[str, str], key: str, now: datetime, sent: bytes
 ) -> Completion:
-    finish = _finish(refusal)
+    finish = _finish(response)
     if finish is not None:
         output = None if finish is FinishReason.LENGTH else 0  # what was generated before the limit is billed
         return Completion("", finish, Usage(None, output))
-    adaptation = suggest_adaptation(model, refusal.everything, refusal.parameter, sent)
-    failure = Failure.BAD_REQUEST if adaptation and _may_be_a_parameter(refusal) else _kind(refusal)
-    status = refusal.status
+    adaptation = suggest_adaptation(model, response.everything, response.parameter, sent)
+    failure = Failure.BAD_REQUEST if adaptation and _may_be_a_parameter(response) else _kind(response)
+    status = response.status
     wait = None
     if failure in (Failure.RATE_LIMITED, Failure.UNAVAILABLE, Failure.SERVER, Failure.QUOTA_EXHAUSTED):
-        wait = retry_after_seconds(headers, refusal.body, now, refusal.said)
+        wait = retry_after_seconds(headers, response.body, now, response.message)
     raise CallError(
         failure,
-        _message(model, refusal, failure, key, str(adaptation) if adaptation else ""),
+        _message(model, response, failure, key, str(adaptation) if adaptation else ""),
         status=status,
         retry_after_seconds=wait,
         charged=status in _MAYBE_CHARGED or failure is Failure.MALFORMED,
@@ -264,39 +268,41 @@ def _answer_or_error(
     )
 
 
-def _finish(refusal: _Refusal) -> FinishReason | None:
-    """How the answer ended, where the refusal is one; None where it is an error."""
-    status = refusal.status
-    if status < 500 and words_of.is_filter_code(refusal.codes):
+def _finish(response: _ErrorResponse) -> FinishReason | None:
+    """Return the finish reason if the response means an empty completion; None if it is an error."""
+    status = response.status
+    if status < 500 and patterns.is_filter_code(response.codes):
         return FinishReason.FILTERED
     if status in (401, 402, 404, 405, 429) or status >= 500 or 300 <= status < 400:
         return None
-    if refusal.stated == 200 and not refusal.said:
+    if response.stated == 200 and not response.message:
         return None
-    if words_of.is_truncation(refusal.said):
+    if patterns.is_truncation(response.message):
         return FinishReason.LENGTH
-    if words_of.is_filter(refusal.said) and not words_of.is_about_key(refusal.said):
+    if patterns.is_filter(response.message) and not patterns.is_about_key(response.message):
         return FinishReason.FILTERED
     return None
 
 
-def _may_be_a_parameter(refusal: _Refusal) -> bool:
-    return refusal.status in (200, 400, 403, 404, 422, 500, 501) and not words_of.is_about_key(refusal.said)
+def _may_be_a_parameter(response: _ErrorResponse) -> bool:
+    return response.status in (200, 400, 403, 404, 422, 500, 501) and not patterns.is_about_key(
+        response.message
+    )
 
 
-def _kind(refusal: _Refusal) -> Failure:  # noqa: PLR0911  (a table of conditions, in their order)
-    status, said, everything = refusal.status, refusal.said, refusal.everything
-    if status == 429 or (status == 403 and words_of.is_rate_limit(everything)):
+def _kind(response: _ErrorResponse) -> Failure:  # noqa: PLR0911  (a table of conditions in order of precedence)
+    status, message, everything = response.status, response.message, response.everything
+    if status == 429 or (status == 403 and patterns.is_rate_limit(everything)):
         return Failure.QUOTA_EXHAUSTED if _is_exhausted(everything) else Failure.RATE_LIMITED
-    if status == 402 or (status < 500 and words_of.is_out_of_money(said)):
+    if status == 402 or (status < 500 and patterns.is_out_of_money(message)):
         return Failure.QUOTA_EXHAUSTED
-    if status == 401 or (status in (400, 403) and words_of.is_about_key(everything)):
+    if status == 401 or (status in (400, 403) and patterns.is_about_key(everything)):
         return Failure.AUTHENTICATION
     if status == 407:
         return Failure.PROXY
     if status in (404, 405, 410) or 300 <= status < 400:
         return Failure.UNKNOWN_MODEL
-    if status in _UNAVAILABLE or (status >= 500 and words_of.is_busy(everything)):
+    if status in _UNAVAILABLE or (status >= 500 and patterns.is_busy(everything)):
         return Failure.UNAVAILABLE
     if status in _WAITS or status >= 500:
         return Failure.SERVER
@@ -304,20 +310,20 @@ def _kind(refusal: _Refusal) -> Failure:  # noqa: PLR0911  (a table of condition
         return _kind_by_words(everything)
     if status == 498:
         return Failure.UNAVAILABLE
-    if status in (403, 451) and words_of.is_about_account(everything):
+    if status in (403, 451) and patterns.is_about_account(everything):
         return Failure.AUTHENTICATION
-    return Failure.UNKNOWN_MODEL if words_of.is_unknown_model(everything) else Failure.BAD_REQUEST
+    return Failure.UNKNOWN_MODEL if patterns.is_unknown_model(everything) else Failure.BAD_REQUEST
 
 
 def _kind_by_words(everything: str) -> Failure:
-    """The kind of an error that came with a 200 and without a code."""
+    """Return the kind of an error with status 200 and no code, from its message."""
     for matches, failure in (
-        (words_of.is_about_key, Failure.AUTHENTICATION),
-        (words_of.is_out_of_money, Failure.QUOTA_EXHAUSTED),
-        (words_of.is_rate_limit, Failure.RATE_LIMITED),
-        (words_of.is_busy, Failure.UNAVAILABLE),
-        (words_of.is_unknown_model, Failure.UNKNOWN_MODEL),
-        (words_of.is_unknown_path, Failure.UNKNOWN_MODEL),
+        (patterns.is_about_key, Failure.AUTHENTICATION),
+        (patterns.is_out_of_money, Failure.QUOTA_EXHAUSTED),
+        (patterns.is_rate_limit, Failure.RATE_LIMITED),
+        (patterns.is_busy, Failure.UNAVAILABLE),
+        (patterns.is_unknown_model, Failure.UNKNOWN_MODEL),
+        (patterns.is_unknown_path, Failure.UNKNOWN_MODEL),
     ):
         if matches(everything):
             return failure
@@ -325,31 +331,33 @@ def _kind_by_words(everything: str) -> Failure:
 
 
 def _is_exhausted(everything: str) -> bool:
-    """Whether waiting minutes will not help. Google speaks of billing even where a minute would do: what
-    counts there is which quota it names, and whether it says when to come back."""
-    if words_of.is_daily(everything):
+    """Return whether a limit lasts longer than minutes.
+
+    Google mentions billing even for limits per minute, so the name of the quota takes precedence.
+    """
+    if patterns.is_daily(everything):
         return True
-    return not words_of.is_by_the_minute(everything) and words_of.is_out_of_money(everything)
+    return not patterns.is_by_the_minute(everything) and patterns.is_out_of_money(everything)
 
 
-def _message(model: Model, refusal: _Refusal, failure: Failure, key: str, setting: str) -> str:
-    inside = "" if refusal.status == refusal.stated else f" (its error says {refusal.status})"
-    message = f"{model.id}: {failure}, HTTP {refusal.stated}{inside}."
+def _message(model: Model, response: _ErrorResponse, failure: Failure, key: str, setting: str) -> str:
+    inside = "" if response.status == response.stated else f" (its body states {response.status})"
+    message = f"{model.id}: {failure}, HTTP {response.stated}{inside}."
     if failure is Failure.AUTHENTICATION:
-        message += f" The key in {model.key_env} is not accepted." if model.key_env else " It wants a key."
+        message += f" The key in {model.key_env} is not accepted." if model.key_env else " A key is required."
     elif failure is Failure.UNKNOWN_MODEL:
-        message += f" Is the model's name right, and its address ({model.base_url})?{address_hint(model)}"
-    said = redact_secrets(refusal.said, key)[:LONGEST_MESSAGE]
-    if said and (failure is not Failure.AUTHENTICATION or refusal.status != 401):
-        message += f" It says: {said}"
+        message += f" Check the model's name and the address {model.base_url}.{address_hint(model)}"
+    quoted = redact_secrets(response.message, key)[:LONGEST_MESSAGE]
+    if quoted and (failure is not Failure.AUTHENTICATION or response.status != 401):
+        message += f" It says: {quoted}"
     if setting:
-        message += f" The setting for it, in a file given with --models: {setting}."
+        message += f" Set it in the models file (--models): {setting}."
     return message
 
 
 def address_hint(model: Model) -> str:
-    """A hint where the address of an OpenAI-compatible server has no version in its path; else ""."""
+    """Return a hint if the address of an OpenAI-compatible server has no version in its path, else ""."""
     openai = model.protocol in (ApiProtocol.OPENAI_CHAT, ApiProtocol.OPENAI_COMPLETIONS)
     if not openai or re.search(r"/v\d", model.base_url):
         return ""
-    return f" Most servers answer below /v1: try {model.base_url}/v1."
+    return f" Most servers use /v1: try {model.base_url}/v1."

@@ -1,8 +1,8 @@
-"""What the words and codes of a provider's error mean: patterns over text, one table for every provider.
+"""Patterns that classify the messages and codes of provider errors, shared by all providers.
 
-The body decides, not the status: providers refuse a prompt, an account, a parameter and a busy moment with
-the same 400, 403 or even 200. Codes are compared as whole words; sentences by the patterns below. Text of
-the user that an error repeats is never part of what is matched (see `agents.protocols.error_mapping`).
+The HTTP status is not sufficient: providers reject prompts, accounts and parameters, and report overload, with
+the same 400, 403 or even 200. Codes are compared as whole words. Text of the request that an error repeats is
+never matched (see `agents.protocols.error_mapping`).
 """
 
 from __future__ import annotations
@@ -93,65 +93,65 @@ _PARAMETER = re.compile(
 
 
 def is_filter_code(codes: str) -> bool:
-    """Whether the codes name a content filter or a moderation."""
+    """Whether the codes name a content filter or moderation."""
     return _FILTER_CODES.search(codes) is not None
 
 
 def is_filter(words: str) -> bool:
-    """Whether the words refuse what was said, not who asks."""
+    """Whether the message rejects the content of the request rather than the account."""
     return _FILTER_WORDS.search(words) is not None and _ACCOUNT_PUNISHED.search(words) is None
 
 
 def is_about_account(words: str) -> bool:
-    """Whether the words are about the key, the account, the project or the country."""
+    """Whether the message is about the key, the account, the project or the country."""
     return _ACCOUNT_WORDS.search(words) is not None
 
 
 def is_about_key(words: str) -> bool:
-    """Whether the words say that the key is missing or wrong."""
+    """Whether the message states that the key is missing or invalid."""
     return _KEY_WORDS.search(words) is not None
 
 
 def is_truncation(words: str) -> bool:
-    """Whether the words say that the output limit ended the generation."""
+    """Whether the message states that the output limit was reached."""
     return _TRUNCATED.search(words) is not None
 
 
 def is_out_of_money(words: str) -> bool:
-    """Whether the words are about money that has run out."""
+    """Whether the message states that the balance or credit is used up."""
     return _NO_MONEY.search(words) is not None
 
 
 def is_daily(words: str) -> bool:
-    """Whether the words name a limit per day."""
+    """Whether the message names a limit per day."""
     return _DAY.search(words) is not None
 
 
 def is_by_the_minute(words: str) -> bool:
-    """Whether the words name a limit that minutes lift."""
+    """Whether the message names a limit per minute or second."""
     return _MINUTE.search(words) is not None
 
 
 def is_rate_limit(words: str) -> bool:
-    """Whether the words say that requests come too fast."""
+    """Whether the message states a rate limit."""
     return _RATE.search(words) is not None
 
 
 def is_busy(words: str) -> bool:
-    """Whether the words say that the endpoint cannot answer anybody now."""
+    """Whether the message states that the endpoint is overloaded."""
     return _BUSY.search(words) is not None
 
 
 def is_unknown_model(words: str) -> bool:
-    """Whether the words say that there is no such model."""
+    """Whether the message states that the model does not exist."""
     return _NO_MODEL.search(words) is not None
 
 
 def is_unknown_path(words: str) -> bool:
-    """Whether the words say that there is nothing at this address."""
+    """Whether the message states that the path does not exist."""
     return _NO_PATH.search(words) is not None
 
 
 def is_about_a_parameter(words: str) -> bool:
-    """Whether the words refuse something that the request holds; which, is for the caller to find."""
+    """Whether the message rejects a parameter of the request."""
     return _PARAMETER.search(words) is not None

@@ -1,8 +1,8 @@
-"""Why a completion ended: one table for the finish reasons of all protocols and of servers that imitate them.
+"""Finish reasons of all protocols and compatible servers, in one table.
 
 Spellings are compared without case, spaces, dashes and underscores, and without a prefix such as
-`FINISH_REASON_` or a detail after a colon (`content_filter: PROHIBITED_CONTENT`). A reason that is not in the
-table is `FinishReason.OTHER`: a text that may have been cut off.
+`FINISH_REASON_` or a detail after a colon (`content_filter: PROHIBITED_CONTENT`). An unknown reason becomes
+`FinishReason.OTHER`, whose text may be truncated.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ _PREFIX = re.compile(r"^finish[_ -]?reason[_ -]?", re.IGNORECASE)
 
 @lru_cache(maxsize=256)
 def parse_finish_reason(reason: str) -> FinishReason:
-    """The kind of a finish reason, as a server spells it; "" is `FinishReason.OTHER`.
+    """Parse a finish reason; "" is `FinishReason.OTHER`.
 
     Raises:
-        CallError: SERVER, where the reason says that the generation failed: there is no completion.
+        CallError: SERVER if the reason means that the generation failed.
     """
     spelling = _PREFIX.sub("", reason).split(":")[0]
     spelling = re.sub(r"[\s_-]", "", spelling).lower()
@@ -57,7 +57,7 @@ def parse_finish_reason(reason: str) -> FinishReason:
     if kind is None:
         raise CallError(
             Failure.SERVER,
-            f"the generation broke off: finish reason {reason[:60]!r}.",
+            f"the generation failed: finish reason {reason[:60]!r}.",
             status=200,
             charged=True,
         )

@@ -1,4 +1,4 @@
-"""Gemini's generateContent."""
+"""Gemini's generateContent API."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from agents.protocols.usage import billed_output, token_count
 
 
 def path(model: Model) -> str:
-    """The path below the base URL (which ends in /v1beta); the model stands in it."""
+    """Return the path below the base URL (which ends in /v1beta); it contains the model's name."""
     return f"/models/{quote(model.name, safe='')}:generateContent"
 
 
 def headers(key: str) -> dict[str, str]:
-    """The headers that carry the key."""
+    """Return the headers for a key."""
     return {"x-goog-api-key": key} if key else {}
 
 
 def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
-    """The request's JSON."""
+    """Return the JSON of a request."""
     capabilities = model.capabilities
     system = "\n\n".join(message.content for message in messages if message.role == "system")
     config: dict[str, Any] = {"maxOutputTokens": sampling.max_output_tokens}
@@ -64,14 +64,14 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
 
 
 def is_error(answer: Mapping[str, Any]) -> bool:
-    """Whether the JSON of a 200 tells of an error: it has neither candidates nor a reason why not."""
+    """Return whether the JSON of a 200 is an error, that is, has neither candidates nor a block reason."""
     feedback = answer.get("promptFeedback")
     blocked = isinstance(feedback, Mapping) and feedback.get("blockReason")
     return not answer.get("candidates") and not blocked
 
 
 def read(answer: Mapping[str, Any]) -> Completion:
-    """The answer's JSON, read; a prompt that was blocked is an answer too: it was filtered.
+    """Parse the JSON of a completion; a blocked prompt is a filtered completion.
 
     Raises:
         CallError: the generation failed midway.
@@ -80,7 +80,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
     model, request_id = str(answer.get("modelVersion") or ""), str(answer.get("responseId") or "")
     if not answer.get("candidates"):
         if not answer["promptFeedback"]["blockReason"]:
-            raise ValueError("neither candidates nor a reason why not")
+            raise ValueError("neither candidates nor a block reason")
         return Completion("", FinishReason.FILTERED, tokens, (), model, request_id)
     candidate = answer["candidates"][0]
     finish = parse_finish_reason(str(candidate.get("finishReason") or ""))
@@ -96,7 +96,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
 
 
 def _usage(used: Mapping[str, Any]) -> Usage:
-    """Thinking is part of the output; a count that is left out is 0 where the other is given."""
+    """Parse the token counts; thinking is part of the output, and a missing count is 0."""
     prompt = token_count(used.get("promptTokenCount"))
     if prompt is None:
         return Usage()

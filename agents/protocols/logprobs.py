@@ -1,7 +1,7 @@
-"""Log-probabilities as a server gave them, without what is none.
+"""Parser of log-probabilities that skips invalid values.
 
-A value that is null, NaN, infinite or no number costs its alternative, never the answer: servers write such
-for tokens that their sampler excluded.
+Servers write null, NaN or infinity for tokens that their sampler excluded. Such alternatives are dropped; the
+completion is kept.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from agents.messages import TokenLogprobs
 def parse_logprobs(
     positions: Iterable[tuple[Any, Any, Iterable[tuple[Any, Any]]]],
 ) -> tuple[TokenLogprobs, ...]:
-    """The positions that can be used.
+    """Return the positions with a valid log-probability.
 
     Args:
-        positions: (token, its log-probability, alternatives with theirs), first to last.
+        positions: (token, log-probability, alternatives as pairs), in order.
     """
     kept = []
     for token, logprob, top in positions:

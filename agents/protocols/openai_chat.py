@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, as OpenAI, vLLM and every compatible server speak it."""
+"""OpenAI's chat completions API, which vLLM and other servers also implement."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from agents.protocols.usage import openai_usage
 
 
 def path(model: Model) -> str:
-    """The path below the base URL (which ends in /v1)."""
+    """Return the path below the base URL (which ends in /v1)."""
     return "/chat/completions"
 
 
 def headers(key: str) -> dict[str, str]:
-    """The headers that carry the key."""
+    """Return the headers for a key."""
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
-    """The request's JSON."""
+    """Return the JSON of a request."""
     request = {
         "messages": [{"role": message.role, "content": message.content} for message in messages],
         **common(model, sampling),
@@ -43,7 +43,7 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
 
 
 def common(model: Model, sampling: Sampling) -> dict[str, Any]:
-    """What chat and plain completions share."""
+    """Return the parameters that chat and plain completions share."""
     capabilities = model.capabilities
     request: dict[str, Any] = {"model": model.name, capabilities.token_limit: sampling.max_output_tokens}
     if capabilities.temperature:
@@ -65,7 +65,7 @@ def common(model: Model, sampling: Sampling) -> dict[str, Any]:
 
 
 def answer_schema(choices: tuple[str, ...]) -> dict[str, Any]:
-    """A JSON schema for `{"answer": one of choices}`."""
+    """Return a JSON schema for `{"answer": one of choices}`."""
     return {
         "type": "object",
         "properties": {"answer": {"type": "string", "enum": list(choices)}},
@@ -75,12 +75,12 @@ def answer_schema(choices: tuple[str, ...]) -> dict[str, Any]:
 
 
 def is_error(answer: Mapping[str, Any]) -> bool:
-    """Whether the JSON of a 200 tells of an error: it has no choices."""
+    """Return whether the JSON of a 200 is an error, that is, has no choices."""
     return not answer.get("choices")
 
 
 def read(answer: Mapping[str, Any]) -> Completion:
-    """The answer's JSON, read.
+    """Parse the JSON of a completion.
 
     Raises:
         CallError: the generation failed midway.
@@ -102,10 +102,10 @@ def read(answer: Mapping[str, Any]) -> Completion:
 
 
 def raise_if_failed(part: Mapping[str, Any]) -> None:
-    """Raise where an answer with choices, or a choice, carries an error of its own: its text broke off.
+    """Check a completion or a choice for an error of its own, which means that the generation failed.
 
     Raises:
-        CallError: by the error's code; what was generated may be charged.
+        CallError: there is an error; the generated text may be charged.
     """
     error = part.get("error")
     if not error:
@@ -114,13 +114,14 @@ def raise_if_failed(part: Mapping[str, Any]) -> None:
     words = error.get("message") if isinstance(error, Mapping) else error
     busy = {429: Failure.RATE_LIMITED, 503: Failure.UNAVAILABLE, 529: Failure.UNAVAILABLE}
     failure = busy.get(code, Failure.SERVER) if isinstance(code, int) else Failure.SERVER
-    raise CallError(failure, f"the generation broke off: {str(words)[:200]}", status=200, charged=True)
+    raise CallError(failure, f"the generation failed: {str(words)[:200]}", status=200, charged=True)
 
 
 def message_text(content: Any) -> Any:
-    """The text of a message's content: a string, or parts of which those of text are joined.
+    """Return the text of a message's content, which is a string or a list of parts.
 
-    Parts that hold a thought, a tool call or a picture are left out. Anything else is returned as it is.
+    Only parts of text are joined, not those of thinking, tool calls or images. Any other value is returned
+    unchanged.
     """
     if isinstance(content, Mapping):
         content = [content]
@@ -138,7 +139,7 @@ def _text_of_part(part: Any) -> str:
     if isinstance(text, Mapping):
         text = text.get("value")
     if not isinstance(text, str):
-        raise TypeError("a part of text holds none")
+        raise TypeError("a text part without text")
     return text
 
 

@@ -1,6 +1,6 @@
-"""OpenAI's plain completions: for base models without a chat template, on vLLM or a compatible server.
+"""OpenAI's plain completions API, for base models without a chat template on vLLM or compatible servers.
 
-The conversation is one text; rendering it is the asker's business, not the wire's.
+A request has a single message, the rendered prompt.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ __all__ = ["body", "headers", "is_error", "path", "read"]
 
 
 def path(model: Model) -> str:
-    """The path below the base URL (which ends in /v1)."""
+    """Return the path below the base URL (which ends in /v1)."""
     return "/completions"
 
 
 def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dict[str, Any]:
-    """The request's JSON; the only message is the whole prompt."""
+    """Return the JSON of a request; its only message is the prompt."""
     (message,) = messages
     request = {"prompt": message.content, **common(model, sampling)}
     if sampling.top_logprobs is not None and model.capabilities.max_top_logprobs:
@@ -34,7 +34,7 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
 
 
 def read(answer: Mapping[str, Any]) -> Completion:
-    """The answer's JSON, read.
+    """Parse the JSON of a completion.
 
     Raises:
         CallError: the generation failed midway.
@@ -53,7 +53,7 @@ def read(answer: Mapping[str, Any]) -> Completion:
 
 
 def _positions(given: Any) -> list[Any]:
-    """Of the lists that a server gives, as far as the shortest reaches; alternatives may be left out."""
+    """Return (token, log-probability, alternatives) of each position; alternatives may be missing."""
     if not isinstance(given, Mapping):
         return []
     tokens, logprobs = given.get("tokens") or (), given.get("token_logprobs") or ()

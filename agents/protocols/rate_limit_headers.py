@@ -1,9 +1,9 @@
-"""What a server says about limits: how long to wait after a 429, and its rates in an answer's headers.
+"""Parser of rate limits and waiting times in response headers and error bodies.
 
-A wait may stand in `retry-after` (seconds, an HTTP date, an epoch), in `retry-after-ms`, in Google's
-RetryInfo in the error's body, in `x-ratelimit-reset*` (seconds, milliseconds, an epoch, a duration, a
-date), or in words. Rates stand in `x-ratelimit-*` (OpenAI, vLLM and others) and `anthropic-ratelimit-*`. A
-limit that is not above 0 is no limit. All of it as stated: the engine decides what follows.
+A waiting time may be stated in `retry-after` (seconds, HTTP date or epoch), `retry-after-ms`, Google's
+RetryInfo in the error body, `x-ratelimit-reset*` (seconds, milliseconds, epoch, duration or date), or the
+error message. Rate limits are stated in `x-ratelimit-*` (OpenAI, vLLM and others) and `anthropic-ratelimit-*`;
+a limit below 1 means that there is none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from agents.messages import ServerLimits
 
 _PIECE = re.compile(r"(\d+(?:\.\d+)?)(ms|d|h|m|s)")
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_EPOCH = 1e9  # a number of seconds above it is a moment, not a duration: 31 years
+_EPOCH = 1e9  # a larger number of seconds (31 years) is a point in time, not a duration
 _EPOCH_MILLISECONDS = 1e12
 _RESETS = ("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")
 _GENERIC_RESETS = ("x-ratelimit-reset", "ratelimit-reset", "x-rate-limit-reset", "x-ratelimit-reset-after")
@@ -33,29 +33,33 @@ _IN_WORDS = re.compile(
 _WORD_PIECE = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|millisecond|d|h|m|s)", re.IGNORECASE)
 
 
-def retry_after_seconds(headers: Mapping[str, str], body: Any, now: datetime, said: str = "") -> float | None:
-    """How long the server asks us to wait, ≥ 0; None where it does not say.
+def retry_after_seconds(
+    headers: Mapping[str, str], body: Any, now: datetime, message: str = ""
+) -> float | None:
+    """Return the waiting time in seconds that the server requests, ≥ 0; None if it states none.
 
     Args:
-        headers: of the answer, looked up without regard to case.
-        body: the error's JSON, or anything else.
-        now: the time that dates and epochs are counted from.
-        said: the error's words.
+        headers: headers of the response, case-insensitive.
+        body: JSON of the error, or anything else.
+        now: reference time for dates and epochs.
+        message: text of the error.
     """
     if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
         return max(0.0, milliseconds / 1000)
     stated = headers.get("retry-after")
     if stated is not None and (wait := reset_seconds(stated, now)) is not None:
         return wait
-    for wait in (_google_retry_delay(body), _stated_reset(headers, now), _wait_in_words(said)):
+    for wait in (_google_retry_delay(body), _stated_reset(headers, now), _wait_in_words(message)):
         if wait is not None:
             return wait
     return None
 
 
 def reset_seconds(text: str, now: datetime) -> float | None:
-    """How long until a reset, ≥ 0: from seconds, an epoch in seconds or milliseconds, a duration (`6m0s`,
-    `1ms`), an HTTP or ISO date; None where the text is none of these.
+    """Return the seconds until a reset, ≥ 0; None if the text cannot be parsed.
+
+    Accepted are seconds, an epoch in seconds or milliseconds, a duration (`6m0s`, `1ms`), and an HTTP or ISO
+    date.
     """
     number = _number(text)
     if number is not None:
@@ -75,7 +79,7 @@ def reset_seconds(text: str, now: datetime) -> float | None:
 
 
 def _stated_reset(headers: Mapping[str, str], now: datetime) -> float | None:
-    """When the windows that are used up begin anew; None where no header says so."""
+    """Return the seconds until all exhausted windows are reset; None if no header states it."""
     waits = []
     for name in (*_RESETS, *_GENERIC_RESETS):
         remaining = _number(
@@ -88,9 +92,9 @@ def _stated_reset(headers: Mapping[str, str], now: datetime) -> float | None:
     return max(known) if known else None
 
 
-def _wait_in_words(said: str) -> float | None:
-    """`Please retry after 86400 seconds`, `try again in 6m0s`."""
-    match = _IN_WORDS.search(said)
+def _wait_in_words(message: str) -> float | None:
+    """Return the waiting time in a message such as "try again in 6m0s"; None if there is none."""
+    match = _IN_WORDS.search(message)
     if match is None:
         return None
     units = {"millisecond": 0.001, **_UNIT_SECONDS}
@@ -108,7 +112,7 @@ def _google_retry_delay(body: Any) -> float | None:
 
 
 def duration_seconds(text: str) -> float | None:
-    """`6m0s`, `120ms`, `3.5s` or plain seconds, in seconds; None where it is none of these."""
+    """Parse a duration such as `6m0s`, `120ms`, `3.5s` or plain seconds; return seconds or None."""
     if (seconds := _number(text)) is not None:
         return max(0.0, seconds)
     pieces = _PIECE.findall(text)
@@ -118,7 +122,7 @@ def duration_seconds(text: str) -> float | None:
 
 
 def server_limits(headers: Mapping[str, str], now: datetime) -> ServerLimits | None:
-    """The rates that an answer's headers state; None where they state none."""
+    """Return the rate limits in the headers of a response; None if there are none."""
     if "x-ratelimit-limit-requests" in headers or "x-ratelimit-limit-tokens" in headers:
         return ServerLimits(
             requests_per_minute=_limit(headers.get("x-ratelimit-limit-requests")),
@@ -141,13 +145,13 @@ def server_limits(headers: Mapping[str, str], now: datetime) -> ServerLimits | N
 
 
 def _limit(text: str | None) -> float | None:
-    """A limit per minute, ≥ 1; None where it is none: -1, 0 and fractions of a request are ways to say so."""
+    """Parse a limit per minute; return None for values below 1, with which servers state that there is none."""
     number = _number(text)
     return number if number is not None and number >= 1 else None
 
 
 def _number(text: str | None) -> float | None:
-    """A finite number, or None."""
+    """Parse a finite number; return None for anything else."""
     try:
         number = float(text) if text is not None else None
     except ValueError:

@@ -1,8 +1,7 @@
-"""The JSON of an answer, read as tolerantly as a reader can without guessing.
+"""Tolerant JSON parser for responses.
 
-The strict and fast parser comes first. What it refuses and some servers send is read by a second one: NaN and
-Infinity, half a surrogate pair (half an emoji; it becomes U+FFFD), bytes that are no UTF-8, a byte order
-mark.
+A strict and fast parser is tried first. A second one accepts deviations that some servers send: NaN and
+Infinity, lone surrogates (half an emoji, replaced by U+FFFD), bytes that are not UTF-8, and byte order marks.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ REPLACEMENT = "\ufffd"
 
 
 def load_json(content: bytes) -> Any:
-    """The value that `content` holds.
+    """Parse JSON.
 
     Raises:
-        ValueError: it is no JSON, or nested too deep.
+        ValueError: the content is not JSON, or nested too deeply.
     """
     try:
         return orjson.loads(content)
@@ -30,7 +29,7 @@ def load_json(content: bytes) -> Any:
     try:
         return _without_surrogates(json.loads(content.decode("utf-8-sig", "replace")))
     except RecursionError as error:
-        raise ValueError("nested too deep") from error
+        raise ValueError("nested too deeply") from error
 
 
 def _without_surrogates(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Tokens that a provider bills for, from the counts it states, whatever it leaves out of which count."""
+"""Billed tokens from the token counts of a response, for providers that count thinking differently."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from agents.messages import Usage
 
 
 def token_count(value: Any) -> int | None:
-    """A number of tokens, ≥ 0; None where `value` is none: an answer is not lost for want of its bill."""
+    """Return a token count, ≥ 0; None if the value is not one."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
@@ -18,11 +18,11 @@ def token_count(value: Any) -> int | None:
 def billed_output(
     prompt: int | None, completion: int | None, reasoning: int | None, total: int | None
 ) -> int | None:
-    """Output tokens, thinking included: the most that the stated counts allow for.
+    """Return the largest number of output tokens, including thinking, that the stated counts allow.
 
-    Some providers count thinking within `completion`, some beside it (then it is in the total), some name no
-    total. The output is at least total - prompt, and at least completion; reasoning that is larger than
-    completion cannot be part of it, so both count.
+    Some providers include thinking in `completion`, some only in `total`, and some state no total. The output
+    is at least `total - prompt` and at least `completion`. If `reasoning` exceeds `completion`, it cannot be
+    part of it, so both are added.
     """
     if completion is None and (total is None or prompt is None):
         return None
@@ -35,7 +35,7 @@ def billed_output(
 
 
 def openai_usage(answer: Mapping[str, Any]) -> Usage:
-    """The usage of an OpenAI-compatible answer."""
+    """Return the token usage of an OpenAI-compatible response."""
     stated = answer.get("usage")
     if not isinstance(stated, Mapping):
         return Usage()

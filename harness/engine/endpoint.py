@@ -101,7 +101,7 @@ class Endpoint:
 
     def interrupt(self) -> None:
         """Send nothing more; requests in flight may still be answered."""
-        cause = CallError(Failure.INTERRUPTED, "stopped as asked")
+        cause = CallError(Failure.INTERRUPTED, "stopped by the user")
         self.retrying.stop(cause)
         self._tracker.abort(EndpointDisabled(self.name, cause))
 
@@ -144,7 +144,7 @@ class Endpoint:
 
     def _request_cancelled(self, request: ModelRequest) -> None:
         """Charge the full bound of a request that was cancelled in flight, because its cost is unknown."""
-        error = CallError(Failure.INTERRUPTED, "stopped before its answer came", charged=True)
+        error = CallError(Failure.INTERRUPTED, "stopped before the response arrived", charged=True)
         cost = self._reservation.bound(request) if self._price is not None else None
         self.stats.unanswered_usd += cost or 0.0
         if self._run_budget is not None:

@@ -139,12 +139,11 @@ def _outage_error(request: ModelRequest, error: CallError, outage: Outage) -> Ca
     patience, name = format_duration(outage.patience_seconds), request.model.id
     requested_seconds = error.retry_after_seconds or 0.0
     if requested_seconds > outage.patience_seconds:
-        until = (datetime.now().astimezone() + timedelta(seconds=requested_seconds)).strftime(
-            "%Y-%m-%d %H:%M"
-        )
+        resume_at = datetime.now().astimezone() + timedelta(seconds=requested_seconds)
         message = (
-            f"{name}: the server requests a wait of {format_duration(requested_seconds)}, until {until}, which exceeds "
-            f"the patience of {patience} (--patience). Run the same command then."
+            f"{name}: the server requests a wait of {format_duration(requested_seconds)}, until "
+            f"{resume_at:%Y-%m-%d %H:%M}, which exceeds the patience of {patience} (--patience). "
+            "Run the same command then."
         )
     else:
         duration = format_duration(outage.duration(asyncio.get_running_loop().time()))

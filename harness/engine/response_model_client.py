@@ -121,4 +121,4 @@ class ResponseModelClient:
 
     def _retirement_note(self) -> str:
         lifecycle = self._model.lifecycle
-        return "" if lifecycle is None else lifecycle.told(real_model_id(self._model), today())
+        return "" if lifecycle is None else lifecycle.describe(real_model_id(self._model), today())

@@ -63,7 +63,7 @@ class RequestSettings:
         adapt: whether a judge that rejects a parameter is used without it, as another judge.
         events: folder of the event logs; None for no logs.
         policy: retry policy of every endpoint.
-        own: existing clients by model (of a server started here or an in-process engine); their creator
+        clients: existing clients by model (of a server started here or an in-process engine); their creator
             closes them.
         allow_retired: whether to send requests to retired models anyway.
         require_one_model: whether an endpoint stops when its answering model changes, at whatever address.
@@ -81,7 +81,7 @@ class RequestSettings:
     adapt: bool = True
     events: Path | None = None
     policy: RetryPolicy = field(default_factory=RetryPolicy)
-    own: Mapping[Model, ModelClient] = field(default_factory=dict)
+    clients: Mapping[Model, ModelClient] = field(default_factory=dict)
     allow_retired: bool = False
     require_one_model: bool = False
     warn: Callable[[str], None] = field(default=lambda _: None, compare=False)
@@ -126,7 +126,7 @@ async def run_requests(
     """
     await check_retired_models(store, sources, settings.allow_retired)
     keys = registry.keys(source.model for source in sources)
-    check_proxies([model.base_url for model in keys if model.base_url and model not in settings.own])
+    check_proxies([model.base_url for model in keys if model.base_url and model not in settings.clients])
     sources = await add_shutdown_dates(sources, keys, settings.warn)
     await check_retired_models(store, sources, settings.allow_retired)
     prices = {source.model: lookup_price(source.model, dict(settings.prices)) for source in sources}
@@ -279,8 +279,8 @@ async def _open_clients(
     clients: dict[Model, ModelClient] = {}
     try:
         for model, key in keys.items():
-            if model in settings.own:
-                clients[model] = settings.own[model]
+            if model in settings.clients:
+                clients[model] = settings.clients[model]
             elif model.protocol is ApiProtocol.CONTROL:
                 clients[model] = ControlClient()
             elif settings.client == "sdk":

@@ -1,6 +1,7 @@
 """Inference backends of base models and students: a vLLM server, a running URL, or an in-process engine.
 
-A backend is opened as a context manager. It provides a client per model and reports whether its server exited.
+A backend is opened as a context manager. It provides a client per model and reports whether its server
+exited.
 """
 
 from __future__ import annotations

@@ -86,8 +86,8 @@ def load_missing_adapters(
         server: the server.
         adapters: adapters to load.
         models: models that the server must serve.
-        trusted: whether the server was started by this project. On another server, an adapter with a student's
-            name is accepted as that student, unless it was loaded by this project and is outdated.
+        trusted: whether the server was started by this project. On another server, an adapter with a
+            student's name is accepted as that student, unless it was loaded by this project and is outdated.
 
     Raises:
         UserError: an adapter cannot be loaded, or the server does not serve a model.

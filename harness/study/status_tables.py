@@ -63,7 +63,7 @@ def caveats(study: Study, stage_statuses: Sequence[StageStatus]) -> list[str]:
     same_family: dict[str, list[FamilyMatch]] = {}
     for result in results:
         same_family.setdefault(str(result["judge"]), []).extend(
-            FamilyMatch.of(status) for status in result.get("kin", ())
+            FamilyMatch.from_dict(status) for status in result.get("kin", ())
         )
     notes += [f"{self_preference_warning(judge, of)}." for judge, of in same_family.items() if of]
     if any(status.base.startswith(TINY) for status in study.student_specs):

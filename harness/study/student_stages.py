@@ -115,8 +115,9 @@ def stage_author(context: StudyContext, inputs: StageInputs, base: LocalModel) -
         checkpoint = read_checkpoint(context.folder / trained[0]["folder"])
         check_prompt_encoding(checkpoint, base.folder)
         return ServedAuthor(f"{STUDENT}{checkpoint.name}", checkpoint)
-    cut = TRUNCATED_BASE in inputs.stage.title.split(" ")
-    return ServedAuthor(f"{BASE_CUT if cut else BASE}:{short_name(base.base.name)}", cut=cut)
+    truncated = TRUNCATED_BASE in inputs.stage.title.split(" ")
+    name = f"{BASE_CUT if truncated else BASE}:{short_name(base.base.name)}"
+    return ServedAuthor(name, truncated=truncated)
 
 
 def _student_spec(context: StudyContext, inputs: StageInputs) -> StudentSpec:

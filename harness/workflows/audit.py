@@ -31,7 +31,7 @@ from prompts import Prompt
 from results.analysis import audit_baselines
 from results.analysis.judge_audit import AuditSummary, summarize_audit
 from results.db.store import Store
-from results.queries.judge_audits import AUDIT, pairs_of
+from results.queries.judge_audits import AUDIT, rated_pairs
 
 SEED = 0
 FITTED_CONTROL_JUDGES = tuple(f"control/{name}" for name in audit_baselines.FITTED)
@@ -70,7 +70,7 @@ class AuditPlan:
     @cached_property
     def pairs(self) -> list[tuple[int, int, int]]:
         """Positions (dialogue, first responder, second responder) of every pair with different ratings."""
-        return pairs_of(np.array(self.ratings, dtype=np.int64))
+        return rated_pairs(np.array(self.ratings, dtype=np.int64))
 
     @cached_property
     def spec(self) -> dict[str, Any]:

@@ -31,9 +31,9 @@ class BenchPlan:
     """Plan of a benchmark.
 
     Attributes:
-        who: served models: the student and its base.
-        how: serving configuration.
-        chosen: dialogues.
+        served_models: served models: the student and its base.
+        serving: serving configuration.
+        subset: dialogues.
         judges: judges of every contest.
         stored: further opponents with stored responses (`dataset:…`, `file:…`), or served beside the student
             (`base-cut`, another student).
@@ -41,9 +41,9 @@ class BenchPlan:
         requirements: requirements of the quality gate; empty for no gate.
     """
 
-    who: ServedModels
-    how: ServingConfig
-    chosen: DialogueSubset
+    served_models: ServedModels
+    serving: ServingConfig
+    subset: DialogueSubset
     judges: tuple[Judge, ...]
     stored: tuple[str, ...] = ()
     models: Mapping[str, Model] | None = None
@@ -52,7 +52,7 @@ class BenchPlan:
     @property
     def student(self) -> str:
         """Name of the student, with the preset."""
-        return _set_name(self.who.students[0].author, self.how, merged=self.how.merged)
+        return _set_name(self.served_models.students[0].author, self.serving, merged=self.serving.merged)
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,11 @@ async def bench(
     Raises:
         UserError: an opponent has no responses to these dialogues; else as for `respond` and `judge_contest`.
     """
-    subset, models = plan.chosen, plan.models or {}
+    subset, models = plan.subset, plan.models or {}
     others = [direct_responder(model, library) for model in models.values()]
-    generated = await respond(store, registry, subset, plan.who, plan.how, settings, library, others=others)
+    generated = await respond(
+        store, registry, subset, plan.served_models, plan.serving, settings, library, others=others
+    )
     unfinished = generated.interrupted or any(
         endpoint.stopped or endpoint.failed for endpoint in generated.endpoints.values()
     )
@@ -121,17 +123,19 @@ async def bench(
 
 async def _opponents(store: Store, plan: BenchPlan) -> list[tuple[str, Author]]:
     """Return the opponents by their given names, base first."""
-    dataset = plan.chosen.dataset
-    base = await resolve_author(_set_name(plan.who.base_name, plan.how), dataset, store)
+    dataset = plan.subset.dataset
+    base = await resolve_author(_set_name(plan.served_models.base_name, plan.serving), dataset, store)
     served_authors = {
-        author.author.partition(":")[0] if author.cut else author.author: author
-        for author in plan.who.authors
+        author.author.partition(":")[0] if author.truncated else author.author: author
+        for author in plan.served_models.authors
     }
     names = []
     for name in plan.stored:
         author = served_authors.get(name)
-        merged = plan.how.merged and author is not None and author.checkpoint is not None
-        names.append((name, name if author is None else _set_name(author.author, plan.how, merged=merged)))
+        merged = plan.serving.merged and author is not None and author.checkpoint is not None
+        names.append(
+            (name, name if author is None else _set_name(author.author, plan.serving, merged=merged))
+        )
     names += [(name, model.id) for name, model in (plan.models or {}).items()]
     return [
         (BASE, base),
@@ -140,7 +144,7 @@ async def _opponents(store: Store, plan: BenchPlan) -> list[tuple[str, Author]]:
 
 
 def _contest_plan(bench_plan: BenchPlan, student: Author, opponent: Author) -> judge.JudgingPlan:
-    subset = bench_plan.chosen
+    subset = bench_plan.subset
     plan = judge.plan_judging(
         subset.dataset, student, opponent, bench_plan.judges, split=subset.split, seed=subset.seed
     )

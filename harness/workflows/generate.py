@@ -1,8 +1,8 @@
 """Generation runs: models respond to dialogues, teachers improve responses; all completions are stored.
 
 A work item is one dialogue for one response set: one request, or a chain in which each request needs the
-previous completion. A teacher that improves its own initial response begins the chain with that response, which
-the engine requests once for all strategies.
+previous completion. A teacher that improves its own initial response begins the chain with that response,
+which the engine requests once for all strategies.
 """
 
 from __future__ import annotations
@@ -196,7 +196,8 @@ async def generate(
         retry_unusable: repeat requests whose response is unusable or, for responders, empty.
 
     Raises:
-        UserError: a response set with one of these names and other settings exists; else as for `run_requests`.
+        UserError: a response set with one of these names and other settings exists; else as for
+            `run_requests`.
     """
     await _check_names(store, plan)
     attempts = await _attempt_numbers(store, plan, retry=retry_unusable)
@@ -243,7 +244,8 @@ async def _check_names(store: Store, plan: GenerationPlan) -> None:
             if other.id != response_set.id and await store.responses(other.id):
                 faults.append(
                     Fault(
-                        f"{response_set.author}@{response_set.preset} exists with other settings: {_describe_differences(other, response_set)}",
+                        f"{response_set.author}@{response_set.preset} exists with other settings: "
+                        f"{_describe_differences(other, response_set)}",
                         code="response-set.settings-differ",
                     )
                 )
@@ -258,10 +260,10 @@ async def _check_names(store: Store, plan: GenerationPlan) -> None:
         )
 
 
-def _describe_differences(existing: ResponseSet, wanted: ResponseSet) -> str:
+def _describe_differences(existing: ResponseSet, requested: ResponseSet) -> str:
     """Return the settings in which two response sets differ, as text."""
     try:
-        old, new = orjson.loads(existing.made), orjson.loads(wanted.made)
+        old, new = orjson.loads(existing.made), orjson.loads(requested.made)
     except orjson.JSONDecodeError:
         return existing.made
     settings = _flatten_settings(old), _flatten_settings(new)

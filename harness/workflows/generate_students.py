@@ -34,7 +34,7 @@ from harness.workflows.records import save_checkpoints
 from prompts import Library
 from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
-from results.db.tokenizer_identities import kept_sets
+from results.db.tokenizer_identities import unchanged_sets
 from serve import sampling_presets
 from serve.sampling_presets import Preset, read_json
 from serve.served_model import Dtype, ServedModelId
@@ -59,7 +59,7 @@ def served_model_id(
     """Return the content identity of a served model."""
     checkpoint = author.checkpoint
     # the tokenizer and template of a foreign server cannot be inspected, like its weights
-    is_foreign = author.known_before or bool(serving.url and not serving.trusted)
+    is_foreign = author.predates_encoding or bool(serving.url and not serving.trusted)
     encoding = (
         PromptEncoding()
         if is_foreign
@@ -77,7 +77,7 @@ def served_model_id(
         asking=encoding.id,
         ends=" ".join(map(str, encoding.eos_token_ids)),
         adapter_config=""
-        if checkpoint is None or author.known_before
+        if checkpoint is None or author.predates_encoding
         else extra_adapter_config_id(checkpoint),
     )
 
@@ -117,7 +117,7 @@ def build_responder(
         max_output_tokens=preset.max_output_tokens,
         seed=preset.seed,
         stop=preset.stop,
-        cut=FIRST_TURN_97_WORDS if author.cut else preset.cut,
+        cut=FIRST_TURN_97_WORDS if author.truncated else preset.cut,
         run=served_model_id(author, served_models, serving).to_dict(),
     )
 
@@ -153,7 +153,7 @@ def _template_options(author: ServedAuthor, served_models: ServedModels, form: P
         return {}
     if author.checkpoint is not None:
         return dict(author.checkpoint.record.get("template_options") or {})
-    if author.known_before:
+    if author.predates_encoding:
         return {}
     return load_prompt_encoding(served_models.base.folder, form).template_kwargs()
 
@@ -163,27 +163,27 @@ async def resolve_identities(
 ) -> ServedModels:
     """Keep the identity of authors whose stored responses predate prompt-encoding identities.
 
-    Their stored responses are assumed to use the current tokenizer and template. From then on another tokenizer
-    or template makes another response set for them, too.
+    Their stored responses are assumed to use the current tokenizer and template. From then on another
+    tokenizer or template makes another response set for them, too.
 
     Raises:
         UserError: as for `build_responder`.
     """
     authors_by_model: dict[str, list[ServedAuthor]] = {}
-    for author in (replace(listed, known_before=False) for listed in served_models.authors):
+    for author in (replace(listed, predates_encoding=False) for listed in served_models.authors):
         authors_by_model.setdefault(author.author if author.checkpoint is not None else BASE, []).append(
             author
         )
     authors: dict[str, ServedAuthor] = {}
     for group in authors_by_model.values():
-        unchanged = [replace(author, known_before=True) for author in group]
+        unchanged = [replace(author, predates_encoding=True) for author in group]
         encodings = {
             build_responder(old, served_models, serving, library).set.id: _current_encoding(
                 new, served_models, serving
             )
             for old, new in zip(unchanged, group, strict=True)
         }
-        kept_ids = await kept_sets(store, encodings)
+        kept_ids = await unchanged_sets(store, encodings)
         authors |= {author.author: author for author in (unchanged if kept_ids else group)}
     return replace(served_models, authors=tuple(authors[author.author] for author in served_models.authors))
 
@@ -302,7 +302,7 @@ async def _generate_on_backend(
             served_models, group, serving, plan.models, preset_dtype(served_models, serving)
         ) as backend:
             clients = {model: _fail_fast_client(backend, model) for model in plan.models}
-            attempt_settings = replace(settings, own=clients)
+            attempt_settings = replace(settings, clients=clients)
             retry = retry_unusable and attempt == 1
             summary = await generate(store, registry, plan, attempt_settings, retry_unusable=retry)
             reports.append(dict(summary.endpoints))

@@ -2,8 +2,8 @@
 
 The number of requests is exact except for repeated ones: every request is rendered (with a placeholder of
 typical length for completions not known yet), and identical requests are counted once. Tokens are estimated
-from bytes. The maximum cost is an upper bound that counts every byte as a token, the maximum output, and every
-allowed attempt.
+from bytes. The maximum cost is an upper bound that counts every byte as a token, the maximum output, and
+every allowed attempt.
 """
 
 from __future__ import annotations

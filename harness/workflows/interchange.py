@@ -1,11 +1,11 @@
-"""What others write and read: responses in (AlpacaEval's, FastChat's, CSV), battles out and in again.
+"""Interchange with other tools: import of responses (AlpacaEval, FastChat, CSV), export of judgments.
 
-Imported answers become stored responses under their generator's name, so they can be judged like any
-author's. `export_judgments.jsonl` holds every judgment of a database, one a line:
+Imported responses are stored under the name of their generator and can be judged like any author's. The
+export `battles.jsonl` holds every judgment of a database, one per line:
 
     {"question_id": "sample:001_conv:001", "model_a": "student:x", "model_b": "base", "winner": "model_a", …}
 
-`model_a` stood first. What could not be read has no winner and says why.
+`model_a` stands first. An unscored judgment has no winner and carries the reason in `unscored`.
 """
 
 from __future__ import annotations
@@ -46,38 +46,43 @@ from results.db.schema import (
     table,
 )
 from results.db.store import Store
-from results.queries.contest_index import name_of
 from results.queries.parser_versions import newest_judgments
 
-OURS = ("dataset:", "file:", "control/", "-")
+RESERVED_PREFIXES = ("dataset:", "file:", "control/", "-")
 BATTLE_WINNERS = {Preference.FIRST: "model_a", Preference.SECOND: "model_b", Preference.TIE: "tie"}
 _PREFERENCES = {name: preference for preference, name in BATTLE_WINNERS.items()}
 
 
 def read_import(path: Path, dialogues: Sequence[Dialogue], name: str = "") -> Author:
-    """An author from a file of somebody else's responses (`harness.data.response_files` says of which forms).
+    """Read an author from a file of responses in one of the forms of `harness.data.response_files`.
 
     Args:
-        dialogues: the dataset's.
-        name: the author's name; "" takes the generator's.
+        path: the file.
+        dialogues: dialogues of the dataset.
+        name: name of the author; "" to use the generator's.
 
     Raises:
-        UserError: the file cannot be used, or its author cannot have this name.
+        UserError: invalid file, or a missing or reserved author name.
     """
     content = read_bytes(path, "the file of responses", remedy=FORMATS)
     answers = read_answers(content, str(path), dialogues)
     author = name.strip() or answers.generator
     _check_name(author, path)
-    made = f"imported from {path.name}, {hash_bytes('file-1', content)}"
-    of = ResponseSet(content_id("set-1", [author, DEFAULT_PRESET, made]), author, DEFAULT_PRESET, made)
-    return Author(of, {key: Response(key, author, text, of.id) for key, text in answers.texts.items()})
+    provenance = f"imported from {path.name}, {hash_bytes('file-1', content)}"
+    response_set = ResponseSet(
+        content_id("set-1", [author, DEFAULT_PRESET, provenance]), author, DEFAULT_PRESET, provenance
+    )
+    return Author(
+        response_set,
+        {key: Response(key, author, text, response_set.id) for key, text in answers.texts.items()},
+    )
 
 
 def _check_name(author: str, path: Path) -> None:
-    """An imported author can be named in every command, and by its name nobody else is meant.
+    """Check that a name can be used for an imported author.
 
     Raises:
-        UserError: it has no name, or one that means something else here.
+        UserError: empty or reserved name.
     """
     if not author:
         raise UserError(
@@ -86,8 +91,8 @@ def _check_name(author: str, path: Path) -> None:
             where=str(path),
             remedy="Set a name with --as NAME.",
         )
-    other = author in BASES or author.startswith(OURS)
-    if other or "@" in author or not author.isprintable():
+    is_reserved = author in BASES or author.startswith(RESERVED_PREFIXES)
+    if is_reserved or "@" in author or not author.isprintable():
         raise UserError(
             "reserved author name",
             code="import.reserved-author",
@@ -98,76 +103,76 @@ def _check_name(author: str, path: Path) -> None:
 
 
 async def import_responses(store: Store, author: Author, dialogues: Sequence[Dialogue]) -> None:
-    """Keep an imported author's responses.
+    """Store the responses of an imported author.
 
     Raises:
-        UserError: another set has its name already.
+        UserError: another response set has this name.
     """
-    there = await store.response_sets(author.set.author, DEFAULT_PRESET)
-    others = [of for of in there if of.id != author.set.id]
+    existing = await store.response_sets(author.set.author, DEFAULT_PRESET)
+    others = [response_set for response_set in existing if response_set.id != author.set.id]
     if others:
         raise UserError(
             "an author with this name and other responses already exists",
             code="import.author-exists",
             found=repr(author.set.author),
             remedy="Import the file under another name with --as NAME.",
-            faults=[Fault(f"{of.id}: {of.made}") for of in others],
+            faults=[Fault(f"{response_set.id}: {response_set.made}") for response_set in others],
         )
     async with store.transaction():
-        await store.save_dialogues([one for one in dialogues if one.key in author.responses])
+        await store.save_dialogues([dialogue for dialogue in dialogues if dialogue.key in author.responses])
         await store.save_responses(author.set, author.responses.values())
 
 
 async def response_rows(store: Store, author: Author, dialogues: Sequence[Dialogue]) -> list[dict[str, Any]]:
-    """An author's responses in the dataset's order, in the form that `file:PATH` reads.
+    """Return the responses of an author in the order of the dataset, in the form that `file:PATH` reads.
 
-    Beside `dialogue_id` and `response` stand the author, its set, how it was made, and the names of the
-    models that answered (as their servers gave them).
+    Each row holds `dialogue_id`, `response`, the author, the response set, its provenance, and the models
+    that answered, as named by their servers.
     """
-    answered = await _answerers(store, author.set.id)
-    found = author.responses
+    answering_models = await _answering_models(store, author.set.id)
+    responses = author.responses
     return [
         {
             "dialogue_id": dialogue.id,
-            "response": found[dialogue.key].text,
+            "response": responses[dialogue.key].text,
             "author": author.name,
             "set": author.set.id,
             "made": author.set.made,
-            "answerers": answered.get(dialogue.key, []),
+            "answerers": answering_models.get(dialogue.key, []),
         }
         for dialogue in dialogues
-        if dialogue.key in found
+        if dialogue.key in responses
     ]
 
 
-async def _answerers(store: Store, set_id: str) -> dict[str, list[str]]:
-    """By dialogue, the names under which the answers to it came."""
+async def _answering_models(store: Store, set_id: str) -> dict[str, list[str]]:
+    """Return dialogue key → names of the models that answered."""
     generation, completion = table(GenerationRow).c, table(CompletionRow).c
-    wanted = (
+    query = (
         select(generation.dialogue, completion.server_model)
         .join(table(CompletionRow), completion.key == generation.call_key)
         .where(generation.set_id == set_id, completion.server_model != "")
         .distinct()
         .order_by(generation.dialogue, completion.server_model)
     )
-    found: dict[str, list[str]] = {}
-    for dialogue, name in await store.read(lambda connection: connection.execute(wanted).all()):
-        found.setdefault(dialogue, []).append(name)
-    return found
+    models_by_dialogue: dict[str, list[str]] = {}
+    for dialogue, name in await store.read(lambda connection: connection.execute(query).all()):
+        models_by_dialogue.setdefault(dialogue, []).append(name)
+    return models_by_dialogue
 
 
 async def export_judgments(store: Store) -> list[dict[str, Any]]:
-    """Every judgment in a database as its newest parser read it, in an order of its own content."""
+    """Return every judgment of a database, as read by the newest parser, in a content-based order."""
     judgment, judge, dialogue = table(JudgmentRow), table(JudgeRow).c, table(DialogueRow).c
-    wanted = (
+    query = (
         select(judgment, judge.name, dialogue.id.label("question"), table(CompletionRow).c.answered_at)
         .join(table(JudgeRow), judge.id == judgment.c.judge_id)
         .join(table(DialogueRow), dialogue.key == judgment.c.dialogue)
         .join(table(CompletionRow), table(CompletionRow).c.key == judgment.c.call_key)
         .order_by(*judgment.primary_key)
     )
-    rows = await store.read(lambda connection: connection.execute(wanted).all())
-    authors = await _authors(store)
+    rows = await store.read(lambda connection: connection.execute(query).all())
+    authors = await _author_names(store)
     newest = newest_judgments(
         rows,
         lambda row: (
@@ -180,22 +185,22 @@ async def export_judgments(store: Store) -> list[dict[str, Any]]:
             row.call_key,
         ),
     )
-    return [_battle(row, authors) for row in newest]
+    return [_judgment_row(row, authors) for row in newest]
 
 
-async def _authors(store: Store) -> dict[str, str]:
-    """Response id → its author, as users write it."""
-    columns, of = table(ResponseRow).c, table(ResponseSetRow).c
-    sets = select(of.id, of.author, of.preset, of.made)
+async def _author_names(store: Store) -> dict[str, str]:
+    """Return response id → name of the author."""
+    columns, set_columns = table(ResponseRow).c, table(ResponseSetRow).c
+    sets = select(set_columns.id, set_columns.author, set_columns.preset, set_columns.made)
     names = {
-        row.id: name_of(ResponseSet(*row))
+        row.id: ResponseSet(*row).name
         for row in await store.read(lambda connection: connection.execute(sets).all())
     }
-    wanted = select(columns.id, columns.set_id)
-    return {row.id: names[row.set_id] for row in await store.read(lambda c: c.execute(wanted).all())}
+    query = select(columns.id, columns.set_id)
+    return {row.id: names[row.set_id] for row in await store.read(lambda c: c.execute(query).all())}
 
 
-def _battle(row: Any, authors: Mapping[str, str]) -> dict[str, Any]:
+def _judgment_row(row: Any, authors: Mapping[str, str]) -> dict[str, Any]:
     preference = None if row.preference is None else Preference(row.preference)
     return {
         "question_id": row.question,
@@ -222,12 +227,12 @@ def _battle(row: Any, authors: Mapping[str, str]) -> dict[str, Any]:
 
 
 def to_json_lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    """Rows as JSON lines."""
+    """Return rows as JSON lines."""
     return json_lines(rows)
 
 
 def parse_judgments(content: bytes) -> Iterator[Judgment]:
-    """The judgments that exported battles hold: as stored, without the raw text of the unscored."""
+    """Yield the judgments of an export; unscored ones lack their raw text."""
     for line in content.splitlines():
         row = orjson.loads(line)
         outcome: Verdict | Unscored

@@ -1,9 +1,9 @@
 """Cheap + gold judging: a cheap judge on all dialogues and a gold judge on a random share.
 
-It consists of two ordinary judging runs, which can be continued, compared and reported separately. The share is
-a prefix of a seeded order, drawn independently of all verdicts; both orders of a dialogue stay together, and a
-larger share contains the smaller one. A stratified share is drawn after the cheap run, with known inclusion
-probabilities, in the same seeded order within each stratum.
+It consists of two ordinary judging runs, which can be continued, compared and reported separately. The share
+is a prefix of a seeded order, drawn independently of all verdicts; both orders of a dialogue stay together,
+and a larger share contains the smaller one. A stratified share is drawn after the cheap run, with known
+inclusion probabilities, in the same seeded order within each stratum.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def gold_subset(plan: JudgingPlan, gold: Judge, share: float) -> JudgingPlan:
 def stratified_gold_subset(plan: JudgingPlan, gold: JudgingPlan, cheap: JudgeResult) -> JudgingPlan:
     """Return the gold plan with a stratified share of the same size.
 
-    More dialogues are drawn where the cheap judge is inconsistent. Dialogues without a complete cheap judgment
-    are excluded. The minimum of each stratum is drawn even if the total exceeds the share.
+    More dialogues are drawn where the cheap judge is inconsistent. Dialogues without a complete cheap
+    judgment are excluded. The minimum of each stratum is drawn even if the total exceeds the share.
     """
     scores = dialogue_scores(cheap.contest.columns).score
     position = {dialogue.key: index for index, dialogue in enumerate(cheap.contest.dialogues)}

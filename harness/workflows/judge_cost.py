@@ -2,7 +2,8 @@
 
 The number of requests is exact except for retries: every request is rendered and its key is looked up, so
 stored and duplicate requests are not counted. Tokens are estimated from bytes, and time from the limits. The
-maximum cost is an upper bound that counts every byte as a token, the maximum output, and every allowed attempt.
+maximum cost is an upper bound that counts every byte as a token, the maximum output, and every allowed
+attempt.
 """
 
 from __future__ import annotations
@@ -175,7 +176,7 @@ def describe_estimate(estimate: CostEstimate) -> list[str]:
     time = "unknown without a limit" if estimate.seconds is None else f"about {estimate.seconds:,.0f} s"
     return [
         f"{estimate.judge}: {estimate.calls:,} requests ({estimate.known:,} stored)",
-        f"    estimated: {estimate.input_tokens:,.0f} tokens in, {estimate.output_tokens:,.0f} out; time {time}; "
-        f"cost {format_usd(estimate.expected_usd)}",
+        f"    estimated: {estimate.input_tokens:,.0f} tokens in, {estimate.output_tokens:,.0f} out; "
+        f"time {time}; cost {format_usd(estimate.expected_usd)}",
         f"    at most {format_usd(estimate.maximum_usd)} with every allowed retry charged in full",
     ]

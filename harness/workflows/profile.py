@@ -105,22 +105,20 @@ def to_table(result: ResponseProfiles) -> Table:
     return table
 
 
-def _profile_rows(author_profile: ResponseProfile) -> dict[str, str]:
+def _profile_rows(stats: ResponseProfile) -> dict[str, str]:
     contents = {
-        description: format_percent(author_profile.contents[name])
-        for name, (description, _) in WORD_LISTS.items()
+        description: format_percent(stats.contents[name]) for name, (description, _) in WORD_LISTS.items()
     }
+    lengths = (f"{stats.mean_words:.1f}", f"{stats.median_words:.0f}", str(stats.most_words))
     return {
-        "words: mean / median / maximum": f"{author_profile.mean_words:.1f} / {author_profile.median_words:.0f} / {author_profile.most_words}",
-        "over 97 words": format_percent(author_profile.over_limit),
-        "cut off": format_percent(author_profile.cut_off),
-        "distinct 1- / 2- / 3-grams": " / ".join(
-            f"{value:.2f}" for value in author_profile.distinct.values()
-        ),
-        "opening shared with another response": format_percent(author_profile.same_opening),
-        "asks a question": format_percent(author_profile.asks),
+        "words: mean / median / maximum": " / ".join(lengths),
+        "over 97 words": format_percent(stats.over_limit),
+        "cut off": format_percent(stats.cut_off),
+        "distinct 1- / 2- / 3-grams": " / ".join(f"{value:.2f}" for value in stats.distinct.values()),
+        "opening shared with another response": format_percent(stats.same_opening),
+        "asks a question": format_percent(stats.asks),
         **contents,
-        "crisis dialogues with a reference to help": format_percent(author_profile.crisis_referred),
+        "crisis dialogues with a reference to help": format_percent(stats.crisis_referred),
     }
 
 

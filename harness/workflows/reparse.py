@@ -16,7 +16,7 @@ from agents.judge import ALLOWED
 from agents.types import Judgment
 from agents.verdicts.parser import VERDICT_PARSER, parse_verdict
 from results.db.bulk import insert_if_absent
-from results.db.mappers import completion_of, judgment_row, parser_order
+from results.db.mappers import completion_from_row, judgment_row, parser_order
 from results.db.schema import CompletionRow, JudgeRow, JudgmentRow, table
 from results.db.store import CHUNK, Store
 from results.queries.parser_versions import ReparseResult, count_parser_versions, newest_judgments
@@ -86,7 +86,7 @@ async def _save_readings(store: Store, rows: Sequence[Any], answers: tuple[str, 
 
     def write_readings(connection: Connection) -> None:
         stored = connection.execute(select(_completions).where(_completions.c.key.in_(keys)))
-        outcomes = {row.key: parse_verdict(completion_of(row), answers) for row in stored}
+        outcomes = {row.key: parse_verdict(completion_from_row(row), answers) for row in stored}
         readings = [
             Judgment(
                 call_key=row.call_key,

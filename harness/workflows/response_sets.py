@@ -10,7 +10,7 @@ from agents.text_extraction import WORD_LIMIT
 from agents.types import Dialogue, ResponseSet
 from results.db.store import Store
 from results.queries.responses import (
-    Outcome,
+    DialogueOutcome,
     count_endings,
     final_outcome,
     load_generations,
@@ -64,7 +64,7 @@ async def summarize_response_set(
     responses = {
         item.dialogue: item for item in await store.responses(response_set.id) if item.dialogue in keys
     }
-    outcomes: dict[str, Outcome] = {
+    outcomes: dict[str, DialogueOutcome] = {
         key: final_outcome(generations)
         for key, generations in (await load_generations(store, response_set.id)).items()
         if key in keys

@@ -25,8 +25,8 @@ _A_WON: Mapping[Preference, float] = {Preference.FIRST: 1.0, Preference.TIE: 0.5
 class StoppingMonitor:
     """Monitor of one contest that limits requests to a few interim looks ahead.
 
-    Work items wait in `wait_for_turn` until the earlier looks are evaluated, and are dropped once a look meets
-    the stopping rule. Judgments requested by then are stored but do not count.
+    Work items wait in `wait_for_turn` until the earlier looks are evaluated, and are dropped once a look
+    meets the stopping rule. Judgments requested by then are stored but do not count.
 
     Attributes:
         given_up: judgments requested without a completion.
@@ -104,7 +104,7 @@ class StoppingMonitor:
 
     def _columns(self) -> JudgmentTable:
         indices = list(self._outcomes)
-        return JudgmentTable.of(
+        return JudgmentTable.from_columns(
             [index[0] for index in indices],
             [index[1] for index in indices],
             list(self._outcomes.values()),

@@ -1,8 +1,8 @@
 """Computed baselines of a judge audit, which need no request.
 
 `rater leniency` prefers the response whose rater gave higher ratings elsewhere. The fitted control judges
-(`control/ratings`, `control/author`) were trained on the ratings of the training dialogues. On the train split
-they are therefore refitted by cross-validation over rating tasks. All functions are pure: they use the
+(`control/ratings`, `control/author`) were trained on the ratings of the training dialogues. On the train
+split they are therefore refitted by cross-validation over rating tasks. All functions are pure: they use the
 ratings and texts of one audit.
 """
 

@@ -254,5 +254,6 @@ def _describe_disagreement(judges: Sequence[JudgeComparison], authors: Sequence[
         f"{100 * differences[lowest]:+.1f} points by {lowest}, {100 * differences[highest]:+.1f} by {highest}"
     )
     if on_sign:
-        return f"the judges disagree on which of {' and '.join(author.name for author in authors)} is better: {span}"
+        names = " and ".join(author.name for author in authors)
+        return f"the judges disagree on which of {names} is better: {span}"
     return f"the judges differ by more than 10 points: {span}"

@@ -1,8 +1,8 @@
 """Early stopping of a contest with a confidence sequence.
 
-Dialogues are judged in the run's seeded order, with interim looks after fixed numbers of dialogues. A look uses
-exactly the first n dialogues, and only once all their judgments are complete. The result therefore does not
-depend on the order in which completions arrive or on restarts. `results.statistics.confidence_sequences`
+Dialogues are judged in the run's seeded order, with interim looks after fixed numbers of dialogues. A look
+uses exactly the first n dialogues, and only once all their judgments are complete. The result therefore does
+not depend on the order in which completions arrive or on restarts. `results.statistics.confidence_sequences`
 defines the interval.
 """
 
@@ -97,7 +97,7 @@ def parse_stopping_rule(text: str, estimand: str = Estimand.POPULATION) -> Stopp
 
 
 def interim_looks(dialogues: int) -> tuple[int, ...]:
-    """Return the numbers of dialogues with an interim look: every 10, from 100 on a tenth more, and the end."""
+    """Return after how many dialogues to look: every 10, from 100 on a tenth more, and at the end."""
     looks: list[int] = []
     n_judged = 0
     while n_judged < dialogues:
@@ -147,7 +147,7 @@ def _round_up(half_width: float) -> str:
 
 def _unanimous_sequence(dialogues: int, until: StoppingRule, n_contests: int) -> ConfidenceSequence:
     codes = np.repeat(np.arange(dialogues), 2)
-    unanimous = JudgmentTable.of(codes, np.tile([True, False], dialogues), np.ones(codes.size))
+    unanimous = JudgmentTable.from_columns(codes, np.tile([True, False], dialogues), np.ones(codes.size))
     return confidence_sequence(
         unanimous, np.arange(dialogues), level=LEVEL, n_contests=n_contests, estimand=until.estimand
     )
@@ -166,7 +166,7 @@ class StoppingResult:
         finished: whether the rule is met or all dialogues are judged.
         path: interim looks in order: number of dialogues, lower bound, upper bound.
         expected: number of judgments of the complete contest.
-        asked: number of judgments requested, including those without a completion.
+        requested: number of judgments requested, including those without a completion.
         beyond: number of these that belong to dialogues after the final look.
         cost_usd: cost of the requests; None when a price is unknown.
     """
@@ -177,7 +177,7 @@ class StoppingResult:
     finished: bool
     path: tuple[tuple[int, float, float], ...]
     expected: int
-    asked: int
+    requested: int
     beyond: int
     cost_usd: float | None
 
@@ -189,14 +189,14 @@ class StoppingResult:
     @property
     def saved(self) -> int:
         """Number of judgments saved; 0 until the rule is met."""
-        return self.expected - self.asked if self.answered else 0
+        return self.expected - self.requested if self.answered else 0
 
     @property
     def saved_usd(self) -> float | None:
         """Cost saved in US dollars, at the mean cost per judgment; None if unknown."""
-        if self.cost_usd is None or not self.asked:
+        if self.cost_usd is None or not self.requested:
             return None
-        return self.cost_usd / self.asked * self.saved
+        return self.cost_usd / self.requested * self.saved
 
     @property
     def is_exact(self) -> bool:
@@ -266,7 +266,7 @@ def stopping_result(
         finished=answered or sequence.exhausted,
         path=tuple(path),
         expected=2 * n * samples,
-        asked=len(columns),
+        requested=len(columns),
         beyond=int((columns.dialogue >= sequence.prefix).sum()),
         cost_usd=cost_usd,
     )

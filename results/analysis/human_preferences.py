@@ -6,7 +6,8 @@ Each row holds one person's preference on one dialogue:
     sample:001_conv:001,student:mine,base,a
 
 `preferred` is `a`, `b` or `tie`. A dialogue may have several rows, and a pair may be written in either order.
-All faults of a file are reported together with their lines. Rows about other authors or dialogues are counted.
+All faults of a file are reported together with their lines. Rows about other authors or dialogues are
+counted.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from agents.models.registry import EMULATED
 from results.analysis.judge_panel import PanelJudge
 from results.db.schema import RunRow, table
 from results.db.store import Store
-from results.queries.judge_audits import AUDIT, audited
+from results.queries.judge_audits import AUDIT, load_audit
 from results.statistics.bias_correction import BiasAdjusted, ReferenceVerdicts, bias_adjusted
 from results.statistics.judge_accuracy import agreement_shares, first_preference_rates
 from results.statistics.not_estimable import NotEstimable
@@ -166,7 +167,7 @@ async def adjusted_by_audit(store: Store, judges: Sequence[PanelJudge]) -> list[
     best: dict[str, tuple[Floats, str]] = {}
     ids = frozenset(judge.entry.judge_id for judge in judges)
     for run_id in await store.read(lambda connection: connection.execute(query).scalars().all()):
-        audit_data = await audited(store, run_id, ids)
+        audit_data = await load_audit(store, run_id, ids)
         for judge_verdicts in audit_data.said:
             correct = agreement_shares(
                 first_preference_rates(judge_verdicts.verdicts), audit_data.pairs.better

@@ -1,7 +1,7 @@
 """Results of a judge audit, computed from the database: every judge beside the baselines.
 
-Baselines are the control judges and the scores computed from the ratings (`results.analysis.audit_baselines`).
-`results.statistics.judge_accuracy` defines the numbers.
+Baselines are the control judges and the scores computed from the ratings
+(`results.analysis.audit_baselines`). `results.statistics.judge_accuracy` defines the numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from agents.types import Split
 from results.analysis import audit_baselines
 from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
-from results.queries.judge_audits import AuditData, JudgeVerdicts, audited
+from results.queries.judge_audits import AuditData, JudgeVerdicts, load_audit
 from results.statistics import Calibration, NotEstimable, calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate
 from results.statistics.judge_accuracy import (
@@ -37,7 +37,7 @@ class JudgeAuditResult:
 
     Attributes:
         name: name of the judge.
-        said: its verdicts; None for a computed baseline.
+        verdicts: its verdicts; None for a computed baseline.
         audit: agreement with the human ratings.
         over: baseline → agreement in excess of that baseline, in [−1, 1]; empty for baselines.
         endpoint: what this invocation did.
@@ -48,7 +48,7 @@ class JudgeAuditResult:
     """
 
     name: str
-    said: JudgeVerdicts | None
+    verdicts: JudgeVerdicts | None
     audit: Audit
     over: Mapping[str, ClusteredEstimate]
     endpoint: EndpointReport | None
@@ -60,14 +60,21 @@ class JudgeAuditResult:
     @property
     def is_baseline(self) -> bool:
         """Whether it is a baseline, not a model."""
-        return self.said is None or self.said.provider == CONTROL
+        return self.verdicts is None or self.verdicts.provider == CONTROL
 
 
 @dataclass(frozen=True, eq=False)
 class AuditSummary:
-    """Audit on one split: judges and baselines."""
+    """Audit on one split.
 
-    found: AuditData
+    Attributes:
+        data: pairs, ratings and verdicts of the audit.
+        judges: results of the audited judges.
+        baselines: results of control judges and computed baselines.
+        interrupted: whether this invocation was interrupted.
+    """
+
+    data: AuditData
     judges: tuple[JudgeAuditResult, ...]
     baselines: tuple[JudgeAuditResult, ...]
     interrupted: bool = False
@@ -75,12 +82,12 @@ class AuditSummary:
     @property
     def split(self) -> str:
         """Split of the audit: "train" or "test"."""
-        return str(self.found.spec["split"])
+        return str(self.data.spec["split"])
 
     @property
     def llm_preferred(self) -> float | None:
         """Share of human–model pairs in which the model's response has the higher rating, in [0, 1]."""
-        human_pairs = self.found.pairs.only(self.found.pairs.with_human)
+        human_pairs = self.data.pairs.only(self.data.pairs.with_human)
         if not len(human_pairs):
             return None
         human = human_pairs.names.index("human")
@@ -107,7 +114,7 @@ async def summarize_audit(
     Raises:
         UserError: unknown run.
     """
-    data = await audited(store, run_id)
+    data = await load_audit(store, run_id)
     seed, pairs = int(data.spec["seed"]), data.pairs
     computed = {audit_baselines.LENIENCY: audit_baselines.leniency(data)}
     if data.spec["split"] == Split.TRAIN:
@@ -160,7 +167,7 @@ def _audit_judge(
     score = first_preference_rates(verdicts)
     return JudgeAuditResult(
         name=judge.judge,
-        said=judge,
+        verdicts=judge,
         audit=audit(
             kept_pairs, verdicts, seed=seed, family=frozenset(same_family), permuted=data.permuted[:, kept]
         ),
@@ -177,7 +184,7 @@ def _audit_judge(
 
 
 def _calibrate(pairs: RatedPairs, soft: Floats, seed: int) -> Calibration | NotEstimable | None:
-    """Return the calibration over both orders and all samples; pairs without all soft verdicts are excluded."""
+    """Return the calibration over both orders and all samples of pairs with all soft verdicts."""
     if np.isnan(soft).all():
         return None
     p_first = soft.mean(axis=(1, 2)) if len(pairs) else np.zeros(0)

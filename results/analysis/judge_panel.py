@@ -24,7 +24,7 @@ from results.analysis.judge_order import compare_judge_orders
 from results.db.store import Store
 from results.queries.contest_index import ContestEntry, ContestIndex, load_contest_index
 from results.queries.contests import Contest, load_contests
-from results.queries.student_lineage import taught
+from results.queries.student_lineage import student_lineage
 from results.statistics import JudgmentTable, PooledRate, WinRate, pooled_over_judges, win_rate
 from results.statistics.agreement import (
     A_PREFERRED,
@@ -52,7 +52,8 @@ class PanelJudge:
         columns: judgments with the panel's dialogue codes and its first author as A.
         rate: win rate.
         cost_usd: cost of the completions; None if unknown.
-        answering_model_note: note on the models that answered under the judge's name; "" if it was that model.
+        answering_model_note: note on the models that answered under the judge's name; "" if it was that
+            model.
     """
 
     entry: ContestEntry
@@ -173,7 +174,7 @@ async def split_by_family(
     Raises:
         UserError: no judge remains.
     """
-    lineage = await taught(store)
+    lineage = await student_lineage(store)
     same_family = {judge.id: family_matches(judge.model.id, sets, lineage) for judge in judges}
     remaining = [judge for judge in judges if not same_family[judge.id]]
     if not remaining:
@@ -287,6 +288,6 @@ def _majority_table(verdicts: Floats, dialogues: int, samples: int) -> JudgmentT
     positions = np.flatnonzero(~np.isnan(verdict))
     comparison, sample = np.divmod(positions, samples)
     dialogue, order_index = np.divmod(comparison, 2)
-    return JudgmentTable.of(
+    return JudgmentTable.from_columns(
         dialogue, order_index == 0, verdict[positions], n_dialogues=dialogues, sample=sample
     )

@@ -46,7 +46,7 @@ class MultiComparison:
 
     Attributes:
         selection: contests that the comparison uses.
-        places: rows of the comparison.
+        rows: rows of the comparison.
         pairwise: whether rows are about two authors.
         family_size: number of tests in the family, over all judges.
         seed, level, soft: settings of the comparison.
@@ -54,7 +54,7 @@ class MultiComparison:
     """
 
     selection: ContestSelection
-    places: tuple[ComparisonRow, ...]
+    rows: tuple[ComparisonRow, ...]
     pairwise: bool
     family_size: int
     seed: int
@@ -93,7 +93,7 @@ def compare_authors(
     """
     if soft:
         check_has_soft_verdicts(selection)
-    rows: list[_UntestedRow] = []
+    untested: list[_UntestedRow] = []
     saturated: dict[str, list[str]] = {}
     names = {author.id: author.name for author in selection.authors}
     for judge_contests in selection.judges:
@@ -109,12 +109,12 @@ def compare_authors(
         if saturated_ids:
             saturated[judge_contests.judge] = [names[author_id] for author_id in saturated_ids]
         if pairwise:
-            rows += [
+            untested += [
                 _pair_row(judge_contests, *pair, names, saturated_ids, soft=soft)
                 for pair in combinations(author_contests, 2)
             ]
         else:
-            rows += [
+            untested += [
                 _UntestedRow(
                     judge_contests,
                     names[author_id],
@@ -125,7 +125,7 @@ def compare_authors(
                 )
                 for author_id, contest in author_contests.items()
             ]
-    if not rows:
+    if not untested:
         raise UserError(
             "no pair of authors to compare",
             code="comparison.no-pairs",
@@ -133,14 +133,14 @@ def compare_authors(
             found=f"{', '.join(names.values())} against {selection.opponent.name}",
             remedy="Judge another author against the same opponent.",
         )
-    family = adjust_family([row.pairs for row in rows], seed=seed, level=LEVEL)
-    places = tuple(
+    family = adjust_family([row.pairs for row in untested], seed=seed, level=LEVEL)
+    rows = tuple(
         ComparisonRow(
             row.judge_contests, row.first, row.second, row.rate, select_judged(test, row.pairs, row.included)
         )
-        for row, test in zip(rows, family.tests, strict=True)
+        for row, test in zip(untested, family.tests, strict=True)
     )
-    return MultiComparison(selection, places, pairwise, family.size, seed, LEVEL, soft, saturated)
+    return MultiComparison(selection, rows, pairwise, family.size, seed, LEVEL, soft, saturated)
 
 
 def _win_rate(contest: AuthorContest, seed: int, *, soft: bool) -> WinRate:
@@ -164,12 +164,12 @@ def _pair_row(
     direct = judge_contests.direct.get((first, second))
     indirect = against_common_opponent(first_contest.columns, second_contest.columns, soft=soft)
     head_to_head_scores = None if direct is None else head_to_head(direct.columns, soft=soft)
-    chosen = primary_comparison(
+    primary = primary_comparison(
         indirect, head_to_head_scores, saturated=first in saturated_ids or second in saturated_ids
     )
     included = (
         first_contest.included & second_contest.included
-        if direct is None or chosen is indirect
+        if direct is None or primary is indirect
         else direct.included
     )
-    return _UntestedRow(judge_contests, names[first], names[second], None, chosen, included)
+    return _UntestedRow(judge_contests, names[first], names[second], None, primary, included)

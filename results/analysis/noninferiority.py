@@ -27,14 +27,14 @@ class NonInferiorityMargins:
         first, second: names of the compared authors; the second is the reference.
         margin: margin in win rate, in (0, 1).
         judges: judge → test result. Several judges share the error rate.
-        how: judge → kind of comparison (against a common opponent or head to head).
+        kinds: judge → kind of comparison (against a common opponent or head to head).
     """
 
     first: str
     second: str
     margin: float
     judges: Mapping[str, NonInferiority | NotEstimable]
-    how: Mapping[str, str]
+    kinds: Mapping[str, str]
 
 
 def noninferiority_margins(comparison: PairComparison, margin: float) -> NonInferiorityMargins:

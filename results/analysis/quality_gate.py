@@ -69,8 +69,8 @@ def parse_requirement(text: str, opponents: Sequence[str]) -> Requirement:
             code="option.invalid-requirement",
             where="--require",
             found=repr(text),
-            remedy="Write 'win_rate>0.55', 'OPPONENT.win_rate>0.5', or 'OPPONENT.deficit<0.03' (non-inferior to "
-            f"OPPONENT by a margin of 3 points). Opponents: {', '.join(opponents)}.",
+            remedy="Write 'win_rate>0.55', 'OPPONENT.win_rate>0.5', or 'OPPONENT.deficit<0.03' (non-inferior "
+            f"to OPPONENT by a margin of 3 points). Opponents: {', '.join(opponents)}.",
         )
     return Requirement(opponent, bound, margin)
 

@@ -1,7 +1,7 @@
 """Descriptive profile of an author's responses: length, lexical variety, openings, word lists and flags.
 
-The profile uses no judge and no model and makes no claim about empathy. Each kind of content is counted with a
-word list (`WORD_LISTS`), which matches words, not their meaning. Read the responses that a flag names.
+The profile uses no judge and no model and makes no claim about empathy. Each kind of content is counted with
+a word list (`WORD_LISTS`), which matches words, not their meaning. Read the responses that a flag names.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def profile(responses: Sequence[ProfiledResponse]) -> ResponseProfile:
 
 
 def distinct(tokens: Sequence[Sequence[str]], n: int) -> float:
-    """Return distinct n-grams divided by all n-grams, over all responses (Li et al. 2016); 0 without n-grams."""
+    """Return the share of distinct n-grams over all responses (Li et al. 2016); 0 without n-grams."""
     ngrams = [tuple(words[start : start + n]) for words in tokens for start in range(len(words) - n + 1)]
     return len(set(ngrams)) / len(ngrams) if ngrams else 0.0
 

@@ -1,7 +1,8 @@
-"""Statements over many rows: compiled once, and handed to the driver as they are.
+"""Statements over many rows, compiled once and passed to the driver directly.
 
-SQLAlchemy's own way binds every row's parameters in Python and renders an `IN` anew for every list of keys,
-which was most of the writer's time. Our columns are plain text and numbers, which drivers take as they are.
+SQLAlchemy's ORM path binds the parameters of every row in Python and renders `IN` anew for every list of
+keys, which dominated the writer's time. The columns are plain text and numbers, which drivers accept as they
+are.
 """
 
 from __future__ import annotations
@@ -35,33 +36,33 @@ Statement = Insert | Update | Delete
 
 
 def insert_if_absent(connection: Connection, into: Table, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Insert rows that have the same columns; those whose key is there already stay as they are.
+    """Insert rows with the same columns; rows whose key exists stay unchanged.
 
-    Returns how many went in, or −1 where the driver does not say.
+    Returns the number of inserted rows, or −1 if the driver does not report it.
     """
     if not rows:
         return 0
     dialect_name = connection.dialect.name
     if dialect_name == "postgresql":
-        keys = [column.name for column in into.primary_key]  # one order for all processes: no deadlock
+        keys = [column.name for column in into.primary_key]  # same order everywhere: no deadlock
         rows = sorted(rows, key=lambda row: [row[key] for key in keys])
     return run_many(connection, _insert_into(dialect_name, into), rows)
 
 
 def run_many(connection: Connection, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Run one statement for many rows, at least one; how many it changed, as `insert_if_absent`."""
+    """Run a statement for many rows (at least one) and return the number of changed rows, or −1."""
     sql, names = _compiled(connection.dialect, statement, tuple(rows[0]))
-    take = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
+    row_values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
     cursor = connection.connection.cursor()
     try:
-        cursor.executemany(sql, [take(row) for row in rows])
+        cursor.executemany(sql, [row_values(row) for row in rows])
         return int(cursor.rowcount)
     finally:
         cursor.close()
 
 
-def among(dialect_name: str, column: Column[str]) -> ColumnElement[bool]:
-    """`column IN (…)`, for a statement that is compiled once however many the keys: bind `key_parameters` them."""
+def key_in(dialect_name: str, column: Column[str]) -> ColumnElement[bool]:
+    """Return `column IN (…)` for a statement compiled once for any number of keys; bind `key_parameters`."""
     if dialect_name == "postgresql":
         keys = func.json_array_elements_text(cast(bindparam("keys", type_=String), JSON))
     else:
@@ -70,7 +71,7 @@ def among(dialect_name: str, column: Column[str]) -> ColumnElement[bool]:
 
 
 def key_parameters(keys: Iterable[str]) -> dict[str, str]:
-    """What `among` binds."""
+    """Return the parameters for `key_in`."""
     return {"keys": orjson.dumps(list(keys)).decode()}
 
 
@@ -87,7 +88,7 @@ _cache: dict[tuple[Any, ...], tuple[str, tuple[str, ...]]] = {}
 def _compiled(
     dialect: Dialect, statement: Statement, columns: tuple[str, ...]
 ) -> tuple[str, tuple[str, ...]]:
-    """(SQL, its parameters' names in their order)."""
+    """Return (SQL, parameter names in order)."""
     key = (dialect.name, statement, columns)
     if key not in _cache:
         keys = list(columns) if isinstance(statement, Insert) else None

@@ -1,13 +1,13 @@
-"""An open database: SQLite by a path, PostgreSQL by its URL, and one code path for both.
+"""Database connection: SQLite by path or PostgreSQL by URL, with one interface.
 
-Whatever is done in it is a plain function of a SQLAlchemy `Connection`, run as one transaction by
-`Database.write` or `Database.read`. SQLite runs such a function in a thread of its own (one for writing, a
-few for reading: one hop a transaction, where an asynchronous driver takes one a statement); PostgreSQL runs
-the same function on asyncpg.
+All work is a plain function of a SQLAlchemy `Connection`, run as one transaction by `Database.write` or
+`Database.read`. SQLite runs it in a worker thread (one for writing, a few for reading), which costs one
+thread switch per transaction; an asynchronous driver costs one per statement. PostgreSQL runs the same
+function on asyncpg.
 
-SQLite is opened with a write-ahead log and `synchronous=FULL`: a commit that has returned survives the
-death of the process and, on a disk that keeps its promises, the loss of power. A database of another
-version, or a file that is no database of ours, is refused before anything is written to it.
+SQLite is opened with a write-ahead log and `synchronous=FULL`: a returned commit survives the death of the
+process and, if the disk honours flushes, a power failure. A database of another schema version, or a file
+that is no database of this program, is refused before anything is written to it.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ BUSY_SECONDS = 60.0
 READERS = 2
 READ_ONLY = {"empathy_read": True}
 Result = TypeVar("Result")
-_ADVISORY_LOCK = 0x656D7061  # one number for "creating our tables" on a PostgreSQL server
+_ADVISORY_LOCK = 0x656D7061  # identifies schema creation on a PostgreSQL server
 
 
-def database_url(named: str) -> URL:
-    """`runs/empathy.sqlite`, `sqlite:///…` or `postgresql://…`, with the driver of each.
+def database_url(location: str) -> URL:
+    """Parse `runs/empathy.sqlite`, `sqlite:///…` or `postgresql://…` into a URL with its driver.
 
     Raises:
-        UserError: it is neither.
+        UserError: the address is none of these, is in memory, or its driver is not installed.
     """
     try:
-        url = make_url(named) if "://" in named else URL.create("sqlite", database=named)
+        url = make_url(location) if "://" in location else URL.create("sqlite", database=location)
     except ArgumentError:
         url = None
     backend = url.get_backend_name() if url is not None else ""
@@ -52,7 +52,7 @@ def database_url(named: str) -> URL:
             "unsupported database address",
             code="database.unsupported-address",
             where="--db",
-            found=repr(named.rsplit("@", maxsplit=1)[-1]),
+            found=repr(location.rsplit("@", maxsplit=1)[-1]),
             remedy="Give a path for SQLite, or postgresql://USER@HOST/NAME.",
         )
     if backend == "sqlite":
@@ -61,12 +61,12 @@ def database_url(named: str) -> URL:
                 "an in-memory database is lost when the process ends",
                 code="database.in-memory",
                 where="--db",
-                found=repr(named),
+                found=repr(location),
                 remedy="Give the path of a file.",
             )
         return url.set(drivername="sqlite")
     try:
-        import asyncpg  # noqa: F401  (only to know whether it is there)
+        import asyncpg  # noqa: F401  (availability check)
     except ImportError:
         raise UserError(
             "PostgreSQL needs the package asyncpg",
@@ -78,11 +78,11 @@ def database_url(named: str) -> URL:
 
 
 class Database:
-    """Runs plain functions of a connection, each as one transaction."""
+    """Executor of functions of a connection, each as one transaction."""
 
     def __init__(self, url: URL, shown: str = "") -> None:
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self.shown = shown or _shown(url)
+        self.shown = shown or _display_name(url)
         if self.is_sqlite:
             self._engine = create_engine(
                 url, pool_size=1 + READERS, max_overflow=0, pool_reset_on_return=None
@@ -98,21 +98,21 @@ class Database:
                 pool_size=4,
                 max_overflow=4,
                 pool_timeout=BUSY_SECONDS,
-                # a plan made while a table was empty reads all of it when it has grown
+                # a generic plan cached while a table is empty scans all of it later
                 connect_args={"server_settings": {"plan_cache_mode": "force_custom_plan"}},
             )
             self._driver_error = self._server.dialect.loaded_dbapi.Error
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work` in a transaction that may write; it is committed when this returns.
+        """Run `work` in a read-write transaction, committed on return.
 
         Raises:
-            UserError: the database cannot be used; nothing of the transaction remains.
+            UserError: the database cannot be used; the transaction is rolled back.
         """
         return await self._run(work, read=False)
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
-        """Run `work` in a transaction that only reads; it never waits for a writer.
+        """Run `work` in a read-only transaction, which never waits for a writer.
 
         Raises:
             UserError: the database cannot be used.
@@ -120,12 +120,14 @@ class Database:
         return await self._run(work, read=True)
 
     async def write_ahead(self) -> None:
-        """Let SQLite keep a write-ahead log. It is a property of the file: set once the file is ours."""
+        """Enable SQLite's write-ahead log, a property of the file; call it once the schema has been
+        checked.
+        """
         if self.is_sqlite:
             await asyncio.get_running_loop().run_in_executor(self._writing, self._set_write_ahead)
 
     async def close(self) -> None:
-        """Finish what is under way and close every connection. Idempotent."""
+        """Finish running work and close every connection. Idempotent."""
         if self.is_sqlite:
             self._writing.shutdown()
             self._reading.shutdown()
@@ -144,113 +146,113 @@ class Database:
             async with self._server.begin() as connection:
                 return await connection.run_sync(work)
         except (SQLAlchemyError, self._driver_error, OSError) as error:
-            raise unusable(error, self.shown) from error
+            raise unusable_error(error, self.shown) from error
 
     def _set_write_ahead(self) -> None:
         connection = self._engine.raw_connection()
         with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(connection):
-            connection.cursor().execute("PRAGMA journal_mode=WAL")  # read-only, or busy: it stays as it is
+            connection.cursor().execute("PRAGMA journal_mode=WAL")  # read-only or busy: keep the current mode
 
     def _in_thread(self, work: Callable[[Connection], Result], read: bool) -> Result:
         if read:
             with self._engine.execution_options(**READ_ONLY).begin() as connection:
                 return work(connection)
         if self._writer is None or self._writer.closed:
-            self._writer = self._engine.connect()  # kept: to take it from the pool costs as much as a commit
+            self._writer = self._engine.connect()  # kept open: checking it out costs as much as a commit
         with self._writer.begin():
             return work(self._writer)
 
 
-async def open_database(named: str, *, create: bool) -> Database:
-    """A database with our tables in it.
+async def open_database(location: str, *, create: bool) -> Database:
+    """Open a database and check its schema.
 
     Args:
-        named: what the user named; see `database_url`.
-        create: make the file and the tables where they are not there yet.
+        location: path or URL; see `database_url`.
+        create: create the file and the tables if they do not exist.
 
     Raises:
-        UserError: it cannot be opened, is not ours, or is of another version.
+        UserError: the database cannot be opened, is not ours, or has another schema version.
     """
-    url = database_url(named)
+    url = database_url(location)
     if url.get_backend_name() == "sqlite":
         _prepare_file(url.database or "", create)
     try:
-        return await _opened(url, create)
+        return await _open_checked(url, create)
     except UserError as error:
         if create or url.get_backend_name() != "sqlite" or not _is_read_only(error):
             raise
-    return await _opened(_unchanging(url), create, shown=str(url.database))
+    return await _open_checked(_immutable_url(url), create, shown=str(url.database))
 
 
 def _is_read_only(error: UserError) -> bool:
-    """Whether SQLite could not make the files that it keeps beside a database, or not write into it."""
+    """Return whether SQLite could not create the files beside a database, or not write to it."""
     return any(words in error.fault.found for words in ("readonly database", "unable to open"))
 
 
-def _unchanging(url: URL) -> URL:
-    """A database that nobody writes, as in a folder that may only be read.
+def _immutable_url(url: URL) -> URL:
+    """Return the URL of a database that no process writes to, as in a read-only folder.
 
     Raises:
-        UserError: there are commits beside it that only a process that may write can bring into it.
+        UserError: its write-ahead log has commits that only a writing process can merge.
     """
     path = Path(url.database or "").absolute()
-    beside = path.with_name(f"{path.name}-wal")
-    if beside.exists() and beside.stat().st_size:
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size:
         raise UserError(
             "the database has a write-ahead log with commits, and its folder is read-only",
             code="database.unmerged-log",
             where=str(url.database),
-            found=str(beside),
+            found=str(log),
             remedy="Copy both files to a writable folder and pass the copy with --db.",
         )
     query = {"mode": "ro", "immutable": "1", "uri": "true"}
     return URL.create("sqlite", database=f"file:{quote(str(path))}", query=query)
 
 
-async def _opened(url: URL, create: bool, shown: str = "") -> Database:
-    """Open a database and see that it is ours, of this version, or bring it up to date.
+async def _open_checked(url: URL, create: bool, shown: str = "") -> Database:
+    """Open a database and check its schema, or upgrade it.
 
     Raises:
-        UserError: as `open_database`.
+        UserError: see `open_database`.
     """
     try:
         database = Database(url, shown)
     except (TypeError, ValueError, SQLAlchemyError) as error:
-        raise _no_address(url, error) from error
+        raise _invalid_address(url, error) from error
     try:
         run = database.write if create else database.read
         if await run(lambda connection: _check_schema(connection, database.shown, create)):
-            await database.write(_bring_up_to_date)
+            await database.write(_upgrade_schema)
         if create:
             await database.write_ahead()
-    except TypeError as error:  # what stands behind a "?" goes to the driver as it is
+    except TypeError as error:  # query parameters of the URL are passed to the driver unchecked
         await database.close()
-        raise _no_address(url, error) from error
+        raise _invalid_address(url, error) from error
     except BaseException:
         await database.close()
         raise
     return database
 
 
-def _shown(url: URL) -> str:
-    """For people: a path, or an address without the password, wherever that may stand."""
+def _display_name(url: URL) -> str:
+    """Return a path, or an address without its password, for display."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     return url.set(query={}).render_as_string(hide_password=True)
 
 
-def _no_address(url: URL, error: Exception) -> UserError:
+def _invalid_address(url: URL, error: Exception) -> UserError:
     return UserError(
         "invalid database address",
         code="database.invalid-address",
-        where=_shown(url),
+        where=_display_name(url),
         found=str(error),
         remedy="Write it as postgresql://USER@HOST:PORT/NAME.",
     )
 
 
-def unusable(error: BaseException, shown: str) -> UserError:
-    """A database's own error, as what the user can do about it."""
+def unusable_error(error: BaseException, shown: str) -> UserError:
+    """Return a `UserError` for a database error, with a remedy for the common causes."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     message = str(cause).strip() or type(cause).__name__
     remedy = "Committed data is safe: correct the cause and run the same command again."
@@ -294,7 +296,7 @@ def _prepare_file(path: str, create: bool) -> None:
 def _set_up_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # transactions are begun by us, below
+        connection.isolation_level = None  # transactions are started in `begun`
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
         cursor.execute("PRAGMA synchronous=FULL")
@@ -302,19 +304,19 @@ def _set_up_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
-        # IMMEDIATE: a transaction that will write waits for the lock at its start and cannot fail half-way
+        # IMMEDIATE: a writing transaction takes the lock at its start, so it cannot fail half-way
         read = connection.get_execution_options().get("empathy_read")
         connection.connection.cursor().execute("BEGIN" if read else "BEGIN IMMEDIATE")
 
 
 def _check_schema(connection: Connection, shown: str, create: bool) -> bool:
-    """Make the tables, or see that they are ours; whether they are older ones that lack tables alone."""
+    """Create the tables or check that they are ours; return whether an older schema only lacks tables."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
-    found = inspect(connection)
-    there = set(found.get_table_names())
+    inspector = inspect(connection)
+    tables = set(inspector.get_table_names())
     meta = table(MetaRow)
-    if "meta" in there and {column["name"] for column in found.get_columns("meta")} == {"name", "value"}:
+    if "meta" in tables and {column["name"] for column in inspector.get_columns("meta")} == {"name", "value"}:
         version = connection.execute(select(meta.c.value).where(meta.c.name == "schema")).scalar_one_or_none()
         if version == str(SCHEMA_VERSION):
             return False
@@ -328,12 +330,12 @@ def _check_schema(connection: Connection, shown: str, create: bool) -> bool:
             found=f"schema {version}; expected {SCHEMA_VERSION}",
             remedy="Use the newer release that wrote it." if newer else "Pass another database with --db.",
         )
-    if there & set(_Row.metadata.tables) or (there and connection.dialect.name == "sqlite") or not create:
+    if tables & set(_Row.metadata.tables) or (tables and connection.dialect.name == "sqlite") or not create:
         raise UserError(
             "the database was not created by empathy",
             code="database.foreign",
             where=shown,
-            found=f"tables {', '.join(sorted(there)[:5])}" if there else "no tables",
+            found=f"tables {', '.join(sorted(tables)[:5])}" if tables else "no tables",
             remedy="Pass another database with --db.",
         )
     _Row.metadata.create_all(connection)
@@ -341,8 +343,8 @@ def _check_schema(connection: Connection, shown: str, create: bool) -> bool:
     return False
 
 
-def _bring_up_to_date(connection: Connection) -> None:
-    """Add the tables that came later. Two processes at once do it one after the other."""
+def _upgrade_schema(connection: Connection) -> None:
+    """Add the tables of newer schema versions. Concurrent processes do it one after the other."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
     _Row.metadata.create_all(connection)

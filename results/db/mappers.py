@@ -1,4 +1,4 @@
-"""From the vocabulary's values to the database's rows, and back."""
+"""Conversion between domain objects and database rows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def completion_row(
-    key: str, model: str, completion: Completion, cost_usd: float | None, invocation_id: str, at: float
+    key: str, model: str, completion: Completion, cost_usd: float | None, invocation_id: str, time: float
 ) -> dict[str, Any]:
-    """An answer as a row of `completion`."""
+    """Return a completion as a row of `completion`."""
     logprobs = None
     if completion.logprobs:
         logprobs = orjson.dumps([[t.token, t.logprob, t.top] for t in completion.logprobs]).decode()
@@ -34,12 +34,12 @@ def completion_row(
         "request_id": storable(completion.request_id),
         "latency_seconds": completion.latency_seconds,
         "cost_usd": cost_usd,
-        "answered_at": at,
+        "answered_at": time,
     }
 
 
-def completion_of(row: Any) -> Completion:
-    """A row of `completion` as an answer."""
+def completion_from_row(row: Any) -> Completion:
+    """Return a row of `completion` as a completion."""
     logprobs: tuple[TokenLogprobs, ...] = ()
     if row.logprobs:
         logprobs = tuple(
@@ -58,7 +58,7 @@ def completion_of(row: Any) -> Completion:
 
 
 def judgment_row(judgment: Judgment) -> dict[str, Any]:
-    """A judgment as a row of `judgment`; a preference, or the reason why there is none, never both."""
+    """Return a judgment as a row of `judgment`, with either a preference or an unscored reason."""
     outcome = judgment.outcome
     verdict = outcome if isinstance(outcome, Verdict) else None
     return {
@@ -80,13 +80,13 @@ def judgment_row(judgment: Judgment) -> dict[str, Any]:
 
 
 def parser_order(parser: str) -> tuple[str, int]:
-    """What readers' versions are sorted by, the newest last: `verdict-10` is newer than `verdict-9`."""
+    """Return the sort key of a parser version, so that `verdict-10` is newer than `verdict-9`."""
     name, _, number = parser.rpartition("-")
     return (name, int(number)) if number.isdecimal() else (parser, 0)
 
 
 def dialogue_row(dialogue: Dialogue) -> dict[str, Any]:
-    """A dialogue as a row of `dialogue`."""
+    """Return a dialogue as a row of `dialogue`."""
     return {
         "key": dialogue.key,
         "id": dialogue.id,
@@ -99,7 +99,7 @@ def dialogue_row(dialogue: Dialogue) -> dict[str, Any]:
 
 
 def response_row(response: Response) -> dict[str, Any]:
-    """A response as a row of `response`."""
+    """Return a response as a row of `response`."""
     return {
         "id": response.id,
         "dialogue": response.dialogue,
@@ -111,20 +111,19 @@ def response_row(response: Response) -> dict[str, Any]:
 
 
 def generation_row(generation: Generation) -> dict[str, Any]:
-    """What was read from an answer as a row of `generation`; its response is a row of its own."""
+    """Return a generation as a row of `generation`; its response is a separate row."""
     row = {name: getattr(generation, name) for name in generation.__slots__ if name != "response"}
     return {**row, "text": storable(generation.text), "flaw": str(generation.flaw)}
 
 
 def _count(tokens: int | None) -> int | None:
-    """A server may say anything; what is no number of tokens is not known."""
+    """Return a token count, or None if the server sent an impossible one."""
     return tokens if tokens is not None and 0 <= tokens < 2**31 else None
 
 
 def storable(text: str) -> str:
-    """Text that every database takes: PostgreSQL holds no zero character, and no lone surrogate.
+    """Replace characters that PostgreSQL cannot store: NUL and lone surrogates become U+FFFD.
 
-    Each becomes U+FFFD, which no reader takes for a word: what is read from the stored text is what was read
-    from the text as it came.
+    No parser treats U+FFFD as a word, so parsing the stored text gives the same result as the original.
     """
     return _NOT_STORABLE.sub("\ufffd", text)

@@ -1,7 +1,8 @@
-"""The database's tables. What they mean, and queries worth knowing, stands in `docs/architecture.md`.
+"""Tables of the database. `docs/architecture.md` explains them and lists useful queries.
 
-Keys are content ids (see `agents/hashing.py`) wherever a thing is known by what it is; only an invocation,
-which happens once, has a random id. Times are seconds since 1970; money is US dollars; rates lie in [0, 1].
+Keys are content ids (see `agents/hashing.py`) wherever a value is identified by its content; only an
+invocation, which happens once, has a random id. Times are seconds since 1970, money is US dollars, rates lie
+in [0, 1].
 """
 
 from __future__ import annotations
@@ -11,19 +12,21 @@ from typing import Any, ClassVar
 from sqlalchemy import Table
 from sqlmodel import Field, MetaData, SQLModel
 
-_ONE_TREE = {"sqlite_with_rowid": False}  # SQLite keeps the rows in the key's own tree: half the work
+_ONE_TREE = {"sqlite_with_rowid": False}  # SQLite stores the rows in the key's tree: half the writes
 SCHEMA_VERSION = 4
-ADDED_TO = 2  # the oldest version to which nothing but whole tables was added: it is brought up to date
+ADDED_TO = 2  # oldest version that only lacks tables and can be upgraded
 
 
 class _Row(SQLModel):
-    """Our own metadata: another library's sqlmodel tables in the same process are not ours."""
+    """Base of the tables, with separate metadata so that other sqlmodel tables in the process are not
+    included.
+    """
 
     metadata: ClassVar[MetaData] = MetaData()
 
 
 class MetaRow(_Row, table=True):
-    """`schema`: the version of these tables."""
+    """Key-value table; `schema` holds the schema version."""
 
     __tablename__: ClassVar[Any] = "meta"
     name: str = Field(primary_key=True)
@@ -31,17 +34,17 @@ class MetaRow(_Row, table=True):
 
 
 class RunRow(_Row, table=True):
-    """One question asked of the data; the same question again is the same run."""
+    """One run: a workflow with its specification. The same specification is the same run."""
 
     __tablename__: ClassVar[Any] = "run"
     id: str = Field(primary_key=True)
     kind: str
-    spec: str  # canonical JSON: everything that decides what is asked
+    spec: str  # canonical JSON: everything that determines the requests
     created_at: float
 
 
 class InvocationRow(_Row, table=True):
-    """One start of a process that worked on a run; owner of claims, bearer of costs."""
+    """One process that worked on a run; owner of claims and of costs."""
 
     __tablename__: ClassVar[Any] = "invocation"
     id: str = Field(primary_key=True)
@@ -50,16 +53,16 @@ class InvocationRow(_Row, table=True):
     context: str  # JSON: versions, git state, seed, limits
     started_at: float
     ended_at: float | None = None
-    place: str  # machine, boot and process namespace: where `pid` means something
+    place: str  # machine, boot and process namespace in which `pid` is valid
     pid: int
-    process_started: str  # tells a process from a later one with the same pid
+    process_started: str  # distinguishes a process from a later one with the same pid
     heartbeat: int = 0
     spent_usd: float = 0.0
     reserved_usd: float = 0.0
 
 
 class DialogueRow(_Row, table=True):
-    """What was said; `key` is the content id of id, situation and utterance."""
+    """A dialogue; `key` is the content id of id, situation and utterance."""
 
     __tablename__: ClassVar[Any] = "dialogue"
     key: str = Field(primary_key=True)
@@ -72,7 +75,7 @@ class DialogueRow(_Row, table=True):
 
 
 class ResponseSetRow(_Row, table=True):
-    """All responses that one author made in one way."""
+    """All responses of one author made under one preset."""
 
     __tablename__: ClassVar[Any] = "response_set"
     id: str = Field(primary_key=True)
@@ -82,15 +85,15 @@ class ResponseSetRow(_Row, table=True):
 
 
 class SetAskingRow(_Row, table=True):
-    """How the author of a set was asked, of sets whose identity does not hold it."""
+    """Tokenizer identity of an author, for response sets whose id does not include it."""
 
     __tablename__: ClassVar[Any] = "set_asking"
     set_id: str = Field(primary_key=True)
-    asking: str  # content id of tokenizer and template, ids that end an answer
+    asking: str  # content id of tokenizer, template and end tokens
 
 
 class ResponseRow(_Row, table=True):
-    """What one author answered to one dialogue."""
+    """The response of one author to one dialogue."""
 
     __tablename__: ClassVar[Any] = "response"
     id: str = Field(primary_key=True)
@@ -102,7 +105,7 @@ class ResponseRow(_Row, table=True):
 
 
 class PromptRow(_Row, table=True):
-    """Every prompt that was used, by version: what was asked can be rendered again from here."""
+    """Text of a used prompt, by version; enough to render every request again."""
 
     __tablename__: ClassVar[Any] = "prompt"
     version: str = Field(primary_key=True)
@@ -111,7 +114,7 @@ class PromptRow(_Row, table=True):
 
 
 class JudgeRow(_Row, table=True):
-    """One way of judging: model, address, prompt, parameters."""
+    """A judge: model, address, prompt and parameters."""
 
     __tablename__: ClassVar[Any] = "judge"
     id: str = Field(primary_key=True)
@@ -124,7 +127,7 @@ class JudgeRow(_Row, table=True):
 
 
 class ContestRow(_Row, table=True):
-    """A run's contests: author A's responses against author B's, under one judge."""
+    """A contest of a run: author A's responses against author B's under one judge."""
 
     __tablename__: ClassVar[Any] = "contest"
     run_id: str = Field(primary_key=True)
@@ -135,7 +138,7 @@ class ContestRow(_Row, table=True):
 
 
 class RunDialogueRow(_Row, table=True):
-    """The dialogues of a run, in their seeded order."""
+    """The dialogues of a run, in seeded order."""
 
     __tablename__: ClassVar[Any] = "run_dialogue"
     run_id: str = Field(primary_key=True)
@@ -144,7 +147,7 @@ class RunDialogueRow(_Row, table=True):
 
 
 class CompletionRow(_Row, table=True):
-    """An answer, by the key of its call: the ledger of what was asked."""
+    """A completion, by the key of its request."""
 
     __tablename__: ClassVar[Any] = "completion"
     key: str = Field(primary_key=True)
@@ -158,12 +161,12 @@ class CompletionRow(_Row, table=True):
     server_model: str = ""
     request_id: str = ""
     latency_seconds: float | None = None
-    cost_usd: float | None = None  # None: the price is not known
+    cost_usd: float | None = None  # None: unknown price
     answered_at: float
 
 
 class AttemptRow(_Row, table=True):
-    """A try that got no answer."""
+    """A failed attempt of a request."""
 
     __tablename__: ClassVar[Any] = "attempt"
     id: int | None = Field(default=None, primary_key=True)
@@ -179,7 +182,7 @@ class AttemptRow(_Row, table=True):
 
 
 class ClaimRow(_Row, table=True):
-    """A call that an invocation is about to make, or is making."""
+    """A request that an invocation has claimed."""
 
     __tablename__: ClassVar[Any] = "claim"
     __table_args__ = _ONE_TREE
@@ -188,11 +191,11 @@ class ClaimRow(_Row, table=True):
 
 
 class JudgmentRow(_Row, table=True):
-    """What was read from an answer about two responses: a preference, or the reason why there is none."""
+    """What was parsed from a judge's completion: a preference, or the unscored reason."""
 
     __tablename__: ClassVar[Any] = "judgment"
     __table_args__ = _ONE_TREE
-    # in this order the key is also the way to a contest's judgments: no second index
+    # in this order the primary key also serves look-ups by contest; no second index is needed
     judge_id: str = Field(primary_key=True)
     dialogue: str = Field(primary_key=True)
     first: str = Field(primary_key=True)
@@ -206,42 +209,42 @@ class JudgmentRow(_Row, table=True):
     p_second: float | None = None
     p_tie: float | None = None
     outside: float | None = None
-    unscored: str | None = None  # the reason; the raw text is the completion's
+    unscored: str | None = None  # the reason; the completion has the raw text
 
 
 class GenerationRow(_Row, table=True):
-    """What was read from an answer that was to be a response: its text, and why it may not train."""
+    """What was parsed from a completion that should be a response: its text and the reason to exclude it."""
 
     __tablename__: ClassVar[Any] = "generation"
     call_key: str = Field(primary_key=True)
     set_id: str = Field(primary_key=True, index=True)
     dialogue: str = Field(primary_key=True)
-    step: int = Field(primary_key=True)  # of a chain of prompts, from 1
+    step: int = Field(primary_key=True)  # step of a chain of prompts, from 1
     attempt: int
     reader: str
-    text: str  # cleaned; the raw text is the completion's
-    flaw: str  # "" where it may train
+    text: str  # extracted; the completion has the raw text
+    flaw: str  # exclusion reason; "" if usable
     words: int
     unchanged: bool
     dimension: str
 
 
 class CheckpointRow(_Row, table=True):
-    """A student that was trained, or asked: what it says of itself, and every step of its training."""
+    """A trained or evaluated student: its record and its training metrics."""
 
     __tablename__: ClassVar[Any] = "checkpoint"
-    id: str = Field(primary_key=True)  # content id: base weights, adapter, how it is asked
+    id: str = Field(primary_key=True)  # content id of base weights, adapter and prompt encoding
     name: str = Field(primary_key=True, index=True)  # `student:NAME`
     stage: str
     base: str
-    parent: str  # id of the checkpoint it went on from; "" for the base
-    folder: str  # where it lay when it was last seen
+    parent: str  # id of the checkpoint it was trained from; "" for the base
+    folder: str  # folder where it was last seen
     record: str  # checkpoint.json
     metrics: str  # JSON: one object per optimiser step
     registered_at: float
 
 
 def table(row: type[_Row]) -> Table:
-    """The SQLAlchemy table of a row type."""
-    found: Table = row.__table__  # type: ignore[attr-defined]  # sqlmodel adds it at run time
-    return found
+    """Return the SQLAlchemy table of a row class."""
+    sql_table: Table = row.__table__  # type: ignore[attr-defined]  # sqlmodel adds it at run time
+    return sql_table

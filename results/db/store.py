@@ -1,6 +1,7 @@
-"""The store: one database that remembers every run, answer and verdict.
+"""Storage of runs, completions and judgments in one database.
 
-Knows how things are kept and found; nothing of models, limits, or what a number means.
+`Store` is the only object that writes runs and their inputs; `Writer` commits completions in batches. It
+knows nothing of models, rate limits or statistics.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ NEVER_SENT = (
     Failure.NO_BUDGET.value,
     Failure.QUOTA_EXHAUSTED.value,
     Failure.RETIRED.value,
-)  # without a status: our own refusals
+)  # failures without an HTTP status that this program decided itself: nothing was sent
 Result = TypeVar("Result")
 
 _runs, _invocations, _claims = table(RunRow), table(InvocationRow), table(ClaimRow)
@@ -65,14 +66,14 @@ _judgments, _contests = table(JudgmentRow), table(ContestRow)
 
 @dataclass(frozen=True, slots=True)
 class ModelUsage:
-    """What a model was asked within some time: requests (answered or not) and tokens."""
+    """Number of requests (answered or not) and tokens of a model in a period."""
 
     requests: int
     tokens: int
 
 
 class Store:
-    """An open database. Use `async with await Store.open(...)`."""
+    """Open database of runs and completions. Use `async with await Store.open(...)`."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -81,13 +82,13 @@ class Store:
         self._transaction: list[Callable[[Connection], object]] | None = None
 
     @classmethod
-    async def open(cls, named: str, *, create: bool = True) -> Store:
-        """Open (or make) the database that `named` is the path or URL of.
+    async def open(cls, location: str, *, create: bool = True) -> Store:
+        """Open (or create) the database at a path or URL.
 
         Raises:
-            UserError: it cannot be opened, is not ours, or is of another version.
+            UserError: the database cannot be opened, is not ours, or has another schema version.
         """
-        return cls(await open_database(named, create=create))
+        return cls(await open_database(location, create=create))
 
     async def __aenter__(self) -> Store:
         return self
@@ -96,15 +97,15 @@ class Store:
         await self.close()
 
     async def close(self) -> None:
-        """Close every connection. Idempotent. An invocation that was not ended is dead from now on."""
-        for heart in self._hearts.values():
-            heart.cancel()
+        """Close every connection. Idempotent. Claims of an unfinished invocation expire from now on."""
+        for task in self._hearts.values():
+            task.cancel()
         await asyncio.gather(*self._hearts.values(), return_exceptions=True)
         self._hearts.clear()
         await self.database.close()
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
-        """Run a plain function of a connection in a transaction that only reads.
+        """Run a function of a connection in a read-only transaction and return its result.
 
         >>> await store.read(lambda connection: connection.execute(select(runs.c.id)).scalars().all())
         """
@@ -115,7 +116,7 @@ class Store:
     async def start_run(
         self, kind: str, spec: Mapping[str, Any], *, command: str, context: Mapping[str, Any]
     ) -> tuple[str, str]:
-        """Begin (or go on with) the run of this spec: (run id, id of this invocation)."""
+        """Start or resume the run with this spec and return (run id, invocation id)."""
         run_id = content_id("run-1", [kind, spec])
         now = round(time.time(), 3)
         run = {"id": run_id, "kind": kind, "spec": canonical(spec).decode(), "created_at": now}
@@ -143,11 +144,11 @@ class Store:
         return run_id, invocation_id
 
     async def finish_run(self, invocation_id: str) -> None:
-        """This invocation is over: its claims are given up, and what it held of the budget is free."""
-        heart = self._hearts.pop(invocation_id, None)
-        if heart is not None:
-            heart.cancel()
-            await asyncio.gather(heart, return_exceptions=True)
+        """Finish an invocation: release its claims and its reserved budget."""
+        task = self._hearts.pop(invocation_id, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
         def work(connection: Connection) -> None:
             connection.execute(delete(_claims).where(_claims.c.invocation_id == invocation_id))
@@ -160,51 +161,55 @@ class Store:
         await self.database.write(work)
 
     def writer(self, invocation_id: str) -> Writer:
-        """The writer of this invocation's answers."""
+        """Return the writer of an invocation's completions."""
         return Writer(self.database, invocation_id)
 
     async def _beat(self, invocation_id: str) -> None:
         columns = _invocations.c
-        beat = update(_invocations).where(columns.id == invocation_id).values(heartbeat=columns.heartbeat + 1)
+        heartbeat = (
+            update(_invocations).where(columns.id == invocation_id).values(heartbeat=columns.heartbeat + 1)
+        )
 
         def work(connection: Connection) -> None:
-            connection.execute(beat)
+            connection.execute(heartbeat)
 
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            with contextlib.suppress(UserError):  # the writer will say what is wrong
+            with contextlib.suppress(UserError):  # the writer reports the error
                 await self.database.write(work)
 
-    # -- calls ---------------------------------------------------------------------------------------
+    # -- requests ---------------------------------------------------------------------------------------
 
     async def claim(self, keys: Sequence[str], invocation_id: str) -> ClaimResult:
-        """Claim calls: ours to ask, answered already, or held by another living process."""
+        """Claim request keys for an invocation; each ends up acquired, completed or held elsewhere."""
         return await self.database.write(
             lambda connection: claim(connection, keys, invocation_id, self._observer)
         )
 
     async def release(self, keys: Sequence[str], invocation_id: str) -> None:
-        """Give up claims: we shall not ask."""
+        """Release claims of an invocation without sending the requests."""
         await self.database.write(lambda connection: release(connection, keys, invocation_id))
 
     async def completed_keys(self, keys: Sequence[str]) -> set[str]:
-        """Which of these calls are answered."""
+        """Return the keys that have a stored completion."""
         column = table(CompletionRow).c.key
 
         def work(connection: Connection) -> set[str]:
-            found: set[str] = set()
+            completed: set[str] = set()
             for start in range(0, len(keys), CHUNK):
                 chunk = keys[start : start + CHUNK]
-                found |= set(connection.execute(select(column).where(column.in_(chunk))).scalars())
-            return found
+                completed |= set(connection.execute(select(column).where(column.in_(chunk))).scalars())
+            return completed
 
         return await self.read(work)
 
     async def usage_since(self, model: str, since: float, *, besides: str = "") -> ModelUsage:
-        """What a model was asked since a moment, by every run in this database.
+        """Return the requests and tokens of a model since a time, over all runs in this database.
 
         Args:
-            besides: an invocation that is not counted (it counts for itself what it sends).
+            model: the model's id.
+            since: seconds since 1970.
+            besides: id of an invocation to leave out (a process counts its own requests itself).
         """
         completions, attempts = table(CompletionRow).c, table(AttemptRow).c
         tokens = func.coalesce(completions.input_tokens, 0) + func.coalesce(completions.output_tokens, 0)
@@ -226,15 +231,15 @@ class Store:
 
         return await self.read(work)
 
-    # -- money ---------------------------------------------------------------------------------------
+    # -- budget ---------------------------------------------------------------------------------------
 
     async def reserve_budget(
         self, run_id: str, invocation_id: str, wanted_usd: float, budget_usd: float
     ) -> float:
-        """Hold up to `wanted_usd` of the run's budget for this invocation; how much is granted.
+        """Reserve up to `wanted_usd` of a run's budget for an invocation and return the granted amount.
 
-        What every invocation of the run has spent counts, and what the others hold (of the dead too: it
-        may have been spent).
+        The spending of all invocations counts, and so do the reservations of the others, including dead ones,
+        whose reserved money may have been spent.
         """
         columns = _invocations.c
 
@@ -254,13 +259,13 @@ class Store:
         return await self.database.write(work)
 
     async def spent_usd(self, run_id: str) -> float:
-        """What all invocations of a run have spent, where prices are known."""
+        """Return the spending of all invocations of a run in US dollars, as far as prices are known."""
         columns = _invocations.c
         spent = select(func.coalesce(func.sum(columns.spent_usd), 0.0)).where(columns.run_id == run_id)
         return await self.read(lambda connection: float(connection.execute(spent).scalar_one()))
 
     async def longest_output_tokens(self, run_id: str, model: str) -> int:
-        """Output tokens of the longest answer of a model that the run has stored; 0 where there is none."""
+        """Return the output tokens of a model's longest completion in a run; 0 without completions."""
         runs = select(_invocations.c.id).where(_invocations.c.run_id == run_id)
         longest = select(func.coalesce(func.max(_completions.c.output_tokens), 0)).where(
             _completions.c.model == model, _completions.c.invocation_id.in_(runs)
@@ -268,7 +273,7 @@ class Store:
         return await self.read(lambda connection: int(connection.execute(longest).scalar_one()))
 
     async def unanswered_usd(self, run_id: str) -> dict[str, float]:
-        """By model, the most that a run's attempts without an answer may have cost, in US dollars."""
+        """Return the maximum cost of a run's attempts without a completion, in US dollars by model."""
         runs = select(_invocations.c.id).where(_invocations.c.run_id == run_id)
         costs = (
             select(_attempts.c.model, func.sum(_attempts.c.cost_usd))
@@ -280,18 +285,18 @@ class Store:
         )
 
     async def withdraw_contest(self, run_id: str, judge_id: str) -> None:
-        """Forget that a run was to have contests under a judge, where it has no judgment of that judge."""
+        """Delete a run's contests under a judge that has no stored judgment."""
         judged = select(_judgments.c.call_key).where(_judgments.c.judge_id == judge_id).exists()
         rows = delete(_contests).where(
             _contests.c.run_id == run_id, _contests.c.judge_id == judge_id, ~judged
         )
         await self._write(lambda connection: connection.execute(rows))
 
-    # -- what a run is about -------------------------------------------------------------------------
+    # -- inputs of a run -------------------------------------------------------------------------
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """What is put inside is one transaction: all of it, or nothing. Not to be nested."""
+        """Collect all saves inside the block into one transaction. Not reentrant."""
         self._transaction = []
         try:
             yield
@@ -307,53 +312,60 @@ class Store:
             self._transaction.append(work)
 
     async def save_dialogues(self, dialogues: Iterable[Dialogue]) -> None:
-        """Keep dialogues; those that are there stay."""
+        """Save dialogues; existing ones stay unchanged."""
         await self._insert(DialogueRow, [dialogue_row(dialogue) for dialogue in dialogues])
 
-    async def save_responses(self, of: ResponseSet, responses: Iterable[Response]) -> None:
-        """Keep a set of responses; those that are there stay."""
-        described = {"id": of.id, "author": of.author, "preset": of.preset, "made": of.made}
+    async def save_responses(self, response_set: ResponseSet, responses: Iterable[Response]) -> None:
+        """Save a response set and its responses; existing ones stay unchanged."""
+        set_row = {
+            "id": response_set.id,
+            "author": response_set.author,
+            "preset": response_set.preset,
+            "made": response_set.made,
+        }
         rows = [response_row(response) for response in responses]
 
         def work(connection: Connection) -> None:
-            insert_if_absent(connection, table(ResponseSetRow), [described])
+            insert_if_absent(connection, table(ResponseSetRow), [set_row])
             insert_if_absent(connection, table(ResponseRow), rows)
 
         await self._write(work)
 
     async def save_prompt(self, version: str, name: str, text: str) -> None:
-        """Keep a prompt's text under its version."""
+        """Save a prompt's text under its version."""
         await self._insert(PromptRow, [{"version": version, "name": name, "text": text}])
 
     async def save_judge(self, **columns: str) -> None:
-        """Keep a judge's description under its id (columns as in `JudgeRow`)."""
+        """Save a judge's description under its id (columns as in `JudgeRow`)."""
         await self._insert(JudgeRow, [columns])
 
     async def save_contests(self, run_id: str, contests: Sequence[tuple[str, str, str, int]]) -> None:
-        """Keep a run's contests: (judge, set of A, set of B, samples)."""
+        """Save a run's contests as (judge id, set of A, set of B, samples)."""
         names = ("judge_id", "set_a", "set_b", "samples")
         rows = [{"run_id": run_id, **dict(zip(names, row, strict=True))} for row in contests]
         await self._insert(ContestRow, rows)
 
     async def save_run_dialogues(self, run_id: str, keys: Sequence[str]) -> None:
-        """Keep which dialogues a run is about, in their order."""
-        rows = [{"run_id": run_id, "position": at, "dialogue": key} for at, key in enumerate(keys)]
+        """Save the dialogues of a run in their order."""
+        rows = [
+            {"run_id": run_id, "position": position, "dialogue": key} for position, key in enumerate(keys)
+        ]
         await self._insert(RunDialogueRow, rows)
 
     async def _insert(self, row: Any, rows: list[dict[str, Any]]) -> None:
         await self._write(lambda connection: insert_if_absent(connection, table(row), rows))
 
-    # -- what is there -------------------------------------------------------------------------------
+    # -- stored values -------------------------------------------------------------------------------
 
     async def response_sets(self, author: str, preset: str) -> list[ResponseSet]:
-        """The sets of responses of an author under a preset."""
+        """Return the response sets of an author under a preset."""
         columns = table(ResponseSetRow).c
-        wanted = (
+        query = (
             select(columns.id, columns.author, columns.preset, columns.made)
             .where(columns.author == author, columns.preset == preset)
             .order_by(columns.id)
         )
-        return await self.read(lambda connection: [ResponseSet(*row) for row in connection.execute(wanted)])
+        return await self.read(lambda connection: [ResponseSet(*row) for row in connection.execute(query)])
 
     async def responses(self, set_id: str) -> list[Response]:
         """All responses of a set."""

@@ -1,9 +1,10 @@
-"""How the authors of sets were asked that were made before it was part of a set's identity.
+"""Tokenizer identities of response sets that were stored before the identity became part of a set's id.
 
-    kept = await kept_sets(store, {set_id: asking, …})
+    kept = await unchanged_sets(store, {set_id: identity, …})
 
-Such a set keeps its id. When it is first met again, how its author is asked now is taken down beside it; from
-then on it is that author's only while this stays the same. Knows nothing of tokenizers: an asking is a text.
+Such a set keeps its id. When it is first used again, the author's current tokenizer identity is recorded;
+from then on the set belongs to that author only while the identity stays the same. An identity is an opaque
+text here.
 """
 
 from __future__ import annotations
@@ -17,21 +18,25 @@ from results.db.schema import ResponseSetRow, SetAskingRow, table
 from results.db.store import Store
 
 
-async def kept_sets(store: Store, askings: Mapping[str, str]) -> set[str]:
-    """Those of these sets that are in the database and whose author is asked as it was.
+async def unchanged_sets(store: Store, askings: Mapping[str, str]) -> set[str]:
+    """Return the stored sets whose author still has the same tokenizer identity.
 
     Args:
-        askings: how each set's author is asked now, by the id that the set had before.
+        askings: current tokenizer identity of each set's author, by the id that the set had before.
     """
-    sets, taken = table(ResponseSetRow), table(SetAskingRow)
+    sets, identities = table(ResponseSetRow), table(SetAskingRow)
 
     def work(connection: Connection) -> set[str]:
-        there = set(connection.execute(select(sets.c.id).where(sets.c.id.in_(list(askings)))).scalars())
-        if there:
+        existing = set(connection.execute(select(sets.c.id).where(sets.c.id.in_(list(askings)))).scalars())
+        if existing:
             insert_if_absent(
-                connection, taken, [{"set_id": one, "asking": askings[one]} for one in sorted(there)]
+                connection,
+                identities,
+                [{"set_id": set_id, "asking": askings[set_id]} for set_id in sorted(existing)],
             )
-        known = connection.execute(select(taken.c.set_id, taken.c.asking).where(taken.c.set_id.in_(there)))
-        return {row.set_id for row in known if row.asking == askings[row.set_id]}
+        recorded = connection.execute(
+            select(identities.c.set_id, identities.c.asking).where(identities.c.set_id.in_(existing))
+        )
+        return {row.set_id for row in recorded if row.asking == askings[row.set_id]}
 
     return await store.database.write(work)

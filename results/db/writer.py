@@ -70,20 +70,20 @@ class _Batch:
     added: int = 0
     cost_usd: float = 0.0
 
-    def read(self, reading: object) -> None:
-        """Take what was read from an answer."""
-        if isinstance(reading, Judgment):
-            self.judgments.append(judgment_row(reading))
-        elif isinstance(reading, Response):
-            self.responses.append(response_row(reading))
-        elif isinstance(reading, Generation):
-            self.generations.append(generation_row(reading))
-            self.read(reading.response)
-        elif isinstance(reading, tuple):
-            for part in reading:
-                self.read(part)
-        elif reading is not None:
-            raise TypeError(f"the database keeps no {type(reading).__name__}")
+    def add_parsed(self, parsed: object) -> None:
+        """Add the rows of a value that was parsed from a completion."""
+        if isinstance(parsed, Judgment):
+            self.judgments.append(judgment_row(parsed))
+        elif isinstance(parsed, Response):
+            self.responses.append(response_row(parsed))
+        elif isinstance(parsed, Generation):
+            self.generations.append(generation_row(parsed))
+            self.add_parsed(parsed.response)
+        elif isinstance(parsed, tuple):
+            for part in parsed:
+                self.add_parsed(part)
+        elif parsed is not None:
+            raise TypeError(f"cannot store a {type(parsed).__name__}")
 
     @property
     def is_empty(self) -> bool:
@@ -92,15 +92,16 @@ class _Batch:
 
 
 class Writer:
-    """Collects answers and commits them in batches.
+    """Background writer that collects completions and commits them in batches.
 
     Args:
-        idle: whether nothing is in flight, so that waiting would gain nothing.
-        on_commit: told every batch's cost in US dollars, and the keys of its answers, once it is committed.
+        idle: returns whether no request is in flight, so that waiting for more gains nothing.
+        on_commit: called after each commit with its cost in US dollars and the keys of its completions.
 
     Attributes:
-        held: answers (and readings) that wait for their commit.
-        commits, busy_seconds: how many batches were committed, and how long that took in all.
+        pending: number of completions (and parsed values) that wait for their commit.
+        commits: number of committed batches.
+        busy_seconds: total duration of all commits.
     """
 
     def __init__(
@@ -124,28 +125,28 @@ class Writer:
         self.busy_seconds = 0.0
 
     def watch(self, idle: Callable[[], bool], on_commit: Callable[[float, Sequence[str]], None]) -> None:
-        """Set who knows what is in flight and who is told of costs (they are made after the writer)."""
+        """Set `idle` and `on_commit`, which are often created after the writer."""
         self._idle, self._on_commit = idle, on_commit
 
     def save(
-        self, call: ModelRequest, completion: Completion, reading: object, cost_usd: float | None
+        self, call: ModelRequest, completion: Completion, parsed: object, cost_usd: float | None
     ) -> asyncio.Future[None]:
-        """Commit an answer and what was read from it; done when both are safe."""
-        self.enqueue(call, completion, reading, cost_usd)
+        """Commit a completion and what was parsed from it; the future is done when both are stored."""
+        self.enqueue(call, completion, parsed, cost_usd)
         return self.committed()
 
-    def save_parsed(self, reading: object) -> asyncio.Future[None]:
-        """Commit what was read from an answer that is stored already (nothing happens where it is too)."""
-        self.enqueue_parsed(reading)
+    def save_parsed(self, parsed: object) -> asyncio.Future[None]:
+        """Commit what was parsed from a stored completion; does nothing if it is stored already."""
+        self.enqueue_parsed(parsed)
         return self.committed()
 
     def enqueue(
-        self, call: ModelRequest, completion: Completion, reading: object, cost_usd: float | None
+        self, call: ModelRequest, completion: Completion, parsed: object, cost_usd: float | None
     ) -> None:
-        """The same as `put` for who does not wait: what became of it, `committed` tells.
+        """Add a completion to the current batch without waiting; see `committed`.
 
         Raises:
-            Exception: an earlier commit failed, and nothing is taken any more.
+            Exception: an earlier commit failed; the writer accepts nothing more.
         """
         batch = self._batch
         batch.completions.append(
@@ -154,14 +155,14 @@ class Writer:
             )
         )
         batch.cost_usd += cost_usd or 0.0
-        self._added(reading)
+        self._count_item(parsed)
 
-    def enqueue_parsed(self, reading: object) -> None:
-        """The same as `save_parsed` for who does not wait."""
-        self._added(reading)
+    def enqueue_parsed(self, parsed: object) -> None:
+        """Add a parsed value to the current batch without waiting."""
+        self._count_item(parsed)
 
     def committed(self) -> asyncio.Future[None]:
-        """Done when everything that was added so far is safe.
+        """Return a future that is done when everything added so far is stored.
 
         Raises:
             Exception: an earlier commit failed.
@@ -176,7 +177,7 @@ class Writer:
         return future
 
     def save_failure(self, call: ModelRequest, error: CallError, tries: int, cost_usd: float | None) -> None:
-        """Keep a failed try; it is committed with the next batch."""
+        """Add a failed attempt; it is committed with the next batch."""
         self._batch.attempts.append(
             {
                 "key": call.key,
@@ -201,11 +202,11 @@ class Writer:
         if not self._batch.is_empty and self._error is None:
             await self._commit()
 
-    def _added(self, reading: object) -> None:
-        """One more in the batch that is being collected."""
+    def _count_item(self, parsed: object) -> None:
+        """Count one more item in the current batch."""
         batch = self._batch
-        if reading is not None:
-            batch.read(reading)
+        if parsed is not None:
+            batch.add_parsed(parsed)
         if self._error is not None:
             raise self._error
         batch.added += 1
@@ -235,7 +236,7 @@ class Writer:
         began = time.perf_counter()
         try:
             await self._database.write(lambda connection: _write(connection, batch, self._invocation_id))
-        except Exception as error:  # whatever it is, those who wait must hear of it
+        except Exception as error:  # every waiting future must fail with it
             self._error = error
             self.pending = 0
             for future in (*batch.waiting, *self._batch.waiting):

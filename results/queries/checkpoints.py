@@ -1,11 +1,10 @@
-"""Students in the database: what each says of itself, every step of its training, and where it lay.
+"""Trained students in the database: their records, metrics and folders.
 
-    await put_checkpoint(store, id, record, metrics, folder)
-    await store.read(lambda connection: checkpoints_of(connection, ["student:llama-over-llm-2"]))
+    await save_checkpoint(store, id, record, metrics, folder)
+    await store.read(lambda connection: load_checkpoints(connection, ["student:llama-over-llm-2"]))
 
-A row is written when a training ends and when a student is first asked, so that a report can tell of both
-from the database alone. Knows nothing of adapters, trainers and files; `record` is the folder's
-`checkpoint.json` (`finetune/checkpoint.py` says what stands in it).
+A row is written when a training ends and when a student is first used, so that a report needs only the
+database. `record` is the folder's `checkpoint.json` (see `finetune/checkpoint.py`).
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ _checkpoints = table(CheckpointRow)
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRecord:
-    """A checkpoint as the database knows it.
+    """A checkpoint as stored in the database.
 
     Attributes:
-        id: content id of base weights, adapter and how it is asked.
+        id: content id of base weights, adapter and prompt encoding.
         name: `student:NAME` without the prefix.
         stage: "sft" or "dpo".
-        base: the base's name.
-        parent: id of the checkpoint it went on from; "" for the base.
-        folder: where it lay when it was last seen.
-        record: all of `checkpoint.json`.
+        base: name of the base model.
+        parent: id of the checkpoint it was trained from; "" for the base.
+        folder: folder where it was last seen.
+        record: content of `checkpoint.json`.
         metrics: one mapping per optimiser step: `step` (from 1), `loss` (nats), `learning_rate`, `grad_norm`,
-            `seconds`; for DPO `rewards/margins`, `rewards/accuracies` and more of trl's.
+            `seconds`; for DPO also `rewards/margins`, `rewards/accuracies` and others of trl.
         registered_at: seconds since 1970.
     """
 
@@ -56,53 +55,53 @@ class CheckpointRecord:
 
     @property
     def author(self) -> str:
-        """As users name it."""
+        """Return the author name, `student:NAME`."""
         return f"{STUDENT}{self.name}"
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Every hyper-parameter by name (`finetune/config.py`), the seed among them."""
+        """Return every hyper-parameter by name (`finetune/config.py`), including the seed."""
         return dict(self.record.get("settings", {}))
 
     @property
     def health(self) -> Mapping[str, Any]:
-        """The check for forgetting and collapse (`finetune/post_training_check.py`, class Health); {} without one."""
+        """Return the post-training check (`finetune/post_training_check.py`); {} if it was not run."""
         return dict(self.record.get("health", {}))
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the check found worth a word."""
+        """Return the warnings of the post-training check."""
         return tuple(map(str, self.health.get("warnings", ())))
 
     def curve(self, key: str = "loss") -> list[tuple[int, float]]:
-        """(optimiser step, value) of one metric, in order; [] where it was not measured."""
+        """Return (optimiser step, value) of a metric, in order; [] if it was not measured."""
         return [(int(row["step"]), float(row[key])) for row in self.metrics if row.get(key) is not None]
 
 
 def load_checkpoints(connection: Connection, names: Iterable[str] | None = None) -> list[CheckpointRecord]:
-    """The checkpoints of these names (with or without `student:`), or all; the first registered first.
+    """Return the checkpoints with these names (with or without `student:`), or all, oldest first.
 
-    A name that nobody has gives nothing; one that two trainings had gives both.
+    Unknown names are ignored; a name used by two trainings gives both checkpoints.
     """
-    wanted = select(_checkpoints).order_by(_checkpoints.c.registered_at, _checkpoints.c.id)
+    query = select(_checkpoints).order_by(_checkpoints.c.registered_at, _checkpoints.c.id)
     if names is not None:
         bare = sorted({name.partition("@")[0].removeprefix(STUDENT) for name in names})
-        wanted = wanted.where(_checkpoints.c.name.in_(bare))
-    return [_registered(row) for row in connection.execute(wanted)]
+        query = query.where(_checkpoints.c.name.in_(bare))
+    return [_record_from_row(row) for row in connection.execute(query)]
 
 
 def lineage(connection: Connection, checkpoint: CheckpointRecord) -> list[CheckpointRecord]:
-    """A checkpoint and those that it went on from, the first trained first: SFT, then DPO.
+    """Return a checkpoint preceded by its ancestors, oldest first: SFT, then DPO.
 
-    One that was never registered ends the line.
+    The chain ends at an ancestor that is not in the database.
     """
     line = [checkpoint]
-    while line[0].parent and line[0].parent not in {one.id for one in line}:
-        wanted = select(_checkpoints).where(_checkpoints.c.id == line[0].parent)
-        row = connection.execute(wanted.order_by(_checkpoints.c.registered_at)).first()
+    while line[0].parent and line[0].parent not in {ancestor.id for ancestor in line}:
+        query = select(_checkpoints).where(_checkpoints.c.id == line[0].parent)
+        row = connection.execute(query.order_by(_checkpoints.c.registered_at)).first()
         if row is None:
             break
-        line.insert(0, _registered(row))
+        line.insert(0, _record_from_row(row))
     return line
 
 
@@ -113,7 +112,7 @@ async def save_checkpoint(
     metrics: Sequence[Mapping[str, Any]],
     folder: str,
 ) -> None:
-    """Register a checkpoint; of one that is there already, only where it lies is written anew."""
+    """Save a checkpoint; for an existing one only the folder is updated."""
     parent = record.get("parent") or {}
     row = {
         "id": id,
@@ -126,18 +125,18 @@ async def save_checkpoint(
         "metrics": storable(orjson.dumps([dict(step) for step in metrics]).decode()),
         "registered_at": round(time.time(), 3),
     }
-    there = (_checkpoints.c.id == id) & (_checkpoints.c.name == row["name"])
+    same_checkpoint = (_checkpoints.c.id == id) & (_checkpoints.c.name == row["name"])
 
     def work(connection: Connection) -> None:
         insert_if_absent(connection, _checkpoints, [row])
-        connection.execute(update(_checkpoints).where(there).values(folder=folder))
+        connection.execute(update(_checkpoints).where(same_checkpoint).values(folder=folder))
 
     await store.database.write(work)
 
 
-def _registered(row: Row[Any]) -> CheckpointRecord:
-    plain = {name: getattr(row, name) for name in ("id", "name", "stage", "base", "parent", "folder")}
+def _record_from_row(row: Row[Any]) -> CheckpointRecord:
+    columns = {name: getattr(row, name) for name in ("id", "name", "stage", "base", "parent", "folder")}
     metrics = tuple(orjson.loads(row.metrics))
     return CheckpointRecord(
-        **plain, record=orjson.loads(row.record), metrics=metrics, registered_at=row.registered_at
+        **columns, record=orjson.loads(row.record), metrics=metrics, registered_at=row.registered_at
     )

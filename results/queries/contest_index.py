@@ -1,7 +1,4 @@
-"""Every contest in a database, by whom it is and who judged it: what can be compared with what.
-
-Reads which contests there are, not what was judged in them.
-"""
+"""Index of every contest in a database: its authors, judge and size, without its judgments."""
 
 from __future__ import annotations
 
@@ -20,20 +17,23 @@ from agents.models.family import FamilyMatch, family_matches
 from agents.types import DEFAULT_PRESET, ResponseSet
 from results.db.schema import ContestRow, JudgeRow, ResponseSetRow, RunDialogueRow, RunRow, table
 from results.db.store import Store
-from results.queries.student_lineage import taught
-from results.queries.test_set_uses import USES_TEST, counted
+from results.queries.student_lineage import student_lineage
+from results.queries.test_set_uses import USES_TEST, count_uses
 
 
 @dataclass(frozen=True, slots=True)
 class ContestEntry:
-    """One contest of one run, as the catalogue knows it.
+    """One contest of one run.
 
     Attributes:
-        run_id, created_at: its run.  split, stopped: from the run's spec; whether it stops when known.
-        judge_id, judge, provider, model, sampling, prompt_version: who judged and how.
-        a, b: the two sets of responses.
-        dialogues: how many were to be judged.  samples: repetitions asked for.
-        kin: those of the two authors that are of the judge's family.
+        run_id, created_at: its run; seconds since 1970.
+        split: from the run's spec.
+        stopped: whether the run uses early stopping.
+        judge_id, judge, provider, model, sampling, prompt_version: the judge.
+        a, b: the two response sets.
+        dialogues: number of dialogues to judge.
+        samples: number of repetitions.
+        same_family: the authors whose models are of the judge's family.
     """
 
     run_id: str
@@ -54,27 +54,27 @@ class ContestEntry:
 
     @property
     def size(self) -> tuple[int, int, float, str]:
-        """Of a judge's contests of one pair the largest counts: most dialogues, most samples, the newest."""
+        """Return the sort key by which the largest contest of a pair counts: dialogues, samples, newest."""
         return (self.dialogues, self.samples, self.created_at, self.run_id)
 
     @property
     def is_plain(self) -> bool:
-        """Whether the judge was asked with the default words: then its name is its model's."""
+        """Return whether the judge has the default prompt, so that its name is its model's."""
         return self.judge == f"{self.provider}/{self.model}"
 
     @property
     def is_of_one_dimension(self) -> bool:
-        """Whether the judge was asked for one dimension of empathy alone: another question."""
+        """Return whether the judge's prompt asks about a single dimension of empathy."""
         return self.judge.endswith(tuple(f"({prompt})" for prompt in DIMENSIONS))
 
     @property
     def sets(self) -> frozenset[str]:
-        """The two authors' sets, whichever way round."""
+        """Return the ids of both response sets, regardless of which is A."""
         return frozenset((self.a.id, self.b.id))
 
 
 def name_of(of: ResponseSet) -> str:
-    """An author as users write it; a preset other than the default is named."""
+    """Return an author as users write it, with the preset unless it is the default."""
     return of.name
 
 
@@ -83,7 +83,7 @@ class ContestIndex:
     """All contests in a database.
 
     Attributes:
-        entries: newest run last.
+        entries: contests, the newest run last.
         where: the database, for messages.
     """
 
@@ -93,40 +93,56 @@ class ContestIndex:
     def response_sets_named(
         self, name: str, among: Iterable[ContestEntry] | None = None
     ) -> list[ResponseSet]:
-        """The sets that a name means (of any age), among these contests; `base` means every base's.
+        """Return the response sets that a name matches, in these contests; `base` matches every base.
 
-        A file that is there is known by what it holds now, under whatever name it was judged.
+        An existing file is identified by its current content, whatever name it was judged under.
         """
         entries = self.entries if among is None else list(among)
         file_id = set_id_of_file(name)
-        of_file = next((of for entry in entries for of in (entry.a, entry.b) if of.id == file_id), None)
-        if of_file is not None:
-            return [replace(of_file, author=name)]
+        file_set = next(
+            (
+                response_set
+                for entry in entries
+                for response_set in (entry.a, entry.b)
+                if response_set.id == file_id
+            ),
+            None,
+        )
+        if file_set is not None:
+            return [replace(file_set, author=name)]
         bare, _, preset = name.partition("@")
-        found = {}
+        matches = {}
         for entry in entries:
-            for of in (entry.a, entry.b):
-                plain = of.author == name and of.preset == DEFAULT_PRESET
-                named = is_named(of.author, bare) and of.preset == (preset or DEFAULT_PRESET)
-                by_id = of.author == bare and preset.startswith("set-1:") and of.id.startswith(preset)
+            for response_set in (entry.a, entry.b):
+                plain = response_set.author == name and response_set.preset == DEFAULT_PRESET
+                named = is_named(response_set.author, bare) and response_set.preset == (
+                    preset or DEFAULT_PRESET
+                )
+                by_id = (
+                    response_set.author == bare
+                    and preset.startswith("set-1:")
+                    and response_set.id.startswith(preset)
+                )
                 if plain or named or by_id:
-                    found[of.id] = of
-        return [found[set_id] for set_id in sorted(found)]
+                    matches[response_set.id] = response_set
+        return [matches[set_id] for set_id in sorted(matches)]
 
     def author(self, name: str, among: Iterable[ContestEntry] | None = None) -> ResponseSet:
-        """The one set that a name means.
+        """Return the single response set that a name matches.
 
         Raises:
-            UserError: nothing of this author was judged, or several sets have the name.
+            UserError: no set of this author was judged, or several sets match.
         """
-        found = self.response_sets_named(name, among)
+        matches = self.response_sets_named(name, among)
         file_id = set_id_of_file(name)
-        if found and file_id and all(of.id != file_id for of in found):
+        if matches and file_id and all(response_set.id != file_id for response_set in matches):
             warnings.warn(f"{name} has changed since it was judged", InputWarning, stacklevel=2)
-        if len(found) == 1:
-            return found[0]
-        if not found:
-            known = sorted({name_of(of) for entry in self.entries for of in (entry.a, entry.b)})
+        if len(matches) == 1:
+            return matches[0]
+        if not matches:
+            known = sorted(
+                {name_of(response_set) for entry in self.entries for response_set in (entry.a, entry.b)}
+            )
             near = get_close_matches(name, known, 3) or known[:8]
             raise UserError(
                 "no judged responses of this author in the database",
@@ -140,37 +156,38 @@ class ContestIndex:
             code="author.ambiguous",
             where=self.where,
             found=repr(name),
-            remedy=f"Pass the id of one set, e.g. {found[0].author}@{found[0].id}.",
-            faults=[Fault(f"{of.id}: {of.made}") for of in found],
+            remedy=f"Pass the id of one set, e.g. {matches[0].author}@{matches[0].id}.",
+            faults=[Fault(f"{response_set.id}: {response_set.made}") for response_set in matches],
         )
 
-    def names_in(self, written: str) -> list[str]:
-        """The authors that are written with commas between them; a name may hold commas itself.
+    def names_in(self, text: str) -> list[str]:
+        """Split a comma-separated list of authors, whose names may themselves contain commas.
 
-        Of what could be read in several ways, the longest names that there are: `file:a,b.jsonl,student:x`
-        is `file:a,b.jsonl` and `student:x` where that file was judged.
+        The longest known names win: `file:a,b.jsonl,student:x` is `file:a,b.jsonl` and `student:x` if that
+        file was judged.
         """
-        pieces = written.split(",")
-        names, at = [], 0
-        while at < len(pieces):
-            ends = range(len(pieces), at, -1)
+        pieces = text.split(",")
+        names, start = [], 0
+        while start < len(pieces):
+            ends = range(len(pieces), start, -1)
             end = next(
-                (end for end in ends if self.response_sets_named(",".join(pieces[at:end]).strip())), at + 1
+                (end for end in ends if self.response_sets_named(",".join(pieces[start:end]).strip())),
+                start + 1,
             )
-            names.append(",".join(pieces[at:end]).strip())
-            at = end
+            names.append(",".join(pieces[start:end]).strip())
+            start = end
         return [name for name in names if name]
 
-    def test_set_uses(self, of: ResponseSet) -> int:
-        """The test-set uses of a set of responses."""
+    def test_set_uses(self, response_set: ResponseSet) -> int:
+        """Return the number of test-set uses of a response set."""
         used = (entry for entry in self.entries if entry.split in USES_TEST)
-        return counted((entry.judge_id, entry.a.id, entry.b.id) for entry in used)[of.id]
+        return count_uses((entry.judge_id, entry.a.id, entry.b.id) for entry in used)[response_set.id]
 
 
 async def load_contest_index(store: Store) -> ContestIndex:
-    """Every contest of every run in a database."""
+    """Load every contest of every run in a database."""
     contest, judge, run = table(ContestRow).c, table(JudgeRow).c, table(RunRow).c
-    wanted = (
+    query = (
         select(
             contest.run_id,
             run.created_at,
@@ -189,16 +206,18 @@ async def load_contest_index(store: Store) -> ContestIndex:
         .join(table(JudgeRow), judge.id == contest.judge_id)
         .order_by(run.created_at, run.id, judge.name, judge.id)
     )
-    rows = await store.read(lambda connection: connection.execute(wanted).all())
+    rows = await store.read(lambda connection: connection.execute(query).all())
     columns = table(ResponseSetRow).c
-    sets_wanted = select(columns.id, columns.author, columns.preset, columns.made)
+    sets_query = select(columns.id, columns.author, columns.preset, columns.made)
     sets = await store.read(
-        lambda connection: {row.id: ResponseSet(*row) for row in connection.execute(sets_wanted)}
+        lambda connection: {row.id: ResponseSet(*row) for row in connection.execute(sets_query)}
     )
     of_run = table(RunDialogueRow).c
-    counted = select(of_run.run_id, func.count()).group_by(of_run.run_id)
-    sizes = await store.read(lambda connection: {row[0]: int(row[1]) for row in connection.execute(counted)})
-    told = await taught(store)
+    size_query = select(of_run.run_id, func.count()).group_by(of_run.run_id)
+    sizes = await store.read(
+        lambda connection: {row[0]: int(row[1]) for row in connection.execute(size_query)}
+    )
+    lineages = await student_lineage(store)
     entries = []
     for row in rows:
         spec = orjson.loads(row.spec)
@@ -219,7 +238,7 @@ async def load_contest_index(store: Store) -> ContestIndex:
                 samples=row.samples,
                 dialogues=sizes.get(row.run_id, 0),
                 same_family=family_matches(
-                    f"{row.provider}/{row.model}", (sets[row.set_a], sets[row.set_b]), told
+                    f"{row.provider}/{row.model}", (sets[row.set_a], sets[row.set_b]), lineages
                 ),
             )
         )

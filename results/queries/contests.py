@@ -1,8 +1,7 @@
-"""A run's contests as columns for the statistics, from the database alone.
+"""Contests of a run as judgment tables, from the database alone.
 
-Of several attempts at one judgment the last readable one counts; of several readings of one answer, the
-newest parser's. What was to be judged and was not stays visible: the columns know how many dialogues there
-were.
+Of several attempts at a judgment, the last one with a verdict counts; of several parses of a completion, the
+newest parser's. Missing judgments stay visible: the table knows the number of dialogues.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from results.db.schema import (
 )
 from results.db.store import CHUNK, Store
 from results.queries.parser_versions import ParserVersionCounts, count_parser_versions, newest_judgments
-from results.queries.student_lineage import taught
+from results.queries.student_lineage import student_lineage
 from results.statistics.judgment_table import JudgmentTable
 
 CONTROL = "control"
@@ -42,21 +41,21 @@ _A_SCORE = {"first": 1.0, "tie": 0.5, "second": 0.0}
 
 @dataclass(frozen=True, eq=False)
 class Contest:
-    """Author A against author B under one judge.
+    """A contest: author A against author B under one judge.
 
     Attributes:
-        judge: as people write it; `judge_id` its content id; `judge_provider`, `judge_model` who it is.
-        a, b: the two sets of responses.
-        dialogues: those that were to be judged, in the run's order; columns' codes are their positions.
+        judge: display name; `judge_id` is its content id, `judge_provider` and `judge_model` its model.
+        a, b: the two response sets.
+        dialogues: the dialogues to judge, in the run's order; the table's codes are their positions.
         columns: the judgments that count.
-        samples: how many repetitions were asked for.
-        asked_again: judgments that needed more than one attempt.
-        cost_usd: of all answers behind the judgments, every attempt counted; None where not known.
-        readings: which parser read the judgments, and what re-reading changed.
-        kin: those of the two authors that are of the judge's family.
-        answerers: answering name → number of answers behind the judgments that count.
-        left_out: answers of other models, which `snapshots` leaves out.
-        temperature: the judge's, ≥ 0; None where it was left to the provider.
+        samples: number of repetitions.
+        asked_again: number of judgments that needed more than one attempt.
+        cost_usd: cost of all completions, every attempt included; None if unknown.
+        readings: parser versions of the judgments, and what re-parsing changed.
+        same_family: the authors whose models are of the judge's family.
+        answering_models: model → number of completions behind the judgments that count.
+        left_out: number of completions excluded by `snapshots`.
+        temperature: of the judge, ≥ 0; None for the provider's default.
     """
 
     judge: str
@@ -74,7 +73,7 @@ class Contest:
     cost_usd: float | None
     readings: ParserVersionCounts
     same_family: tuple[FamilyMatch, ...] = ()
-    answerers: Mapping[str, int] = field(default_factory=dict)
+    answering_models: Mapping[str, int] = field(default_factory=dict)
     left_out: int = 0
 
     @property
@@ -82,28 +81,28 @@ class Contest:
         """A sentence on who answered under the judge's name; "" where it was that model alone."""
         if self.judge_provider == CONTROL:
             return ""
-        return answering_model_note(self.judge, self.judge_model, self.answerers, self.left_out)
+        return answering_model_note(self.judge, self.judge_model, self.answering_models, self.left_out)
 
     temperature: float | None = None
 
     @property
     def expected(self) -> int:
-        """Judgments that were to be made: both orders of every dialogue, every sample."""
+        """Return the number of judgments to make: both orders of every dialogue, every sample."""
         return 2 * len(self.dialogues) * self.samples
 
 
 async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = ()) -> list[Contest]:
-    """All contests of a run, in the order of their judges' names.
+    """Load all contests of a run, ordered by judge name.
 
     Args:
-        snapshots: answering names that alone are counted, for each judge that has answers under one of them.
+        snapshots: answering models that alone count, for each judge with completions of one of them.
 
     Raises:
-        UserError: nothing in the database was answered under one of these names.
+        UserError: no completion in the database is of one of these models.
     """
     dialogues = await load_run_dialogues(store, run_id)
     contest, judge = table(ContestRow).c, table(JudgeRow).c
-    wanted = (
+    query = (
         select(
             contest.set_a,
             contest.set_b,
@@ -120,22 +119,26 @@ async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = 
         .where(contest.run_id == run_id)
         .order_by(judge.name, judge.id, contest.set_a, contest.set_b)
     )
-    rows = await store.read(lambda connection: connection.execute(wanted).all())
-    told = await taught(store)
-    found = []
-    sets = {set_id: await _set(store, set_id) for row in rows for set_id in (row.set_a, row.set_b)}
-    of_judge = {
-        judge_id: await _judgments(store, run_id, judge_id, sets) for judge_id in {r.id for r in rows}
+    rows = await store.read(lambda connection: connection.execute(query).all())
+    lineages = await student_lineage(store)
+    contests = []
+    sets = {
+        set_id: await _load_response_set(store, set_id) for row in rows for set_id in (row.set_a, row.set_b)
+    }
+    by_judge = {
+        judge_id: await _load_judgments(store, run_id, judge_id, sets) for judge_id in {r.id for r in rows}
     }
     snapshots = ["" if name == UNNAMED else name for name in snapshots]
-    await _check_snapshots(store, snapshots, of_judge)
+    await _check_snapshots(store, snapshots, by_judge)
     for row in rows:
         a, b = sets[row.set_a], sets[row.set_b]
-        of_pair = of_judge[row.id].get(frozenset((a.id, b.id)), ())
-        every = [one for one in of_pair if one.sample < row.samples]
-        judgments = _of_snapshots(every, snapshots)
-        columns, again, counting = _columns(judgments, {d.key: at for at, d in enumerate(dialogues)}, a.id)
-        found.append(
+        pair_rows = by_judge[row.id].get(frozenset((a.id, b.id)), ())
+        sampled = [judged for judged in pair_rows if judged.sample < row.samples]
+        judgments = _select_snapshots(sampled, snapshots)
+        columns, again, counting = _judgment_table(
+            judgments, {d.key: at for at, d in enumerate(dialogues)}, a.id
+        )
+        contests.append(
             Contest(
                 row.name,
                 row.id,
@@ -149,21 +152,21 @@ async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = 
                 columns,
                 row.samples,
                 again,
-                _cost(judgments),
-                count_parser_versions(judgments, _judged),
-                family_matches(f"{row.provider}/{row.model}", (a, b), told),
-                answerers_of(counting),
-                len({one.call_key for one in every} - {one.call_key for one in judgments}),
+                _total_cost(judgments),
+                count_parser_versions(judgments, _judgment_key),
+                family_matches(f"{row.provider}/{row.model}", (a, b), lineages),
+                count_answering_models(counting),
+                len({judged.call_key for judged in sampled} - {judged.call_key for judged in judgments}),
                 orjson.loads(row.sampling).get("temperature"),
             )
         )
-    return found
+    return contests
 
 
 async def load_run_dialogues(store: Store, run_id: str) -> list[Dialogue]:
-    """The dialogues a run is about, in their seeded order."""
+    """Return the dialogues of a run in seeded order."""
     dialogue, of_run = table(DialogueRow).c, table(RunDialogueRow).c
-    wanted = (
+    query = (
         select(
             dialogue.id,
             dialogue.situation,
@@ -176,35 +179,35 @@ async def load_run_dialogues(store: Store, run_id: str) -> list[Dialogue]:
         .where(of_run.run_id == run_id)
         .order_by(of_run.position)
     )
-    return await store.read(lambda connection: [Dialogue(*row) for row in connection.execute(wanted)])
+    return await store.read(lambda connection: [Dialogue(*row) for row in connection.execute(query)])
 
 
 def run_dialogues_query(run_id: str) -> Select[tuple[str]]:
-    """The keys of a run's dialogues, to be asked `in_`.
+    """Return a query of a run's dialogue keys, for `in_`.
 
-    Joined instead, SQLite looks through all of the run's dialogues for each judgment: minutes for 200,000.
+    A join instead makes SQLite scan all of the run's dialogues for each judgment: minutes for 200,000.
     """
     of_run = table(RunDialogueRow).c
     return select(of_run.dialogue).where(of_run.run_id == run_id)
 
 
-async def _set(store: Store, set_id: str) -> ResponseSet:
+async def _load_response_set(store: Store, set_id: str) -> ResponseSet:
     columns = table(ResponseSetRow).c
-    wanted = select(columns.id, columns.author, columns.preset, columns.made).where(columns.id == set_id)
-    return ResponseSet(*await store.read(lambda connection: connection.execute(wanted).one()))
+    query = select(columns.id, columns.author, columns.preset, columns.made).where(columns.id == set_id)
+    return ResponseSet(*await store.read(lambda connection: connection.execute(query).one()))
 
 
-async def _judgments(
+async def _load_judgments(
     store: Store, run_id: str, judge_id: str, sets: Collection[str]
 ) -> dict[frozenset[str], list[Any]]:
-    """What a judge said of a run's dialogues, by the two sets that it compared.
+    """Return a judge's judgments of a run's dialogues, by the two response sets compared.
 
-    All of a judge's contests are read at once: a study has hundreds, and asked one by one each looks through
-    everything that the judge ever said.
+    All of a judge's contests are read at once: a study has hundreds, and reading one scans all judgments of
+    the judge.
     """
     judgment, completion = table(JudgmentRow).c, table(CompletionRow).c
     first, second = table(ResponseRow).alias("first"), table(ResponseRow).alias("second")
-    wanted = (
+    query = (
         select(
             judgment.dialogue,
             first.c.set_id,
@@ -228,28 +231,28 @@ async def _judgments(
         .order_by(judgment.attempt)
     )
     if len(sets) <= CHUNK:
-        wanted = wanted.where(first.c.set_id.in_(sorted(sets)), second.c.set_id.in_(sorted(sets)))
-    found: dict[frozenset[str], list[Any]] = {}
-    for row in await store.read(lambda connection: connection.execute(wanted).all()):
-        found.setdefault(frozenset((row.set_id, row.other_id)), []).append(row)
-    return found
+        query = query.where(first.c.set_id.in_(sorted(sets)), second.c.set_id.in_(sorted(sets)))
+    by_sets: dict[frozenset[str], list[Any]] = {}
+    for row in await store.read(lambda connection: connection.execute(query).all()):
+        by_sets.setdefault(frozenset((row.set_id, row.other_id)), []).append(row)
+    return by_sets
 
 
 async def _check_snapshots(
     store: Store, snapshots: Collection[str], of_judge: Mapping[str, Mapping[Any, Sequence[Any]]]
 ) -> None:
-    """Every name that is to be counted alone has answered something, in this run or in another.
+    """Check that every requested model snapshot answered in this run or another.
 
     Raises:
-        UserError: one has not.
+        UserError: one did not.
     """
-    names = {row.server_model for of in of_judge.values() for rows in of.values() for row in rows}
+    names = {row.server_model for pairs in of_judge.values() for rows in pairs.values() for row in rows}
     unknown = [name for name in snapshots if name not in names]
     if not unknown:
         return
     name = table(CompletionRow).c.server_model
-    wanted = select(name).where(name.in_(unknown)).distinct()
-    elsewhere = set(await store.read(lambda connection: connection.execute(wanted).scalars().all()))
+    query = select(name).where(name.in_(unknown)).distinct()
+    elsewhere = set(await store.read(lambda connection: connection.execute(query).scalars().all()))
     unknown = [name for name in unknown if name not in elsewhere]
     if unknown:
         raise UserError(
@@ -261,23 +264,25 @@ async def _check_snapshots(
         )
 
 
-def _of_snapshots(rows: Sequence[Any], snapshots: Collection[str]) -> Sequence[Any]:
-    """The rows whose answers came under one of these names; all of them where none did."""
+def _select_snapshots(rows: Sequence[Any], snapshots: Collection[str]) -> Sequence[Any]:
+    """Return the rows answered by one of these models, or all rows if there are none."""
     kept = [row for row in rows if row.server_model in snapshots]
     return kept or rows
 
 
-def answerers_of(rows: Sequence[Any]) -> dict[str, int]:
-    """Answering name → number of answers, each counted once; the most frequent first."""
+def count_answering_models(rows: Sequence[Any]) -> dict[str, int]:
+    """Return answering model → number of distinct completions, most frequent first."""
     names = {row.call_key: row.server_model for row in rows}
     return dict(Counter(names.values()).most_common())
 
 
-def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[JudgmentTable, int, list[Any]]:
-    """The rows that count, as columns; how many judgments needed more than one attempt; and those rows."""
+def _judgment_table(
+    rows: Sequence[Any], codes: dict[str, int], set_a: str
+) -> tuple[JudgmentTable, int, list[Any]]:
+    """Return the judgment table, the number of judgments with several attempts, and the rows that count."""
     counting: dict[tuple[int, bool, int], Any] = {}
     again: set[tuple[int, bool, int]] = set()
-    for row in newest_judgments(rows, _judged):  # attempt by attempt
+    for row in newest_judgments(rows, _judgment_key):  # attempt by attempt
         place = (codes[row.dialogue], row.set_id == set_a, row.sample)
         if row.preference is not None or place not in counting or counting[place].preference is None:
             counting[place] = row
@@ -303,12 +308,12 @@ def _columns(rows: Sequence[Any], codes: dict[str, int], set_a: str) -> tuple[Ju
     return columns, len(again), chosen
 
 
-def _judged(row: Any) -> tuple[str, str, str]:
-    """What a row's answer was about: the same for all readings of it."""
+def _judgment_key(row: Any) -> tuple[str, str, str]:
+    """Return what a row's completion is about, the same for all parses of it."""
     return (row.call_key, row.dialogue, row.set_id)
 
 
-def _cost(rows: Sequence[Any]) -> float | None:
-    """What the answers cost, each counted once; None where the price of one is not known."""
+def _total_cost(rows: Sequence[Any]) -> float | None:
+    """Return the cost of the distinct completions in US dollars; None if one is unknown."""
     costs = {row.call_key: row.cost_usd for row in rows}
     return None if None in costs.values() else sum(costs.values())

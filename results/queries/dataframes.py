@@ -1,7 +1,7 @@
-"""What the database holds as pandas DataFrames, for those who look for themselves.
+"""Stored runs, judgments and responses as pandas DataFrames, read-only.
 
-One row is one run, one judgment, one response. Rates and scores lie in [0, 1]; what was not scored is NaN
-with its reason beside it, and never a number. Reads only.
+One row is one run, one judgment or one response. Rates and scores lie in [0, 1]; an unscored judgment is NaN
+with its reason in another column.
 """
 
 from __future__ import annotations
@@ -35,47 +35,59 @@ RESPONSES = ("author", "preset", "dialogue", "emotion", "utterance", "response",
 
 
 async def runs(store: Store) -> DataFrame:
-    """Every run, the latest first: what it is about (`spec`, JSON), when it was begun, what it has spent."""
+    """Return every run, newest first, with its spec (JSON), start time and spending."""
     import pandas
 
     run, invocation = table(RunRow).c, table(InvocationRow).c
-    wanted = (
+    query = (
         select(run.id, run.kind, run.created_at, func.coalesce(func.sum(invocation.spent_usd), 0.0), run.spec)
         .join(table(InvocationRow), invocation.run_id == run.id, isouter=True)
         .group_by(run.id, run.kind, run.created_at, run.spec)
         .order_by(run.created_at.desc(), run.id)
     )
-    found = _frame(RUNS, await store.read(lambda connection: connection.execute(wanted).all()))
-    found["begun"] = pandas.to_datetime(found["begun"], unit="s", utc=True)
-    return found
+    frame = _frame(RUNS, await store.read(lambda connection: connection.execute(query).all()))
+    frame["begun"] = pandas.to_datetime(frame["begun"], unit="s", utc=True)
+    return frame
 
 
 async def judgments(store: Store, run_id: str) -> DataFrame:
-    """Every judgment of a run that counts, a row each.
+    """Return the judgments of a run that count, one row each.
 
-    Columns: `judge`; authors `a`, `b`; `dialogue`, its `emotion` and `sentiment`; `a_first`: A stood first;
-    `sample`; `score_a`: 1 where A was preferred, ½ a tie, 0 where B was, NaN unscored; `soft_a`: the same
-    from probabilities, where the judge gives them; `unscored`: why there is no score, else "".
+    Columns: `judge`; authors `a`, `b`; `dialogue`, its `emotion` and `sentiment`; `a_first`: whether A stood
+    first; `sample`; `score_a`: 1 if A was preferred, ½ for a tie, 0 if B was, NaN if unscored; `soft_a`: the
+    same from probabilities, if the judge returns them; `unscored`: the reason, else "".
 
     Args:
-        run_id: the whole id (`results.report.find_run` knows what people write).
+        run_id: the complete id (`results.report.find_run` resolves abbreviations).
     """
     rows: list[tuple[Any, ...]] = []
     for contest in await load_contests(store, run_id):
         columns = contest.columns
-        of = [contest.dialogues[code] for code in columns.dialogue.tolist()]
-        told = (columns.a_first, columns.sample, columns.outcome, columns.soft, columns.reason)
+        dialogues = [contest.dialogues[code] for code in columns.dialogue.tolist()]
+        values_by_column = (columns.a_first, columns.sample, columns.outcome, columns.soft, columns.reason)
         rows += [
-            (contest.judge, contest.a.name, contest.b.name, one.id, one.emotion, one.sentiment, *rest)
-            for one, *rest in zip(of, *(values.tolist() for values in told), strict=True)
+            (
+                contest.judge,
+                contest.a.name,
+                contest.b.name,
+                dialogue.id,
+                dialogue.emotion,
+                dialogue.sentiment,
+                *rest,
+            )
+            for dialogue, *rest in zip(
+                dialogues, *(values.tolist() for values in values_by_column), strict=True
+            )
         ]
     return _frame(JUDGMENTS, rows)
 
 
 async def responses(store: Store, author: str = "") -> DataFrame:
-    """Every response, or one author's (`student:NAME`, `dataset:human`), a row each, whatever the preset."""
+    """Return every response, or one author's (`student:NAME`, `dataset:human`), under any preset, one row
+    each.
+    """
     dialogue, response, of_set = table(DialogueRow).c, table(ResponseRow).c, table(ResponseSetRow).c
-    wanted = (
+    query = (
         select(
             of_set.author,
             of_set.preset,
@@ -90,8 +102,8 @@ async def responses(store: Store, author: str = "") -> DataFrame:
         .order_by(of_set.author, of_set.preset, of_set.id, dialogue.id)
     )
     if author:
-        wanted = wanted.where(of_set.author == author)
-    return _frame(RESPONSES, await store.read(lambda connection: connection.execute(wanted).all()))
+        query = query.where(of_set.author == author)
+    return _frame(RESPONSES, await store.read(lambda connection: connection.execute(query).all()))
 
 
 def _frame(columns: tuple[str, ...], rows: Any) -> DataFrame:

@@ -1,7 +1,7 @@
-"""An audit's judgments from the database alone: rated pairs, what judges said of them, at what cost.
+"""Judgments of an audit run: rated pairs, the judges' verdicts on them and their cost.
 
-The ratings stand in the run's spec, dialogue by dialogue, for they decide which pairs are asked about; with
-each goes what its rater gave elsewhere. What a number means is the statistics' business.
+The ratings are part of the run's spec, because they determine which pairs are judged; each comes with the
+mean rating that its rater gave to other responses.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from agents.models.response_model import answering_model_note
 from agents.types import Dialogue
 from results.db.schema import CompletionRow, JudgeRow, JudgmentRow, ResponseRow, table
 from results.db.store import Store
-from results.queries.contests import CONTROL, answerers_of, load_run_dialogues, run_dialogues_query
+from results.queries.contests import CONTROL, count_answering_models, load_run_dialogues, run_dialogues_query
 from results.queries.parser_versions import newest_judgments
 from results.statistics.rated_pairs import RatedPairs
 from results.statistics.within_rater_test import Signs, permuted_order
@@ -33,18 +33,18 @@ _FIRST_SCORE = {"first": 1.0, "tie": 0.5, "second": 0.0}
 
 @dataclass(frozen=True, eq=False)
 class JudgeVerdicts:
-    """What one judge said of an audit's pairs.
+    """Verdicts of one judge on the pairs of an audit.
 
     Attributes:
-        judge_id, judge, provider, model, identity, prompt_version: who.
+        judge_id, judge, provider, model, identity, prompt_version: the judge.
         verdicts: shape (pairs, 2, samples), as `results.statistics.judge_accuracy.audit` takes them.
-        soft: likewise, P(first of the pair) + ½ P(tie); nan where there are no probabilities.
-        unscored: judgments without a verdict, by reason; "no answer" where there is no judgment at all.
-        asked_again: judgments that needed more than one attempt.
-        judgments: how many there are.
-        cost_usd: of all answers behind them; None where not known.
-        seconds: mean latency of an answer; None where none was measured.
-        answerers: answering name → number of answers behind the judgments that count.
+        soft: same shape, P(first of the pair) + ½ P(tie); nan without probabilities.
+        unscored: judgments without a verdict, by reason; "no answer" for a missing judgment.
+        asked_again: number of judgments that needed more than one attempt.
+        judgments: number of judgments.
+        cost_usd: cost of all completions; None if unknown.
+        seconds: mean latency of a completion; None if not measured.
+        answering_models: model → number of completions behind the judgments that count.
     """
 
     judge_id: str
@@ -60,30 +60,32 @@ class JudgeVerdicts:
     judgments: int
     cost_usd: float | None
     seconds: float | None
-    answerers: Mapping[str, int] = field(default_factory=dict)
+    answering_models: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def answering_model_note(self) -> str:
         """A sentence on who answered under the judge's name; "" where it was that model alone."""
         return (
-            "" if self.provider == CONTROL else answering_model_note(self.judge, self.model, self.answerers)
+            ""
+            if self.provider == CONTROL
+            else answering_model_note(self.judge, self.model, self.answering_models)
         )
 
 
 @dataclass(frozen=True, eq=False)
 class AuditData:
-    """An audit run.
+    """Data of an audit run.
 
     Attributes:
         run_id, spec: of the run.
         dialogues: in the run's order.
-        pairs: all pairs with different ratings, dialogue by dialogue.
-        dialogue_of: per pair, its dialogue's place in `dialogues`.
+        pairs: all pairs of responses with different ratings, dialogue by dialogue.
+        dialogue_of: per pair, the position of its dialogue in `dialogues`.
         texts: per pair, the two responses.
-        elsewhere: shape (pairs, 2): mean of what the rater of either response gave their other responses.
+        elsewhere: shape (pairs, 2): mean rating that the rater of each response gave to other responses.
         ratings: shape (dialogues, responders), 1 to 3.
-        said: by the judges' names.
-        permuted: shape (draws, pairs): the pairs' order after permutations within raters.
+        said: verdicts, ordered by judge name.
+        permuted: shape (draws, pairs): the order of each pair after permuting ratings within raters.
     """
 
     run_id: str
@@ -98,11 +100,11 @@ class AuditData:
     permuted: Signs
 
 
-async def audited(store: Store, run_id: str, only: frozenset[str] | None = None) -> AuditData:
-    """Read an audit run.
+async def load_audit(store: Store, run_id: str, only: frozenset[str] | None = None) -> AuditData:
+    """Load an audit run.
 
     Args:
-        only: ids of the judges that are wanted; None for all.
+        only: ids of the judges to load; None for all.
 
     Raises:
         UserError: there is no such run.
@@ -113,39 +115,41 @@ async def audited(store: Store, run_id: str, only: frozenset[str] | None = None)
     pairs, places, texts, elsewhere, ratings = _pairs(spec, dialogues, responses)
     ids = [responses[set_id] for set_id in spec["sets"]]
     index = {}
-    for at, (place, first, second) in enumerate(zip(places, pairs.first, pairs.second, strict=True)):
+    for pair_index, (place, first, second) in enumerate(zip(places, pairs.first, pairs.second, strict=True)):
         key = dialogues[place].key
-        index[ids[first][key][0], ids[second][key][0]] = (at, 0)
-        index[ids[second][key][0], ids[first][key][0]] = (at, 1)
-    said = [
-        await _said(store, run_id, judge, spec, index, len(pairs))
+        index[ids[first][key][0], ids[second][key][0]] = (pair_index, 0)
+        index[ids[second][key][0], ids[first][key][0]] = (pair_index, 1)
+    verdicts = [
+        await _load_verdicts(store, run_id, judge, spec, index, len(pairs))
         for judge in await _judges(store, spec, only)
     ]
-    parts = {part: at for at, part in enumerate(sorted({dialogue.part for dialogue in dialogues}))}
+    parts = {
+        part: pair_index for pair_index, part in enumerate(sorted({dialogue.part for dialogue in dialogues}))
+    }
     tasks = np.array([parts[dialogue.part] for dialogue in dialogues], dtype=np.int64)
     permuted = permuted_order(ratings, tasks, places, pairs.first, pairs.second, seed=int(spec["seed"]))
     return AuditData(
-        run_id, spec, tuple(dialogues), pairs, places, texts, elsewhere, ratings, tuple(said), permuted
+        run_id, spec, tuple(dialogues), pairs, places, texts, elsewhere, ratings, tuple(verdicts), permuted
     )
 
 
 async def _judges(store: Store, spec: Mapping[str, Any], only: frozenset[str] | None) -> Sequence[Any]:
     judge = table(JudgeRow)
-    ids = [one for one in spec["judges"] if only is None or one in only]
-    wanted = select(judge).where(judge.c.id.in_(ids)).order_by(judge.c.name, judge.c.id)
-    return await store.read(lambda connection: connection.execute(wanted).all())
+    ids = [judge_id for judge_id in spec["judges"] if only is None or judge_id in only]
+    query = select(judge).where(judge.c.id.in_(ids)).order_by(judge.c.name, judge.c.id)
+    return await store.read(lambda connection: connection.execute(query).all())
 
 
 async def _responses(store: Store, run_id: str, sets: Sequence[str]) -> dict[str, dict[str, tuple[str, str]]]:
-    """Set → dialogue → (id, text) of the response."""
+    """Return response set → dialogue → (id, text) of the response."""
     response = table(ResponseRow).c
-    wanted = select(response.set_id, response.dialogue, response.id, response.text).where(
+    query = select(response.set_id, response.dialogue, response.id, response.text).where(
         response.dialogue.in_(run_dialogues_query(run_id)), response.set_id.in_(sets)
     )
-    found: dict[str, dict[str, tuple[str, str]]] = {set_id: {} for set_id in sets}
-    for row in await store.read(lambda connection: connection.execute(wanted).all()):
-        found[row.set_id][row.dialogue] = (row.id, row.text)
-    return found
+    by_set: dict[str, dict[str, tuple[str, str]]] = {set_id: {} for set_id in sets}
+    for row in await store.read(lambda connection: connection.execute(query).all()):
+        by_set[row.set_id][row.dialogue] = (row.id, row.text)
+    return by_set
 
 
 def _pairs(
@@ -157,12 +161,12 @@ def _pairs(
         elsewhere = others[..., 0] / others[..., 1]  # nan for a rater of one response
     centred = ratings - (others[..., 0] + ratings) / (others[..., 1] + 1)
     parts = {name: at for at, name in enumerate(sorted({dialogue.part for dialogue in dialogues}))}
-    rows = pairs_of(ratings)
+    rows = rated_pairs(ratings)
     at, first, second = (np.array([row[i] for row in rows], dtype=np.int64) for i in range(3))
     texts = []
-    for place, one, other in rows:
+    for place, left, right in rows:
         key = dialogues[place].key
-        texts.append((responses[spec["sets"][one]][key][1], responses[spec["sets"][other]][key][1]))
+        texts.append((responses[spec["sets"][left]][key][1], responses[spec["sets"][right]][key][1]))
     words = np.array([[len(text.split()) for text in pair] for pair in texts]).reshape(-1, 2)
     difference = ratings[at, first] - ratings[at, second]
     pairs = RatedPairs(
@@ -179,8 +183,8 @@ def _pairs(
     return pairs, at, tuple(texts), both, ratings
 
 
-def pairs_of(ratings: NDArray[np.int64]) -> list[tuple[int, int, int]]:
-    """(dialogue, first responder, second responder) of every pair with different ratings."""
+def rated_pairs(ratings: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """Return (dialogue, first responder, second responder) of every pair with different ratings."""
     return [
         (place, first, second)
         for place, row in enumerate(ratings.tolist())
@@ -189,7 +193,7 @@ def pairs_of(ratings: NDArray[np.int64]) -> list[tuple[int, int, int]]:
     ]
 
 
-async def _said(
+async def _load_verdicts(
     store: Store,
     run_id: str,
     judge: Any,
@@ -198,17 +202,17 @@ async def _said(
     pairs: int,
 ) -> JudgeVerdicts:
     counting: dict[tuple[int, int, int], Any] = {}
-    again = set()
+    repeated = set()
     costs, latencies = {}, {}
     for row in await _judgments(store, run_id, judge.id, spec["samples"]):
-        found = index.get((row.first, row.second))
-        if found is None:
-            continue  # judged elsewhere: a pair of equal ratings, say
-        place = (*found, row.sample)
+        pair_position = index.get((row.first, row.second))
+        if pair_position is None:
+            continue  # not a pair of this audit, e.g. one with equal ratings
+        place = (*pair_position, row.sample)
         if row.preference is not None or place not in counting or counting[place].preference is None:
             counting[place] = row
         if row.attempt > 0:
-            again.add(place)
+            repeated.add(place)
         costs[row.call_key], latencies[row.call_key] = row.cost_usd, row.latency_seconds
     verdicts = np.full((pairs, 2, int(spec["samples"])), np.nan)
     soft = np.full_like(verdicts, np.nan)
@@ -224,7 +228,7 @@ async def _said(
                 soft[place] = likely if place[1] == 0 else 1.0 - likely
     if verdicts.size > len(counting):
         reasons["no answer"] += verdicts.size - len(counting)
-    timed = [seconds for seconds in latencies.values() if seconds is not None]
+    measured = [seconds for seconds in latencies.values() if seconds is not None]
     return JudgeVerdicts(
         judge_id=judge.id,
         judge=judge.name,
@@ -235,18 +239,18 @@ async def _said(
         verdicts=verdicts,
         soft=soft,
         unscored=dict(reasons),
-        asked_again=len(again),
+        asked_again=len(repeated),
         judgments=len(counting),
         cost_usd=None if None in costs.values() else sum(costs.values()),
-        seconds=float(np.mean(timed)) if timed else None,
-        answerers=answerers_of(list(counting.values())),
+        seconds=float(np.mean(measured)) if measured else None,
+        answering_models=count_answering_models(list(counting.values())),
     )
 
 
 async def _judgments(store: Store, run_id: str, judge_id: str, samples: int) -> Sequence[Any]:
-    """Of several readings of one answer the newest parser's; by attempt."""
+    """Return a judge's judgments by attempt, of each completion the newest parser's."""
     judgment, completion = table(JudgmentRow).c, table(CompletionRow).c
-    wanted = (
+    query = (
         select(
             judgment.first,
             judgment.second,
@@ -270,5 +274,5 @@ async def _judgments(store: Store, run_id: str, judge_id: str, samples: int) -> 
         )
         .order_by(judgment.attempt)
     )
-    rows = await store.read(lambda connection: connection.execute(wanted).all())
+    rows = await store.read(lambda connection: connection.execute(query).all())
     return newest_judgments(rows, lambda row: (row.call_key, row.first, row.second))

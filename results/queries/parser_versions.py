@@ -1,7 +1,7 @@
-"""Which parser read what: of several readings of one answer the newest counts, and the others stay.
+"""Parser versions of stored judgments: the newest parse of each completion counts.
 
-A parser is a pure function of a stored answer, so a newer one re-reads and nothing is asked again. Every
-reading is a row of `judgment` under its parser: the history of a verdict is in the database.
+A parser is a pure function of a stored completion, so a newer parser re-parses without new requests. Every
+parse is a row of `judgment` under its parser version, so the history of a verdict stays in the database.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from results.db.mappers import parser_order
 
 @dataclass(frozen=True, slots=True)
 class ParserVersionCounts:
-    """How the judgments of a contest, or of a judge, were read.
+    """Parser versions of a contest's or judge's judgments.
 
     Attributes:
-        by_parser: judgments by the parser whose reading counts.
-        reread: judgments with an earlier reading, by the parser of that.
-        changed: re-read judgments whose verdict is another one now.
-        became_scored, became_unscored: re-read judgments that have a verdict now, or have none any more.
+        by_parser: number of judgments by the parser whose parse counts.
+        reread: number of re-parsed judgments, by the previous parser.
+        changed: re-parsed judgments with another verdict.
+        became_scored, became_unscored: re-parsed judgments that gained or lost a verdict.
     """
 
     by_parser: Mapping[str, int]
@@ -34,7 +34,7 @@ class ParserVersionCounts:
 
     @property
     def outdated(self) -> int:
-        """Judgments that no parser as new as this program's has read."""
+        """Return the number of judgments that the current parser, or a newer one, has not parsed."""
         newest = parser_order(VERDICT_PARSER)
         return sum(count for parser, count in self.by_parser.items() if parser_order(parser) < newest)
 
@@ -51,55 +51,59 @@ class ParserVersionCounts:
         }
 
     def note(self, judge: str) -> str:
-        """What a reader of this judge's numbers must know; "" where one parser of today read everything."""
-        told = []
+        """Return a warning about this judge's parser versions; "" if the current parser parsed everything."""
+        sentences = []
         if self.outdated or len(self.by_parser) > 1:
-            told.append("read by " + _counts(self.by_parser))
+            sentences.append("parsed by " + _counts(self.by_parser))
         if self.reread:
-            moved = self.changed + self.became_scored + self.became_unscored
-            told.append(
-                f"{sum(self.reread.values())} read again (before by {_counts(self.reread)}): "
-                f"{moved} verdicts changed ({self.changed} to another, {self.became_scored} from unscored, "
+            n_changed = self.changed + self.became_scored + self.became_unscored
+            sentences.append(
+                f"{sum(self.reread.values())} parsed again (before by {_counts(self.reread)}): "
+                f"{n_changed} verdicts changed ({self.changed} to another, {self.became_scored} from unscored, "
                 f"{self.became_unscored} to unscored)"
             )
         if self.outdated:
-            told.append(f"{self.outdated} not yet by {VERDICT_PARSER}: empathy rejudge --reparse, at no cost")
-        return f"{judge}: {'; '.join(told)}." if told else ""
+            sentences.append(
+                f"{self.outdated} not yet parsed by {VERDICT_PARSER}; run empathy rejudge --reparse (free)"
+            )
+        return f"{judge}: {'; '.join(sentences)}." if sentences else ""
 
 
 def _counts(parsers: Mapping[str, int]) -> str:
     return ", ".join(f"{parser} ({count})" for parser, count in parsers.items())
 
 
-def newest_judgments(rows: Iterable[Any], judged: Callable[[Any], Hashable]) -> list[Any]:
-    """Of several readings of one answer the newest parser's, in the order of the rows.
+def newest_judgments(rows: Iterable[Any], judgment_key: Callable[[Any], Hashable]) -> list[Any]:
+    """Return, of several parses of one completion, the newest parser's, in the order of the rows.
 
     Args:
         rows: with `parser`.
-        judged: of a row, what was judged: the same for all readings of one answer about one pair.
+        judged: returns what a row judges, the same for all parses of one completion about one pair.
     """
-    return [readings[-1] for readings in _by_judgment(rows, judged)]
+    return [parses[-1] for parses in _by_judgment(rows, judgment_key)]
 
 
-def count_parser_versions(rows: Iterable[Any], judged: Callable[[Any], Hashable]) -> ParserVersionCounts:
-    """How these judgments were read (rows with `parser` and `preference`; see `newest_judgments`)."""
-    by_parser, reread, moved = Counter[str](), Counter[str](), Counter[str]()
-    for readings in _by_judgment(rows, judged):
-        by_parser[readings[-1].parser] += 1
-        if len(readings) > 1:
-            reread[readings[-2].parser] += 1
-            moved[count_changes(readings[-2].preference, readings[-1].preference)] += 1
+def count_parser_versions(
+    rows: Iterable[Any], judgment_key: Callable[[Any], Hashable]
+) -> ParserVersionCounts:
+    """Count the parser versions of these judgments (rows with `parser` and `preference`)."""
+    by_parser, reread, changes = Counter[str](), Counter[str](), Counter[str]()
+    for parses in _by_judgment(rows, judgment_key):
+        by_parser[parses[-1].parser] += 1
+        if len(parses) > 1:
+            reread[parses[-2].parser] += 1
+            changes[verdict_change(parses[-2].preference, parses[-1].preference)] += 1
     return ParserVersionCounts(
         dict(sorted(by_parser.items(), key=lambda item: parser_order(item[0]))),
         dict(sorted(reread.items(), key=lambda item: parser_order(item[0]))),
-        moved["changed"],
-        moved["became_scored"],
-        moved["became_unscored"],
+        changes["changed"],
+        changes["became_scored"],
+        changes["became_unscored"],
     )
 
 
-def count_changes(before: str | None, after: str | None) -> str:
-    """What re-reading did to a verdict: "", "changed", "became_scored" or "became_unscored"."""
+def verdict_change(before: str | None, after: str | None) -> str:
+    """Return what re-parsing did to a verdict: "", "changed", "became_scored" or "became_unscored"."""
     if before == after:
         return ""
     if before is None:
@@ -107,15 +111,15 @@ def count_changes(before: str | None, after: str | None) -> str:
     return "became_unscored" if after is None else "changed"
 
 
-def _by_judgment(rows: Iterable[Any], judged: Callable[[Any], Hashable]) -> list[list[Any]]:
-    """The readings of each judgment, the oldest parser first; judgments in the order of the rows."""
-    found: dict[Hashable, list[Any]] = {}
+def _by_judgment(rows: Iterable[Any], judgment_key: Callable[[Any], Hashable]) -> list[list[Any]]:
+    """Return the parses of each judgment, oldest parser first; judgments in the order of the rows."""
+    by_judgment: dict[Hashable, list[Any]] = {}
     for row in rows:
-        found.setdefault(judged(row), []).append(row)
-    for readings in found.values():
-        if len(readings) > 1:
-            readings.sort(key=lambda row: parser_order(row.parser))
-    return list(found.values())
+        by_judgment.setdefault(judgment_key(row), []).append(row)
+    for parses in by_judgment.values():
+        if len(parses) > 1:
+            parses.sort(key=lambda row: parser_order(row.parser))
+    return list(by_judgment.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,4 @@
-"""What is known of a set of responses: every answer that was read for it, and what came of each dialogue.
-
-Queries and counts; nothing of how a response is asked for, or of what may train whom.
-"""
+"""Stored response sets: parsed completions, the outcome of each dialogue, and costs."""
 
 from __future__ import annotations
 
@@ -23,8 +20,8 @@ _invocations = table(InvocationRow)
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """One answer as it was read; as `agents.generation.Generation`, without its response."""
+class ParsedCompletion:
+    """A parsed completion, as `agents.generation.Generation` without its response."""
 
     dialogue: str
     step: int
@@ -38,14 +35,14 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one dialogue in a set.
+class DialogueOutcome:
+    """Outcome of one dialogue in a response set.
 
     Attributes:
-        flaw: why there is nothing that may train; "" where there is.
-        step: the step that `flaw` was met at, or the last one made.
-        attempts: how many answers the busiest step took, ≥ 1.
-        words, unchanged, dimension: of the answer that counts.
+        flaw: reason to exclude the response from training; "" if usable.
+        step: the step that `flaw` was met at, or the last step made.
+        attempts: completions of the step with the most attempts, ≥ 1.
+        words, unchanged, dimension: of the completion that counts.
     """
 
     flaw: str
@@ -58,12 +55,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class EndingCounts:
-    """How an author's answers end, over the dialogues it has a response to.
+    """How the responses of an author end.
 
     Attributes:
-        responses: how many, ≥ 0.
-        truncated: that ended at the limit of tokens; None for a set that we did not ask for.
-        rambling: whose author wrote more than one response, before any cut: another turn, or over 97 words.
+        responses: number of responses, ≥ 0.
+        truncated: number cut at the token limit; None for a set without requests.
+        rambling: number that went on past one response before truncation: another turn, or over 97 words.
     """
 
     responses: int
@@ -72,74 +69,83 @@ class EndingCounts:
 
 
 async def count_endings(store: Store, set_id: str, dialogues: Collection[str] | None = None) -> EndingCounts:
-    """How the answers of a set end.
+    """Count how the responses of a set end.
 
     Args:
-        dialogues: keys of those that count; None for all.
+        dialogues: keys of the dialogues to count; None for all.
 
     Raises:
         UserError: there is no such set in this database.
     """
     made = (await find_response_set(store, set_id)).made
-    counted = [one for one in await store.responses(set_id) if dialogues is None or one.dialogue in dialogues]
+    responses = [
+        response
+        for response in await store.responses(set_id)
+        if dialogues is None or response.dialogue in dialogues
+    ]
     reads = await load_generations(store, set_id)
-    outcomes = [final_outcome(reads[one.dialogue]) for one in counted if one.dialogue in reads]
-    # where a set is cut its raw text tells; where it is cleaned (labels, remarks) the response itself does
-    cut = '"cut":' in made
+    outcomes = [
+        final_outcome(reads[response.dialogue]) for response in responses if response.dialogue in reads
+    ]
+    # a truncated set is checked by its raw text; an extracted one (labels, remarks removed) by the response
+    is_truncated = '"cut":' in made
     return EndingCounts(
-        len(counted),
-        sum(one.flaw == ExclusionReason.TRUNCATED for one in outcomes) if outcomes else None,
-        sum(rambles(one.raw or one.text if cut else one.text) for one in counted),
+        len(responses),
+        sum(response.flaw == ExclusionReason.TRUNCATED for response in outcomes) if outcomes else None,
+        sum(
+            rambles(response.raw or response.text if is_truncated else response.text)
+            for response in responses
+        ),
     )
 
 
-async def load_generations(store: Store, set_id: str) -> dict[str, list[Read]]:
-    """All answers read for a set, by dialogue, in the order of steps and attempts."""
+async def load_generations(store: Store, set_id: str) -> dict[str, list[ParsedCompletion]]:
+    """Return all parsed completions of a response set, by dialogue, ordered by step and attempt."""
     columns = _generations.c
-    wanted = (
-        select(*(columns[name] for name in Read.__slots__))
+    query = (
+        select(*(columns[name] for name in ParsedCompletion.__slots__))
         .where(columns.set_id == set_id)
         .order_by(columns.dialogue, columns.step, columns.attempt, columns.call_key)
     )
-    rows = await store.read(lambda connection: connection.execute(wanted).all())
-    found: dict[str, list[Read]] = {}
+    rows = await store.read(lambda connection: connection.execute(query).all())
+    by_dialogue: dict[str, list[ParsedCompletion]] = {}
     for row in rows:
-        found.setdefault(row.dialogue, []).append(Read(*row))
-    return found
+        by_dialogue.setdefault(row.dialogue, []).append(ParsedCompletion(*row))
+    return by_dialogue
 
 
-def final_outcome(reads: Sequence[Read]) -> Outcome:
-    """What the answers to one dialogue (as `load_generations` orders them, at least one) come to.
+def final_outcome(reads: Sequence[ParsedCompletion]) -> DialogueOutcome:
+    """Return the outcome of a dialogue's completions (at least one, ordered as by `load_generations`).
 
-    Of a step's answers the last one that may train counts, else the last one; the furthest step decides.
+    The furthest step decides; of its completions the last usable one counts, else the last one.
     """
     furthest = max(read.step for read in reads)
-    of_step = [read for read in reads if read.step == furthest]
-    counts = next((read for read in reversed(of_step) if not read.flaw), of_step[-1])
+    last_step = [read for read in reads if read.step == furthest]
+    chosen = next((read for read in reversed(last_step) if not read.flaw), last_step[-1])
     attempts = max(Counter(read.step for read in reads).values())
-    return Outcome(counts.flaw, furthest, attempts, counts.words, counts.unchanged, counts.dimension)
+    return DialogueOutcome(chosen.flaw, furthest, attempts, chosen.words, chosen.unchanged, chosen.dimension)
 
 
-def last_attempts(reads: Mapping[str, Sequence[Read]]) -> dict[str, dict[int, tuple[int, bool]]]:
-    """Dialogue → step → (number of the last attempt, whether any answer may train)."""
-    found: dict[str, dict[int, tuple[int, bool]]] = {}
-    for dialogue, of_dialogue in reads.items():
-        steps = found.setdefault(dialogue, {})
-        for read in of_dialogue:
+def last_attempts(reads: Mapping[str, Sequence[ParsedCompletion]]) -> dict[str, dict[int, tuple[int, bool]]]:
+    """Return dialogue → step → (number of the last attempt, whether a completion is usable)."""
+    by_dialogue: dict[str, dict[int, tuple[int, bool]]] = {}
+    for dialogue, completions in reads.items():
+        steps = by_dialogue.setdefault(dialogue, {})
+        for read in completions:
             last, usable = steps.get(read.step, (0, False))
             steps[read.step] = max(last, read.attempt), usable or not read.flaw
-    return found
+    return by_dialogue
 
 
 async def find_response_set(store: Store, set_id: str) -> ResponseSet:
-    """A set of responses by its id.
+    """Return the response set with this id.
 
     Raises:
-        UserError: there is none in this database.
+        UserError: it is not in this database.
     """
     columns = table(ResponseSetRow).c
-    wanted = select(columns.id, columns.author, columns.preset, columns.made).where(columns.id == set_id)
-    row = await store.read(lambda connection: connection.execute(wanted).one_or_none())
+    query = select(columns.id, columns.author, columns.preset, columns.made).where(columns.id == set_id)
+    row = await store.read(lambda connection: connection.execute(query).one_or_none())
     if row is None:
         raise UserError(
             "response set not found",
@@ -152,23 +158,25 @@ async def find_response_set(store: Store, set_id: str) -> ResponseSet:
 
 
 async def runs_of_sets(store: Store, set_ids: Iterable[str]) -> list[str]:
-    """Ids of the runs whose calls made the responses of these sets, sorted."""
-    wanted = (
+    """Return the sorted ids of the runs whose requests made these response sets."""
+    query = (
         select(_invocations.c.run_id)
         .join(_completions, _completions.c.invocation_id == _invocations.c.id)
         .join(_generations, _generations.c.call_key == _completions.c.key)
         .where(_generations.c.set_id.in_(list(set_ids)))
         .distinct()
     )
-    return sorted(await store.read(lambda connection: connection.execute(wanted).scalars().all()))
+    return sorted(await store.read(lambda connection: connection.execute(query).scalars().all()))
 
 
 async def response_set_cost(store: Store, set_ids: Iterable[str]) -> float | None:
-    """What the answers behind these sets cost in US dollars, each once; None where a price is not known."""
+    """Return the cost of the completions behind these sets in US dollars, each once; None if one is
+    unknown.
+    """
     keys = select(_generations.c.call_key).where(_generations.c.set_id.in_(list(set_ids)))
     costs = _completions.c.cost_usd
-    wanted = select(func.count(), func.count(costs), func.coalesce(func.sum(costs), 0.0)).where(
+    query = select(func.count(), func.count(costs), func.coalesce(func.sum(costs), 0.0)).where(
         _completions.c.key.in_(keys)
     )
-    answers, priced, total = (await store.read(lambda connection: connection.execute(wanted).all()))[0]
+    answers, priced, total = (await store.read(lambda connection: connection.execute(query).all()))[0]
     return float(total) if answers == priced else None

@@ -1,8 +1,9 @@
-"""Who taught a student and on which base, by its record: what makes it a judge's kin.
+"""Teachers and base of each registered student, from its record.
 
-    await taught(store)  # {"student:mine": ("taught by openai/gpt-6.1-sol", "on the base mistralai/…")}
+    await student_lineage(store)  # {"student:mine": ("taught by openai/gpt-6.1-sol", "on the base
+    mistralai/…")}
 
-Known of students that were registered (`results/queries/checkpoints.py`), as far as their training sets say.
+A judge of the same family as a teacher or the base may favour the student (self-preference).
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from results.db.store import Store
 from results.queries.checkpoints import STUDENT
 
 
-async def taught(store: Store) -> dict[str, tuple[str, ...]]:
-    """By author, a phrase for each of its teachers and for the base; two trainings of one name together."""
+async def student_lineage(store: Store) -> dict[str, tuple[str, ...]]:
+    """Return, by author, a phrase for each teacher and for the base; trainings with one name are merged."""
     columns = table(CheckpointRow).c
-    wanted = select(columns.name, columns.base, columns.record).order_by(columns.registered_at, columns.id)
-    found: dict[str, dict[str, None]] = {}
-    for row in await store.read(lambda connection: connection.execute(wanted).all()):
+    query = select(columns.name, columns.base, columns.record).order_by(columns.registered_at, columns.id)
+    phrases_by_author: dict[str, dict[str, None]] = {}
+    for row in await store.read(lambda connection: connection.execute(query).all()):
         teachers = (orjson.loads(row.record).get("data") or {}).get("taught_by") or ()
         phrases = dict.fromkeys([*(f"taught by {name}" for name in teachers), f"on the base {row.base}"])
-        found.setdefault(f"{STUDENT}{row.name}", {}).update(phrases)
-    return {author: tuple(phrases) for author, phrases in found.items()}
+        phrases_by_author.setdefault(f"{STUDENT}{row.name}", {}).update(phrases)
+    return {author: tuple(phrases) for author, phrases in phrases_by_author.items()}

@@ -80,7 +80,7 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         "exact": stopped.is_exact,
         "requests": {
             "expected": stopped.expected,
-            "asked": stopped.asked,
+            "asked": stopped.requested,
             "beyond": stopped.beyond,
             "saved": stopped.saved,
             "made": endpoint.made if endpoint else 0,
@@ -93,7 +93,7 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         "unanswered_cost_usd": judge.unanswered_usd,
         "saved_usd": stopped.saved_usd,
         "emulated": is_emulated(contest.judge_model),
-        "same_family": [one.told() for one in contest.same_family],
+        "same_family": [match.to_dict() for match in contest.same_family],
         "note": stopped.note(contest.a.author, contest.b.author),
     }
 
@@ -121,7 +121,7 @@ def to_table(summary: JudgingResult) -> Table:
             f"{sequence.prefix} of {sequence.total}",
             str(sequence.incomplete),
             _answer(judge, stopped),
-            f"{stopped.asked:,}",
+            f"{stopped.requested:,}",
             f"{stopped.saved:,}",
             format_usd(judge.contest.cost_usd),
             format_usd(stopped.saved_usd),

@@ -47,14 +47,14 @@ CENTRED = (
 def to_dict(summary: AuditSummary) -> dict[str, Any]:
     """Return one split's audit as JSON data."""
     return {
-        "run": summary.found.run_id,
+        "run": summary.data.run_id,
         "split": summary.split,
         "selection": SELECTION[Split(summary.split)],
         "llm_preferred_to_human": summary.llm_preferred,
         "ceiling": None,
         "no_ceiling": NO_CEILING,
-        "pairs": len(summary.found.pairs),
-        "dialogues": len(summary.found.dialogues),
+        "pairs": len(summary.data.pairs),
+        "dialogues": len(summary.data.dialogues),
         "interrupted": summary.interrupted,
         "emulated": _emulated(summary),
         "judges": [_judge_data(audit_result) for audit_result in summary.judges],
@@ -64,17 +64,17 @@ def to_dict(summary: AuditSummary) -> dict[str, Any]:
 
 def _emulated(summary: AuditSummary) -> bool:
     """Return whether any judge is emulated."""
-    return any(judge.said is not None and is_emulated(judge.said.model) for judge in summary.judges)
+    return any(judge.verdicts is not None and is_emulated(judge.verdicts.model) for judge in summary.judges)
 
 
 def _judge_data(result: JudgeAuditResult) -> dict[str, Any]:
     """Return one judge's audit as JSON data."""
-    audit, verdicts = result.audit, result.said
+    audit, verdicts = result.audit, result.verdicts
     return {
         "judge": result.name,
         "judge_id": verdicts.judge_id if verdicts else "",
-        "answering_models": dict(verdicts.answerers) if verdicts else {},
-        "several_answering_models": verdicts is not None and len(verdicts.answerers) > 1,
+        "answering_models": dict(verdicts.answering_models) if verdicts else {},
+        "several_answering_models": verdicts is not None and len(verdicts.answering_models) > 1,
         "family": result.family,
         "same_family": list(result.same_family),
         "excluded_same_family": result.left_out,
@@ -137,14 +137,16 @@ def _reason(value: object) -> str:
 
 def cost_per_1000(result: JudgeAuditResult) -> float | None:
     """Return US dollars per 1,000 judgments; None if unknown or without judgments."""
-    if result.said is None or result.said.cost_usd is None or not result.said.judgments:
+    if result.verdicts is None or result.verdicts.cost_usd is None or not result.verdicts.judgments:
         return None
-    return 1000 * result.said.cost_usd / result.said.judgments
+    return 1000 * result.verdicts.cost_usd / result.verdicts.judgments
 
 
 def seconds_per_1000(result: JudgeAuditResult) -> float | None:
     """Return seconds per 1,000 sequential judgments; divide by the requests in flight."""
-    return None if result.said is None or result.said.seconds is None else 1000 * result.said.seconds
+    return (
+        None if result.verdicts is None or result.verdicts.seconds is None else 1000 * result.verdicts.seconds
+    )
 
 
 def format_estimate(estimate: ClusteredEstimate) -> str:
@@ -170,7 +172,7 @@ def format_decimal(value: float | NotEstimable | None) -> str:
 
 def to_table(summary: AuditSummary) -> Table:
     """Return one row per judge, then one per baseline."""
-    data = summary.found
+    data = summary.data
     table = Table(
         f"Agreement with human ratings, {summary.split} split: {len(data.pairs):,} pairs with "
         f"different ratings in {len(data.dialogues):,} dialogues, both orders"
@@ -206,8 +208,8 @@ def audit_cells(result: JudgeAuditResult) -> dict[str, str]:
         "own family": "-" if isinstance(family, NotEstimable) else points_only(family.difference),
         "repeats agree": format_percent(audit.stability),
         "n": str(audit.n),
-        "unscored": format_reasons(result.said.unscored) if result.said else "0",
-        "cost /1000": "-" if result.said is None else "not known" if cost is None else f"${cost:.2f}",
+        "unscored": format_reasons(result.verdicts.unscored) if result.verdicts else "0",
+        "cost /1000": "-" if result.verdicts is None else "not known" if cost is None else f"${cost:.2f}",
         "s /1000": "-" if seconds is None or result.is_baseline else f"{seconds:,.0f}",
     }
 
@@ -235,20 +237,24 @@ def caveats(summary: AuditSummary) -> list[str]:
         "share of verdicts minus share of ratings for it, in points. Seconds: for sequential requests.",
         WITHIN,
     ]
-    notes += [note for result in summary.judges if result.said and (note := result.said.answering_model_note)]
+    notes += [
+        note
+        for result in summary.judges
+        if result.verdicts and (note := result.verdicts.answering_model_note)
+    ]
     notes += [note for result in summary.judges if (note := _kin_note(result))]
     notes += [line for result in summary.judges for line in reliability_findings(result)]
     return notes
 
 
-def _kin_note(one: JudgeAuditResult) -> str:
-    if not one.same_family:
+def _kin_note(result: JudgeAuditResult) -> str:
+    if not result.same_family:
         return ""
-    told = self_preference_warning(
-        one.name, [FamilyMatch(f"dataset:{name}", "", one.family) for name in one.same_family]
+    warning = self_preference_warning(
+        result.name, [FamilyMatch(f"dataset:{name}", "", result.family) for name in result.same_family]
     )
-    left_out = f"; the {one.left_out:,} pairs with those are left out" if one.left_out else ""
-    return f"{told}{left_out}."
+    left_out = f"; the {result.left_out:,} pairs with those are left out" if result.left_out else ""
+    return f"{warning}{left_out}."
 
 
 def _humans_longer(summary: AuditSummary) -> float | None:

@@ -38,7 +38,7 @@ def multi_comparison_table(comparison: MultiComparison) -> Table:
         for position, judge_contests in enumerate(comparison.selection.judges)
     }
     places = sorted(
-        comparison.places,
+        comparison.rows,
         key=lambda place: (order[place.judge_contests.judge_id], -(place.test.difference or 0.0)),
     )
     previous_judge = ""
@@ -80,20 +80,20 @@ def multi_comparison_caveats(comparison: MultiComparison) -> list[str]:
     if not comparison.pairwise:
         caveats.append(ORDER_ROBUST_NOTE)
     caveats.append(scope_caveat(comparison.selection))
-    if not comparison.pairwise and len(comparison.places) > 1:
+    if not comparison.pairwise and len(comparison.rows) > 1:
         caveats.append(
             "The rate of the best of several authors is biased upwards. To compare two authors with each "
             "other, compare them directly or pass --pairwise."
         )
     caveats += [_saturation(comparison, judge, names) for judge, names in comparison.saturated.items()]
     notes: dict[tuple[str, str], list[str]] = {}
-    for place in comparison.places:
+    for place in comparison.rows:
         if place.test.note:
             notes.setdefault((place.judge_contests.judge, place.test.note), []).append(
                 _row_label(comparison, place)
             )
     caveats += [f"{judge}: {note}: {', '.join(rows)}." for (judge, note), rows in notes.items()]
-    for place in comparison.places:
+    for place in comparison.rows:
         caveats += incomplete_caveats(
             f"{place.judge_contests.judge}, {_row_label(comparison, place)}", place.test
         )
@@ -109,7 +109,7 @@ def _saturation(comparison: MultiComparison, judge: str, names: Sequence[str]) -
     """Return the saturation warning with its remedy."""
     has_direct = any(
         place.judge_contests.judge == judge and place.test.kind == HEAD_TO_HEAD
-        for place in comparison.places
+        for place in comparison.rows
         if comparison.pairwise
     )
     remedy = "judge them head to head"

@@ -19,7 +19,7 @@ def noninferiority_data(margins: NonInferiorityMargins) -> dict[str, Any]:
         "judges": {
             judge: {"verdict": None, "refused": result.reason}
             if isinstance(result, NotEstimable)
-            else {**asdict(result), "comparison_kind": margins.how[judge], "refused": None}
+            else {**asdict(result), "comparison_kind": margins.kinds[judge], "refused": None}
             for judge, result in margins.judges.items()
         },
     }

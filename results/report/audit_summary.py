@@ -12,7 +12,7 @@ from sqlalchemy import select
 from agents.models.family import model_makers
 from results.db.schema import RunRow, table
 from results.db.store import Store
-from results.queries.judge_audits import AUDIT, AuditData, audited
+from results.queries.judge_audits import AUDIT, AuditData, load_audit
 from results.report.batch_queries import rows_of
 from results.report.examples import CONTROL
 from results.statistics.judge_accuracy import Audit, audit, leniency_scores
@@ -58,7 +58,7 @@ async def load_audits(store: Store, judge_ids: Collection[str]) -> tuple[SplitAu
         size = (len(set(spec["judges"]) & set(judge_ids)), len(spec["ratings"]))
         if size[0] and size >= best.get(spec["split"], ((0, 0), ""))[0]:
             best[spec["split"]] = (size, row.id)
-    found = [await audited(store, run_id) for _, run_id in best.values()]
+    found = [await load_audit(store, run_id) for _, run_id in best.values()]
     return tuple(_on_split(one, judge_ids) for one in found)
 
 

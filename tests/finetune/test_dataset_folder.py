@@ -92,8 +92,8 @@ def test_three_formats_hold_the_same_texts(dataset: Path) -> None:
             assert plain_row[side] == " " + chat_row[side][0]["content"] == " " + factory_row[side]["value"]
         assert not plain_row["prompt"].endswith(" ")
     assert info["empathy_dpo"]["ranking"] is True
-    assert {row["formatting"] for row in info.values()} == {"sharegpt"}
-    assert all((dataset / "llama-factory" / row["file_name"]).is_file() for row in info.values())
+    assert {entry["formatting"] for entry in info.values()} == {"sharegpt"}
+    assert all((dataset / "llama-factory" / entry["file_name"]).is_file() for entry in info.values())
 
 
 def test_manifest_counts_the_rows_in_the_files(dataset: Path) -> None:
@@ -126,7 +126,7 @@ def test_invalid_input_is_refused_and_nothing_is_written(
         write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN, forms=["csv"])
     assert list(tmp_path.iterdir()) == []
     write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN)
-    with user_error("file.output-exists"):
+    with user_error("file.exists"):
         write_dataset(tmp_path / "d", rows, dialogues, rendering(), ORIGIN)
 
 
@@ -143,7 +143,7 @@ def test_all_faults_of_a_folder_are_reported_at_once(
     rows[2]["chosen"] = " "
     dpo.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "d/llama-factory/sft.json").unlink()
-    with user_error("training-set.invalid") as error:
+    with user_error("training-set.unusable") as error:
         read_dataset(tmp_path / "d")
     faults = [str(fault) for fault in error.faults]
     assert len(faults) == 8  # two files changed, one missing, two bad lines, three bad pairs

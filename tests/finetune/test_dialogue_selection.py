@@ -129,7 +129,7 @@ def test_all_invalid_ratings_are_reported_at_once() -> None:
     with user_error("dataset.invalid-ratings") as error:
         select_dialogues(Method.DIRECT, rated)
     codes = [fault.code for fault in error.faults]
-    assert sorted(codes) == ["dataset.invalid-rating"] * 4 + ["dialogue.duplicate"]  # a 4, three missing
+    assert sorted(codes) == ["dataset.duplicate-id"] + ["dataset.invalid-rating"] * 4  # a 4, three missing
     with user_error("training-set.unknown-method"):
         select_dialogues("over-both", [])
     with user_error("training-set.unknown-llm"):

@@ -48,7 +48,7 @@ def test_names_of_layers_are_accepted(tmp_path: Path, names: str) -> None:
     ["q_proj,v_prj", "c_attn", "all_linear", "proj", "q_proj,all-linear", "norm", "layers.7.mlp.up_proj"],
 )
 def test_a_name_that_matches_no_layer_is_refused(tmp_path: Path, names: str) -> None:
-    with user_error("adapter.unknown-layer") as error:
+    with user_error("adapter.unknown-target") as error:
         check_target_modules(targets(names), base_at(tmp_path / "base"))
     assert any("q_proj" in fault.remedy for fault in error.faults)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.errors import UserError
 from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
 from finetune.config import TrainingConfig
 from finetune.memory_plan import CONFIGS, GIB, RTX_4090_MIB, estimate_memory, load_base_config, plan_stage
+from tests.errors import user_error
 
 LLAMA = parse_decoder_config(CONFIGS["meta-llama/Llama-3.1-8B"])
 MISTRAL = parse_decoder_config(CONFIGS["mistralai/Mistral-7B-v0.3"])
@@ -55,7 +54,7 @@ def test_default_settings_fit_a_4090_and_suggestions_are_given_otherwise() -> No
     tight = plan_stage(LLAMA, TrainingConfig(activation_checkpointing=False), "dpo", lengths, completions)
     assert not tight.fits
     assert tight.suggestions == ("--activation-checkpointing",)
-    small = plan_stage(LLAMA, TrainingConfig(), "sft", lengths, completions, card_mib=12_000)
+    small = plan_stage(LLAMA, TrainingConfig(), "sft", lengths, completions, gpu_memory_mib=12_000)
     assert not small.fits
     assert "GiB" in small.suggestions[-1]
 
@@ -69,8 +68,8 @@ def test_steps_and_tokens_are_counted() -> None:
 
 
 def test_unsupported_models_and_layers_are_refused() -> None:
-    with pytest.raises(UserError, match="LLaMA-type"):
+    with user_error("base-model.unsupported-architecture"):
         parse_decoder_config({"model_type": "gpt2", "n_embd": 768})
-    with pytest.raises(UserError, match="no such layer"):
+    with user_error("adapter.unknown-target"):
         LLAMA.lora_parameters(8, "q_proj,lm_head")
     assert load_base_config("mistralai/Mistral-7B-v0.3")["vocab_size"] == 32_768

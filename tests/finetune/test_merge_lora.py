@@ -57,7 +57,7 @@ def test_merged_model_has_the_logits_of_the_adapter(
     stored = {tensor.dtype for tensor in read_header(tmp_path / "half/model.safetensors").values()}
     assert stored == {"BF16"}
     assert half["weights"] != record["weights"]
-    with user_error("file.output-exists"):
+    with user_error("file.exists"):
         merge_adapter(tmp_path / "s", tmp_path / "merged")
 
 

@@ -147,5 +147,5 @@ def test_unfinished_work_of_another_recipe_is_refused(
         base, dataset, out, other, options=TrainOptions(cpu=True, restart=True, new_tokens=4)
     )
     assert checkpoint.record["steps"] == 1
-    with user_error("file.output-exists"):
+    with user_error("file.exists"):
         train_sft(base, dataset, out, settings, options=TrainOptions(cpu=True))

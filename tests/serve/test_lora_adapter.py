@@ -97,8 +97,9 @@ def test_all_reasons_are_reported_at_once(tmp_path: Path) -> None:
 def test_an_invalid_weights_file_is_refused(tmp_path: Path, content: bytes) -> None:
     folder = write(tmp_path / "a", 1)
     (folder / "adapter_model.safetensors").write_bytes(content)
-    with pytest.raises(UserError, match="safetensors"):
+    with pytest.raises(UserError) as error:
         read_adapter("student:a", folder)
+    assert "adapter_model.safetensors" in str(error.value)
 
 
 def test_a_folder_without_adapter_is_refused(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_a_short_context_reserves_tokens_for_the_prompt() -> None:
 def test_preset_names_are_parsed() -> None:
     assert parse_preset_name("") == ("cut", "")
     assert parse_preset_name("cut") == ("cut", "")
+    assert parse_preset_name("truncated") == ("cut", "")
     assert parse_preset_name("paper") == ("paper", "paper")
     assert parse_preset_name("paper-second") == ("paper", "paper-second")
     with user_error("option.unknown-preset"):

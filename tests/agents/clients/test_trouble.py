@@ -186,7 +186,7 @@ async def test_an_answer_that_breaks_off(way: Way, kind: str, client: Client, se
 @pytest.mark.parametrize(
     ("root", "words"),
     [
-        ("http://nobody.invalid", "its name is not known (DNS)"),
+        ("http://nobody.invalid", "(DNS)"),
         ("http://", "no connection"),
         ("https://", "no secure (TLS) connection"),
     ],

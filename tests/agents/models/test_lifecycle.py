@@ -35,13 +35,13 @@ def test_where_a_model_stands(days: int, status: Status) -> None:
     on = DAY + timedelta(days)
     assert ENDS.status(on) is status
     assert ENDS.is_confirmed_retired(on) is (status is Status.RETIRED)
-    assert bool(ENDS.told("openai/old", on)) is (status is not Status.LIVING)
+    assert bool(ENDS.describe("openai/old", on)) is (status is not Status.LIVING)
     assert not replace(ENDS, confirmed=False).is_confirmed_retired(on)  # a secondary source only warns
     assert Lifecycle().status(on) is Status.LIVING
 
 
 def test_a_warning_names_day_successor_source_and_look_up() -> None:
-    told = ENDS.told("openai/old", DAY - timedelta(45))
+    told = ENDS.describe("openai/old", DAY - timedelta(45))
     for word in (
         "openai/old",
         "2027-01-14",
@@ -51,7 +51,7 @@ def test_a_warning_names_day_successor_source_and_look_up() -> None:
         "2026-11-30",
     ):
         assert word in told
-    assert "secondary source" in replace(ENDS, confirmed=False).told("openai/old", DAY + timedelta(1))
+    assert "secondary source" in replace(ENDS, confirmed=False).describe("openai/old", DAY + timedelta(1))
 
 
 def test_a_refusal_names_all_that_are_asked_and_no_other() -> None:

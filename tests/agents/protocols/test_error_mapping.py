@@ -116,19 +116,20 @@ def test_kinds(status: int, body: Any, failure: Failure) -> None:
         (
             404,
             told("no such model"),
-            "Is the model's name right, and its address (http://h/v1)? It says: no such",
+            "the address http://h/v1. It says: no such",
         ),
     ],
 )
-def test_words_that_help(status: int, body: Any, words: str) -> None:
+def test_messages_quote_the_provider(status: int, body: Any, words: str) -> None:
     assert words in str(error(status, body))
 
 
-def test_a_model_without_a_key_is_told_that_one_is_wanted() -> None:
+def test_a_model_without_a_key_is_asked_for_one() -> None:
     keyless = Model("vllm", "m", ApiProtocol.OPENAI_CHAT, base_url="http://h/v1")
     with pytest.raises(CallError) as caught:
         parse_error_response(keyless, 401, {}, b"", "", NOW)
-    assert str(caught.value).endswith("HTTP 401. It wants a key.")
+    assert caught.value.failure is Failure.AUTHENTICATION
+    assert str(caught.value).endswith("HTTP 401. A key is required.")
 
 
 def test_nothing_is_said_at_length() -> None:

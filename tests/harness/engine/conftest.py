@@ -1,6 +1,6 @@
-"""Virtual time, and what stands around the engine there: a server, a store and its writer, in memory.
+"""Fakes of the engine tests: virtual time, a model server, a store and its writer, all in memory.
 
-In virtual time an event loop's clock jumps to the next timer, so that hours pass in milliseconds.
+In virtual time the event loop's clock jumps to the next timer, so hours pass in milliseconds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _JumpingSelector(selectors.SelectSelector):
         ready = super().select(0)
         if not ready:
             if timeout is None:
-                raise RuntimeError("deadlock: nothing is due and nobody will ever wake up")
+                raise RuntimeError("deadlock: no timer is due and no task can continue")
             self.now += timeout
         return ready
 
@@ -49,7 +49,7 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
 
 @pytest.fixture
 def virtual(monkeypatch: pytest.MonkeyPatch) -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    """Runs a coroutine in virtual time; asyncio-throttle's clock is the loop's."""
+    """Run a coroutine in virtual time; asyncio-throttle uses the loop's clock."""
 
     def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
         def now() -> float:
@@ -66,15 +66,15 @@ USAGE = Usage(10, 1)
 MODEL = Model("openai", "gpt-test", ApiProtocol.OPENAI_CHAT)
 
 
-def question(
-    at: int, *, most: int = 5, sample: int = 0, read: Any = None, model: Model = MODEL
+def make_request(
+    index: int, *, max_tokens: int = 5, sample: int = 0, read: Any = None, model: Model = MODEL
 ) -> ModelRequest:
-    """A call of its own for every number; its answer has at most `most` tokens."""
-    return ModelRequest(model, (Message("user", f"question {at}"),), Sampling(most), sample, 0, read)
+    """Return a request that is distinct for every number, with an output limit of `max_tokens`."""
+    return ModelRequest(model, (Message("user", f"question {index}"),), Sampling(max_tokens), sample, 0, read)
 
 
 def answer(text: str = "1", usage: Usage = USAGE) -> Completion:
-    """An answer."""
+    """Return a completion."""
     return Completion(text, FinishReason.STOP, usage)
 
 
@@ -83,26 +83,26 @@ Outcome = Completion | BaseException
 
 @dataclass
 class Server:
-    """A client that answers after `seconds`, or as it is told: `told[key]` are the first tries' outcomes."""
+    """Client that answers after `seconds`; `scripted[key]` holds the outcomes of first attempts."""
 
     seconds: float = 1.0
-    told: dict[str, list[Outcome]] = field(default_factory=dict)
-    otherwise: Callable[[ModelRequest], Outcome] = field(default=lambda call: answer())
+    scripted: dict[str, list[Outcome]] = field(default_factory=dict)
+    otherwise: Callable[[ModelRequest], Outcome] = field(default=lambda request: answer())
     sent: list[tuple[str, float]] = field(default_factory=list)
     in_flight: int = 0
-    most_in_flight: int = 0
+    max_in_flight_seen: int = 0
     closed: int = 0
 
-    async def complete(self, call: ModelRequest) -> Completion:
-        self.sent.append((call.key, asyncio.get_running_loop().time()))
+    async def complete(self, request: ModelRequest) -> Completion:
+        self.sent.append((request.key, asyncio.get_running_loop().time()))
         self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self.max_in_flight_seen = max(self.max_in_flight_seen, self.in_flight)
         try:
             await asyncio.sleep(self.seconds)
         finally:
             self.in_flight -= 1
-        script = self.told.get(call.key)
-        outcome = script.pop(0) if script else self.otherwise(call)
+        script = self.scripted.get(request.key)
+        outcome = script.pop(0) if script else self.otherwise(request)
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
@@ -112,17 +112,17 @@ class Server:
 
     @property
     def counts(self) -> Counter[str]:
-        """How often each call was sent."""
+        """Return how often each request was sent."""
         return Counter(key for key, _ in self.sent)
 
-    def moments(self, call: ModelRequest) -> list[float]:
-        """When a call was sent."""
-        return [moment for key, moment in self.sent if key == call.key]
+    def moments(self, request: ModelRequest) -> list[float]:
+        """Return when a request was sent."""
+        return [moment for key, moment in self.sent if key == request.key]
 
 
 @dataclass
-class Memory:
-    """The store of all processes of a test; every look at it takes `seconds`."""
+class FakeStore:
+    """Store shared by all processes of a test; every access takes `seconds`."""
 
     seconds: float = 0.01
     answered: dict[str, Completion] = field(default_factory=dict)
@@ -131,7 +131,7 @@ class Memory:
     broken: Exception | None = None
     batches: list[int] = field(default_factory=list)
     used: ModelUsage = field(default_factory=lambda: ModelUsage(0, 0))
-    looks: int = 0
+    queries: int = 0
 
     async def claim(self, keys: Sequence[str], invocation: str) -> ClaimResult:
         await asyncio.sleep(self.seconds)
@@ -143,8 +143,8 @@ class Memory:
         for key in wanted:
             if self.claims.get(key, "") in ("", *self.dead):
                 self.claims[key] = invocation
-        won = sorted(key for key in wanted if self.claims[key] == invocation)  # as a database gives them
-        return ClaimResult(won, answered, [key for key in wanted if self.claims[key] != invocation])
+        acquired = sorted(key for key in wanted if self.claims[key] == invocation)  # in the database's order
+        return ClaimResult(acquired, answered, [key for key in wanted if self.claims[key] != invocation])
 
     async def release(self, keys: Sequence[str], invocation: str) -> None:
         await asyncio.sleep(self.seconds)
@@ -153,16 +153,16 @@ class Memory:
                 del self.claims[key]
 
     async def usage_since(self, model: str, since: float, *, besides: str = "") -> ModelUsage:
-        self.looks += 1
+        self.queries += 1
         await asyncio.sleep(self.seconds)
         return self.used
 
 
 @dataclass
-class Notes:
-    """A writer that commits into a `Memory`; every commit takes `seconds`."""
+class FakeWriter:
+    """Writer that commits into a `FakeStore`; every commit takes `seconds`."""
 
-    memory: Memory
+    memory: FakeStore
     seconds: float = 0.05
     readings: list[object] = field(default_factory=list)
     costs: dict[str, float | None] = field(default_factory=dict)
@@ -171,44 +171,46 @@ class Notes:
     pending: int = 0
 
     async def save(
-        self, call: ModelRequest, completion: Completion, reading: object, cost: float | None
+        self, request: ModelRequest, completion: Completion, parsed: object, cost: float | None
     ) -> None:
         self.pending += 1
         await asyncio.sleep(self.seconds)
-        self._committed(call, completion, reading, cost)
+        self._committed(request, completion, parsed, cost)
 
     def enqueue(
-        self, call: ModelRequest, completion: Completion, reading: object, cost: float | None
+        self, request: ModelRequest, completion: Completion, parsed: object, cost: float | None
     ) -> None:
         self.pending += 1
         loop = asyncio.get_running_loop()
-        loop.call_later(self.seconds, self._committed, call, completion, reading, cost)
+        loop.call_later(self.seconds, self._committed, request, completion, parsed, cost)
 
-    async def save_parsed(self, reading: object) -> None:
+    async def save_parsed(self, parsed: object) -> None:
         await asyncio.sleep(self.seconds)
-        self.readings.append(reading)
+        self.readings.append(parsed)
 
-    def enqueue_parsed(self, reading: object) -> None:
+    def enqueue_parsed(self, parsed: object) -> None:
         self.pending += 1
-        asyncio.get_running_loop().call_later(self.seconds, self._committed_reading, reading)
+        asyncio.get_running_loop().call_later(self.seconds, self._committed_reading, parsed)
 
     async def committed(self) -> None:
-        await asyncio.sleep(self.seconds)  # whatever was added before is over by then
+        await asyncio.sleep(self.seconds)  # everything queued before is committed by then
 
-    def _committed_reading(self, reading: object) -> None:
+    def _committed_reading(self, parsed: object) -> None:
         self.pending -= 1
-        self.readings.append(reading)
+        self.readings.append(parsed)
 
     def _committed(
-        self, call: ModelRequest, completion: Completion, reading: object, cost: float | None
+        self, request: ModelRequest, completion: Completion, parsed: object, cost: float | None
     ) -> None:
         self.pending -= 1
-        self.memory.answered.setdefault(call.key, completion)
-        self.memory.claims.pop(call.key, None)
-        self.readings.append(reading)
-        self.costs[call.key] = cost
-        self.on_commit(cost or 0.0, [call.key])
+        self.memory.answered.setdefault(request.key, completion)
+        self.memory.claims.pop(request.key, None)
+        self.readings.append(parsed)
+        self.costs[request.key] = cost
+        self.on_commit(cost or 0.0, [request.key])
 
-    def save_failure(self, call: ModelRequest, error: CallError, tries: int, cost: float | None) -> None:
-        self.failures.append((call.key, error, tries, cost))
+    def save_failure(
+        self, request: ModelRequest, error: CallError, attempts: int, cost: float | None
+    ) -> None:
+        self.failures.append((request.key, error, attempts, cost))
         self.on_commit(cost or 0.0, [])

@@ -1,4 +1,4 @@
-"""Limits a day: kept to the call, over all runs, and one clear error when they are reached."""
+"""Daily quotas: counted exactly, over all runs, with one clear error when exhausted."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from results.db.store import ModelUsage
-from tests.harness.engine.conftest import Memory, Server, answer, question
-from tests.harness.engine.test_dispatcher import House, calls
+from tests.harness.engine.conftest import FakeStore, Server, answer, make_request
+from tests.harness.engine.test_dispatcher import EngineSetup, requests
 
 Run = Callable[[Any], Any]
 
 
 @dataclass
 class Day:
-    """A clock, and what everybody else has asked, as the database says."""
+    """Clock, and the usage by other processes as recorded in the database."""
 
     now: float = 1e9
     used: ModelUsage = ModelUsage(0, 0)  # noqa: RUF009  (a frozen value)
-    asked_about: tuple[float, ...] = ()
+    queried_since: tuple[float, ...] = ()
 
     async def since(self, moment: float) -> ModelUsage:
-        self.asked_about += (moment,)
+        self.queried_since += (moment,)
         await asyncio.sleep(0.01)
         return self.used
 
-    def allowance(self, **limits: int) -> DailyQuota:
+    def quota(self, **limits: int) -> DailyQuota:
         return DailyQuota(Limits(**limits), self.since, lambda: self.now)
 
 
@@ -47,14 +47,14 @@ def is_quota_error(outcome: object, limit: str) -> bool:
     )
 
 
-async def many(client: DailyQuotaClient, count: int, most: int = 5) -> list[Any]:
-    asked = (client.complete(question(at, most=most)) for at in range(count))
-    return list(await asyncio.gather(*asked, return_exceptions=True))
+async def many(client: DailyQuotaClient, count: int, max_tokens: int = 5) -> list[Any]:
+    completions = (client.complete(make_request(index, max_tokens=max_tokens)) for index in range(count))
+    return list(await asyncio.gather(*completions, return_exceptions=True))
 
 
-def test_requests_are_counted_to_the_last_and_those_of_others_too(virtual: Run) -> None:
+def test_requests_of_all_processes_count(virtual: Run) -> None:
     day, server = Day(used=ModelUsage(30, 0)), Server()
-    client = DailyQuotaClient(server, day.allowance(requests_per_day=100))
+    client = DailyQuotaClient(server, day.quota(requests_per_day=100))
     outcomes = virtual(many(client, 200))
     assert len(server.sent) == 70
     assert outcomes.count(answer()) == 70
@@ -63,43 +63,43 @@ def test_requests_are_counted_to_the_last_and_those_of_others_too(virtual: Run) 
         is_quota_error(each, "the limit of 100 requests per day is reached; run the same command later")
         for each in refused
     )
-    assert day.asked_about == (day.now - DAY_SECONDS,) * 2  # at the beginning, and before it stops
+    assert day.queried_since == (day.now - DAY_SECONDS,) * 2  # at the start, and before it stops
 
 
-def test_every_try_is_a_request(virtual: Run) -> None:
-    server = Server(otherwise=lambda call: CallError(Failure.SERVER, "oops", status=500))
-    outcomes = virtual(many(DailyQuotaClient(server, Day().allowance(requests_per_day=3)), 5))
+def test_every_attempt_counts_as_a_request(virtual: Run) -> None:
+    server = Server(otherwise=lambda request: CallError(Failure.SERVER, "oops", status=500))
+    outcomes = virtual(many(DailyQuotaClient(server, Day().quota(requests_per_day=3)), 5))
     assert len(server.sent) == 3
     assert sum(is_quota_error(outcome, "3 requests per day") for outcome in outcomes) == 2
 
 
-def test_tokens_never_cross_their_limit_and_what_is_not_used_is_used_by_others(virtual: Run) -> None:
-    size = len(question(10).body) + 5  # the most that one call may take
-    server = Server(otherwise=lambda call: answer(usage=Usage(10, 2)))
-    client = DailyQuotaClient(server, Day(used=ModelUsage(0, 40)).allowance(tokens_per_day=40 + 3 * size))
+def test_token_quota_is_kept_and_unused_reservations_are_released(virtual: Run) -> None:
+    size = len(make_request(10).body) + 5  # maximum of one request
+    server = Server(otherwise=lambda request: answer(usage=Usage(10, 2)))
+    client = DailyQuotaClient(server, Day(used=ModelUsage(0, 40)).quota(tokens_per_day=40 + 3 * size))
     outcomes = virtual(many(client, 90))
     answered = outcomes.count(answer(usage=Usage(10, 2)))
-    assert answered * 12 <= 3 * size < (answered + 1) * 12 + size  # all that is certain to fit
-    assert server.most_in_flight == 3
+    assert answered * 12 <= 3 * size < (answered + 1) * 12 + size  # everything that certainly fits
+    assert server.max_in_flight_seen == 3
     assert sum(is_quota_error(outcome, "tokens per day is reached") for outcome in outcomes) == 90 - answered
 
 
-def test_usage_that_is_not_said_counts_in_full(virtual: Run) -> None:
-    size = len(question(1).body) + 5
-    server = Server(otherwise=lambda call: answer(usage=Usage()))
-    virtual(many(DailyQuotaClient(server, Day().allowance(tokens_per_day=4 * size)), 9))
+def test_unreported_usage_counts_in_full(virtual: Run) -> None:
+    size = len(make_request(1).body) + 5
+    server = Server(otherwise=lambda request: answer(usage=Usage()))
+    virtual(many(DailyQuotaClient(server, Day().quota(tokens_per_day=4 * size)), 9))
     assert len(server.sent) == 4
 
 
-def test_a_limit_below_one_call_says_so(virtual: Run) -> None:
-    (outcome,) = virtual(many(DailyQuotaClient(Server(), Day().allowance(tokens_per_day=50)), 1, most=1000))
+def test_a_quota_below_one_request_is_an_error(virtual: Run) -> None:
+    (outcome,) = virtual(many(DailyQuotaClient(Server(), Day().quota(tokens_per_day=50)), 1, max_tokens=1000))
     assert is_quota_error(outcome, "the limit of 50 tokens per day is below what one request may use: 1,")
 
 
-def test_what_was_never_sent_counts_nothing(virtual: Run) -> None:
+def test_unsent_requests_count_nothing(virtual: Run) -> None:
     rate_limiter = RateLimiter(Limits(max_in_flight=1))
-    allowance = Day().allowance(requests_per_day=2)
-    client = DailyQuotaClient(RateLimitedClient(Server(), rate_limiter), allowance)
+    quota = Day().quota(requests_per_day=2)
+    client = DailyQuotaClient(RateLimitedClient(Server(), rate_limiter), quota)
 
     async def scenario() -> list[Any]:
         waiting = asyncio.ensure_future(many(client, 2))
@@ -108,17 +108,17 @@ def test_what_was_never_sent_counts_nothing(virtual: Run) -> None:
         first, second = await waiting
         assert first == answer()
         assert isinstance(second, EndpointDisabled)
-        again = DailyQuotaClient(Server(), allowance)
-        return [await again.complete(question(3)), *await many(again, 1)]
+        again = DailyQuotaClient(Server(), quota)
+        return [await again.complete(make_request(3)), *await many(again, 1)]
 
     third, fourth = virtual(scenario())
     assert third == answer()
     assert is_quota_error(fourth, "2 requests per day")
 
 
-def test_a_day_later_there_is_room_again(virtual: Run) -> None:
+def test_quota_is_available_again_after_a_day(virtual: Run) -> None:
     day = Day()
-    client = DailyQuotaClient(Server(), day.allowance(requests_per_day=10))
+    client = DailyQuotaClient(Server(), day.quota(requests_per_day=10))
 
     async def scenario() -> list[int]:
         counts = []
@@ -130,37 +130,37 @@ def test_a_day_later_there_is_room_again(virtual: Run) -> None:
     assert virtual(scenario()) == [10, 10, 10]
 
 
-def test_what_others_do_meanwhile_is_looked_up_now_and_then(virtual: Run) -> None:
+def test_usage_of_other_processes_is_refreshed(virtual: Run) -> None:
     day = Day()
-    client = DailyQuotaClient(Server(), day.allowance(requests_per_day=100))
+    client = DailyQuotaClient(Server(), day.quota(requests_per_day=100))
 
     async def scenario() -> list[Any]:
         for _ in range(3):
             await many(client, 5)
-        assert len(day.asked_about) == 1
+        assert len(day.queried_since) == 1
         day.used = ModelUsage(90, 0)  # another process, on another machine
         day.now += REFRESH_SECONDS + 1.0
         return await many(client, 5)
 
     outcomes = virtual(scenario())
     assert outcomes.count(answer()) == 0
-    assert len(day.asked_about) == 2 or len(day.asked_about) == 3
+    assert len(day.queried_since) == 2 or len(day.queried_since) == 3
 
 
-def test_a_lane_stops_with_one_error_and_the_others_go_on(virtual: Run) -> None:
-    house = House(Memory(used=ModelUsage(40, 0)))
+def test_an_exhausted_endpoint_stops_and_others_continue(virtual: Run) -> None:
+    house = EngineSetup(FakeStore(used=ModelUsage(40, 0)))
     server = Server(0.1)
     limited = house.endpoint(server, limits=Limits(max_in_flight=10, requests_per_day=100), name="limited")
     other = house.endpoint(Server(0.1), name="other")
-    virtual(dispatch([(limited, calls(500)), (other, calls(200, begin=1000))]))
+    virtual(dispatch([(limited, requests(500)), (other, requests(200, begin=1000))]))
     assert len(server.sent) == limited.stats.made == 60
     assert limited.stats.stopped == "the limit of 100 requests per day is reached; run the same command later"
     assert (other.stats.made, other.stats.stopped) == (200, "")
-    told = [error.failure for _, error, _, _ in house.notes.failures]
-    assert set(told) == {Failure.QUOTA_EXHAUSTED}
+    completions = [error.failure for _, error, _, _ in house.writer.failures]
+    assert set(completions) == {Failure.QUOTA_EXHAUSTED}
 
 
-def test_without_such_limits_nothing_is_looked_up(virtual: Run) -> None:
-    house = House()
-    virtual(dispatch([(house.endpoint(Server()), calls(20))]))
-    assert house.memory.looks == 0
+def test_without_daily_limits_usage_is_not_queried(virtual: Run) -> None:
+    house = EngineSetup()
+    virtual(dispatch([(house.endpoint(Server()), requests(20))]))
+    assert house.memory.queries == 0

@@ -1,4 +1,4 @@
-"""What is logged: every change, retry and error; never a prompt, an answer, a key or a provider's words."""
+"""Event log: every change, retry and error; never a prompt, an answer, a key or a provider's message."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from harness.engine.budget import Price
 from harness.engine.dispatcher import dispatch
 from harness.engine.event_log import EventLog
 from tests.errors import user_error
-from tests.harness.engine.conftest import Server, answer, question
-from tests.harness.engine.test_dispatcher import House, calls
+from tests.harness.engine.conftest import Server, answer, make_request
+from tests.harness.engine.test_dispatcher import EngineSetup, requests
 
 Run = Callable[[Any], Any]
 
@@ -29,41 +29,39 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in path.read_bytes().splitlines()]
 
 
-def test_every_change_retry_and_error_is_a_line_and_no_line_says_what_was_said(
-    virtual: Run, tmp_path: Path
-) -> None:
+def test_events_are_logged_without_prompts_answers_or_messages(virtual: Run, tmp_path: Path) -> None:
     path = tmp_path / "runs" / "run.jsonl"
     limited = CallError(Failure.RATE_LIMITED, SAID, status=429, retry_after_seconds=2.5)
     broken = CallError(Failure.SERVER, SAID, status=500)
     refused = CallError(Failure.BAD_REQUEST, SAID, status=400)
     script: dict[str, list[Any]] = {
-        question(1).key: [limited],
-        question(2).key: [broken, broken],
-        question(3).key: [refused],
+        make_request(1).key: [limited],
+        make_request(2).key: [broken, broken],
+        make_request(3).key: [refused],
     }
-    said = ServerLimits(requests_per_minute=600.0)
-    server = Server(0.1, script, lambda call: answer("I feel for you").with_measurements(0.1, said))
-    stopping = Server(0.1, otherwise=lambda call: CallError(Failure.AUTHENTICATION, SAID, status=401))
-    house = House()
+    secrets = ServerLimits(requests_per_minute=600.0)
+    server = Server(0.1, script, lambda request: answer("I feel for you").with_measurements(0.1, secrets))
+    stopping = Server(0.1, otherwise=lambda request: CallError(Failure.AUTHENTICATION, SAID, status=401))
+    setup = EngineSetup()
     with EventLog(path) as events:
         endpoints = [
-            house.endpoint(server, 5, "good", events=events, price=Price(1.0, 1.0)),
-            house.endpoint(stopping, 1, "bad", events=events),
+            setup.endpoint(server, 5, "good", events=events, price=Price(1.0, 1.0)),
+            setup.endpoint(stopping, 1, "bad", events=events),
         ]
-        virtual(dispatch([(endpoints[0], calls(30)), (endpoints[1], calls(5, begin=100))]))
-    told = lines(path)
-    assert all({"at", "event", "lane"} <= set(line) for line in told)
-    retries = {(line["call"], line["failure"], line["tries"]) for line in told if line["event"] == "retry"}
+        virtual(dispatch([(endpoints[0], requests(30)), (endpoints[1], requests(5, begin=100))]))
+    events = lines(path)
+    assert all({"at", "event", "lane"} <= set(line) for line in events)
+    retries = {(line["call"], line["failure"], line["tries"]) for line in events if line["event"] == "retry"}
     assert retries == {
-        (question(1).key, "rate limited", 1),
-        (question(2).key, "server error", 1),
-        (question(2).key, "server error", 2),
+        (make_request(1).key, "rate limited", 1),
+        (make_request(2).key, "server error", 1),
+        (make_request(2).key, "server error", 2),
     }
-    assert [line["wait_seconds"] for line in told if line.get("failure") == "rate limited"] == [2.5]
-    errors = [(line["lane"], line["failure"], line["status"]) for line in told if line["event"] == "error"]
+    assert [line["wait_seconds"] for line in events if line.get("failure") == "rate limited"] == [2.5]
+    errors = [(line["lane"], line["failure"], line["status"]) for line in events if line["event"] == "error"]
     assert errors == [("bad", "authentication", 401), ("good", "bad request", 400)]
-    assert [line["lane"] for line in told if line["event"] == "stopped"] == ["bad"]
-    reasons = [line["reason"] for line in told if line["event"] == "limit"]
+    assert [line["lane"] for line in events if line["event"] == "stopped"] == ["bad"]
+    reasons = [line["reason"] for line in events if line["event"] == "limit"]
     assert any("429" in reason for reason in reasons)
     assert any("the server states 600 requests" in reason for reason in reasons)
     written = path.read_text()
@@ -71,7 +69,7 @@ def test_every_change_retry_and_error_is_a_line_and_no_line_says_what_was_said(
         assert never not in written
 
 
-def test_a_second_run_goes_on_with_the_same_file(tmp_path: Path) -> None:
+def test_a_second_run_appends_to_the_file(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     for number in (1, 2):
         with EventLog(path) as events:
@@ -80,7 +78,7 @@ def test_a_second_run_goes_on_with_the_same_file(tmp_path: Path) -> None:
     assert [line["reason"] for line in lines(path)] == ["1", "2"]
 
 
-def test_without_a_path_nothing_is_kept() -> None:
+def test_without_a_path_nothing_is_written() -> None:
     with EventLog(None) as events:
         events.write("limit", lane="a")
 
@@ -93,6 +91,6 @@ def test_a_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk to write to")  # noqa: PTH110
-def test_a_full_disk_ends_no_run() -> None:
+def test_a_full_disk_raises_nothing() -> None:
     with EventLog(Path("/dev/full")) as events:
         events.write("limit", lane="a", reason="nobody will read it")

@@ -1,4 +1,4 @@
-"""Outcomes without use are counted by kind, and a useful one begins anew."""
+"""Failure streaks: unusable outcomes are counted by kind, and a usable one resets the counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agents.errors import Failure
 from agents.generation import ExclusionReason, Generation
 from agents.types import Judgment, Preference, Unscored, UnscoredReason, Verdict
 from harness.engine.failure_streak import MAX_STREAK, FailureStreak, failure_kind
-from tests.harness.engine.conftest import question
+from tests.harness.engine.conftest import make_request
 
 
 def judgment(outcome: Verdict | Unscored) -> Judgment:
@@ -37,13 +37,13 @@ COUNTED = {
 
 
 @pytest.mark.parametrize("reason", UnscoredReason)
-def test_the_kind_of_a_judgment(reason: UnscoredReason) -> None:
+def test_kind_of_a_judgment(reason: UnscoredReason) -> None:
     assert failure_kind(unscored(reason)) == COUNTED.get(reason, "")
     assert failure_kind(VERDICT) is None
 
 
 @pytest.mark.parametrize("flaw", ["", *ExclusionReason])
-def test_the_kind_of_a_generation(flaw: str) -> None:
+def test_kind_of_a_generation(flaw: str) -> None:
     expected = {
         ExclusionReason.EMPTY: "empty",
         ExclusionReason.FILTERED: "filtered",
@@ -52,11 +52,11 @@ def test_the_kind_of_a_generation(flaw: str) -> None:
     assert failure_kind(generation(flaw)) == (expected.get(ExclusionReason(flaw)) if flaw else None)
 
 
-def test_a_base_model_that_writes_to_its_limit_is_no_trouble() -> None:
+def test_a_base_model_that_reaches_its_limit_is_usable() -> None:
     assert failure_kind(replace(generation(ExclusionReason.TRUNCATED), text="I am so sorry. Human:")) is None
 
 
-def test_what_is_neither_is_useful() -> None:
+def test_other_values_are_usable() -> None:
     assert failure_kind(None) is None
     assert failure_kind("text") is None
 
@@ -65,7 +65,7 @@ outcomes: some.SearchStrategy[Any] = some.sampled_from([None, "truncated", "empt
 
 
 @given(some.lists(outcomes, max_size=80), some.integers(1, 8))
-def test_it_ends_at_so_many_of_one_kind_since_the_last_useful_one(kinds: list[Any], longest: int) -> None:
+def test_limit_counts_one_kind_since_the_last_usable_outcome(kinds: list[Any], longest: int) -> None:
     readings = {
         None: VERDICT,
         "truncated": unscored(UnscoredReason.TRUNCATED),
@@ -73,24 +73,24 @@ def test_it_ends_at_so_many_of_one_kind_since_the_last_useful_one(kinds: list[An
         "filtered": unscored(UnscoredReason.FILTERED),
         "other": unscored(UnscoredReason.UNREADABLE),
     }
-    streak, call = FailureStreak(longest), question(1)
+    streak, request = FailureStreak(longest), make_request(1)
     since: list[Any] = []
     for kind in kinds:
         since = [] if kind is None else [*since, kind]
-        error = streak.record_parsed(call, readings[kind])
+        error = streak.record_parsed(request, readings[kind])
         expected = kind not in (None, "other") and since.count(kind) >= longest
         assert (error is not None) == expected
         if error is not None:
             assert error.failure is Failure.NO_VERDICTS
             assert kind in str(error)
-            assert call.model.id in str(error)
+            assert request.model.id in str(error)
 
 
 @pytest.mark.parametrize("reason", COUNTED)
-def test_the_error_names_the_remedy(reason: UnscoredReason) -> None:
-    streak, call = FailureStreak(), question(1, most=5)
-    errors = [streak.record_parsed(call, unscored(reason)) for _ in range(MAX_STREAK)]
+def test_error_names_the_remedy(reason: UnscoredReason) -> None:
+    streak, request = FailureStreak(), make_request(1, max_tokens=5)
+    errors = [streak.record_parsed(request, unscored(reason)) for _ in range(MAX_STREAK)]
     assert errors[:-1] == [None] * (MAX_STREAK - 1)
-    words = str(errors[-1])
-    assert str(MAX_STREAK) in words
-    assert ("filter" if reason is UnscoredReason.FILTERED else "verdict_tokens = 4096") in words
+    message = str(errors[-1])
+    assert str(MAX_STREAK) in message
+    assert ("filter" if reason is UnscoredReason.FILTERED else "verdict_tokens = 4096") in message

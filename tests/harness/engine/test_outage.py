@@ -1,4 +1,4 @@
-"""An endpoint that says "not now": it is paused, probed with one request, and given up after the patience."""
+"""Outages: an unavailable endpoint is paused, probed with one request, and given up after the patience."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from harness.engine.outage import Outage, OutageAction
 from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from harness.engine.retry import RetryingClient, RetryPolicy
-from tests.harness.engine.conftest import Server, answer, question
+from tests.harness.engine.conftest import Server, answer, make_request
 
 Run = Callable[[Any], Any]
 NOT_NOW = [Failure.UNAVAILABLE, Failure.RATE_LIMITED]
 
 
 class OutageEndpoint:
-    """A gate and a retrying client before a server, and every failed try."""
+    """Rate limiter and retrying client in front of a server, with a record of every failed attempt."""
 
     def __init__(self, server: Server, patience_seconds: float = 3600.0, **limits: Any) -> None:
         self.failures: Counter[Failure] = Counter()
@@ -35,25 +35,27 @@ class OutageEndpoint:
         policy = RetryPolicy(patience_seconds=patience_seconds)
         self.client = RetryingClient(inner, "endpoint", policy, self._failed, self._stopped)
 
-    def _failed(self, call: ModelRequest, error: CallError, tries: int, decision: Any) -> None:
+    def _failed(self, request: ModelRequest, error: CallError, attempts: int, decision: Any) -> None:
         self.failures[error.failure] += 1
 
     def _stopped(self, stopped: EndpointDisabled) -> None:
         self.stops.append(stopped)
         self.rate_limiter.fail_waiters(stopped)
 
-    async def all_of(self, calls: list[ModelRequest]) -> list[Any]:
+    async def all_of(self, requests: list[ModelRequest]) -> list[Any]:
         return list(
-            await asyncio.gather(*(self.client.complete(call) for call in calls), return_exceptions=True)
+            await asyncio.gather(
+                *(self.client.complete(request) for request in requests), return_exceptions=True
+            )
         )
 
 
 def until(
     seconds: float, failure: Failure, **details: Any
 ) -> Callable[[ModelRequest], Completion | CallError]:
-    """A server that fails until so many seconds of the loop's clock have passed, and answers then."""
+    """Return a server behaviour that fails until this time of the loop's clock."""
 
-    def outcome(call: ModelRequest) -> Completion | CallError:
+    def outcome(request: ModelRequest) -> Completion | CallError:
         now = asyncio.get_running_loop().time()
         return CallError(failure, "not now", **details) if now < 1000.0 + seconds else answer()
 
@@ -65,10 +67,10 @@ def until(
 def test_an_outage_is_waited_out_with_few_requests(virtual: Run, failure: Failure, seconds: float) -> None:
     server = Server(0.1, otherwise=until(seconds, failure))
     endpoint = OutageEndpoint(server)
-    calls = [question(at) for at in range(200)]
+    requests = [make_request(index) for index in range(200)]
 
     async def scenario() -> float:
-        assert await endpoint.all_of(calls) == [answer()] * 200
+        assert await endpoint.all_of(requests) == [answer()] * 200
         return asyncio.get_running_loop().time() - 1000.0
 
     duration = virtual(scenario())
@@ -81,35 +83,35 @@ def test_only_one_request_probes(virtual: Run) -> None:
     endpoint = OutageEndpoint(server, max_in_flight=64)
 
     async def scenario() -> int:
-        asked = asyncio.ensure_future(endpoint.all_of([question(at) for at in range(300)]))
-        await asyncio.sleep(5)  # the first wave is over
-        server.most_in_flight = 0
+        tasks = asyncio.ensure_future(endpoint.all_of([make_request(index) for index in range(300)]))
+        await asyncio.sleep(5)  # the first requests have failed
+        server.max_in_flight_seen = 0
         await asyncio.sleep(50)
-        during = server.most_in_flight
+        during = server.max_in_flight_seen
         assert endpoint.rate_limiter.pause_reason
-        await asked
+        await tasks
         return during
 
     assert virtual(scenario()) == 1
 
 
 @pytest.mark.parametrize("failure", [*NOT_NOW, Failure.CONNECTION])
-def test_an_outage_in_the_middle_uses_up_no_tries(virtual: Run, failure: Failure) -> None:
-    def outcome(call: ModelRequest) -> Completion | CallError:
+def test_an_outage_uses_up_no_attempts(virtual: Run, failure: Failure) -> None:
+    def outcome(request: ModelRequest) -> Completion | CallError:
         now = asyncio.get_running_loop().time()
         return CallError(failure, "not now") if 1002.0 < now < 1200.0 else answer()
 
     endpoint = OutageEndpoint(Server(0.2, otherwise=outcome), max_in_flight=16)
-    assert virtual(endpoint.all_of([question(at) for at in range(800)])) == [answer()] * 800
+    assert virtual(endpoint.all_of([make_request(index) for index in range(800)])) == [answer()] * 800
     assert endpoint.failures[failure] < 50
 
 
-def test_the_patience_ends_an_outage_with_one_error(virtual: Run) -> None:
+def test_an_outage_beyond_the_patience_gives_one_error(virtual: Run) -> None:
     server = Server(0.1, otherwise=until(1e9, Failure.UNAVAILABLE, status=503))
     endpoint = OutageEndpoint(server, patience_seconds=300)
 
     async def scenario() -> tuple[list[Any], float]:
-        outcomes = await endpoint.all_of([question(at) for at in range(100)])
+        outcomes = await endpoint.all_of([make_request(index) for index in range(100)])
         return outcomes, asyncio.get_running_loop().time() - 1000.0
 
     outcomes, duration = virtual(scenario())
@@ -121,7 +123,7 @@ def test_the_patience_ends_an_outage_with_one_error(virtual: Run) -> None:
 
 @pytest.mark.parametrize("failure", NOT_NOW)
 def test_a_wait_beyond_the_patience_stops_the_endpoint_at_once(virtual: Run, failure: Failure) -> None:
-    def outcome(call: ModelRequest) -> Completion | CallError:
+    def outcome(request: ModelRequest) -> Completion | CallError:
         if asyncio.get_running_loop().time() < 1003.0:
             return answer()
         return CallError(failure, "come back tomorrow", status=429, retry_after_seconds=86_400)
@@ -130,7 +132,7 @@ def test_a_wait_beyond_the_patience_stops_the_endpoint_at_once(virtual: Run, fai
     endpoint = OutageEndpoint(server, max_in_flight=2)
 
     async def scenario() -> float:
-        await endpoint.all_of([question(at) for at in range(100)])
+        await endpoint.all_of([make_request(index) for index in range(100)])
         return asyncio.get_running_loop().time()
 
     assert virtual(scenario()) < 1010
@@ -139,33 +141,33 @@ def test_a_wait_beyond_the_patience_stops_the_endpoint_at_once(virtual: Run, fai
     assert "24:00:00" in str(stopped.cause)
 
 
-def test_a_server_that_asks_to_wait_longer_is_not_probed_before(virtual: Run) -> None:
+def test_the_probe_waits_as_long_as_the_server_requests(virtual: Run) -> None:
     server = Server(0.1, otherwise=until(100, Failure.UNAVAILABLE, retry_after_seconds=30.0))
     endpoint = OutageEndpoint(server, max_in_flight=1)
-    virtual(endpoint.all_of([question(at) for at in range(20)]))
+    virtual(endpoint.all_of([make_request(index) for index in range(20)]))
     moments = [moment for _, moment in server.sent][:4]
     assert all(later - earlier >= 30.0 for earlier, later in pairwise(moments))
 
 
-def test_failures_among_answers_are_no_outage(virtual: Run) -> None:
-    def outcome(call: ModelRequest) -> Completion | CallError:
+def test_failures_between_successes_are_not_an_outage(virtual: Run) -> None:
+    def outcome(request: ModelRequest) -> Completion | CallError:
         return (
             CallError(Failure.UNAVAILABLE, "one in ten")
-            if int(call.key[-1], 16) == 0 and first(call)
+            if int(request.key[-1], 16) == 0 and first(request)
             else answer()
         )
 
     tried: set[str] = set()
 
-    def first(call: ModelRequest) -> bool:
-        is_first = call.key not in tried
-        tried.add(call.key)
+    def first(request: ModelRequest) -> bool:
+        is_first = request.key not in tried
+        tried.add(request.key)
         return is_first
 
     endpoint = OutageEndpoint(Server(0.3, otherwise=outcome), max_in_flight=64)
 
     async def scenario() -> float:
-        assert await endpoint.all_of([question(at) for at in range(2000)]) == [answer()] * 2000
+        assert await endpoint.all_of([make_request(index) for index in range(2000)]) == [answer()] * 2000
         return asyncio.get_running_loop().time() - 1000.0
 
     assert virtual(scenario()) < 2000 / 64 * 0.3 * 1.3
@@ -173,17 +175,17 @@ def test_failures_among_answers_are_no_outage(virtual: Run) -> None:
 
 
 @pytest.mark.parametrize("which", [3, 200, 399])
-def test_a_request_that_always_fails_does_not_hold_the_others(virtual: Run, which: int) -> None:
-    poison = question(which).key
+def test_a_request_that_always_fails_does_not_block_others(virtual: Run, which: int) -> None:
+    poison = make_request(which).key
 
-    def outcome(call: ModelRequest) -> Completion | CallError:
-        return CallError(Failure.UNAVAILABLE, "always") if call.key == poison else answer()
+    def outcome(request: ModelRequest) -> Completion | CallError:
+        return CallError(Failure.UNAVAILABLE, "always") if request.key == poison else answer()
 
     server = Server(0.3, otherwise=outcome)
     endpoint = OutageEndpoint(server, max_in_flight=4)
 
     async def scenario() -> tuple[list[Any], float]:
-        outcomes = await endpoint.all_of([question(at) for at in range(400)])
+        outcomes = await endpoint.all_of([make_request(index) for index in range(400)])
         return outcomes, asyncio.get_running_loop().time() - 1000.0
 
     outcomes, duration = virtual(scenario())
@@ -192,13 +194,15 @@ def test_a_request_that_always_fails_does_not_hold_the_others(virtual: Run, whic
     assert server.counts[poison] <= 2 * RetryPolicy().max_tries
 
 
-def test_an_address_where_nobody_ever_answered_is_not_waited_for() -> None:
+def test_an_address_that_never_responded_is_not_waited_for() -> None:
     outage = Outage()
     refused = CallError(Failure.CONNECTION, "refused")
-    assert [outage.failure(refused, 1.0 + at, 1.0 + at, 1) for at in range(5)] == [OutageAction.REQUEST] * 5
+    assert [outage.failure(refused, 1.0 + index, 1.0 + index, 1) for index in range(5)] == [
+        OutageAction.REQUEST
+    ] * 5
 
 
-def test_an_answer_to_an_earlier_request_does_not_end_an_outage() -> None:
+def test_a_response_to_an_earlier_request_does_not_end_an_outage() -> None:
     outage = Outage()
     outage.answer(0.0, 0.0)
     error = CallError(Failure.UNAVAILABLE, "not now")
@@ -209,7 +213,7 @@ def test_an_answer_to_an_earlier_request_does_not_end_an_outage() -> None:
     assert not outage.is_active
 
 
-def test_a_refusal_of_one_request_ends_an_outage() -> None:
+def test_a_rejected_request_ends_an_outage() -> None:
     outage = Outage()
     assert outage.failure(CallError(Failure.UNAVAILABLE, "x"), 1.0, 0.5, 1) is OutageAction.PAUSE
     assert outage.failure(CallError(Failure.BAD_REQUEST, "x"), 3.0, 2.5, 1) is OutageAction.REQUEST

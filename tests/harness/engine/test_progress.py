@@ -1,4 +1,4 @@
-"""What is shown while it runs: plain lines, a table, and nothing where nothing is wanted."""
+"""Progress display: plain lines, a table, or nothing."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from harness.engine.progress import live_progress, live_table, progress_line, re
 from harness.terminal.output import live
 from results.render.format import format_duration
 from tests.harness.engine.conftest import Server
-from tests.harness.engine.test_dispatcher import House
+from tests.harness.engine.test_dispatcher import EngineSetup
 
 Run = Callable[[Any], Any]
 
 
 @pytest.fixture
 def endpoint(virtual: Run, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
-    """A lane a minute after it began."""
+    """Return an endpoint one minute after its start."""
 
     async def make() -> Endpoint:
         limits = Limits(requests_per_minute=3000)
-        return House().endpoint(Server(), limits=limits, name="openai/gpt-test", price=Price(1.0, 1.0))
+        return EngineSetup().endpoint(Server(), limits=limits, name="openai/gpt-test", price=Price(1.0, 1.0))
 
     made: Endpoint = virtual(make())
     stats = made.stats
@@ -42,21 +42,23 @@ def endpoint(virtual: Run, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
     return made
 
 
-def test_a_line_says_all_that_one_wants_to_know(endpoint: Endpoint) -> None:
+def test_a_line_shows_all_counters(endpoint: Endpoint) -> None:
     assert progress_line(endpoint) == (
         "openai/gpt-test: 1,500/2,000, 1,500/min of 3,000/min, 12 in flight, 300 reused, 429s 3, retries 7, "
         "unscored 3, cost $0.2500, left 0:20"
     )
 
 
-def test_a_stopped_lane_says_why(endpoint: Endpoint) -> None:
+def test_a_stopped_endpoint_shows_its_reason(endpoint: Endpoint) -> None:
     endpoint.stats.stopped = "the key is not accepted"
     assert progress_line(endpoint).endswith("STOPPED: the key is not accepted")
 
 
-def test_a_long_wait_is_shown_with_its_reason(virtual: Run) -> None:
+def test_a_long_pause_is_shown_with_its_reason(virtual: Run) -> None:
     async def make() -> tuple[str, str]:
-        paused = House().endpoint(Server(), limits=Limits(), name="openai/gpt-test", price=Price(1.0, 1.0))
+        paused = EngineSetup().endpoint(
+            Server(), limits=Limits(), name="openai/gpt-test", price=Price(1.0, 1.0)
+        )
         loop = asyncio.get_running_loop()
         error = CallError(Failure.RATE_LIMITED, "slow down", status=429, retry_after_seconds=90.0)
         paused.rate_limiter.record_rate_limit(loop.time(), error.retry_after_seconds)
@@ -69,14 +71,14 @@ def test_a_long_wait_is_shown_with_its_reason(virtual: Run) -> None:
     assert "paused" not in after, "5 s or less"
 
 
-def test_what_is_not_known_is_not_0(endpoint: Endpoint, virtual: Run) -> None:
+def test_unknown_values_are_not_shown_as_0(endpoint: Endpoint, virtual: Run) -> None:
     endpoint.stats.total = None
     assert "1,500/?" in progress_line(endpoint)
     assert "left ?" in progress_line(endpoint)
     assert remaining_seconds(endpoint) is None
 
     async def make() -> Endpoint:
-        return House().endpoint(Server())
+        return EngineSetup().endpoint(Server())
 
     unpriced = virtual(make())
     assert "cost not known" in progress_line(unpriced)
@@ -84,11 +86,11 @@ def test_what_is_not_known_is_not_0(endpoint: Endpoint, virtual: Run) -> None:
     assert " of " not in progress_line(unpriced)
 
 
-def test_the_clock_reads_like_one() -> None:
+def test_durations_are_formatted_as_a_clock() -> None:
     assert [format_duration(seconds) for seconds in (None, 0, 61.9, 3723)] == ["?", "0:00", "1:01", "1:02:03"]
 
 
-def test_the_table_has_a_row_for_every_lane(endpoint: Endpoint) -> None:
+def test_the_table_has_a_row_per_endpoint(endpoint: Endpoint) -> None:
     table = live_table([endpoint, endpoint])
     assert [row.cells[0] for row in table.rows] == ["openai/gpt-test"] * 2
     assert {"1,500/2,000", "3,000", "$0.2500", "0:20"} < set(table.rows[0].cells)
@@ -97,7 +99,7 @@ def test_the_table_has_a_row_for_every_lane(endpoint: Endpoint) -> None:
 
 @pytest.mark.parametrize("columns", [140, 80, 60, 40])
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_every_number_of_every_lane_is_seen_on_a_terminal(
+def test_every_number_is_visible_on_a_terminal(
     endpoint: Endpoint,
     columns: int,
     count: int,
@@ -108,7 +110,7 @@ def test_every_number_of_every_lane_is_seen_on_a_terminal(
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("LINES", "60")
     endpoints = [endpoint] * count
-    with live(lambda: (live_table(endpoints), [progress_line(one) for one in endpoints])):
+    with live(lambda: (live_table(endpoints), [progress_line(each) for each in endpoints])):
         pass
     seen = capsys.readouterr().err
     assert all(seen.count(number) >= count for number in ("1,500/2,000", "$0.2500", "0:20", "300"))
@@ -130,7 +132,7 @@ def test_lines_come_every_few_seconds_to_stderr_unless_quiet(
     assert printed.err.count("openai/gpt-test") == (0 if quiet else 3)
 
 
-def test_on_a_terminal_the_table_is_drawn(
+def test_a_terminal_shows_the_table(
     virtual: Run, endpoint: Endpoint, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -145,12 +147,12 @@ def test_on_a_terminal_the_table_is_drawn(
     assert "1,500/2,000" in capsys.readouterr().err
 
 
-def test_an_interrupted_lane_says_so(virtual: Run) -> None:
-    house = House()
+def test_an_interrupted_endpoint_shows_it(virtual: Run) -> None:
+    house = EngineSetup()
 
     async def scenario() -> Endpoint:
         endpoint = house.endpoint(Server())
         endpoint.interrupt()
         return endpoint
 
-    assert "STOPPED: stopped as asked" in progress_line(virtual(scenario()))
+    assert "STOPPED: stopped by the user" in progress_line(virtual(scenario()))

@@ -1,4 +1,4 @@
-"""The gate's laws, in virtual time: limits are used, never passed, and learned."""
+"""Rate limiter in virtual time: limits are used, never exceeded, and learned."""
 
 from __future__ import annotations
 
@@ -19,40 +19,42 @@ Run = Callable[[Any], Any]
 
 
 async def _sent(
-    rate_limiter: RateLimiter, calls: int, latency_seconds: float, tokens: float = 100.0
+    rate_limiter: RateLimiter, requests: int, latency_seconds: float, tokens: float = 100.0
 ) -> list[float]:
-    """The moments at which `calls` calls were let in, each answered after the latency."""
+    """Return the times at which requests were admitted, each answered after the latency."""
     loop = asyncio.get_running_loop()
     moments: list[float] = []
 
-    async def one() -> None:
+    async def single() -> None:
         await rate_limiter.acquire(tokens)
         moments.append(loop.time())
         await asyncio.sleep(latency_seconds)
         rate_limiter.record_response(latency_seconds)
         rate_limiter.release()
 
-    await asyncio.gather(*(one() for _ in range(calls)))
+    await asyncio.gather(*(single() for _ in range(requests)))
     await rate_limiter.close()
     return moments
 
 
 @pytest.mark.parametrize("rpm", [20, 500, 700, 3000, 10_000])
-def test_a_request_limit_is_used_to_98_percent_and_never_passed(virtual: Run, rpm: int) -> None:
+def test_request_limit_is_used_to_98_percent_and_never_exceeded(virtual: Run, rpm: int) -> None:
     async def scenario() -> list[float]:
-        return await _sent(RateLimiter(Limits(requests_per_minute=rpm)), calls=2 * rpm, latency_seconds=0.3)
+        return await _sent(
+            RateLimiter(Limits(requests_per_minute=rpm)), requests=2 * rpm, latency_seconds=0.3
+        )
 
     moments = virtual(scenario())
     achieved = (len(moments) - 1) / (moments[-1] - moments[0]) * 60
     count, period = throttle_settings(rpm)
     assert 0.98 * rpm <= achieved <= 1.001 * rpm
-    # a request that went out a poll late counts from when it was due; no window holds another one for that
+    # a request sent one poll late counts from its due time; no window contains an extra request for it
     assert all(
         later - earlier >= 0.97 * period for earlier, later in zip(moments, moments[count:], strict=False)
     )
 
 
-def test_a_token_limit_is_used_to_98_percent_and_never_passed(virtual: Run) -> None:
+def test_token_limit_is_used_to_98_percent_and_never_exceeded(virtual: Run) -> None:
     async def scenario() -> list[float]:
         return await _sent(
             RateLimiter(Limits(tokens_per_minute=60_000)), 2000, latency_seconds=0.3, tokens=100
@@ -60,10 +62,10 @@ def test_a_token_limit_is_used_to_98_percent_and_never_passed(virtual: Run) -> N
 
     moments = virtual(scenario())
     rate = (len(moments) - 1) * 100 / (moments[-1] - moments[0]) * 60
-    assert 0.98 * 60_000 <= rate <= 1.02 * 60_000  # one bucket of a second's worth may go ahead
+    assert 0.98 * 60_000 <= rate <= 1.02 * 60_000  # one second's worth may be sent in advance
 
 
-def test_of_two_limits_the_tighter_one_rules(virtual: Run) -> None:
+def test_the_tighter_of_two_limits_applies(virtual: Run) -> None:
     async def scenario() -> list[float]:
         limits = Limits(requests_per_minute=3000, tokens_per_minute=60_000)
         return await _sent(RateLimiter(limits), 1000, latency_seconds=0.3, tokens=100)
@@ -72,9 +74,9 @@ def test_of_two_limits_the_tighter_one_rules(virtual: Run) -> None:
     assert (len(moments) - 1) / (moments[-1] - moments[0]) == pytest.approx(10, rel=0.03)
 
 
-def test_tokens_used_beyond_the_estimate_are_waited_off(virtual: Run) -> None:
+def test_tokens_beyond_the_estimate_delay_later_requests(virtual: Run) -> None:
     async def scenario() -> float:
-        rate_limiter = RateLimiter(Limits(tokens_per_minute=6000))  # 100 a second
+        rate_limiter = RateLimiter(Limits(tokens_per_minute=6000))  # 100 per second
         loop = asyncio.get_running_loop()
         await rate_limiter.acquire(100)
         rate_limiter.record_response(0.0, correction_tokens=900)
@@ -87,26 +89,26 @@ def test_tokens_used_beyond_the_estimate_are_waited_off(virtual: Run) -> None:
     assert virtual(scenario()) == pytest.approx(10, rel=0.01)
 
 
-def test_concurrency_given_is_where_it_starts_and_its_ceiling(virtual: Run) -> None:
+def test_configured_concurrency_is_the_start_and_the_maximum(virtual: Run) -> None:
     async def scenario() -> tuple[int, int]:
         rate_limiter = RateLimiter(Limits(max_in_flight=50))
-        most = 0
+        max_tokens = 0
 
-        async def one() -> None:
-            nonlocal most
+        async def single() -> None:
+            nonlocal max_tokens
             await rate_limiter.acquire(1)
-            most = max(most, rate_limiter.in_flight)
+            max_tokens = max(max_tokens, rate_limiter.in_flight)
             await asyncio.sleep(1)
             rate_limiter.record_response(1.0)
             rate_limiter.release()
 
-        await asyncio.gather(*(one() for _ in range(500)))
-        return most, rate_limiter.concurrency
+        await asyncio.gather(*(single() for _ in range(500)))
+        return max_tokens, rate_limiter.concurrency
 
     assert virtual(scenario()) == (50, 50)
 
 
-def test_unknown_limits_start_small_and_double_every_round(virtual: Run) -> None:
+def test_concurrency_starts_small_and_doubles_every_round(virtual: Run) -> None:
     async def scenario() -> list[int]:
         rate_limiter = RateLimiter(Limits())
         moments = await _sent(rate_limiter, 8 + 16 + 32 + 64, latency_seconds=1.0)
@@ -116,7 +118,7 @@ def test_unknown_limits_start_small_and_double_every_round(virtual: Run) -> None
     assert virtual(scenario()) == [8, 16, 32, 64]
 
 
-def test_a_429_shrinks_once_per_round_trip_and_growth_is_then_slow(virtual: Run) -> None:
+def test_a_429_reduces_once_per_round_trip_and_slows_growth(virtual: Run) -> None:
     async def scenario() -> tuple[int, int, int, list[str]]:
         changes: list[str] = []
         rate_limiter = RateLimiter(Limits(max_in_flight=100), changes.append)
@@ -137,7 +139,7 @@ def test_a_429_shrinks_once_per_round_trip_and_growth_is_then_slow(virtual: Run)
     assert "429" in changes[0]
 
 
-def test_the_servers_wait_is_honoured_to_the_letter(virtual: Run) -> None:
+def test_the_wait_requested_by_the_server_is_kept_exactly(virtual: Run) -> None:
     async def scenario() -> float:
         rate_limiter = RateLimiter(Limits(max_in_flight=4))
         loop = asyncio.get_running_loop()
@@ -151,16 +153,16 @@ def test_the_servers_wait_is_honoured_to_the_letter(virtual: Run) -> None:
     assert virtual(scenario()) == pytest.approx(7.5)
 
 
-def test_stated_limits_are_adopted_and_never_raise_a_given_one(virtual: Run) -> None:
+def test_server_limits_are_adopted_but_never_raise_a_configured_one(virtual: Run) -> None:
     async def scenario() -> tuple[float | None, ...]:
-        unknown, given = RateLimiter(Limits()), RateLimiter(Limits(requests_per_minute=600))
+        unknown, configured = RateLimiter(Limits()), RateLimiter(Limits(requests_per_minute=600))
         unknown.update_limits(ServerLimits(requests_per_minute=1200, tokens_per_minute=90_000))
-        given.update_limits(ServerLimits(requests_per_minute=1200))
-        first = (unknown.requests_per_minute, unknown.tokens_per_minute, given.requests_per_minute)
-        given.update_limits(ServerLimits(requests_per_minute=300))
-        lowered = given.requests_per_minute
-        given.update_limits(ServerLimits())  # says nothing: nothing changes
-        return (*first, lowered, given.requests_per_minute)
+        configured.update_limits(ServerLimits(requests_per_minute=1200))
+        first = (unknown.requests_per_minute, unknown.tokens_per_minute, configured.requests_per_minute)
+        configured.update_limits(ServerLimits(requests_per_minute=300))
+        lowered = configured.requests_per_minute
+        configured.update_limits(ServerLimits())  # no statement: nothing changes
+        return (*first, lowered, configured.requests_per_minute)
 
     assert virtual(scenario()) == (1200, 90_000, 600, 300, 300)
 
@@ -178,7 +180,7 @@ def test_rates_recover_after_a_429(virtual: Run) -> None:
     assert virtual(scenario()) == (pytest.approx(540), pytest.approx(600))
 
 
-def test_a_known_rate_asks_for_the_room_it_needs(virtual: Run) -> None:
+def test_a_known_rate_sets_the_concurrency(virtual: Run) -> None:
     async def scenario() -> tuple[int, int]:
         rate_limiter = RateLimiter(Limits(requests_per_minute=6000))
         before = rate_limiter.concurrency
@@ -190,7 +192,7 @@ def test_a_known_rate_asks_for_the_room_it_needs(virtual: Run) -> None:
     assert INITIAL_IN_FLIGHT < MAX_IN_FLIGHT
 
 
-def test_refusing_reaches_those_who_wait_and_those_who_come(virtual: Run) -> None:
+def test_fail_waiters_reaches_waiting_and_new_requests(virtual: Run) -> None:
     async def scenario() -> list[type[BaseException]]:
         rate_limiter = RateLimiter(Limits(max_in_flight=1))
         await rate_limiter.acquire(1)
@@ -204,7 +206,7 @@ def test_refusing_reaches_those_who_wait_and_those_who_come(virtual: Run) -> Non
 
 
 @pytest.mark.parametrize("paced", [True, False])
-def test_a_waiter_that_is_cancelled_leaves_no_trace(virtual: Run, paced: bool) -> None:
+def test_a_cancelled_waiter_leaks_no_slot(virtual: Run, paced: bool) -> None:
     async def scenario() -> int:
         rate_limiter = RateLimiter(Limits(max_in_flight=1, requests_per_minute=6000 if paced else None))
         await rate_limiter.acquire(1)
@@ -223,7 +225,7 @@ def test_a_waiter_that_is_cancelled_leaves_no_trace(virtual: Run, paced: bool) -
     assert virtual(scenario()) == 0
 
 
-def test_limits_that_cannot_be_kept_are_all_named_at_once() -> None:
+def test_all_invalid_limits_are_reported_at_once() -> None:
     with user_error("endpoint.invalid-limits") as error:
         Limits(requests_per_minute=-1, tokens_per_minute=0, max_in_flight=0).check()
     assert [fault.code for fault in error.faults] == ["option.out-of-range"] * 3
@@ -232,7 +234,7 @@ def test_limits_that_cannot_be_kept_are_all_named_at_once() -> None:
         Limits(requests_per_minute=100, requests_per_day=50).check()
 
 
-def test_the_throttle_setting_is_whole_and_exact() -> None:
+def test_throttle_settings_are_whole_and_exact() -> None:
     for rpm in (1, 20, 59.5, 600, 601, 700, 1199, 3000, 100_000):
         count, period = throttle_settings(rpm)
         assert isinstance(count, int)

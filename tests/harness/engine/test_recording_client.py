@@ -1,4 +1,4 @@
-"""Recording: what is answered is not asked, identical calls share one question, nothing paid for is lost."""
+"""Recording client: stored completions are reused, identical requests share one, nothing paid for is lost."""
 
 from __future__ import annotations
 
@@ -16,96 +16,98 @@ from harness.engine.budget import Price
 from harness.engine.event_log import EndpointStats
 from harness.engine.recording_client import RecordingClient
 from harness.engine.request_tracker import POLL_SECONDS, RequestTracker
-from tests.harness.engine.conftest import Memory, Notes, Server, answer, question
+from tests.harness.engine.conftest import FakeStore, FakeWriter, Server, answer, make_request
 
 Run = Callable[[Any], Any]
 PRICE = Price(1.0, 10.0)
 
 
 class Process:
-    """One process: a recording client before a server, over the store of all processes."""
+    """One process: a recording client in front of a server, with the store of all processes."""
 
-    def __init__(self, memory: Memory, server: Any, name: str = "ours", price: Price | None = PRICE) -> None:
-        self.notes = Notes(memory)
-        self.tracker = RequestTracker(memory, self.notes, name)
+    def __init__(
+        self, memory: FakeStore, server: Any, name: str = "ours", price: Price | None = PRICE
+    ) -> None:
+        self.writer = FakeWriter(memory)
+        self.tracker = RequestTracker(memory, self.writer, name)
         self.stats = EndpointStats()
         self.client = RecordingClient(server, self.tracker, self.stats, price)
 
 
-def verdict(call: ModelRequest, outcome: Verdict | Unscored) -> Callable[[Completion, str], Judgment]:
-    """A reader that always reads the same."""
+def verdict(request: ModelRequest, outcome: Verdict | Unscored) -> Callable[[Completion, str], Judgment]:
+    """Return a parser that always gives the same result."""
     return lambda completion, key: Judgment(key, "judge-1:j", "d", "r1", "r2", 0, 0, "verdict-1", outcome)
 
 
-def read_call(at: int, outcome: Verdict | Unscored) -> ModelRequest:
-    call = question(at)
-    return question(at, read=verdict(call, outcome))
+def read_call(index: int, outcome: Verdict | Unscored) -> ModelRequest:
+    request = make_request(index)
+    return make_request(index, read=verdict(request, outcome))
 
 
 FIRST = Verdict(Preference.FIRST)
 
 
-def test_an_answer_is_returned_once_it_is_stored_with_what_was_read_and_its_cost(virtual: Run) -> None:
-    memory, server = Memory(), Server()
+def test_a_completion_is_returned_once_committed_with_its_verdict_and_cost(virtual: Run) -> None:
+    memory, server = FakeStore(), Server()
     process = Process(memory, server)
-    call = read_call(1, FIRST)
-    assert virtual(process.client.complete(call)) == answer()
-    assert memory.answered == {call.key: answer()}
+    request = read_call(1, FIRST)
+    assert virtual(process.client.complete(request)) == answer()
+    assert memory.answered == {request.key: answer()}
     assert memory.claims == {}
-    (reading,) = process.notes.readings
-    assert isinstance(reading, Judgment)
-    assert (reading.call_key, reading.outcome) == (call.key, FIRST)
-    assert process.notes.costs == {call.key: 10 * 1.0 + 1 * 10.0}
+    (parsed,) = process.writer.readings
+    assert isinstance(parsed, Judgment)
+    assert (parsed.call_key, parsed.outcome) == (request.key, FIRST)
+    assert process.writer.costs == {request.key: 10 * 1.0 + 1 * 10.0}
     stats = process.stats
     assert (stats.made, stats.reused, stats.unscored, stats.spent_usd) == (1, 0, 0, 20.0)
 
 
-def test_a_stored_answer_is_not_asked_and_is_read_again(virtual: Run) -> None:
-    memory, server = Memory(), Server()
-    call = read_call(1, Unscored(UnscoredReason.EMPTY))
-    memory.answered[call.key] = answer("stored")
+def test_a_stored_completion_is_reused_and_parsed_again(virtual: Run) -> None:
+    memory, server = FakeStore(), Server()
+    request = read_call(1, Unscored(UnscoredReason.EMPTY))
+    memory.answered[request.key] = answer("stored")
     process = Process(memory, server)
-    assert virtual(process.client.complete(call)) == answer("stored")
+    assert virtual(process.client.complete(request)) == answer("stored")
     assert server.sent == []
-    assert len(process.notes.readings) == 1
-    assert process.notes.costs == {}
+    assert len(process.writer.readings) == 1
+    assert process.writer.costs == {}
     stats = process.stats
     assert (stats.made, stats.reused, stats.unscored, stats.spent_usd) == (0, 1, 1, 0.0)
 
 
 def test_an_unknown_price_is_an_unknown_cost(virtual: Run) -> None:
-    process = Process(Memory(), Server(), price=None)
-    call = question(1)
-    virtual(process.client.complete(call))
-    assert process.notes.costs == {call.key: None}
+    process = Process(FakeStore(), Server(), price=None)
+    request = make_request(1)
+    virtual(process.client.complete(request))
+    assert process.writer.costs == {request.key: None}
 
 
 @pytest.mark.parametrize("endpoints", [1, 2])
-def test_identical_calls_of_one_process_share_one_question(virtual: Run, endpoints: int) -> None:
-    """Whichever lane they come from; each is read for itself."""
-    memory, server = Memory(), Server()
+def test_identical_requests_of_one_process_share_one_completion(virtual: Run, endpoints: int) -> None:
+    """The requests may come from any endpoint; the completion is parsed for each."""
+    memory, server = FakeStore(), Server()
     process = Process(memory, server)
     clients = [RecordingClient(server, process.tracker, process.stats, PRICE) for _ in range(endpoints)]
-    calls = [read_call(1, FIRST) for _ in range(10)]
+    requests = [read_call(1, FIRST) for _ in range(10)]
 
     async def scenario() -> list[Completion]:
-        asked = (clients[at % endpoints].complete(call) for at, call in enumerate(calls))
-        return list(await asyncio.gather(*asked))
+        tasks = (clients[index % endpoints].complete(request) for index, request in enumerate(requests))
+        return list(await asyncio.gather(*tasks))
 
     assert virtual(scenario()) == [answer()] * 10
     assert len(server.sent) == 1
-    assert len(process.notes.readings) == 10
+    assert len(process.writer.readings) == 10
     assert (process.stats.made, process.stats.reused, process.stats.spent_usd) == (1, 9, 20.0)
 
 
-def test_a_shared_failure_reaches_all_and_the_claim_is_given_back(virtual: Run) -> None:
-    memory = Memory()
-    server = Server(otherwise=lambda call: CallError(Failure.SERVER, "oops", status=500))
+def test_a_shared_failure_reaches_all_and_the_claim_is_released(virtual: Run) -> None:
+    memory = FakeStore()
+    server = Server(otherwise=lambda request: CallError(Failure.SERVER, "oops", status=500))
     process = Process(memory, server)
 
     async def scenario() -> list[Any]:
         outcomes = await asyncio.gather(
-            *(process.client.complete(question(1)) for _ in range(3)), return_exceptions=True
+            *(process.client.complete(make_request(1)) for _ in range(3)), return_exceptions=True
         )
         assert process.tracker.pending == {}
         await process.tracker.close()
@@ -120,12 +122,12 @@ def test_a_shared_failure_reaches_all_and_the_claim_is_given_back(virtual: Run) 
 
 
 @pytest.mark.parametrize("at_seconds", [0.005, 0.5, 1.02])  # looked up, in flight, being committed
-def test_who_shares_a_question_is_not_cancelled_with_who_asked_it(virtual: Run, at_seconds: float) -> None:
-    memory, server = Memory(), Server()
+def test_cancelling_the_sender_does_not_cancel_those_who_share(virtual: Run, at_seconds: float) -> None:
+    memory, server = FakeStore(), Server()
     process = Process(memory, server)
 
     async def scenario() -> list[Any]:
-        asking = [asyncio.ensure_future(process.client.complete(question(1))) for _ in range(3)]
+        asking = [asyncio.ensure_future(process.client.complete(make_request(1))) for _ in range(3)]
         await asyncio.sleep(at_seconds)
         asking[0].cancel()
         outcomes = await asyncio.gather(*asking, return_exceptions=True)
@@ -138,12 +140,12 @@ def test_who_shares_a_question_is_not_cancelled_with_who_asked_it(virtual: Run, 
     assert memory.claims == {}
 
 
-def test_who_is_cancelled_while_sharing_ends_alone(virtual: Run) -> None:
+def test_cancelling_one_who_shares_does_not_cancel_others(virtual: Run) -> None:
     server = Server()
-    process = Process(Memory(), server)
+    process = Process(FakeStore(), server)
 
     async def scenario() -> list[Any]:
-        asking = [asyncio.ensure_future(process.client.complete(question(1))) for _ in range(3)]
+        asking = [asyncio.ensure_future(process.client.complete(make_request(1))) for _ in range(3)]
         await asyncio.sleep(0.5)
         asking[2].cancel()
         return await asyncio.gather(*asking, return_exceptions=True)
@@ -154,12 +156,12 @@ def test_who_is_cancelled_while_sharing_ends_alone(virtual: Run) -> None:
     assert len(server.sent) == 1
 
 
-def test_all_are_cancelled_together_and_nobody_asks_anew(virtual: Run) -> None:
-    memory, server = Memory(), Server()
+def test_cancelling_all_sends_nothing_again(virtual: Run) -> None:
+    memory, server = FakeStore(), Server()
     process = Process(memory, server)
 
     async def scenario() -> None:
-        asking = [asyncio.ensure_future(process.client.complete(question(1))) for _ in range(3)]
+        asking = [asyncio.ensure_future(process.client.complete(make_request(1))) for _ in range(3)]
         await asyncio.sleep(0.5)
         for each in asking:
             each.cancel()
@@ -172,48 +174,48 @@ def test_all_are_cancelled_together_and_nobody_asks_anew(virtual: Run) -> None:
     assert memory.claims == {}
 
 
-def test_an_answer_whose_reader_fails_is_stored_all_the_same(virtual: Run) -> None:
-    memory, server = Memory(), Server()
+def test_a_completion_is_stored_even_if_parsing_fails(virtual: Run) -> None:
+    memory, server = FakeStore(), Server()
     process = Process(memory, server)
 
     def fails(completion: Completion, key: str) -> None:
         raise ValueError("a mistake of ours")
 
-    call = question(1, read=fails)
+    request = make_request(1, read=fails)
     with pytest.raises(ValueError, match="a mistake of ours"):
-        virtual(process.client.complete(call))
-    assert memory.answered == {call.key: answer()}
+        virtual(process.client.complete(request))
+    assert memory.answered == {request.key: answer()}
     assert process.stats.made == 1
 
 
 # -- several processes -------------------------------------------------------------------------------
 
 
-def test_what_another_process_asks_is_waited_for_and_not_asked(virtual: Run) -> None:
-    memory, server = Memory(), Server(5.0)
+def test_a_request_of_another_process_is_waited_for(virtual: Run) -> None:
+    memory, server = FakeStore(), Server(5.0)
     one, other = Process(memory, server, "one"), Process(memory, server, "other")
-    calls = [read_call(at, FIRST) for at in range(20)]
+    requests = [read_call(index, FIRST) for index in range(20)]
 
     async def scenario() -> None:
-        asked = (process.client.complete(call) for process in (one, other) for call in calls)
-        assert await asyncio.gather(*asked) == [answer()] * 40
+        tasks = (process.client.complete(request) for process in (one, other) for request in requests)
+        assert await asyncio.gather(*tasks) == [answer()] * 40
 
     virtual(scenario())
     assert set(server.counts.values()) == {1}
     assert one.stats.made + other.stats.made == 20
     assert one.stats.reused + other.stats.reused == 20
-    assert len(one.notes.readings) == len(other.notes.readings) == 20
+    assert len(one.writer.readings) == len(other.writer.readings) == 20
 
 
-def test_what_a_dead_process_held_is_asked_soon(virtual: Run) -> None:
-    memory, server = Memory(), Server()
-    call = question(1)
-    memory.claims[call.key] = "theirs"
+def test_the_claim_of_a_dead_process_is_taken_over(virtual: Run) -> None:
+    memory, server = FakeStore(), Server()
+    request = make_request(1)
+    memory.claims[request.key] = "theirs"
     process = Process(memory, server)
 
     async def scenario() -> float:
         loop = asyncio.get_running_loop()
-        asking = asyncio.ensure_future(process.client.complete(call))
+        asking = asyncio.ensure_future(process.client.complete(request))
         await asyncio.sleep(100.0)
         assert server.sent == []
         memory.dead.add("theirs")
@@ -224,17 +226,17 @@ def test_what_a_dead_process_held_is_asked_soon(virtual: Run) -> None:
     assert virtual(scenario()) <= POLL_SECONDS + 2 * memory.seconds
 
 
-def test_a_call_that_the_other_process_gives_up_is_ours(virtual: Run) -> None:
-    memory = Memory()
-    call = question(1)
-    script: dict[str, list[Any]] = {call.key: [CallError(Failure.SERVER, "oops", status=500)]}
+def test_a_claim_released_by_another_process_is_taken_over(virtual: Run) -> None:
+    memory = FakeStore()
+    request = make_request(1)
+    script: dict[str, list[Any]] = {request.key: [CallError(Failure.SERVER, "oops", status=500)]}
     server = Server(1.0, script)
     one, other = Process(memory, server, "one"), Process(memory, server, "other")
 
     async def scenario() -> list[Any]:
-        first = asyncio.ensure_future(one.client.complete(call))
+        first = asyncio.ensure_future(one.client.complete(request))
         await asyncio.sleep(0.5)
-        second = asyncio.ensure_future(other.client.complete(call))
+        second = asyncio.ensure_future(other.client.complete(request))
         outcomes = await asyncio.gather(first, return_exceptions=True)
         await one.tracker.close()
         return [*outcomes, await second]
@@ -242,15 +244,15 @@ def test_a_call_that_the_other_process_gives_up_is_ours(virtual: Run) -> None:
     failed, answered = virtual(scenario())
     assert isinstance(failed, CallError)
     assert answered == answer()
-    assert server.counts[call.key] == 2
+    assert server.counts[request.key] == 2
 
 
 def test_an_interrupt_does_not_wait_for_another_process(virtual: Run) -> None:
-    memory, server = Memory(), Server()
-    held, later = question(1), question(2)
+    memory, server = FakeStore(), Server()
+    held, later = make_request(1), make_request(2)
     memory.claims[held.key] = "theirs"
     process = Process(memory, server)
-    stopped = EndpointDisabled("lane", CallError(Failure.INTERRUPTED, "stopped as asked"))
+    stopped = EndpointDisabled("lane", CallError(Failure.INTERRUPTED, "stopped by the user"))
 
     async def scenario() -> list[Any]:
         waiting = asyncio.ensure_future(process.client.complete(held))
@@ -265,72 +267,78 @@ def test_an_interrupt_does_not_wait_for_another_process(virtual: Run) -> None:
     assert memory.claims == {held.key: "theirs"}
 
 
-# -- many at once ------------------------------------------------------------------------------------
+# -- batches -----------------------------------------------------------------------------------------
 
 
-def test_calls_claimed_together_are_ours_known_or_elsewhere(virtual: Run) -> None:
-    memory, server = Memory(), Server()
-    calls = [read_call(at, FIRST) for at in range(12)]
-    memory.answered |= {call.key: answer("stored") for call in calls[:3]}
-    memory.claims |= {call.key: "theirs" for call in calls[3:6]}
+def test_a_claimed_batch_is_split_into_new_stored_and_in_progress(virtual: Run) -> None:
+    memory, server = FakeStore(), Server()
+    requests = [read_call(index, FIRST) for index in range(12)]
+    memory.answered |= {request.key: answer("stored") for request in requests[:3]}
+    memory.claims |= {request.key: "theirs" for request in requests[3:6]}
     process = Process(memory, server)
 
     async def scenario() -> None:
-        alone = asyncio.ensure_future(process.client.complete(calls[6]))
+        alone = asyncio.ensure_future(process.client.complete(requests[6]))
         await asyncio.sleep(0)
-        claim = await process.client.claim([*calls, calls[11]])
-        assert [call.key for call in claim.to_send] == [call.key for call in calls[7:]]
-        assert {call.key for call in claim.in_progress} == {call.key for call in [*calls[3:7], calls[11]]}
-        assert claim.n_completed == process.stats.reused == process.notes.pending == 3
+        claim = await process.client.claim([*requests, requests[11]])
+        assert [request.key for request in claim.to_send] == [request.key for request in requests[7:]]
+        assert {request.key for request in claim.in_progress} == {
+            request.key for request in [*requests[3:7], requests[11]]
+        }
+        assert claim.n_completed == process.stats.reused == process.writer.pending == 3
         await alone
         assert sorted(memory.batches) == [1, 11]
-        for call in claim.to_send:
-            await process.client.send(call)
+        for request in claim.to_send:
+            await process.client.send(request)
         await process.tracker.drain()
         await process.tracker.close()
 
     virtual(scenario())
     assert process.stats.made == len(server.sent) == 6
-    assert process.tracker.pending == {call.key: answer() for call in calls[7:]}  # nobody told it of commits
+    assert process.tracker.pending == {
+        request.key: answer() for request in requests[7:]
+    }  # no commit was reported to it
 
 
-def test_an_answer_on_its_way_to_the_database_is_shared(virtual: Run) -> None:
-    memory, server = Memory(), Server()
+def test_an_uncommitted_completion_is_shared(virtual: Run) -> None:
+    memory, server = FakeStore(), Server()
     process = Process(memory, server)
-    process.notes.on_commit = lambda _, keys: process.tracker.committed(keys)
-    call = read_call(1, FIRST)
+    process.writer.on_commit = lambda _, keys: process.tracker.committed(keys)
+    request = read_call(1, FIRST)
 
     async def scenario() -> None:
-        (ours,) = (await process.client.claim([call])).to_send
-        waiting = asyncio.ensure_future(process.client.complete(call))  # while it is in flight
-        await process.client.send(ours)
+        (claimed,) = (await process.client.claim([request])).to_send
+        waiting = asyncio.ensure_future(process.client.complete(request))  # while it is in flight
+        await process.client.send(claimed)
         assert memory.answered == {}
-        assert await process.client.complete(call) == answer()  # while it is committed
+        assert await process.client.complete(request) == answer()  # while it is committed
         assert await waiting == answer()
         await process.tracker.drain()
         assert process.tracker.pending == {}
-        assert await process.client.complete(call) == answer()  # from the database
+        assert await process.client.complete(request) == answer()  # from the database
         await process.tracker.close()
 
     virtual(scenario())
     assert len(server.sent) == 1
-    assert (process.stats.made, process.stats.reused, len(process.notes.readings)) == (1, 3, 4)
+    assert (process.stats.made, process.stats.reused, len(process.writer.readings)) == (1, 3, 4)
 
 
-def test_what_is_claimed_and_fails_or_is_given_back_may_be_claimed_by_others(virtual: Run) -> None:
-    memory = Memory()
-    process = Process(memory, Server(otherwise=lambda call: CallError(Failure.BAD_REQUEST, "no", status=400)))
+def test_failed_and_released_requests_can_be_claimed_again(virtual: Run) -> None:
+    memory = FakeStore()
+    process = Process(
+        memory, Server(otherwise=lambda request: CallError(Failure.BAD_REQUEST, "no", status=400))
+    )
 
     async def scenario() -> None:
-        one, other = (await process.client.claim([question(1), question(2)])).to_send
-        sharing = [asyncio.ensure_future(process.client.complete(call)) for call in (one, other)]
+        one, other = (await process.client.claim([make_request(1), make_request(2)])).to_send
+        sharing = [asyncio.ensure_future(process.client.complete(request)) for request in (one, other)]
         await asyncio.sleep(0)
         with pytest.raises(CallError, match="no"):
             await process.client.send(one)
         with pytest.raises(CallError, match="no"):
             await sharing[0]
         process.client.release(other)
-        with pytest.raises(CallError, match="no"):  # whoever shared it asks it now
+        with pytest.raises(CallError, match="no"):  # the caller that shared it sends it now
             await sharing[1]
         assert process.tracker.pending == {}
         await process.tracker.close()
@@ -339,13 +347,13 @@ def test_what_is_claimed_and_fails_or_is_given_back_may_be_claimed_by_others(vir
     assert memory.claims == {}
 
 
-def test_where_nothing_can_be_claimed_nothing_is_left_behind(virtual: Run) -> None:
-    memory = Memory(broken=UserError("the database cannot be used"))
+def test_a_failed_claim_leaves_nothing_pending(virtual: Run) -> None:
+    memory = FakeStore(broken=UserError("the database cannot be used"))
     process = Process(memory, Server())
 
     async def scenario() -> None:
-        claiming = asyncio.ensure_future(process.client.claim([question(1)]))
-        sharing = asyncio.ensure_future(process.client.complete(question(1)))
+        claiming = asyncio.ensure_future(process.client.claim([make_request(1)]))
+        sharing = asyncio.ensure_future(process.client.complete(make_request(1)))
         outcomes = await asyncio.gather(claiming, sharing, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [UserError] * 2
         assert process.tracker.pending == {}
@@ -353,18 +361,18 @@ def test_where_nothing_can_be_claimed_nothing_is_left_behind(virtual: Run) -> No
     virtual(scenario())
 
 
-def test_an_asked_answer_whose_reader_fails_is_stored_all_the_same(virtual: Run) -> None:
+def test_a_sent_completion_is_stored_even_if_parsing_fails(virtual: Run) -> None:
     def fails(completion: Completion, key: str) -> Judgment:
         raise ZeroDivisionError
 
-    memory = Memory()
+    memory = FakeStore()
     process = Process(memory, Server())
 
     async def scenario() -> None:
-        (ours,) = (await process.client.claim([question(1, read=fails)])).to_send
+        (claimed,) = (await process.client.claim([make_request(1, read=fails)])).to_send
         with pytest.raises(ZeroDivisionError):
-            await process.client.send(ours)
+            await process.client.send(claimed)
         await process.tracker.drain()
 
     virtual(scenario())
-    assert memory.answered == {question(1).key: answer()}
+    assert memory.answered == {make_request(1).key: answer()}

@@ -1,4 +1,4 @@
-"""The ledger: keys are looked up and claimed in batches, by whoever is needs_work, and given back."""
+"""Request tracker: keys are looked up and claimed in batches, and released."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ import pytest
 
 from agents.errors import CallError, Failure, UserError
 from harness.engine.request_tracker import BATCH_SIZE, MAX_DELAY_SECONDS, RequestTracker
-from tests.harness.engine.conftest import Memory, Notes, answer, question
+from tests.harness.engine.conftest import FakeStore, FakeWriter, answer, make_request
 
 Run = Callable[[Any], Any]
 
 
-def ledger_of(memory: Memory, name: str = "ours") -> RequestTracker:
-    return RequestTracker(memory, Notes(memory), name)
+def make_tracker(memory: FakeStore, name: str = "ours") -> RequestTracker:
+    return RequestTracker(memory, FakeWriter(memory), name)
 
 
 def keys(count: int) -> list[str]:
-    return [f"call-1:{at:04}" for at in range(count)]
+    return [f"call-1:{index:04}" for index in range(count)]
 
 
-async def resolved(tracker: RequestTracker, wanted: list[str], needs_work: bool = True) -> list[Any]:
-    return list(await asyncio.gather(*(tracker.resolve(key, needs_work) for key in wanted)))
+async def resolved(tracker: RequestTracker, wanted_keys: list[str], needs_work: bool = True) -> list[Any]:
+    return list(await asyncio.gather(*(tracker.resolve(key, needs_work) for key in wanted_keys)))
 
 
 def test_keys_are_claimed_in_batches(virtual: Run) -> None:
-    memory = Memory()
-    found = virtual(resolved(ledger_of(memory), keys(1000)))
-    assert found == [None] * 1000
+    memory = FakeStore()
+    completions = virtual(resolved(make_tracker(memory), keys(1000)))
+    assert completions == [None] * 1000
     assert sum(memory.batches) == 1000
     assert max(memory.batches) <= BATCH_SIZE
     assert len(memory.batches) <= 5
     assert set(memory.claims.values()) == {"ours"}
 
 
-def test_what_is_answered_is_found_among_what_is_not(virtual: Run) -> None:
-    memory = Memory(answered={key: answer(key) for key in keys(100)[::3]})
-    found = virtual(resolved(ledger_of(memory), keys(100)))
-    assert found == [answer(key) if at % 3 == 0 else None for at, key in enumerate(keys(100))]
+def test_stored_completions_are_found_in_a_batch(virtual: Run) -> None:
+    memory = FakeStore(answered={key: answer(key) for key in keys(100)[::3]})
+    completions = virtual(resolved(make_tracker(memory), keys(100)))
+    assert completions == [answer(key) if index % 3 == 0 else None for index, key in enumerate(keys(100))]
 
 
-def test_who_is_not_hungry_waits_for_a_full_batch_or_a_while(virtual: Run) -> None:
-    memory = Memory()
+def test_without_need_a_key_waits_for_a_full_batch_or_a_delay(virtual: Run) -> None:
+    memory = FakeStore()
 
     async def scenario() -> tuple[float, list[int]]:
-        tracker, loop = ledger_of(memory), asyncio.get_running_loop()
+        tracker, loop = make_tracker(memory), asyncio.get_running_loop()
         began = loop.time()
         few = asyncio.ensure_future(resolved(tracker, keys(10), needs_work=False))
         await asyncio.sleep(MAX_DELAY_SECONDS / 2)
@@ -62,27 +62,27 @@ def test_who_is_not_hungry_waits_for_a_full_batch_or_a_while(virtual: Run) -> No
     assert batches == [10, BATCH_SIZE]
 
 
-def test_one_that_is_hungry_takes_the_waiting_ones_along(virtual: Run) -> None:
-    memory = Memory()
+def test_a_needed_key_flushes_the_waiting_ones(virtual: Run) -> None:
+    memory = FakeStore()
 
     async def scenario() -> float:
-        tracker, loop = ledger_of(memory), asyncio.get_running_loop()
+        tracker, loop = make_tracker(memory), asyncio.get_running_loop()
         began = loop.time()
         patient = asyncio.ensure_future(resolved(tracker, keys(10), needs_work=False))
         await asyncio.sleep(0)
         await asyncio.gather(patient, tracker.resolve("now", True))
-        tracker.flush_soon()  # with nothing to hurry
+        tracker.flush_soon()  # with nothing to flush
         return loop.time() - began
 
     assert virtual(scenario()) < MAX_DELAY_SECONDS
     assert memory.batches == [11]
 
 
-def test_hurrying_claims_what_waits(virtual: Run) -> None:
-    memory = Memory()
+def test_flush_soon_claims_waiting_keys(virtual: Run) -> None:
+    memory = FakeStore()
 
     async def scenario() -> float:
-        tracker, loop = ledger_of(memory), asyncio.get_running_loop()
+        tracker, loop = make_tracker(memory), asyncio.get_running_loop()
         began = loop.time()
         patient = asyncio.ensure_future(resolved(tracker, keys(3), needs_work=False))
         await asyncio.sleep(0.001)
@@ -93,13 +93,13 @@ def test_hurrying_claims_what_waits(virtual: Run) -> None:
     assert virtual(scenario()) == pytest.approx(memory.seconds + 0.001)
 
 
-def test_a_database_that_fails_is_told_to_all_who_wait_and_asked_again_later(virtual: Run) -> None:
-    memory = Memory(broken=UserError("the database cannot be used"))
+def test_a_database_error_reaches_all_waiters_and_is_not_final(virtual: Run) -> None:
+    memory = FakeStore(broken=UserError("the database cannot be used"))
 
     async def scenario() -> list[Any]:
-        tracker = ledger_of(memory)
-        wanted = (tracker.resolve(key) for key in keys(5))
-        outcomes = list(await asyncio.gather(*wanted, return_exceptions=True))
+        tracker = make_tracker(memory)
+        wanted_keys = (tracker.resolve(key) for key in keys(5))
+        outcomes = list(await asyncio.gather(*wanted_keys, return_exceptions=True))
         memory.broken = None
         return [*outcomes, await tracker.resolve("later")]
 
@@ -108,11 +108,11 @@ def test_a_database_that_fails_is_told_to_all_who_wait_and_asked_again_later(vir
     assert later is None
 
 
-def test_a_claim_whose_asker_was_cancelled_meanwhile_is_given_back(virtual: Run) -> None:
-    memory = Memory()
+def test_the_claim_of_a_cancelled_caller_is_released(virtual: Run) -> None:
+    memory = FakeStore()
 
     async def scenario() -> None:
-        tracker = ledger_of(memory)
+        tracker = make_tracker(memory)
         asking = [asyncio.ensure_future(tracker.resolve(key)) for key in keys(4)]
         await asyncio.sleep(memory.seconds / 2)
         asking[1].cancel()
@@ -121,14 +121,14 @@ def test_a_claim_whose_asker_was_cancelled_meanwhile_is_given_back(virtual: Run)
         await tracker.close()
 
     virtual(scenario())
-    assert sorted(memory.claims) == [key for at, key in enumerate(keys(4)) if at != 1]
+    assert sorted(memory.claims) == [key for index, key in enumerate(keys(4)) if index != 1]
 
 
-def test_released_claims_are_given_back_before_the_next_are_won(virtual: Run) -> None:
-    memory = Memory()
+def test_claims_are_released_before_new_ones_are_made(virtual: Run) -> None:
+    memory = FakeStore()
 
     async def scenario() -> None:
-        tracker = ledger_of(memory)
+        tracker = make_tracker(memory)
         await resolved(tracker, keys(2))
         tracker.release(keys(2)[0])
         await tracker.resolve("next")
@@ -139,11 +139,11 @@ def test_released_claims_are_given_back_before_the_next_are_won(virtual: Run) ->
     virtual(scenario())
 
 
-def test_one_that_gave_a_call_up_may_win_it_again(virtual: Run) -> None:
-    memory = Memory()
+def test_a_released_request_can_be_claimed_again(virtual: Run) -> None:
+    memory = FakeStore()
 
     async def scenario() -> None:
-        tracker = ledger_of(memory)
+        tracker = make_tracker(memory)
         for _ in range(3):
             assert await tracker.resolve("again") is None
             tracker.release("again")
@@ -153,18 +153,18 @@ def test_one_that_gave_a_call_up_may_win_it_again(virtual: Run) -> None:
     assert memory.claims == {}
 
 
-def test_what_is_recorded_goes_to_the_writer(virtual: Run) -> None:
-    memory = Memory()
-    notes = Notes(memory)
-    tracker = RequestTracker(memory, notes, "ours")
-    call, error = question(1), CallError(Failure.SERVER, "oops", status=500)
+def test_recorded_results_go_to_the_writer(virtual: Run) -> None:
+    memory = FakeStore()
+    writer = FakeWriter(memory)
+    tracker = RequestTracker(memory, writer, "ours")
+    request, error = make_request(1), CallError(Failure.SERVER, "oops", status=500)
 
     async def scenario() -> None:
-        await tracker.record(call, answer(), "reading", 0.5)
+        await tracker.record(request, answer(), "reading", 0.5)
         await tracker.record_parsed("again")
-        tracker.record_failure(call, error, 2, None)
+        tracker.record_failure(request, error, 2, None)
 
     virtual(scenario())
-    assert notes.readings == ["reading", "again"]
-    assert notes.failures == [(call.key, error, 2, None)]
-    assert notes.costs == {call.key: 0.5}
+    assert writer.readings == ["reading", "again"]
+    assert writer.failures == [(request.key, error, 2, None)]
+    assert writer.costs == {request.key: 0.5}

@@ -1,4 +1,4 @@
-"""Runs whose answering model changes, is another, or retires: at the provider's own address and elsewhere."""
+"""Runs whose answering model changes, differs or retires, at the provider's own address and at others."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ N = 20
 ONE_BY_ONE = Limits(max_in_flight=1)
 
 
-def elsewhere(house: Bench) -> Bench:
-    """The same server, known by its address, as a gateway is."""
+def behind_gateway(house: Bench) -> Bench:
+    """Return the same server under another address, as behind a gateway."""
     return replace(house, definition="")
 
 
@@ -38,19 +38,17 @@ def only(summary: JudgingResult) -> Any:
 
 
 @pytest.mark.parametrize("judge", JUDGES)
-async def test_a_change_half_way_ends_the_judge_with_one_reason_and_no_mixed_rate(
-    bench: Make, judge: str
-) -> None:
+async def test_a_model_change_stops_the_judge_without_mixing(bench: Make, judge: str) -> None:
     house = await bench(other_model="successor-9", other_model_after=N + 1)
     plan = await house.plan(judge, "control/longer", limit=N)
     summary = await house.judge(plan, limits=ONE_BY_ONE)
-    told = {each.contest.judge: each for each in summary.judges}
-    stopped = told[judge]
-    assert stopped.lane is not None
-    assert "successor-9" in stopped.lane.stopped
-    assert (stopped.lane.made, stopped.contest.answerers) == (N, {judge.partition("/")[2]: N})
+    texts = {each.contest.judge: each for each in summary.judges}
+    stopped = texts[judge]
+    assert stopped.endpoint is not None
+    assert "successor-9" in stopped.endpoint.stopped
+    assert (stopped.endpoint.made, stopped.contest.answering_models) == (N, {judge.partition("/")[2]: N})
     assert stopped.unscored == {"no answer": N}
-    assert told["control/longer"].hard.n == N  # the others go on
+    assert texts["control/longer"].hard.n == N  # other judges continue
     assert "successor-9" not in {row.server_model for row in await rows(house.store, CompletionRow)}
     attempts = await rows(house.store, AttemptRow)
     assert [row.failure for row in attempts] == ["another model answered"]
@@ -58,32 +56,30 @@ async def test_a_change_half_way_ends_the_judge_with_one_reason_and_no_mixed_rat
     assert attempts[0].cost_usd > 0
 
 
-async def test_what_was_answered_before_stays_and_the_rest_is_asked_of_the_right_model(
-    bench: Make, emulator: Any
-) -> None:
+async def test_earlier_completions_stay_and_the_rest_is_requested_again(bench: Make, emulator: Any) -> None:
     house = await bench(other_model="successor-9", other_model_after=N + 1)
     plan = await house.plan(GPT, limit=N)
     await house.judge(plan, limits=ONE_BY_ONE)
     well = replace(house, root=(await emulator()).url)
     summary = await well.judge(await well.plan(GPT, limit=N))
-    assert only(summary).lane.made == N
-    assert (only(summary).hard.n, only(summary).contest.answerers) == (N, {"emulated-gpt-4o": 2 * N})
+    assert only(summary).endpoint.made == N
+    assert (only(summary).hard.n, only(summary).contest.answering_models) == (N, {"emulated-gpt-4o": 2 * N})
 
 
 @pytest.mark.parametrize(
     ("judge", "suffix"),
     [(GPT, "-2024-08-06"), (GEMINI, "-001"), (GEMINI, "-preview-05-20"), (CLAUDE, "-20250929")],
 )
-async def test_a_snapshot_of_the_alias_is_the_model(bench: Make, judge: str, suffix: str) -> None:
+async def test_a_snapshot_of_an_alias_is_the_same_model(bench: Make, judge: str, suffix: str) -> None:
     house = await bench(snapshot_suffix=suffix)
     summary = await house.judge(await house.plan(judge, limit=N))
     name = judge.partition("/")[2] + suffix
-    assert only(summary).contest.answerers == {name: 2 * N}
+    assert only(summary).contest.answering_models == {name: 2 * N}
     assert only(summary).hard.n == N
     assert any(name in note for note in caveats(summary))
 
 
-async def test_a_model_that_its_provider_has_shut_down_is_refused_before_it_is_asked(bench: Make) -> None:
+async def test_a_retired_model_is_rejected_before_sending(bench: Make) -> None:
     house = await bench(shutdown_date="2020-01-01")
     plan = await house.plan(GPT, limit=N)
     with pytest.raises(UserError, match="2020-01-01"):
@@ -91,20 +87,20 @@ async def test_a_model_that_its_provider_has_shut_down_is_refused_before_it_is_a
     assert (await house.stats())["by_model"] == {}
     allowed = await house.judge(plan, allow_retired=True)
     assert only(allowed).hard.n == N
-    again = await house.judge(plan)  # every answer is stored: nothing is asked, and nothing refused
-    assert (only(again).hard.n, only(again).lane.made) == (N, 0)
+    again = await house.judge(plan)  # every completion is stored: nothing is sent or rejected
+    assert (only(again).hard.n, only(again).endpoint.made) == (N, 0)
 
 
-async def test_a_date_to_come_is_told_before_anything_is_asked(bench: Make) -> None:
+async def test_a_future_shutdown_date_is_reported_before_sending(bench: Make) -> None:
     house = await bench(shutdown_date=today().isoformat(), sunset="2099-01-14")
-    told: list[str] = []
-    await house.judge(await house.plan(GPT, limit=2), warn=told.append)
-    assert len(told) == 2  # the list of models, and the headers
-    assert "today" in told[0]
-    assert "2099-01-14" in told[1]
+    texts: list[str] = []
+    await house.judge(await house.plan(GPT, limit=2), warn=texts.append)
+    assert len(texts) == 2  # the list of models, and the headers
+    assert "today" in texts[0]
+    assert "2099-01-14" in texts[1]
 
 
-async def test_a_404_of_a_retired_model_stops_with_its_successor(bench: Make) -> None:
+async def test_a_404_of_a_retired_model_names_its_successor(bench: Make) -> None:
     house = await bench(retired="emulated-gpt-4o")
     plan = await house.plan(GPT, limit=2)
     end = Lifecycle(date(2099, 1, 1), "openai/next", "https://x", date(2026, 11, 30), confirmed=True)
@@ -112,29 +108,29 @@ async def test_a_404_of_a_retired_model_stops_with_its_successor(bench: Make) ->
     for lifecycle, word in ((None, "retired"), (gone, "openai/next")):
         by = replace(plan.judges[0], model=replace(plan.judges[0].model, lifecycle=lifecycle))
         summary = await house.judge(replace(plan, judges=(by,)))
-        assert word in only(summary).lane.stopped
+        assert word in only(summary).endpoint.stopped
 
 
-# -- elsewhere -------------------------------------------------------------------------------------------
+# -- other addresses -------------------------------------------------------------------------------------
 
 
 async def mixed(bench: Make) -> tuple[Bench, JudgingPlan, JudgingResult]:
-    house = elsewhere(await bench(other_model="successor-9", other_model_after=N + 1))
+    house = behind_gateway(await bench(other_model="successor-9", other_model_after=N + 1))
     plan = await house.plan(GPT, limit=N)
     return house, plan, await house.judge(plan, limits=ONE_BY_ONE)
 
 
-async def test_behind_a_gateway_both_count_and_every_result_says_so(bench: Make) -> None:
+async def test_behind_a_gateway_both_models_count_and_are_reported(bench: Make) -> None:
     house, _, summary = await mixed(bench)
     judge = only(summary)
-    assert (judge.lane.stopped, judge.hard.n) == ("", N)
-    assert judge.contest.answerers == {"emulated-gpt-4o": N, "successor-9": N}
+    assert (judge.endpoint.stopped, judge.hard.n) == ("", N)
+    assert judge.contest.answering_models == {"emulated-gpt-4o": N, "successor-9": N}
     data = to_dict(summary)["judges"][0]
     assert data["answering_models"] == {"emulated-gpt-4o": N, "successor-9": N}
     assert data["several_answering_models"] is True
-    told = [*caveats(summary)]
-    told += [await render(house.store, summary.run_id, form=form) for form in ("html", "md", "json")]
-    for text in ("\n".join(caveats(summary)), *told[-3:]):
+    texts = [*caveats(summary)]
+    texts += [await render(house.store, summary.run_id, form=form) for form in ("html", "md", "json")]
+    for text in ("\n".join(caveats(summary)), *texts[-3:]):
         assert "successor-9" in text
         assert "2 models" in text
 
@@ -144,7 +140,7 @@ async def test_one_snapshot_is_counted_alone(bench: Make) -> None:
 
     house, _, summary = await mixed(bench)
     alone = only(await summarize_judging(house.store, summary.run_id, snapshots=["successor-9"]))
-    assert alone.contest.answerers == {"successor-9": N}
+    assert alone.contest.answering_models == {"successor-9": N}
     assert alone.contest.left_out == N
     assert len(alone.contest.columns) == N
     assert "left out" in alone.contest.answering_model_note
@@ -156,22 +152,22 @@ async def test_one_snapshot_is_counted_alone(bench: Make) -> None:
         await summarize_judging(house.store, summary.run_id, snapshots=["nobody"])
 
 
-async def test_one_model_may_be_required_within_a_run_and_over_its_invocations(
-    bench: Make, emulator: Any
-) -> None:
-    house = elsewhere(await bench(other_model="successor-9", other_model_after=N + 1))
+async def test_one_model_can_be_required_over_all_invocations(bench: Make, emulator: Any) -> None:
+    house = behind_gateway(await bench(other_model="successor-9", other_model_after=N + 1))
     plan = await house.plan(GPT, limit=N)
     stopped = only(await house.judge(plan, limits=ONE_BY_ONE, require_one_model=True))
-    assert "successor-9" in stopped.lane.stopped
-    assert stopped.contest.answerers == {"emulated-gpt-4o": N}
-    again = only(await house.judge(plan, limits=ONE_BY_ONE, require_one_model=True))  # another starts the day
-    assert again.lane.stopped
-    assert again.contest.answerers == {"emulated-gpt-4o": N}
+    assert "successor-9" in stopped.endpoint.stopped
+    assert stopped.contest.answering_models == {"emulated-gpt-4o": N}
+    again = only(
+        await house.judge(plan, limits=ONE_BY_ONE, require_one_model=True)
+    )  # the next day starts with another model
+    assert again.endpoint.stopped
+    assert again.contest.answering_models == {"emulated-gpt-4o": N}
 
 
-async def test_a_gateway_that_answers_with_another_name_works_and_says_so(bench: Make) -> None:
-    house = elsewhere(await bench(other_model="azure-deployment-7", other_model_after=1))
+async def test_a_gateway_with_another_model_name_is_reported(bench: Make) -> None:
+    house = behind_gateway(await bench(other_model="azure-deployment-7", other_model_after=1))
     summary = await house.judge(await house.plan(GPT, limit=N), require_one_model=True)
-    assert (only(summary).hard.n, only(summary).lane.stopped) == (N, "")
+    assert (only(summary).hard.n, only(summary).endpoint.stopped) == (N, "")
     assert any("azure-deployment-7" in note for note in caveats(summary))
     assert await count(house.store, JudgmentRow) == 2 * N

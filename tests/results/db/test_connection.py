@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Connection, insert, text, update
 
 from agents.errors import UserError
-from results.db.connection import Database, _unchanging, database_url, open_database
+from results.db.connection import Database, _immutable_url, database_url, open_database
 from results.db.schema import ADDED_TO, SCHEMA_VERSION, CheckpointRow, MetaRow, RunRow, table
 from results.db.store import Store
 from tests.errors import user_error
@@ -320,7 +320,7 @@ async def test_the_address_of_an_unchanging_database_is_that_of_its_file(tmp_pat
     file = tmp_path / name
     async with await Store.open(str(file)):
         pass
-    database = Database(_unchanging(database_url(str(file))))
+    database = Database(_immutable_url(database_url(str(file))))
     assert len(await database.read(lambda connection: connection.execute(META.select()).all())) == 1
     await database.close()
 

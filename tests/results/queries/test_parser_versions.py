@@ -10,8 +10,8 @@ import pytest
 
 from agents.messages import Completion, FinishReason
 from agents.verdicts.parser import VERDICT_PARSER, parse_verdict
-from results.db.mappers import completion_of, completion_row
-from results.queries.parser_versions import count_changes, count_parser_versions, newest_judgments
+from results.db.mappers import completion_from_row, completion_row
+from results.queries.parser_versions import count_parser_versions, newest_judgments, verdict_change
 
 
 def row(judged: str, parser: str, preference: str | None) -> Any:
@@ -72,12 +72,12 @@ def test_readings_of_one_parser_of_today_need_no_note() -> None:
     ],
 )
 def test_movements(before: str | None, after: str | None, kind: str) -> None:
-    assert count_changes(before, after) == kind
+    assert verdict_change(before, after) == kind
 
 
 @pytest.mark.parametrize("text", ["1\ud83d", "2 \udc00\n", "Response 1.\x00", "\ud83d", "1 \ufffd"])
 def test_what_is_read_from_a_stored_answer_is_what_was_read_as_it_came(text: str) -> None:
     completion = Completion(text, FinishReason.STOP)
-    stored = completion_of(SimpleNamespace(**completion_row("k", "m", completion, None, "i", 0.0)))
+    stored = completion_from_row(SimpleNamespace(**completion_row("k", "m", completion, None, "i", 0.0)))
     live, again = (parse_verdict(one, ("1", "2")) for one in (completion, stored))
     assert getattr(live, "preference", None) == getattr(again, "preference", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.queries.test_set_uses import counted
+from results.queries.test_set_uses import count_uses
 
 NAMES = st.sampled_from("vwxyz")
 CONTESTS = st.lists(
@@ -16,7 +16,7 @@ CONTESTS = st.lists(
 
 @given(CONTESTS)
 def test_a_use_is_a_distinct_pair_of_opponent_and_judge(contests: list[tuple[str, str, str]]) -> None:
-    uses = counted(contests)
+    uses = count_uses(contests)
     for author in "vwxyz":
         met = {(judge, b if a == author else a) for judge, a, b in contests if author in (a, b)}
         assert uses[author] == len(met)
@@ -28,4 +28,4 @@ def test_repeating_turning_and_shuffling_contests_uses_nothing_more(
 ) -> None:
     again = contests + [(judge, b, a) for judge, a, b in contests]
     random.shuffle(again)  # type: ignore[attr-defined]
-    assert counted(again) == counted(contests)
+    assert count_uses(again) == count_uses(contests)

@@ -101,7 +101,7 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 def test_a_page_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "folder.html").mkdir()
-    with pytest.raises(UserError, match="cannot be written"):
+    with user_error("file.not-writable"):
         write_page(tmp_path / "folder.html", "page")
     assert [one.name for one in tmp_path.iterdir()] == ["folder.html"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from results.analysis.contest_results import summarise
+from results.analysis.contest_results import summarize_judging
 from results.db.store import Store
 from results.render import format as text_format
 from results.report import render
@@ -121,7 +121,7 @@ async def test_what_others_wrote_is_text(store: Store, put_run: Any, read_page: 
 async def test_the_numbers_are_those_of_the_statistics(store: Store, put_run: Any, numbers: Any) -> None:
     run_id = await put_run(RUNS["several judges"]["judges"])
     table = numbers(await render(store, run_id))
-    summary = await summarise(store, run_id)
+    summary = await summarize_judging(store, run_id)
     assert len(summary.judges) == 3
     for judge in summary.judges:
         name, hard, soft = judge.contest.judge, judge.hard, judge.soft
@@ -155,7 +155,7 @@ async def test_the_plot_stands_where_the_numbers_are(store: Store, put_run: Any,
     run_id = await put_run(RUNS["several judges"]["judges"])
     page = read_page(await render(store, run_id))
     dots = {one.attributes["cx"] for one in page.all("circle", class_="plot-rate")} - {"50.00%"}
-    rates = {f"{100 * judge.hard.rate:.2f}%" for judge in (await summarise(store, run_id)).judges}
+    rates = {f"{100 * judge.hard.rate:.2f}%" for judge in (await summarize_judging(store, run_id)).judges}
     assert rates - {"50.00%"} == dots
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from agents.errors import UserError
 from finetune.checkpoint import read_checkpoint, weights_id
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import read_dataset
@@ -67,7 +66,7 @@ def test_a_folder_that_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_a_folder_without_safetensors_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(UserError, match="safetensors"):
+    with user_error("base-model.no-weights"):
         weights_id(tmp_path)
 
 
@@ -101,7 +100,7 @@ class TestWhileTraining:
 
         monkeypatch.setattr(SFTTrainer, "training_step", full)
         settings = TrainingConfig(dtype="fp32", activation_checkpointing=False, max_steps=1)
-        with user_error("hardware.out-of-memory") as error:
+        with user_error("training.out-of-memory") as error:
             train_sft(str(tiny_llama), dataset, tmp_path / "o", settings, options=OPTIONS)
         flags = "--activation-checkpointing; --precompute-reference (DPO); --micro-batch 1"
         assert flags in error.fault.remedy

@@ -105,7 +105,7 @@ def test_tokens_without_embedding_are_refused(tiny_llama: Path, dataset: Path, t
     tokenizer.add_tokens(["thinking"])
     shutil.copytree(tiny_llama, tmp_path / "word")
     tokenizer.save_pretrained(tmp_path / "word")
-    with user_error("tokenizer.missing-embeddings") as error:
+    with user_error("tokenizer.no-embedding") as error:
         train_sft(str(tmp_path / "word"), dataset, tmp_path / "o", SETTINGS, options=OPTIONS)
     assert "'thinking'" in error.fault.found
     assert not list(tmp_path.glob("o*"))
