@@ -89,7 +89,7 @@ def exit_with_status(summary: JudgingResult, require_one_model: bool = False) ->
     Args:
         require_one_model: whether a judge under whose name several models answered is an error.
     """
-    several = [judge.contest for judge in summary.judges if len(judge.contest.answerers) > 1]
+    several = [judge.contest for judge in summary.judges if len(judge.contest.answering_models) > 1]
     if require_one_model and several and not summary.interrupted:
         for contest in several:
             print_message(f"--require-one-model: {contest.answering_model_note}")

@@ -101,8 +101,8 @@ def _judge(judge_contests: JudgeContests) -> dict[str, Any]:
         "judge_id": judge_contests.judge_id,
         "runs": sorted({item.entry.run_id for item in author_contests}),
         "same_family": [item.to_dict() for item in judge_contests.same_family],
-        "answering_models": judge_contests.answerers,
-        "several_answering_models": len(judge_contests.answerers) > 1,
+        "answering_models": judge_contests.answering_models,
+        "several_answering_models": len(judge_contests.answering_models) > 1,
     }
 
 
@@ -162,10 +162,11 @@ def multi_comparison_to_dict(comparison: MultiComparison) -> dict[str, Any]:
         "scope": scope_of(comparison.selection),
         "saturated": {judge: list(names) for judge, names in comparison.saturated.items()},
         "answering_models": {
-            judge_contests.judge: judge_contests.answerers for judge_contests in comparison.selection.judges
+            judge_contests.judge: judge_contests.answering_models
+            for judge_contests in comparison.selection.judges
         },
         "same_family": {
-            judge_contests.judge: [one.to_dict() for one in judge_contests.same_family]
+            judge_contests.judge: [match.to_dict() for match in judge_contests.same_family]
             for judge_contests in comparison.selection.judges
             if judge_contests.same_family
         },

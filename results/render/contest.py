@@ -40,8 +40,8 @@ def to_dict(summary: JudgingResult) -> dict[str, Any]:
 def answering_model_data(contest: Contest) -> dict[str, Any]:
     """Return the models that answered under the judge's name, and the excluded answers."""
     return {
-        "answering_models": dict(contest.answerers),
-        "several_answering_models": len(contest.answerers) > 1,
+        "answering_models": dict(contest.answering_models),
+        "several_answering_models": len(contest.answering_models) > 1,
         "answers_left_out": contest.left_out,
     }
 
@@ -104,7 +104,7 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
         "unanswered_cost_usd": judge.unanswered_usd,
         "warning": endpoint.warning if endpoint else "",
         "emulated": _is_emulated(judge),
-        "same_family": [one.to_dict() for one in contest.same_family],
+        "same_family": [match.to_dict() for match in contest.same_family],
         "note": rate.note,
     }
 

@@ -93,7 +93,7 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         "unanswered_cost_usd": judge.unanswered_usd,
         "saved_usd": stopped.saved_usd,
         "emulated": is_emulated(contest.judge_model),
-        "same_family": [one.to_dict() for one in contest.same_family],
+        "same_family": [match.to_dict() for match in contest.same_family],
         "note": stopped.note(contest.a.author, contest.b.author),
     }
 

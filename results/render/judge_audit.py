@@ -73,8 +73,8 @@ def _judge_data(result: JudgeAuditResult) -> dict[str, Any]:
     return {
         "judge": result.name,
         "judge_id": verdicts.judge_id if verdicts else "",
-        "answering_models": dict(verdicts.answerers) if verdicts else {},
-        "several_answering_models": verdicts is not None and len(verdicts.answerers) > 1,
+        "answering_models": dict(verdicts.answering_models) if verdicts else {},
+        "several_answering_models": verdicts is not None and len(verdicts.answering_models) > 1,
         "family": result.family,
         "same_family": list(result.same_family),
         "excluded_same_family": result.left_out,
@@ -247,14 +247,14 @@ def caveats(summary: AuditSummary) -> list[str]:
     return notes
 
 
-def _kin_note(one: JudgeAuditResult) -> str:
-    if not one.same_family:
+def _kin_note(result: JudgeAuditResult) -> str:
+    if not result.same_family:
         return ""
-    told = self_preference_warning(
-        one.name, [FamilyMatch(f"dataset:{name}", "", one.family) for name in one.same_family]
+    warning = self_preference_warning(
+        result.name, [FamilyMatch(f"dataset:{name}", "", result.family) for name in result.same_family]
     )
-    left_out = f"; the {one.left_out:,} pairs with those are left out" if one.left_out else ""
-    return f"{told}{left_out}."
+    left_out = f"; the {result.left_out:,} pairs with those are left out" if result.left_out else ""
+    return f"{warning}{left_out}."
 
 
 def _humans_longer(summary: AuditSummary) -> float | None:

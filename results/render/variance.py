@@ -25,7 +25,7 @@ SOURCES = {
 def variance_data(analysis: VarianceAnalysis) -> dict[str, Any]:
     """Return components, their contributions, and the effect of more requests, by judge."""
     return {
-        "checkpoints": [[name_of(one) for one in generations] for generations in analysis.checkpoints],
+        "checkpoints": [[name_of(author) for author in generations] for generations in analysis.checkpoints],
         "opponent": name_of(analysis.selection.opponent),
         "split": analysis.selection.split,
         "soft": analysis.soft,
