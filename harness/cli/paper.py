@@ -87,7 +87,7 @@ def figures(out: Path, cells: Path | None, exclude_same_family: bool, data: str 
     """Figures 1, 3, 4 and 6 to 10 as SVG and PNG. What has not been run is left out and said."""
     from harness.data.dataset import load
     from harness.workflows.paper_figures import paper_charts
-    from results.paper.figures import drawn
+    from results.paper.figures import render_chart
 
     try:
         dataset = load(data)
@@ -98,7 +98,7 @@ def figures(out: Path, cells: Path | None, exclude_same_family: bool, data: str 
         dataset = None
     out.mkdir(parents=True, exist_ok=True)
     for chart in paper_charts(run(_contests(db, cells, exclude_same_family)), dataset):
-        for form, content in drawn(chart).items():
+        for form, content in render_chart(chart).items():
             path = out / f"figure{chart.number}.{form}"
             path.write_bytes(content)
             print_message(f"{path}")
