@@ -68,7 +68,9 @@ def test_all_printed_tests_are_one_family_and_its_size_is_printed(empathy: Run) 
     names = [word for name in by for word in ("--judge", name)]
     data = empathy(*COMPARE, *names, "--single-orders", "--json").data
     tests = [one[kind] for one in data["judges"] for kind in ("against_opponent", "head_to_head")]
-    orders = [order for one in data["judges"] for order in one["single_orders"] if order["not_estimable"] is None]
+    orders = [
+        order for one in data["judges"] for order in one["single_orders"] if order["not_estimable"] is None
+    ]
     assert data["family_size"] == len(tests) + len(orders)
     assert {test["family_size"] for test in tests} == {data["family_size"]}
     p = sorted((one["p"], one["p_adjusted"]) for one in [*tests, *orders])
@@ -77,7 +79,9 @@ def test_all_printed_tests_are_one_family_and_its_size_is_printed(empathy: Run) 
         stepped = max(stepped, min(1.0, plain * (len(p) - place)))
         assert adjusted == pytest.approx(stepped)
     assert all(
-        order["not_estimable"] or 0 < order["p"] <= 1 for one in data["judges"] for order in one["single_orders"]
+        order["not_estimable"] or 0 < order["p"] <= 1
+        for one in data["judges"]
+        for order in one["single_orders"]
     )
     table = empathy(*COMPARE, *names, "--single-orders").out
     assert f"a family of {data['family_size']} tests (Holm)" in table

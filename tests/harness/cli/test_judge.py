@@ -29,7 +29,15 @@ JUDGE_KEYS = {
     *("judge", "judge_id", "a", "b", "win_rate", "low", "high", "level", "interval", "scope", "n"),
     *("incomplete", "bounds", "worst_case", "order_robust", "ties", "consistency", "first_position_rate"),
     *("repetition_stability", "samples", "temperature", "repeatability", "soft", "unlisted_mass"),
-    *("single_orders", "unscored", "retried_judgments", "requests", "stopped", "unanswered_cost_usd", "warning"),
+    *(
+        "single_orders",
+        "unscored",
+        "retried_judgments",
+        "requests",
+        "stopped",
+        "unanswered_cost_usd",
+        "warning",
+    ),
     *("answering_models", "several_answering_models", "answers_left_out", "parser_versions"),
     *("cost_usd", "emulated", "same_family", "note"),
 }

@@ -98,7 +98,11 @@ def test_a_run_until_decided_reports_its_sequence_alone(empathy: Run) -> None:
 def test_of_these_dialogues_alone_an_answer_is_known_and_never_decided(empathy: Run) -> None:
     words = ("judge", A, C, *SAMPLE, "--judge", "control/longer", "--until", "decided")
     known = empathy(*words, "--estimand", "these-dialogues", "--json").data["judges"][0]
-    assert (known["stopping_rule_met"], known["known_for_these_dialogues"], known["decided"]) == (True, True, False)
+    assert (known["stopping_rule_met"], known["known_for_these_dialogues"], known["decided"]) == (
+        True,
+        True,
+        False,
+    )
     shown = empathy(*words, "--estimand", "these-dialogues").out
     assert "known for these dialogues" in " ".join(shown.split())
     assert "decided" not in shown

@@ -120,6 +120,4 @@ def test_one_order_missing_leaves_only_the_bounds(empathy: Run) -> None:
     assert test["difference"] is None
     assert -1 < test["bounds"][0] < test["bounds"][1] < 1
     assert found["single_orders"][0]["not_estimable"]
-    assert "with all missing judgments for one author" in empathy(*COMPARE).out.replace(
-        "\n", " "
-    )
+    assert "with all missing judgments for one author" in empathy(*COMPARE).out.replace("\n", " ")
