@@ -21,7 +21,7 @@ def to_dict(judges: Sequence[ReparseResult]) -> dict[str, Any]:
                 "judge_id": judge.judge_id,
                 "reread": judge.reread,
                 "read_before_by": dict(judge.before.by_parser),
-                "readings": judge.after.to_dict(),
+                "parser_versions": judge.after.to_dict(),
             }
             for judge in judges
         ],
