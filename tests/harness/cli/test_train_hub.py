@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from agents.errors import UserError
-from harness.cli.hub_upload import confirm_upload, check
+from harness.cli.hub_upload import check, confirm_upload
 
 UPLOAD = """
 from pathlib import Path
