@@ -245,6 +245,7 @@ def check_ratings(rated: Sequence[RatedDialogue]) -> None:
             "cannot use the ratings",
             code="dataset.invalid-ratings",
             found=f"{len(faults)} faults",
+            remedy="Correct the ratings in the dataset.",
             faults=faults,
         )
 

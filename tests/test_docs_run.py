@@ -33,7 +33,7 @@ ELSEWHERE = {  # pattern → why it is not run here
     r"--only (base|train|generate|judge)\b": "needs a base's weights",
     r"empathy run (paper-\w+|figure-\d+)(?!.*--only (improve|build))": "needs a base's weights",
     r"empathy report (paper-|tiny)": "tells a study that trains",
-    r"empathy data fetch": "needs the network",
+    r"empathy (data|prompts) fetch": "needs the network",
     r"vllm/my-model": "the reader's own server",
     r"empathy emulate": "serves until it is ended",
 }

@@ -195,7 +195,7 @@ TABLE: dict[str, ProviderFault] = {
             "prompt",
             applies=answers.sends_no_stream_flag,
         ),
-        ProviderFault("wrong-form", "a 200 of JSON that is no answer", answers.send_other_form),
+        ProviderFault("wrong-form", "a 200 of JSON of another form", answers.send_other_form),
         ProviderFault("false-gzip", "plain JSON under Content-Encoding: gzip", answers.claim_gzip),
     )
 }

@@ -90,13 +90,13 @@ def parse_student_folder(name: str, registered: Sequence[Path] = ()) -> Path:
     return _resolve_student(name, _find_checkpoints((), registered)).path
 
 
-def known_student_names(places: Sequence[Path] = ()) -> set[str]:
+def known_student_names(folders: Sequence[Path] = ()) -> set[str]:
     """Return every `student:NAME` in these folders, or in the default folders.
 
     Raises:
         UserError: not a folder, or no checkpoint in the given folders.
     """
-    return {f"{STUDENT}{name}" for name in _find_checkpoints(places)}
+    return {f"{STUDENT}{name}" for name in _find_checkpoints(folders)}
 
 
 def select_served_models(
@@ -160,27 +160,31 @@ def select_served_models(
     return ServedModels(local_base, tuple(authors))
 
 
-def checkpoint_folders(places: Sequence[Path] = ()) -> list[Path]:
+def checkpoint_folders(folders: Sequence[Path] = ()) -> list[Path]:
     """Return every checkpoint folder among these folders or up to two levels below them."""
-    folders_to_search = places or [Path(os.environ.get("EMPATHY_CHECKPOINTS", DEFAULT_FOLDER))]
-    folders: list[Path] = []
-    for place in folders_to_search:
-        records = [place / RECORD, *sorted(place.glob(f"*/{RECORD}")), *sorted(place.glob(f"*/*/{RECORD}"))]
+    search_folders = folders or [Path(os.environ.get("EMPATHY_CHECKPOINTS", DEFAULT_FOLDER))]
+    checkpoints: list[Path] = []
+    for folder in search_folders:
+        records = [
+            folder / RECORD,
+            *sorted(folder.glob(f"*/{RECORD}")),
+            *sorted(folder.glob(f"*/*/{RECORD}")),
+        ]
         # NAME.partial holds the saves of an unfinished training run, not checkpoints
-        folders += [
+        checkpoints += [
             record.parent for record in records if record.is_file() and ".partial" not in str(record.parent)
         ]
-    return list(dict.fromkeys(folders))
+    return list(dict.fromkeys(checkpoints))
 
 
-def check_names(places: Sequence[Path]) -> None:
+def check_names(folders: Sequence[Path]) -> None:
     """Check that no two different checkpoints in these folders have the same name.
 
     Raises:
         UserError: ambiguous name, or not a folder.
     """
-    if places:
-        for name, checkpoints in _find_checkpoints(places).items():
+    if folders:
+        for name, checkpoints in _find_checkpoints(folders).items():
             check_single_checkpoint(name, checkpoints)
 
 
@@ -211,18 +215,23 @@ def _describe_checkpoint(checkpoint: Checkpoint) -> str:
     return f"base {checkpoint.base.name}, recipe {recipe}, {checkpoint.id}"
 
 
-def _find_checkpoints(places: Sequence[Path], registered: Sequence[Path] = ()) -> dict[str, list[Checkpoint]]:
+def _find_checkpoints(
+    folders: Sequence[Path], registered: Sequence[Path] = ()
+) -> dict[str, list[Checkpoint]]:
     """Return name → checkpoints, reading only the records; adapters are checked when they are used."""
     import json
 
     checkpoints_by_name: dict[str, list[Checkpoint]] = {}
     seen: set[Path] = set()
-    for place in places:
-        if not place.is_dir():
+    for given_folder in folders:
+        if not given_folder.is_dir():
             raise UserError(
-                "no such folder", code="checkpoint.folder-not-found", where="--students", found=str(place)
+                "no such folder",
+                code="checkpoint.folder-not-found",
+                where="--students",
+                found=str(given_folder),
             )
-    for folder in [*checkpoint_folders(places), *(() if places else registered)]:
+    for folder in [*checkpoint_folders(folders), *(() if folders else registered)]:
         try:
             record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
             checkpoint = Checkpoint(folder, record)
@@ -232,12 +241,12 @@ def _find_checkpoints(places: Sequence[Path], registered: Sequence[Path] = ()) -
         if folder.resolve() not in seen:
             seen.add(folder.resolve())
             checkpoints_by_name.setdefault(checkpoint.name, []).append(checkpoint)
-    if places and not checkpoints_by_name:
+    if folders and not checkpoints_by_name:
         raise UserError(
             "no checkpoint in this folder",
             code="checkpoint.not-found",
             where="--students",
-            found=", ".join(map(str, places)),
+            found=", ".join(map(str, folders)),
         )
     return checkpoints_by_name
 

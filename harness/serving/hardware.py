@@ -53,8 +53,8 @@ def plan_serving(folder: Path, adapters: Sequence[LoraAdapter], request: Serving
         raise UserError(
             "not enough memory to serve these models",
             code="hardware.out-of-memory",
-            found=f"{summary['weights_gib']} GiB of weights leave {summary['cache_tokens']} tokens of KV cache "
-            f"in {summary['memory_gib']} GiB × {summary['memory_fraction']:g}; required: "
+            found=f"{summary['weights_gib']} GiB of weights leave {summary['cache_tokens']} tokens of KV "
+            f"cache in {summary['memory_gib']} GiB × {summary['memory_fraction']:g}; required: "
             f"{summary['max_model_len']} tokens",
             remedy=f"These fit: {describe_fitting_plans(plan)}.",
         )

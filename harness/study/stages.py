@@ -240,8 +240,8 @@ async def judge(
             "incomplete": rate.incomplete,
             "unscored": contest_result.unscored,
             "kin": [same_family.to_dict() for same_family in contest_result.contest.same_family],
-            "answerers": dict(contest_result.contest.answerers),
-            "answered_by_several": len(contest_result.contest.answerers) > 1,
+            "answerers": dict(contest_result.contest.answering_models),
+            "answered_by_several": len(contest_result.contest.answering_models) > 1,
             "answered": contest_result.contest.answering_model_note,
             "cost_usd": contest_result.contest.cost_usd,
         }

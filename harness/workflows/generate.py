@@ -260,10 +260,10 @@ async def _check_names(store: Store, plan: GenerationPlan) -> None:
         )
 
 
-def _describe_differences(existing: ResponseSet, wanted: ResponseSet) -> str:
+def _describe_differences(existing: ResponseSet, requested: ResponseSet) -> str:
     """Return the settings in which two response sets differ, as text."""
     try:
-        old, new = orjson.loads(existing.made), orjson.loads(wanted.made)
+        old, new = orjson.loads(existing.made), orjson.loads(requested.made)
     except orjson.JSONDecodeError:
         return existing.made
     settings = _flatten_settings(old), _flatten_settings(new)

@@ -46,7 +46,6 @@ from results.db.schema import (
     table,
 )
 from results.db.store import Store
-from results.queries.contest_index import name_of
 from results.queries.parser_versions import newest_judgments
 
 RESERVED_PREFIXES = ("dataset:", "file:", "control/", "-")
@@ -194,7 +193,7 @@ async def _author_names(store: Store) -> dict[str, str]:
     columns, set_columns = table(ResponseRow).c, table(ResponseSetRow).c
     sets = select(set_columns.id, set_columns.author, set_columns.preset, set_columns.made)
     names = {
-        row.id: name_of(ResponseSet(*row))
+        row.id: ResponseSet(*row).name
         for row in await store.read(lambda connection: connection.execute(sets).all())
     }
     query = select(columns.id, columns.set_id)

@@ -338,9 +338,9 @@ async def answering_models(store: Store, plan: JudgingPlan) -> dict[str, str]:
     """Return judge id → model that answered most of the stored requests of the contest."""
     run_id = content_id("run-1", [plan.kind, plan.spec])
     return {
-        contest.judge_id: next(iter(contest.answerers))
+        contest.judge_id: next(iter(contest.answering_models))
         for contest in await load_contests(store, run_id)
-        if contest.answerers
+        if contest.answering_models
     }
 
 

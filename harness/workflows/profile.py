@@ -109,8 +109,9 @@ def _profile_rows(stats: ResponseProfile) -> dict[str, str]:
     contents = {
         description: format_percent(stats.contents[name]) for name, (description, _) in WORD_LISTS.items()
     }
+    lengths = (f"{stats.mean_words:.1f}", f"{stats.median_words:.0f}", str(stats.most_words))
     return {
-        "words: mean / median / maximum": f"{stats.mean_words:.1f} / {stats.median_words:.0f} / {stats.most_words}",
+        "words: mean / median / maximum": " / ".join(lengths),
         "over 97 words": format_percent(stats.over_limit),
         "cut off": format_percent(stats.cut_off),
         "distinct 1- / 2- / 3-grams": " / ".join(f"{value:.2f}" for value in stats.distinct.values()),

@@ -35,13 +35,13 @@ class AuthorContest:
         entry: index entry of the contest.
         columns: judgments with the author as A.
         included: per dialogue code, whether the contest includes that dialogue; shape (dialogues,).
-        answerers: answering model → number of completions.
+        answering_models: model → number of completions.
     """
 
     entry: ContestEntry
     columns: JudgmentTable
     included: NDArray[np.bool_]
-    answerers: Mapping[str, int] = field(default_factory=dict)
+    answering_models: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,17 +67,17 @@ class JudgeContests:
         return self.provider == CONTROL
 
     @property
-    def answerers(self) -> dict[str, int]:
+    def answering_models(self) -> dict[str, int]:
         """Answering model → number of completions, over all contests of the judge in the selection."""
         counts: Counter[str] = Counter()
         for contest in (*self.author_contests.values(), *self.direct.values()):
-            counts.update(contest.answerers)
+            counts.update(contest.answering_models)
         return dict(counts)
 
     @property
     def answering_model_note(self) -> str:
         """Note on the models that answered under the judge's name; "" if it was that model alone."""
-        return "" if self.is_control else answering_model_note(self.judge, self.model, self.answerers)
+        return "" if self.is_control else answering_model_note(self.judge, self.model, self.answering_models)
 
     @property
     def same_family(self) -> tuple[FamilyMatch, ...]:
@@ -242,7 +242,7 @@ def _common_judges(
     entries: Sequence[ContestEntry],
     sets: Sequence[ResponseSet],
     opponent: ResponseSet,
-    chosen: Sequence[set[str]],
+    selected_ids: Sequence[set[str]],
 ) -> list[str]:
     """Return the judges that judged every author against the opponent; empty if a named judge did not.
 
@@ -254,7 +254,7 @@ def _common_judges(
     entry_of = {entry.judge_id: entry for entry in entries}
     judge_ids = sorted(entry_of, key=lambda judge_id: (entry_of[judge_id].judge, judge_id))
     ids = [judge_id for judge_id in judge_ids if all((judge_id, pair) in judged for pair in pairs)]
-    if not chosen:  # control judges count only when named, or when no model judged
+    if not selected_ids:  # control judges count only when named, or when no model judged
         ids = [judge_id for judge_id in ids if entry_of[judge_id].provider != CONTROL] or ids
     ambiguous = [
         judge_id
@@ -276,7 +276,7 @@ def _common_judges(
                 for judge_id in ambiguous
             ],
         )
-    return ids if all(group & set(ids) for group in chosen) else []
+    return ids if all(group & set(ids) for group in selected_ids) else []
 
 
 def _missing_contests_error(
@@ -286,10 +286,10 @@ def _missing_contests_error(
     opponent: ResponseSet,
     judges: Sequence[str],
     split: Split,
-    named: set[str],
+    named_ids: set[str],
 ) -> UserError:
     """Return the error that lists the missing contests and the commands that judge them."""
-    entries_of_judges = [entry for entry in entries if not judges or entry.judge_id in named]
+    entries_of_judges = [entry for entry in entries if not judges or entry.judge_id in named_ids]
     faults = []
     judge = judges[0] if judges else "MODEL"
     for response_set in sets:
@@ -398,4 +398,6 @@ def _align_contest(entry: ContestEntry, contest: Contest, first: str, codes: dic
     dialogue_codes = [codes[dialogue.key] for dialogue in contest.dialogues]
     included = np.zeros(len(codes), dtype=np.bool_)
     included[dialogue_codes] = True
-    return AuthorContest(entry, columns.reindex(dialogue_codes, len(codes)), included, contest.answerers)
+    return AuthorContest(
+        entry, columns.reindex(dialogue_codes, len(codes)), included, contest.answering_models
+    )

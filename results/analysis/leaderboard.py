@@ -19,7 +19,7 @@ from agents.models.spec import is_emulated
 from agents.types import ResponseSet
 from results.analysis.judge_panel import CONTROL
 from results.db.store import Store
-from results.queries.contest_index import ContestEntry, load_contest_index, name_of
+from results.queries.contest_index import ContestEntry, load_contest_index
 from results.queries.contests import Contest, load_contests
 from results.statistics.bradley_terry import BradleyTerryStrengths, strengths
 from results.statistics.intervals import standard_error
@@ -78,7 +78,7 @@ class JudgeRanking:
     scores: tuple[ContestScore, ...]
     same_family: frozenset[str]
     emulated: bool
-    answerer_notes: tuple[str, ...] = ()
+    answering_model_notes: tuple[str, ...] = ()
 
     @property
     def order(self) -> list[int]:
@@ -255,7 +255,7 @@ def _rank_authors(
 ) -> JudgeRanking | None:
     """Rank the authors of these contests; None if no dialogue has both orders scored."""
     sets = {author.id: author for _, contest in contests for author in (contest.a, contest.b)}
-    authors = tuple(sorted(sets.values(), key=lambda author: (name_of(author), author.id)))
+    authors = tuple(sorted(sets.values(), key=lambda author: (author.name, author.id)))
     codes = {author.id: position for position, author in enumerate(authors)}
     dialogue_keys = sorted({dialogue.key for _, contest in contests for dialogue in contest.dialogues})
     dialogue_codes = {key: position for position, key in enumerate(dialogue_keys)}
@@ -293,7 +293,7 @@ def _rank_authors(
         scores=tuple(scores),
         same_family=frozenset(author.set_id for entry, _ in contests for author in entry.same_family),
         emulated=any(is_emulated(entry.model) for entry, _ in contests),
-        answerer_notes=tuple(
+        answering_model_notes=tuple(
             dict.fromkeys(note for _, author in contests if (note := author.answering_model_note))
         ),
     )
@@ -312,7 +312,7 @@ def _contest_scores(contest: Contest, score: Floats) -> list[ContestScore]:
 
 
 def _display_names(authors: Sequence[ResponseSet]) -> tuple[str, ...]:
-    names = [name_of(author) for author in authors]
+    names = [author.name for author in authors]
     return tuple(
         name if names.count(name) == 1 else f"{author.author}@{author.id[:14]}"
         for name, author in zip(names, authors, strict=True)

@@ -53,7 +53,7 @@ class Contest:
         cost_usd: cost of all completions, every attempt included; None if unknown.
         readings: parser versions of the judgments, and what re-parsing changed.
         same_family: the authors whose models are of the judge's family.
-        answerers: answering model → number of completions behind the judgments that count.
+        answering_models: model → number of completions behind the judgments that count.
         left_out: number of completions excluded by `snapshots`.
         temperature: of the judge, ≥ 0; None for the provider's default.
     """
@@ -73,7 +73,7 @@ class Contest:
     cost_usd: float | None
     readings: ParserVersionCounts
     same_family: tuple[FamilyMatch, ...] = ()
-    answerers: Mapping[str, int] = field(default_factory=dict)
+    answering_models: Mapping[str, int] = field(default_factory=dict)
     left_out: int = 0
 
     @property
@@ -81,7 +81,7 @@ class Contest:
         """A sentence on who answered under the judge's name; "" where it was that model alone."""
         if self.judge_provider == CONTROL:
             return ""
-        return answering_model_note(self.judge, self.judge_model, self.answerers, self.left_out)
+        return answering_model_note(self.judge, self.judge_model, self.answering_models, self.left_out)
 
     temperature: float | None = None
 

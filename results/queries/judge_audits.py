@@ -44,7 +44,7 @@ class JudgeVerdicts:
         judgments: number of judgments.
         cost_usd: cost of all completions; None if unknown.
         seconds: mean latency of a completion; None if not measured.
-        answerers: answering model → number of completions behind the judgments that count.
+        answering_models: model → number of completions behind the judgments that count.
     """
 
     judge_id: str
@@ -60,13 +60,15 @@ class JudgeVerdicts:
     judgments: int
     cost_usd: float | None
     seconds: float | None
-    answerers: Mapping[str, int] = field(default_factory=dict)
+    answering_models: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def answering_model_note(self) -> str:
         """A sentence on who answered under the judge's name; "" where it was that model alone."""
         return (
-            "" if self.provider == CONTROL else answering_model_note(self.judge, self.model, self.answerers)
+            ""
+            if self.provider == CONTROL
+            else answering_model_note(self.judge, self.model, self.answering_models)
         )
 
 
@@ -241,7 +243,7 @@ async def _load_verdicts(
         judgments=len(counting),
         cost_usd=None if None in costs.values() else sum(costs.values()),
         seconds=float(np.mean(measured)) if measured else None,
-        answerers=count_answering_models(list(counting.values())),
+        answering_models=count_answering_models(list(counting.values())),
     )
 
 

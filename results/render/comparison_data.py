@@ -101,8 +101,8 @@ def _judge(judge_contests: JudgeContests) -> dict[str, Any]:
         "judge_id": judge_contests.judge_id,
         "runs": sorted({item.entry.run_id for item in author_contests}),
         "same_family": [item.to_dict() for item in judge_contests.same_family],
-        "answering_models": judge_contests.answerers,
-        "several_answering_models": len(judge_contests.answerers) > 1,
+        "answering_models": judge_contests.answering_models,
+        "several_answering_models": len(judge_contests.answering_models) > 1,
     }
 
 
@@ -132,7 +132,7 @@ def difference_data(test: PairedDifference) -> dict[str, Any]:
 def _mcnemar_data(order: SingleOrderTest) -> dict[str, Any]:
     """Return one single-order test as JSON data."""
     if isinstance(order.test, NotEstimable):
-        return {"order": order.order, "p": None, "refused": order.test.reason}
+        return {"order": order.order, "p": None, "not_estimable": order.test.reason}
     return {
         "order": order.order,
         "p": order.test.p,
@@ -140,7 +140,7 @@ def _mcnemar_data(order: SingleOrderTest) -> dict[str, Any]:
         "only_first": order.test.only_first,
         "only_second": order.test.only_second,
         "n": order.test.n,
-        "refused": None,
+        "not_estimable": None,
     }
 
 
@@ -162,10 +162,11 @@ def multi_comparison_to_dict(comparison: MultiComparison) -> dict[str, Any]:
         "scope": scope_of(comparison.selection),
         "saturated": {judge: list(names) for judge, names in comparison.saturated.items()},
         "answering_models": {
-            judge_contests.judge: judge_contests.answerers for judge_contests in comparison.selection.judges
+            judge_contests.judge: judge_contests.answering_models
+            for judge_contests in comparison.selection.judges
         },
         "same_family": {
-            judge_contests.judge: [one.to_dict() for one in judge_contests.same_family]
+            judge_contests.judge: [match.to_dict() for match in judge_contests.same_family]
             for judge_contests in comparison.selection.judges
             if judge_contests.same_family
         },
@@ -196,14 +197,14 @@ def strategies_to_dict(comparison: SeedComparison) -> dict[str, Any]:
     rows = []
     for judge_contests in comparison.selection.judges:
         estimate = comparison.estimates[judge_contests.judge]
-        row: dict[str, Any] = {**_judge(judge_contests), "refused": None}
+        row: dict[str, Any] = {**_judge(judge_contests), "not_estimable": None}
         if isinstance(estimate, StrategyEstimate):
             names = ("estimate", "low", "high", "level", "p", "p_adjusted", "family_size", "n", "left_out")
             more = ("degrees", "between_seeds", "spread_log_odds", "order_robust_low", "order_robust_high")
             named = (*names, *more, "method", "scope")
             row |= {name: getattr(estimate, name) for name in named} | {"seeds": list(estimate.seeds)}
         else:
-            row["refused"] = estimate.reason
+            row["not_estimable"] = estimate.reason
         rows.append(row)
     return {
         **_head(comparison.selection, comparison.seed, soft=comparison.soft),

@@ -221,7 +221,7 @@ def to_alpaca_csv(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, fl
 def caveats(board: Leaderboard) -> list[str]:
     """Return the caveats to print below the tables."""
     notes = [EMULATED_NOTE] if any(ranking.emulated for ranking in board.rankings) else []
-    notes += dict.fromkeys(note for ranking in board.rankings for note in ranking.answerer_notes)
+    notes += dict.fromkeys(note for ranking in board.rankings for note in ranking.answering_model_notes)
     notes.append(
         "Strength: Bradley–Terry on Elo's scale, mean 1000, with a separate scale per judge. Places: ranks "
         "compatible with the intervals of the differences. Preferred: expected win rate against the other "

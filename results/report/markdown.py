@@ -14,7 +14,7 @@ from results.report.sections.controls import TITLE, controls_notes, controls_tab
 from results.report.sections.cost import cost_table, time_sentence
 from results.report.sections.judges import (
     agreement_table,
-    answerer_notes,
+    answering_model_notes,
     audit_views,
     each_judge,
     self_preference_caveats,
@@ -50,7 +50,7 @@ def to_markdown(material: ReportContext) -> str:
         parts += ["## Table 1", _table_1(material), *map(markdown_text, material.grid.notes)]
     if told is not None:
         parts += ["## What the numbers do not say", _list(caveats(material))]
-        who = (*answerer_notes(material), *self_preference_caveats(material))
+        who = (*answering_model_notes(material), *self_preference_caveats(material))
         parts += ["## Judges", *map(markdown_text, who), _table(each_judge(material))]
         agreement = agreement_table(material)
         parts += ["### Agreement between judges", _table(agreement)] if agreement else []

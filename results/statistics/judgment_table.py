@@ -69,7 +69,7 @@ class JudgmentTable:
             raise ValueError("invalid judgments: " + "; ".join(faults))
 
     @classmethod
-    def of(
+    def from_columns(
         cls,
         dialogue: Sequence[int] | NDArray[Any],
         a_first: Sequence[bool] | NDArray[Any],
@@ -113,7 +113,7 @@ class JudgmentTable:
         optional = ("sample", "soft", "outside", "reason")
         optional_columns = {name: frame[name].to_numpy() for name in optional if name in frame.columns}
         required_columns = [frame[name].to_numpy() for name in ("dialogue", "a_first", "outcome")]
-        return cls.of(*required_columns, n_dialogues=n_dialogues, **optional_columns)
+        return cls.from_columns(*required_columns, n_dialogues=n_dialogues, **optional_columns)
 
     def __len__(self) -> int:
         return int(self.dialogue.size)

@@ -92,8 +92,8 @@ def test_three_formats_hold_the_same_texts(dataset: Path) -> None:
             assert plain_row[side] == " " + chat_row[side][0]["content"] == " " + factory_row[side]["value"]
         assert not plain_row["prompt"].endswith(" ")
     assert info["empathy_dpo"]["ranking"] is True
-    assert {row["formatting"] for row in info.values()} == {"sharegpt"}
-    assert all((dataset / "llama-factory" / row["file_name"]).is_file() for row in info.values())
+    assert {entry["formatting"] for entry in info.values()} == {"sharegpt"}
+    assert all((dataset / "llama-factory" / entry["file_name"]).is_file() for entry in info.values())
 
 
 def test_manifest_counts_the_rows_in_the_files(dataset: Path) -> None:

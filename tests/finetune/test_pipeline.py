@@ -199,11 +199,11 @@ def test_the_result_depends_on_the_seed(tiny_mistral: Path, dataset: Path, tmp_p
     from finetune.sft_then_dpo import train_seeds
 
     settings = TrainingConfig(dtype="fp32", learning_rate=1e-3, accumulation=1, max_steps=2)
-    checkpoint = train_seeds(str(tiny_mistral), dataset, tmp_path / "m", (1, 2), settings, options=OPTIONS)
-    assert [checkpoint.name for checkpoint in checkpoint] == ["m-seed-1", "m-seed-2"]
-    assert checkpoint[0].record["adapter"] != checkpoint[1].record["adapter"]
+    checkpoints = train_seeds(str(tiny_mistral), dataset, tmp_path / "m", (1, 2), settings, options=OPTIONS)
+    assert [checkpoint.name for checkpoint in checkpoints] == ["m-seed-1", "m-seed-2"]
+    assert checkpoints[0].record["adapter"] != checkpoints[1].record["adapter"]
     again = train_seeds(str(tiny_mistral), dataset, tmp_path / "n", (1,), settings, options=OPTIONS)
-    assert again[0].record["adapter"] == checkpoint[0].record["adapter"]
+    assert again[0].record["adapter"] == checkpoints[0].record["adapter"]
 
 
 def test_an_instruct_model_is_trained_in_chat_style_in_bf16(

@@ -1,4 +1,4 @@
-"""What is recorded of how something was made."""
+"""Provenance of a run."""
 
 from __future__ import annotations
 

@@ -34,7 +34,9 @@ def test_every_request_gets_its_own_result(count: int, max_size: int) -> None:
         batcher = Batcher(echo, max_size)
         clients = [batcher.client(), batcher.client()]
         pending = [clients[n % 2].complete(make_request(f"{n}")) for n in range(count)]
-        assert [request.text for request in await asyncio.gather(*pending)] == [f"{n}" for n in range(count)]
+        assert [completion.text for completion in await asyncio.gather(*pending)] == [
+            f"{n}" for n in range(count)
+        ]
         await batcher.close()
         return batcher
 
@@ -53,7 +55,7 @@ async def test_an_invalid_request_does_not_affect_others() -> None:
     pending = [batcher.complete(make_request(text)) for text in ("good", "bad", "fine")]
     good, bad, fine = await asyncio.gather(*pending, return_exceptions=True)
     assert isinstance(bad, CallError)
-    assert [request.text for request in (good, fine) if isinstance(request, Completion)] == ["good", "fine"]
+    assert [result.text for result in (good, fine) if isinstance(result, Completion)] == ["good", "fine"]
     await batcher.close()
 
 

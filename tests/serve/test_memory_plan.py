@@ -91,7 +91,7 @@ def test_command_has_host_and_formats_but_no_key() -> None:
     )
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert command[command.index("--generation-config") + 1] == "vllm"
-    # the files that are hashed, whatever else is in the folder
+    # only the files that are hashed
     assert command[command.index("--load-format") + 1] == "safetensors"
     assert (
         command[command.index("--config-format") + 1]

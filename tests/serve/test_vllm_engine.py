@@ -111,9 +111,9 @@ def test_vllm_accepts_the_plans_arguments(tiny: Any) -> None:
 
 def test_planned_cache_is_close_to_vllms(server: VllmServer, tiny: Any) -> None:
     assert server.log is not None
-    texts_by_name = re.search(r"KV cache size: ([\d,]+) tokens", server.log.read_text(errors="replace"))
-    assert texts_by_name is not None
-    tokens = int(texts_by_name[1].replace(",", ""))
+    match = re.search(r"KV cache size: ([\d,]+) tokens", server.log.read_text(errors="replace"))
+    assert match is not None
+    tokens = int(match[1].replace(",", ""))
     assert abs(planned(tiny.base).cache_tokens - tokens) <= tokens / 10
 
 
@@ -127,7 +127,7 @@ def test_one_server_serves_base_and_two_students(
     calls = [greedy(model_at(server, name), dialogue) for dialogue in dialogues for name in names]
     texts = [answer.text for answer in ask(server, *calls)]  # in the same batches
     texts_by_name = {name: texts[index :: len(names)] for index, name in enumerate(names)}
-    assert len({tuple(order) for order in texts_by_name.values()}) == 3
+    assert len({tuple(texts) for texts in texts_by_name.values()}) == 3
     server.unload("student:sorry")
     assert "student:sorry" not in server.models()
     # responses do not depend on the batch: transformers gives the same ones
@@ -178,9 +178,9 @@ def test_seeded_sampling_is_reproducible(server: VllmServer, tiny: Any, dialogue
     capabilities = replace(model_at(server, BASE).capabilities, extra=preset.extra)
     models = [replace(model_at(server, name), capabilities=capabilities) for name in (BASE, "student:glad")]
     calls = [
-        ModelRequest(dialogue, rendering().messages(order), sampling)
-        for dialogue in models
-        for order in dialogues * 8
+        ModelRequest(model, rendering().messages(dialogue), sampling)
+        for model in models
+        for dialogue in dialogues * 8
     ]
     assert len(ask(server, *calls)) == len(calls)  # rounding in a large batch may change a sampled token
     alone = [ask(server, calls[0])[0].text for _ in range(3)]
@@ -250,13 +250,13 @@ def test_the_server_stops_when_its_parent_is_killed(tiny: Any, tmp_path: Path) -
     )
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
-    keeper = int(parent.stdout.readline())
-    below = _below(keeper)
+    watchdog = int(parent.stdout.readline())
+    below = _below(watchdog)
     assert len(below) >= 2  # the server and its engine
     parent.send_signal(signal.SIGKILL)
     parent.wait(30)
     parent.stdout.close()
-    for pid in (keeper, *below):
+    for pid in (watchdog, *below):
         try:
             watched = os.pidfd_open(pid)
         except ProcessLookupError:
@@ -267,7 +267,7 @@ def test_the_server_stops_when_its_parent_is_killed(tiny: Any, tmp_path: Path) -
 
 def _below(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children] + [order for child in children for order in _below(int(child))]
+    return [int(child) for child in children] + [pid for child in children for pid in _below(int(child))]
 
 
 def test_a_bench_with_a_tiny_judge(
@@ -294,9 +294,9 @@ def test_a_bench_with_a_tiny_judge(
     ]
     with pytest.raises(SystemExit) as ended:
         main([*words, "--limit", "6", "--require", "win_rate>0.99", "--json"])
-    command = json.loads(capsys.readouterr().out)
-    (judge,) = command["contests"]["base"]["judges"]
-    assert judge["n"] >= 3  # who has no words is not judged
+    output = json.loads(capsys.readouterr().out)
+    (judge,) = output["contests"]["base"]["judges"]
+    assert judge["n"] >= 3  # dialogues with an empty response are not judged
     assert not judge["unscored"]
     assert judge["soft"] is not None  # its log-probabilities are read
     assert ended.value.code in (1, 3)

@@ -43,12 +43,12 @@ class KillingClient:
     left = 3
 
     def __init__(self, backend: InferenceBackend, model: Model) -> None:
-        self._room, self._inner = backend, backend.client(model)
+        self._backend, self._inner = backend, backend.client(model)
 
     async def complete(self, call: ModelRequest) -> Completion:
-        if KillingClient.left == 0 and self._room.server is not None:
+        if KillingClient.left == 0 and self._backend.server is not None:
             KillingClient.left = -1
-            for pid in _below(self._room.server.pid):
+            for pid in _below(self._backend.server.pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         answer = await self._inner.complete(call)

@@ -59,7 +59,7 @@ def judges(material: ReportContext) -> Section | None:
     found = material.agreements
     html = render_template(
         "judges",
-        answerers=answerer_notes(material),
+        answerers=answering_model_notes(material),
         same_family=self_preference_caveats(material),
         each=each_judge(material) if len(material.pairs) > 1 else None,
         agreement=agreement_table(material),
@@ -82,13 +82,13 @@ def self_preference_caveats(material: ReportContext) -> list[str]:
     return told
 
 
-def answerer_notes(material: ReportContext) -> list[str]:
+def answering_model_notes(material: ReportContext) -> list[str]:
     """Who answered under the judges' names, over all contests, where it was not that model alone."""
     told = []
     for of in _by_judge(material):
         counts: Counter[str] = Counter()
         for one in of:
-            counts.update(one.contest.answerers)
+            counts.update(one.contest.answering_models)
         first, left_out = of[0].contest, sum(one.contest.left_out for one in of)
         if not of[0].is_control:
             told.append(answering_model_note(first.judge, first.judge_model, counts, left_out))

@@ -1,4 +1,4 @@
-"""Named faults of who answers and of a model's end, in every protocol."""
+"""Model identity faults in every protocol: other answering models, retirement and shutdown dates."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ ASKED = {
 }
 
 
-def body(path: str, model: str, at: int = 0) -> dict[str, Any]:
-    """A question of its own for every number, in the form of the path's protocol."""
+def body(path: str, model: str, number: int = 0) -> dict[str, Any]:
+    """Return a distinct request for every number, in the format of the path's protocol."""
     if "generateContent" in path:
-        return {"contents": [{"role": "user", "parts": [{"text": f"Hello {at}"}]}]}
+        return {"contents": [{"role": "user", "parts": [{"text": f"Hello {number}"}]}]}
     if path.endswith("/v1/completions"):
-        return {"model": model, "prompt": f"Hello {at}", "max_tokens": 5}
-    return {"model": model, "max_tokens": 5, "messages": [{"role": "user", "content": f"Hello {at}"}]}
+        return {"model": model, "prompt": f"Hello {number}", "max_tokens": 5}
+    return {"model": model, "max_tokens": 5, "messages": [{"role": "user", "content": f"Hello {number}"}]}
 
 
 async def names(ask: Ask, url: str, path: str, times: int) -> list[str]:
-    """Who answered so many questions."""
+    """Return the answering model names of this many requests."""
     model, key = ASKED[path]
-    told = []
-    for at in range(times):
-        status, said, _ = await ask(url + path, body(path, model, at), anthropic_version="2023-06-01")
-        assert status == 200, said
-        told.append(said[key])
-    return told
+    responses = []
+    for number in range(times):
+        status, content, _ = await ask(url + path, body(path, model, number), anthropic_version="2023-06-01")
+        assert status == 200, content
+        responses.append(content[key])
+    return responses
 
 
 @pytest.mark.parametrize("path", ASKED)
-async def test_another_model_answers_from_a_request_on(start: Start, ask: Ask, path: str) -> None:
+async def test_another_model_answers_from_a_given_request_on(start: Start, ask: Ask, path: str) -> None:
     running = await start(other_model="successor", other_model_after=3)
     asked = ASKED[path][0]
     assert await names(ask, running.url, path, 4) == [asked, asked, "successor", "successor"]
@@ -55,31 +55,31 @@ async def test_a_dated_snapshot_answers(start: Start, ask: Ask, path: str) -> No
 async def test_a_retired_model_is_a_404(start: Start, ask: Ask, path: str) -> None:
     asked = ASKED[path][0]
     running = await start(retired=f"emulated-o4-mini,{asked}")
-    status, said, _ = await ask(running.url + path, body(path, asked), anthropic_version="2023-06-01")
+    status, content, _ = await ask(running.url + path, body(path, asked), anthropic_version="2023-06-01")
     assert status == 404
-    assert "retired" in str(said)
+    assert "retired" in str(content)
 
 
 @pytest.mark.parametrize("path", ASKED)
-async def test_headers_state_an_end(start: Start, ask: Ask, path: str) -> None:
-    told = []
+async def test_headers_state_a_shutdown_date(start: Start, ask: Ask, path: str) -> None:
+    responses = []
     for options in ({}, {"sunset": "2027-01-14"}):
         running = await start(**options)
         _, _, headers = await ask(
             running.url + path, body(path, ASKED[path][0]), anthropic_version="2023-06-01"
         )
-        told.append((headers.get("Sunset"), headers.get("Deprecation")))
-    assert told == [(None, None), ("Thu, 14 Jan 2027 00:00:00 GMT", "true")]
+        responses.append((headers.get("Sunset"), headers.get("Deprecation")))
+    assert responses == [(None, None), ("Thu, 14 Jan 2027 00:00:00 GMT", "true")]
 
 
-async def test_the_list_of_models_states_when_they_shut_down(start: Start, ask: Ask) -> None:
+async def test_the_model_list_states_shutdown_dates(start: Start, ask: Ask) -> None:
     for stated in (None, "2027-01-14"):
         running = await start(**({} if stated is None else {"shutdown_date": stated}))
-        _, said, _ = await ask(running.url + "/v1/models")
-        assert {model["shutdown_date"] for model in said["data"]} == {stated}
+        _, content, _ = await ask(running.url + "/v1/models")
+        assert {model["shutdown_date"] for model in content["data"]} == {stated}
 
 
-def test_none_of_them_decides_what_is_answered() -> None:
+def test_none_of_them_changes_the_definition_hash() -> None:
     faults = EmulatorConfig(
         other_model="x",
         other_model_after=2,
@@ -103,6 +103,6 @@ def test_none_of_them_decides_what_is_answered() -> None:
         {"lean": True, "snapshot_suffix": "-001"},
     ],
 )
-def test_options_that_cannot_be_kept(options: dict[str, Any]) -> None:
+def test_invalid_options_are_rejected(options: dict[str, Any]) -> None:
     with pytest.raises(UserError):
         EmulatorConfig(**options)

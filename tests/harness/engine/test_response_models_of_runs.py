@@ -46,7 +46,7 @@ async def test_a_model_change_stops_the_judge_without_mixing(bench: Make, judge:
     stopped = texts[judge]
     assert stopped.endpoint is not None
     assert "successor-9" in stopped.endpoint.stopped
-    assert (stopped.endpoint.made, stopped.contest.answerers) == (N, {judge.partition("/")[2]: N})
+    assert (stopped.endpoint.made, stopped.contest.answering_models) == (N, {judge.partition("/")[2]: N})
     assert stopped.unscored == {"no answer": N}
     assert texts["control/longer"].hard.n == N  # other judges continue
     assert "successor-9" not in {row.server_model for row in await rows(house.store, CompletionRow)}
@@ -63,7 +63,7 @@ async def test_earlier_completions_stay_and_the_rest_is_requested_again(bench: M
     well = replace(house, root=(await emulator()).url)
     summary = await well.judge(await well.plan(GPT, limit=N))
     assert only(summary).endpoint.made == N
-    assert (only(summary).hard.n, only(summary).contest.answerers) == (N, {"emulated-gpt-4o": 2 * N})
+    assert (only(summary).hard.n, only(summary).contest.answering_models) == (N, {"emulated-gpt-4o": 2 * N})
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ async def test_a_snapshot_of_an_alias_is_the_same_model(bench: Make, judge: str,
     house = await bench(snapshot_suffix=suffix)
     summary = await house.judge(await house.plan(judge, limit=N))
     name = judge.partition("/")[2] + suffix
-    assert only(summary).contest.answerers == {name: 2 * N}
+    assert only(summary).contest.answering_models == {name: 2 * N}
     assert only(summary).hard.n == N
     assert any(name in note for note in caveats(summary))
 
@@ -124,7 +124,7 @@ async def test_behind_a_gateway_both_models_count_and_are_reported(bench: Make) 
     house, _, summary = await mixed(bench)
     judge = only(summary)
     assert (judge.endpoint.stopped, judge.hard.n) == ("", N)
-    assert judge.contest.answerers == {"emulated-gpt-4o": N, "successor-9": N}
+    assert judge.contest.answering_models == {"emulated-gpt-4o": N, "successor-9": N}
     data = to_dict(summary)["judges"][0]
     assert data["answering_models"] == {"emulated-gpt-4o": N, "successor-9": N}
     assert data["several_answering_models"] is True
@@ -140,7 +140,7 @@ async def test_one_snapshot_is_counted_alone(bench: Make) -> None:
 
     house, _, summary = await mixed(bench)
     alone = only(await summarize_judging(house.store, summary.run_id, snapshots=["successor-9"]))
-    assert alone.contest.answerers == {"successor-9": N}
+    assert alone.contest.answering_models == {"successor-9": N}
     assert alone.contest.left_out == N
     assert len(alone.contest.columns) == N
     assert "left out" in alone.contest.answering_model_note
@@ -157,12 +157,12 @@ async def test_one_model_can_be_required_over_all_invocations(bench: Make, emula
     plan = await house.plan(GPT, limit=N)
     stopped = only(await house.judge(plan, limits=ONE_BY_ONE, require_one_model=True))
     assert "successor-9" in stopped.endpoint.stopped
-    assert stopped.contest.answerers == {"emulated-gpt-4o": N}
+    assert stopped.contest.answering_models == {"emulated-gpt-4o": N}
     again = only(
         await house.judge(plan, limits=ONE_BY_ONE, require_one_model=True)
     )  # the next day starts with another model
     assert again.endpoint.stopped
-    assert again.contest.answerers == {"emulated-gpt-4o": N}
+    assert again.contest.answering_models == {"emulated-gpt-4o": N}
 
 
 async def test_a_gateway_with_another_model_name_is_reported(bench: Make) -> None:

@@ -1,4 +1,4 @@
-"""Names of students: one name is one checkpoint; a checkpoint finds its base from any working folder."""
+"""Resolution of student names to checkpoints and their base models."""
 
 from __future__ import annotations
 
@@ -15,19 +15,17 @@ from tests.harness.workflows.test_generate_students import base_at, student_at
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A base, and two different students of one name."""
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with a base model and two different students of the same name."""
     base = base_at(tmp_path / "base")
     for number, run in enumerate("ab"):
         student_at(tmp_path / "runs" / run / "final", base, float(number + 1))
     return tmp_path
 
 
-def test_a_name_that_two_folders_have_is_refused_where_it_is_used(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = place / "runs/a/final", place / "runs/b/final"
-    monkeypatch.chdir(place)
+def test_ambiguous_student_name_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = folder / "runs/a/final", folder / "runs/b/final"
+    monkeypatch.chdir(folder)
     monkeypatch.setenv("EMPATHY_CHECKPOINTS", "runs")
     uses = (
         lambda: select_served_models(["student:final"]),
@@ -40,19 +38,21 @@ def test_a_name_that_two_folders_have_is_refused_where_it_is_used(
         with pytest.raises(UserError) as error:
             use()
         assert "runs/a/final" in str(error.value) and "runs/b/final" in str(error.value)
-    (one,) = select_served_models(["student:final"], students=[second]).authors
-    assert one.checkpoint is not None and one.checkpoint.path == second
-    select_served_models(["base"], base=str(place / "base"))  # the name is not used
+    (author,) = select_served_models(["student:final"], students=[second]).authors
+    assert author.checkpoint is not None and author.checkpoint.path == second
+    select_served_models(["base"], base=str(folder / "base"))  # the name is not used
 
 
-def test_copies_of_one_checkpoint_are_one_student(place: Path) -> None:
-    shutil.rmtree(place / "runs/b")
-    shutil.copytree(place / "runs/a/final", place / "runs/b/final")
-    (one,) = select_served_models(["student:final"], students=[place / "runs/a", place / "runs/b"]).authors
-    assert one.checkpoint is not None
+def test_copies_of_a_checkpoint_are_one_student(folder: Path) -> None:
+    shutil.rmtree(folder / "runs/b")
+    shutil.copytree(folder / "runs/a/final", folder / "runs/b/final")
+    (author,) = select_served_models(
+        ["student:final"], students=[folder / "runs/a", folder / "runs/b"]
+    ).authors
+    assert author.checkpoint is not None
 
 
-def test_a_checkpoint_finds_its_base_from_any_working_folder(
+def test_checkpoint_finds_its_base_from_any_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
@@ -61,7 +61,7 @@ def test_a_checkpoint_finds_its_base_from_any_working_folder(
     folder = student_at(home / "checkpoints" / "kind", base)
     path = folder / "checkpoint.json"
     record = json.loads(path.read_text())
-    record["base"]["name"] = "models/base"  # as it was named where the training was begun
+    record["base"]["name"] = "models/base"  # path relative to the folder of the training run
     older = json.dumps(record)
     newer = json.dumps({**record, "base_from_here": "../../models/base"})
     moved = tmp_path / "moved"
@@ -69,10 +69,10 @@ def test_a_checkpoint_finds_its_base_from_any_working_folder(
         path.write_text(text)
         for working in (home, elsewhere, folder):
             monkeypatch.chdir(working)
-            who = select_served_models(["student:kind"], students=[folder])
-            assert who.base.folder.resolve() == base.resolve()
+            resolve = select_served_models(["student:kind"], students=[folder])
+            assert resolve.base.folder.resolve() == base.resolve()
             assert read_checkpoint(folder).base_location != ""
     shutil.move(home, moved)
     monkeypatch.chdir(elsewhere)
-    who = select_served_models(["student:kind"], students=[moved / "checkpoints" / "kind"])
-    assert who.base.folder.resolve() == (moved / "models" / "base").resolve()
+    resolve = select_served_models(["student:kind"], students=[moved / "checkpoints" / "kind"])
+    assert resolve.base.folder.resolve() == (moved / "models" / "base").resolve()

@@ -1,4 +1,4 @@
-"""Running servers: what is loaded there, what is replaced, and what is left alone."""
+"""Loading of adapters into a running server."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.errors import user_error
 from tests.serve.test_lora_adapter import write
 
 
-class Standing(VllmServer):
-    """Serves a base and what is loaded; keeps a list of what it is told."""
+class RecordingServer(VllmServer):
+    """Server double that records the adapters it loads and unloads."""
 
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:1")
         self.there: dict[str, dict[str, Any]] = {"base": {"root": "base"}}
-        self.told: list[str] = []
+        self.calls: list[str] = []
 
     def models(self) -> dict[str, dict[str, Any]]:
         return dict(self.there)
@@ -29,15 +29,15 @@ class Standing(VllmServer):
     def load(self, name: str, folder: Path) -> None:
         assert name not in self.there
         self.there[name] = {"root": str(folder.resolve())}
-        self.told.append(f"load {name}")
+        self.calls.append(f"load {name}")
 
     def unload(self, name: str) -> None:
         del self.there[name]
-        self.told.append(f"unload {name}")
+        self.calls.append(f"unload {name}")
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
@@ -49,28 +49,28 @@ MODELS = [Model("vllm", name, ApiProtocol.OPENAI_COMPLETIONS) for name in ("base
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-def test_what_is_lacking_is_loaded_once_and_what_was_trained_anew_replaces_it(trusted: bool) -> None:
-    server = Standing()
+def test_missing_adapters_are_loaded_once_and_retrained_ones_replaced(trusted: bool) -> None:
+    server = RecordingServer()
     for _ in range(2):
         load_missing_adapters(server, [student(1.0)], MODELS, trusted=trusted)
-    assert server.told == ["load student:a"]
+    assert server.calls == ["load student:a"]
     path = server.there["student:a"]["root"]
     load_missing_adapters(server, [student(2.0, "b")], MODELS, trusted=trusted)
-    assert server.told[1:] == ["unload student:a", "load student:a"]
-    assert server.there["student:a"]["root"] != path  # else what it has computed would be kept
+    assert server.calls[1:] == ["unload student:a", "load student:a"]
+    assert server.there["student:a"]["root"] != path  # otherwise the server would keep its prefix cache
 
 
-def test_what_another_has_loaded_is_left_alone_where_the_server_is_not_ours() -> None:
-    server = Standing()
+def test_adapters_of_a_foreign_server_are_kept() -> None:
+    server = RecordingServer()
     server.load("student:a", Path("theirs"))
     load_missing_adapters(server, [student(1.0)], MODELS, trusted=False)
-    assert server.told == ["load student:a"]
+    assert server.calls == ["load student:a"]
     load_missing_adapters(server, [student(1.0)], MODELS, trusted=True)
     assert server.there["student:a"]["root"] == str(cached_adapters([student(1.0)])[0].folder.resolve())
 
 
-def test_a_server_of_something_else() -> None:
+def test_server_without_the_model_is_refused() -> None:
     with user_error("server.model-not-served", found="another"):
         load_missing_adapters(
-            Standing(), [], [Model("vllm", "another", ApiProtocol.OPENAI_COMPLETIONS)], trusted=False
+            RecordingServer(), [], [Model("vllm", "another", ApiProtocol.OPENAI_COMPLETIONS)], trusted=False
         )

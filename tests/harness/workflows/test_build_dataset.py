@@ -1,4 +1,4 @@
-"""Datasets from the store: sizes counted in another way, no test dialogue anywhere, the same bytes again."""
+"""Training datasets built from the store: sizes, absence of test dialogues, determinism."""
 
 from __future__ import annotations
 
@@ -55,13 +55,16 @@ def teacher(dataset: Dataset, over: str, strategy: Strategy, fidelity: Fidelity 
 
 
 async def stored(store: Store, agent: Improver | Responder, dialogues: list[Dialogue], word: str) -> None:
-    """As if the agent had answered every dialogue."""
-    responses = [Response(one.key, agent.name, f"{word} to {one.id}.", agent.set.id) for one in dialogues]
+    """Store a response of the agent to every dialogue."""
+    responses = [
+        Response(dialogue.key, agent.name, f"{word} to {dialogue.id}.", agent.set.id)
+        for dialogue in dialogues
+    ]
     await store.save_responses(agent.set, responses)
 
 
 async def everything(store: Store, dataset: Dataset) -> None:
-    """Initial responses, and improvements by one strategy, of every training dialogue."""
+    """Store initial responses and improvements by one strategy for every training dialogue."""
     train = dialogues_in_split(dataset, Split.TRAIN)
     await stored(store, initial(), train, "Initial")
     for fidelity in Fidelity:
@@ -81,12 +84,12 @@ def recipes() -> Iterator[tuple[str, str, Fidelity]]:
         yield from ((method, "", fidelity) for method in ("over-human", "over-llm", "low-rated"))
 
 
-def made(method: str, llm: str, fidelity: Fidelity) -> TrainingSetSpec:
+def make_spec(method: str, llm: str, fidelity: Fidelity) -> TrainingSetSpec:
     return recipe(method, fidelity=fidelity, **({"llm": llm} if llm else {}))
 
 
-def counted(path: Path, method: str, llm: str, released: bool) -> tuple[int, int]:
-    """(SFT rows, DPO pairs) from the file itself, by the definitions of the paper's section 4.1 and 5."""
+def count_rows(path: Path, method: str, llm: str, released: bool) -> tuple[int, int]:
+    """Return the numbers of SFT rows and DPO pairs as defined in sections 4.1 and 5 of the paper."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     names = ["human", *COLUMNS.values()]
@@ -94,9 +97,9 @@ def counted(path: Path, method: str, llm: str, released: bool) -> tuple[int, int
         {name: int(row[f"rating_{name}" if name == "human" else f"rating_{name}_empathy"]) for name in names}
         for row in rows
     ]
-    train = [one for one in rated if list(one.values()).count(3) >= 2]
+    train = [ratings for ratings in rated if list(ratings.values()).count(3) >= 2]
     if method != "direct":
-        good = sum(one["human"] == 3 for one in train)
+        good = sum(ratings["human"] == 3 for ratings in train)
         if method == "over-llm":
             good = round(len(train) * 950 / 1750)
         if method == "low-rated":
@@ -104,26 +107,28 @@ def counted(path: Path, method: str, llm: str, released: bool) -> tuple[int, int
         return 2 * good, len(train) - good
     sft = dpo = 0
     for column in COLUMNS.values() if llm == "combined" else [COLUMNS[llm]]:
-        sft += 2 * sum(one["human"] == one[column] == 3 for one in train)
+        sft += 2 * sum(ratings["human"] == ratings[column] == 3 for ratings in train)
         if released:
-            dpo += sum(one["human"] == 2 or (one["human"] == 1 and one[column] == 3) for one in train)
+            dpo += sum(
+                ratings["human"] == 2 or (ratings["human"] == 1 and ratings[column] == 3) for ratings in train
+            )
         else:
-            dpo += sum(one["human"] in (1, 2) and one[column] == 3 for one in train)
+            dpo += sum(ratings["human"] in (1, 2) and ratings[column] == 3 for ratings in train)
     return sft, dpo
 
 
-async def test_sizes_of_every_dataset_of_the_real_one(real_dataset: Path, store: Store) -> None:
+async def test_sizes_of_datasets_from_the_real_dataset(real_dataset: Path, store: Store) -> None:
     dataset = load(str(real_dataset))
     await everything(store, dataset)
-    test = {one.id for one in dialogues_in_split(dataset, Split.TEST)}
+    test = {dialogue.id for dialogue in dialogues_in_split(dataset, Split.TEST)}
     assert len(test) == 250
     for method, llm, fidelity in recipes():
-        built = await build(dataset, store, made(method, llm, fidelity))
-        sft, dpo = counted(real_dataset, method, llm, fidelity is Fidelity.RELEASED)
-        excluded = Counter(one.stage for one in built.rows.excluded)
+        built = await build(dataset, store, make_spec(method, llm, fidelity))
+        sft, dpo = count_rows(real_dataset, method, llm, fidelity is Fidelity.RELEASED)
+        excluded = Counter(dialogue.stage for dialogue in built.rows.excluded)
         assert len(built.rows.sft) + excluded["sft"] == sft
         assert len(built.rows.dpo) + excluded["dpo"] == dpo
-        reasons = {one.reason for one in built.rows.excluded}
+        reasons = {dialogue.reason for dialogue in built.rows.excluded}
         assert reasons <= ({"exact duplicate"} if fidelity is Fidelity.OURS else set())
         assert not built.rows.dialogues() & test
         for pair in built.rows.dpo:
@@ -132,30 +137,32 @@ async def test_sizes_of_every_dataset_of_the_real_one(real_dataset: Path, store:
             assert (len(built.rows.sft), len(built.rows.dpo)) == (1900, 800)
 
 
-async def test_no_test_dialogue_in_any_file_and_one_prompt_a_pair(store: Store, tmp_path: Path) -> None:
+async def test_no_test_dialogue_in_any_file_and_one_prompt_per_pair(store: Store, tmp_path: Path) -> None:
     dataset = sample()
     await everything(store, dataset)
     test = dialogues_in_split(dataset, Split.TEST)
     for number, (method, llm, fidelity) in enumerate(recipes()):
         folder = tmp_path / str(number)
-        built = await build(dataset, store, made(method, llm, fidelity))
+        built = await build(dataset, store, make_spec(method, llm, fidelity))
         manifest = built.write(folder, LIBRARY, FORMATS)
         for file in folder.rglob("*.json*"):
             text = file.read_text(encoding="utf-8")
-            assert not any(json.dumps(one.id) in text or one.utterance in text for one in test)
+            assert not any(json.dumps(dialogue.id) in text or dialogue.utterance in text for dialogue in test)
         data = read_dataset(folder)
         assert (len(data.sft), len(data.dpo)) == (manifest["rows"]["sft"], manifest["rows"]["dpo"])
-        turns = {one.dialogue: one.turn for one in data.sft} | {one.dialogue: one.turn for one in data.dpo}
+        turns = {dialogue.dialogue: dialogue.turn for dialogue in data.sft} | {
+            dialogue.dialogue: dialogue.turn for dialogue in data.dpo
+        }
         assert all(pair.turn == turns[pair.dialogue] and pair.chosen != pair.rejected for pair in data.dpo)
 
 
-async def test_the_same_database_and_options_give_the_same_bytes(store: Store, tmp_path: Path) -> None:
+async def test_building_is_deterministic(store: Store, tmp_path: Path) -> None:
     dataset = sample()
     await everything(store, dataset)
     for method, llm, fidelity in recipes():
         folders = [tmp_path / f"{number}-{method}-{llm}-{fidelity}" for number in range(2)]
         for folder in folders:
-            (await build(dataset, store, made(method, llm, fidelity))).write(folder, LIBRARY, FORMATS)
+            (await build(dataset, store, make_spec(method, llm, fidelity))).write(folder, LIBRARY, FORMATS)
         first, second = (
             {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
             for folder in folders
@@ -181,7 +188,7 @@ async def test_roles_by_method_and_fidelity(store: Store) -> None:
         }
 
 
-async def test_missing_responses_name_their_command_and_partial_leaves_whole_dialogues_out(
+async def test_missing_responses_are_an_error_or_excluded_with_partial(
     store: Store,
 ) -> None:
     dataset = sample()
@@ -194,7 +201,7 @@ async def test_missing_responses_name_their_command_and_partial_leaves_whole_dia
     with user_error("responses.missing"):
         await build(dataset, store, recipe("over-human"))
     built = await build(dataset, store, recipe("over-human", partial=True))
-    assert built.rows.dialogues() == {one.id for one in some}
+    assert built.rows.dialogues() == {dialogue.id for dialogue in some}
     per_dialogue = Counter(row.dialogue for row in built.rows.sft)
     assert set(per_dialogue.values()) == {2}
     assert sum(built.rows.count_excluded_by_reason().values()) > 0
@@ -203,7 +210,7 @@ async def test_missing_responses_name_their_command_and_partial_leaves_whole_dia
 
 
 async def keep(store: Store, generation: Generation) -> None:
-    """Store what was read from an answer, as a run does."""
+    """Store a completion with its reading, as a run does."""
     _, invocation = await store.start_run("test", {}, command="", context={})
     writer = store.writer(invocation)
     await writer.save_parsed(generation)
@@ -211,10 +218,10 @@ async def keep(store: Store, generation: Generation) -> None:
     await store.finish_run(invocation)
 
 
-async def test_what_may_not_train_is_counted_with_its_reason(store: Store, tmp_path: Path) -> None:
+async def test_unusable_responses_are_counted_by_reason(store: Store, tmp_path: Path) -> None:
     dataset = sample()
     train = dialogues_in_split(dataset, Split.TRAIN)
-    low = [one for one in train if dataset.rated[one.id][HUMAN] < 3]
+    low = [dialogue for dialogue in train if dataset.rated[dialogue.id][HUMAN] < 3]
     agent = teacher(dataset, HUMAN, Strategy.NAIVE)
     answers = {
         low[0].id: Completion("I can't assist with that.", FinishReason.STOP),
@@ -224,10 +231,13 @@ async def test_what_may_not_train_is_counted_with_its_reason(store: Store, tmp_p
         ),
         low[3].id: Completion(dataset.texts[HUMAN][low[3].id], FinishReason.STOP),  # unchanged
     }
-    await stored(store, agent, [one for one in train if one.id not in answers], "Improved")
-    for one in low[:4]:
-        original = Response(one.key, "dataset:human", dataset.texts[HUMAN][one.id], agent.base.id)
-        await keep(store, agent.read(one, original, 1, 0, True, None, answers[one.id], f"call-1:{one.id}"))
+    await stored(store, agent, [dialogue for dialogue in train if dialogue.id not in answers], "Improved")
+    for dialogue in low[:4]:
+        original = Response(dialogue.key, "dataset:human", dataset.texts[HUMAN][dialogue.id], agent.base.id)
+        await keep(
+            store,
+            agent.read(dialogue, original, 1, 0, True, None, answers[dialogue.id], f"call-1:{dialogue.id}"),
+        )
     built = await build(dataset, store, recipe("over-human"))
     assert built.rows.count_excluded_by_reason() == {
         "dpo: another language": 1,
@@ -240,12 +250,12 @@ async def test_what_may_not_train_is_counted_with_its_reason(store: Store, tmp_p
     assert "another language (1)" in (tmp_path / "folder" / "README.md").read_text(encoding="utf-8")
 
 
-async def test_an_initial_response_that_may_not_train_takes_its_improvement_with_it(store: Store) -> None:
+async def test_unusable_initial_response_excludes_its_improvement(store: Store) -> None:
     dataset = sample()
     await everything(store, dataset)
     built = await build(dataset, store, recipe("over-llm"))
     victim = built.rows.dpo[0].dialogue
-    dialogue = next(one for one in dataset.dialogues if one.id == victim)
+    dialogue = next(dialogue for dialogue in dataset.dialogues if dialogue.id == victim)
     refused = initial().read(
         dialogue, 0, Completion("I'm unable to help with that.", FinishReason.STOP), "call-1:x"
     )
@@ -256,29 +266,29 @@ async def test_an_initial_response_that_may_not_train_takes_its_improvement_with
     assert len(again.rows.dpo) == len(built.rows.dpo) - 1
 
 
-async def test_held_out_dialogues_stay_out_of_training(store: Store, tmp_path: Path) -> None:
+async def test_held_out_dialogues_are_not_trained_on(store: Store, tmp_path: Path) -> None:
     dataset = sample()
     await everything(store, dataset)
-    whole = await build(dataset, store, recipe("over-llm"))
+    complete = await build(dataset, store, recipe("over-llm"))
     parted = await build(dataset, store, recipe("over-llm", hold_out=True))
-    kept = {one.id for one in dialogues_in_split(dataset, Split.DEVELOPMENT)}
+    kept = {dialogue.id for dialogue in dialogues_in_split(dataset, Split.DEVELOPMENT)}
     assert parted.held_out is not None
     assert kept == parted.held_out.dialogues()
-    assert parted.rows.dialogues() == whole.rows.dialogues() - kept
+    assert parted.rows.dialogues() == complete.rows.dialogues() - kept
     manifest = parted.write(tmp_path / "folder", LIBRARY, ())
     assert manifest["held_out"]["sft"] + manifest["held_out"]["dpo"] >= len(kept)
     assert {row.text for row in (*parted.rows.sft, *parted.held_out.sft)} == {
-        row.text for row in whole.rows.sft
+        row.text for row in complete.rows.sft
     }
 
 
-async def test_fresh_direct_responses_of_any_model(store: Store) -> None:
+async def test_direct_responses_of_any_model(store: Store) -> None:
     dataset = sample()
     train = dialogues_in_split(dataset, Split.TRAIN)
     await stored(store, initial(), train, "Fresh")
     built = await build(dataset, store, recipe("direct", llm=TEACHER.id))
     assert built.origin.llm == TEACHER.id
-    good = sum(dataset.rated[one.id][HUMAN] == 3 for one in train)
+    good = sum(dataset.rated[dialogue.id][HUMAN] == 3 for dialogue in train)
     assert (len(built.rows.sft), len(built.rows.dpo)) == (2 * good, len(train) - good)
     assert {pair.chosen_role for pair in built.rows.dpo} == {TEACHER.id}
 
@@ -294,7 +304,7 @@ async def test_fresh_direct_responses_of_any_model(store: Store) -> None:
         {"method": "over-human", "strategy": Strategy.NAIVE, "teacher": "openai/x", "initial": "openai/y"},
     ],
 )
-def test_options_that_do_not_go_together(wrong: dict[str, Any]) -> None:
+def test_conflicting_options_are_refused(wrong: dict[str, Any]) -> None:
     with user_error("training-set.invalid"):
         TrainingSetSpec(**wrong)
 
@@ -305,7 +315,7 @@ async def written(store: Store, folder: Path, **options: Any) -> BuiltDataset:
     return built
 
 
-async def test_inspection_of_a_folder(store: Store, tmp_path: Path) -> None:
+async def test_inspect_dataset_folder(store: Store, tmp_path: Path) -> None:
     dataset = sample()
     await everything(store, dataset)
     built = await written(store, tmp_path / "a", method="over-human")
@@ -314,11 +324,13 @@ async def test_inspection_of_a_folder(store: Store, tmp_path: Path) -> None:
     assert got.lengths["sft completion"].texts == len(built.rows.sft)
     assert [len(rows) for rows in got.samples.values()] == [2, 2]
     assert got.samples == inspect(tmp_path / "a", dataset, samples=2).samples
-    # one of its training dialogues moves into the test split: a leak
+    # one training dialogue moves into the test split
     first = built.rows.dpo[0].dialogue
     ratings = tuple(
-        one if one.dialogue_id != first else type(one)(first, one.responder, 1, one.rater, one.part)
-        for one in dataset.ratings
+        dialogue
+        if dialogue.dialogue_id != first
+        else type(dialogue)(first, dialogue.responder, 1, dialogue.rater, dialogue.part)
+        for dialogue in dataset.ratings
     )
     moved = Dataset(dataset.source, dataset.sha256, dataset.dialogues, dataset.texts, ratings)
     assert inspect(tmp_path / "a", moved).leaks == {"test dialogues": 1}
@@ -327,11 +339,11 @@ async def test_inspection_of_a_folder(store: Store, tmp_path: Path) -> None:
     assert repeats == len(combined.rows.sft) - len({(row.dialogue, row.text) for row in combined.rows.sft})
 
 
-async def test_the_difference_between_two_datasets_and_why(store: Store, tmp_path: Path) -> None:
+async def test_difference_between_two_datasets(store: Store, tmp_path: Path) -> None:
     await everything(store, sample())
     paper = await written(store, tmp_path / "paper", method="direct")
     released = await written(store, tmp_path / "released", method="direct", fidelity=Fidelity.RELEASED)
-    ours = await written(store, tmp_path / "ours", method="direct", fidelity=Fidelity.OURS)
+    our_rows = await written(store, tmp_path / "ours", method="direct", fidelity=Fidelity.OURS)
     same = compare(tmp_path / "paper", tmp_path / "paper")
     assert same.why == ()
     assert all(stage.only_first == stage.only_second == {} for stage in same.stages)
@@ -342,5 +354,7 @@ async def test_the_difference_between_two_datasets_and_why(store: Store, tmp_pat
     why = compare(tmp_path / "paper", tmp_path / "released").why
     assert any("every human response rated 2" in reason for reason in why)
     sft, dpo = compare(tmp_path / "paper", tmp_path / "ours").stages
-    assert sft.only_first == {"the same row, repeated more often": len(paper.rows.sft) - len(ours.rows.sft)}
+    assert sft.only_first == {
+        "the same row, repeated more often": len(paper.rows.sft) - len(our_rows.rows.sft)
+    }
     assert any("exact duplicates" in reason for reason in compare(tmp_path / "paper", tmp_path / "ours").why)

@@ -1,4 +1,4 @@
-"""What `empathy doctor` says of a model is true, and its entry works where it is pasted."""
+"""Diagnoses of models by `empathy doctor` and their models-file entries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Ask = Callable[..., Any]
 
 
 def registry_at(root: str, models: Path | None = None) -> Registry:
-    """Every provider at the emulator, with a user's own file of models."""
+    """Return a registry with every provider at the emulator and a user's models file."""
     names = {
         "OPENAI_BASE_URL": root + "/v1",
         "GEMINI_BASE_URL": root + "/v1beta",
@@ -43,8 +43,8 @@ async def diagnosis_of(root: str, name: str, models: Path | None = None) -> Mode
     model = registry_at(root, models).model(name)
     session = open_session()
 
-    def open_client(asked: Model) -> HttpClient:
-        return HttpClient(asked, KEY, session, 30.0)
+    def open_client(requested: Model) -> HttpClient:
+        return HttpClient(requested, KEY, session, 30.0)
 
     try:
         return await diagnose(model, open_client, PRICE)
@@ -53,20 +53,20 @@ async def diagnosis_of(root: str, name: str, models: Path | None = None) -> Mode
 
 
 @pytest.mark.parametrize("name", ALL)
-async def test_a_well_model(emulator: Start, name: str) -> None:
+async def test_diagnosis_of_a_working_model(emulator: Start, name: str) -> None:
     running = await emulator(requests_per_minute=600)
-    found = await diagnosis_of(running.url, name)
-    assert found.error == ""
-    assert found.answer
-    assert found.answered_as == name.partition("/")[2]
-    assert (found.latency_seconds or 0) > 0
-    assert found.price == (2.0, 8.0)
+    diagnosis = await diagnosis_of(running.url, name)
+    assert diagnosis.error == ""
+    assert diagnosis.answer
+    assert diagnosis.answered_as == name.partition("/")[2]
+    assert (diagnosis.latency_seconds or 0) > 0
+    assert diagnosis.price == (2.0, 8.0)
     if name != GEMINI:
-        assert found.limits is not None
-        assert found.limits.requests_per_minute == 600
-    assert found.capabilities.thinking == (name == THINKER)
-    assert bool(found.capabilities.max_top_logprobs) == (name in (GPT, GEMINI))
-    assert "answered" in facts(found)
+        assert diagnosis.limits is not None
+        assert diagnosis.limits.requests_per_minute == 600
+    assert diagnosis.capabilities.thinking == (name == THINKER)
+    assert bool(diagnosis.capabilities.max_top_logprobs) == (name in (GPT, GEMINI))
+    assert "answered" in facts(diagnosis)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -89,47 +89,47 @@ async def test_a_well_model(emulator: Start, name: str) -> None:
             None,
         ),
     ],
-    ids=lambda given: "+".join(given) if isinstance(given, dict) else "",
+    ids=lambda extra_words: "+".join(extra_words) if isinstance(extra_words, dict) else "",
 )
-async def test_the_entry_is_accepted_where_it_is_pasted(
+async def test_diagnosis_entry_is_a_valid_models_file(
     emulator: Start, tmp_path: Path, name: str, faults: dict[str, float], trait: str | None, value: Any
 ) -> None:
-    """The entry is a file of models; asked with it, the model refuses nothing."""
+    """With its entry as models file, the model refuses no parameter."""
     running = await emulator(faults=faults)
-    found = await diagnosis_of(running.url, name)
-    assert found.error == ""
-    if found.refused and trait is not None:
-        assert getattr(found.capabilities, trait) == value
+    diagnosis = await diagnosis_of(running.url, name)
+    assert diagnosis.error == ""
+    if diagnosis.refused and trait is not None:
+        assert getattr(diagnosis.capabilities, trait) == value
     file = tmp_path / "models.toml"
-    file.write_text(found.entry(), encoding="utf-8")
-    entries = tomllib.loads(found.entry())["model"]
+    file.write_text(diagnosis.entry(), encoding="utf-8")
+    entries = tomllib.loads(diagnosis.entry())["model"]
     assert [entry["match"] for entry in entries] == [name]
     model = registry_at(running.url, file).model(name)
-    assert model.capabilities == found.capabilities
-    assert found.to_dict()["entry"] == found.entry()
+    assert model.capabilities == diagnosis.capabilities
+    assert diagnosis.to_dict()["entry"] == diagnosis.entry()
 
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(
     "fault", ["overloaded", "wait-a-day", "daily-quota", "wrong-form", "false-gzip", "error-in-words"]
 )
-async def test_a_model_that_does_not_answer(emulator: Start, name: str, fault: str) -> None:
+async def test_diagnosis_of_a_failing_model(emulator: Start, name: str, fault: str) -> None:
     running = await emulator(faults={fault: 1.0})
-    found = await diagnosis_of(running.url, name)
-    assert found.error
-    assert KEY not in found.error
-    assert found.requests <= MAX_REQUESTS
-    assert found.to_dict()["entry"] == ""
-    assert facts(found)["error"] == found.error
+    diagnosis = await diagnosis_of(running.url, name)
+    assert diagnosis.error
+    assert KEY not in diagnosis.error
+    assert diagnosis.requests <= MAX_REQUESTS
+    assert diagnosis.to_dict()["entry"] == ""
+    assert facts(diagnosis)["error"] == diagnosis.error
 
 
-async def test_a_filtered_question_is_an_answer_without_text(emulator: Start) -> None:
+async def test_filtered_request_is_a_completion_without_text(emulator: Start) -> None:
     running = await emulator(faults={"filtered": 1.0})
-    found = await diagnosis_of(running.url, GPT)
-    assert (found.error, found.answer, found.finish) == ("", "", "filtered")
+    diagnosis = await diagnosis_of(running.url, GPT)
+    assert (diagnosis.error, diagnosis.answer, diagnosis.finish) == ("", "", "filtered")
 
 
-def test_the_command_prints_it_and_ends_with_1_where_one_does_not_answer(
+def test_command_exits_with_1_if_a_model_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     options = EmulatorConfig(latency_ms=0.0, faults={"refuses-temperature": 1.0})

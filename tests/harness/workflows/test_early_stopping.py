@@ -1,4 +1,4 @@
-"""When a contest's question is answered: the same answer whatever arrives when, and however often killed."""
+"""Early stopping: the same result for any arrival order, restart or interruption."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ KNOWN = StoppingRule(None, Estimand.THESE_DIALOGUES)
 
 
 def contest(rng: np.random.Generator, n: int, rate: float, samples: int = 1) -> JudgmentTable:
-    """A contest in which A wins each judgment with a chance that varies by dialogue."""
+    """Return a contest in which A wins with a probability that varies by dialogue."""
     chance = np.repeat(rng.beta(4 * rate, 4 * (1 - rate), n), 2 * samples)
-    return JudgmentTable.of(
+    return JudgmentTable.from_columns(
         np.repeat(np.arange(n), 2 * samples),
         np.tile(np.repeat([True, False], samples), n),
         (rng.random(chance.size) < chance).astype(float),
@@ -54,8 +54,8 @@ def contest(rng: np.random.Generator, n: int, rate: float, samples: int = 1) -> 
     )
 
 
-def told(outcome: float, *, a_first: bool) -> Judgment:
-    """A judgment that scores A so; nan is unscored."""
+def judgment_with_score(outcome: float, *, a_first: bool) -> Judgment:
+    """Return a judgment with this score of A; nan is unscored."""
     if np.isnan(outcome):
         return Judgment("c", "j", "d", "r1", "r2", 0, 0, "p", Unscored(UnscoredReason.REFUSED))
     first = outcome if a_first else 1 - outcome
@@ -63,67 +63,67 @@ def told(outcome: float, *, a_first: bool) -> Judgment:
     return Judgment("c", "j", "d", "r1", "r2", 0, 0, "p", Verdict(preference))
 
 
-def tell(watch: StoppingMonitor, columns: JudgmentTable, rows: np.ndarray[Any, Any]) -> None:
-    """Let judgments arrive in this order."""
+def record_all(watch: StoppingMonitor, columns: JudgmentTable, rows: np.ndarray[Any, Any]) -> None:
+    """Record the judgments in this order."""
     for row in rows.tolist():
         a_first = bool(columns.a_first[row])
-        place = (int(columns.dialogue[row]), a_first, int(columns.sample[row]))
-        watch.record_judgment(place, told(float(columns.outcome[row]), a_first=a_first))
+        index = (int(columns.dialogue[row]), a_first, int(columns.sample[row]))
+        watch.record_judgment(index, judgment_with_score(float(columns.outcome[row]), a_first=a_first))
 
 
 # -- laws ----------------------------------------------------------------------------------------------
 
 
 @given(some.integers(0, 20_000))
-def test_looks_grow_to_the_end_and_are_few(dialogues: int) -> None:
-    found = interim_looks(dialogues)
-    assert list(found) == sorted(set(found))
-    assert (found[-1:] == (dialogues,)) is (dialogues > 0)
-    assert len(found) <= 80
-    steps = np.diff((0, *found))
+def test_interim_looks_increase_to_the_end(dialogues: int) -> None:
+    looks = interim_looks(dialogues)
+    assert list(looks) == sorted(set(looks))
+    assert (looks[-1:] == (dialogues,)) is (dialogues > 0)
+    assert len(looks) <= 80
+    steps = np.diff((0, *looks))
     assert (steps[:-1] >= 10).all()
 
 
-def test_looks_do_not_depend_on_how_many_dialogues_there_are() -> None:
+def test_interim_looks_are_prefixes() -> None:
     assert interim_looks(1000)[:15] == interim_looks(250)[:15]
 
 
 @settings(max_examples=25, deadline=None)
 @given(some.integers(0, 10_000), some.sampled_from([0.5, 0.7, 0.9]), some.integers(1, 2))
-def test_the_answer_does_not_depend_on_what_arrived_when(seed: int, rate: float, samples: int) -> None:
+def test_result_is_independent_of_arrival_order(seed: int, rate: float, samples: int) -> None:
     rng = np.random.default_rng(seed)
     columns = contest(rng, 60, rate, samples)
-    whole = stopping_result(columns, DECIDED, n_contests=2, samples=samples)
+    full = stopping_result(columns, DECIDED, n_contests=2, samples=samples)
     watch = StoppingMonitor(60, DECIDED, n_contests=2, samples=samples)
-    tell(watch, columns, rng.permutation(len(columns)))
-    assert watch.answered == whole.answered
-    # what comes after the look that answered changes nothing
-    before = columns.dialogue < whole.sequence.prefix
+    record_all(watch, columns, rng.permutation(len(columns)))
+    assert watch.answered == full.answered
+    # judgments after the final look change nothing
+    before = columns.dialogue < full.sequence.prefix
     kept = before | (rng.random(len(columns)) < 0.5)
     again = stopping_result(columns.rows(kept), DECIDED, n_contests=2, samples=samples)
     assert (again.note(), again.sequence.low, again.sequence.high, again.looked) == (
-        whole.note(),
-        whole.sequence.low,
-        whole.sequence.high,
-        whole.looked,
+        full.note(),
+        full.sequence.low,
+        full.sequence.high,
+        full.looked,
     )
     assert again.saved == (again.expected - int(kept.sum()) if again.answered else 0)
 
 
 @settings(max_examples=20, deadline=None)
 @given(some.integers(0, 10_000))
-def test_the_look_that_counts_is_the_first_that_answers(seed: int) -> None:
+def test_first_look_that_meets_the_rule_counts(seed: int) -> None:
     columns = contest(np.random.default_rng(seed), 80, 0.8)
     stopped = stopping_result(columns, DECIDED, n_contests=1, samples=1)
     order = np.arange(80)
     decided = [
-        at
-        for at in interim_looks(80)
-        if confidence_sequence(columns.rows(columns.dialogue < at), order, samples=1).decided
+        n_judged
+        for n_judged in interim_looks(80)
+        if confidence_sequence(columns.rows(columns.dialogue < n_judged), order, samples=1).decided
     ]
     assert stopped.sequence.prefix == (decided[0] if decided else 80)
-    assert [at for at, *_ in stopped.path] == [
-        at for at in interim_looks(80) if at <= stopped.sequence.prefix
+    assert [n_judged for n_judged, *_ in stopped.path] == [
+        n_judged for n_judged in interim_looks(80) if n_judged <= stopped.sequence.prefix
     ]
     assert stopped.path[-1][1:] == (stopped.sequence.low, stopped.sequence.high)
     assert (np.diff([low for _, low, _ in stopped.path]) >= -1e-7).all()
@@ -132,22 +132,24 @@ def test_the_look_that_counts_is_the_first_that_answers(seed: int) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(some.integers(0, 10_000))
-def test_relabelling_mirrors_the_answer(seed: int) -> None:
+def test_swapping_authors_mirrors_the_result(seed: int) -> None:
     columns = contest(np.random.default_rng(seed), 50, 0.75)
-    one = stopping_result(columns, DECIDED, n_contests=1, samples=1)
+    original = stopping_result(columns, DECIDED, n_contests=1, samples=1)
     other = stopping_result(columns.swap_authors(), DECIDED, n_contests=1, samples=1)
-    assert one.sequence.low == pytest.approx(1 - other.sequence.high)
-    assert (one.looked, one.saved) == (other.looked, other.saved)
-    assert one.note("x", "y") == other.note("y", "x")
+    assert original.sequence.low == pytest.approx(1 - other.sequence.high)
+    assert (original.looked, original.saved) == (other.looked, other.saved)
+    assert original.note("x", "y") == other.note("y", "x")
 
 
-def test_an_early_end_and_no_end_are_told() -> None:
+def test_notes_of_early_and_full_contests() -> None:
     won = contest(np.random.default_rng(0), 100, 0.999)
     stopped = stopping_result(won, DECIDED, n_contests=1, samples=1, cost_usd=2.0)
     assert stopped.note("mine", "base") == "decided after 10 of 100 dialogues: mine is preferred"
     first = stopping_result(won.rows(won.dialogue < 10), DECIDED, n_contests=1, samples=1, cost_usd=2.0)
     assert (first.saved, first.saved_usd, first.beyond) == (180, pytest.approx(18.0), 0)
-    even = JudgmentTable.of(np.repeat(np.arange(40), 2), np.tile([True, False], 40), np.tile([1.0, 0.0], 40))
+    even = JudgmentTable.from_columns(
+        np.repeat(np.arange(40), 2), np.tile([True, False], 40), np.tile([1.0, 0.0], 40)
+    )
     open_to_the_end = stopping_result(even, DECIDED, n_contests=1, samples=1)
     assert open_to_the_end.note() == "all 40 dialogues judged, undecided"
     assert (open_to_the_end.saved, open_to_the_end.finished, open_to_the_end.answered) == (0, True, False)
@@ -158,17 +160,19 @@ def test_an_early_end_and_no_end_are_told() -> None:
     assert not some_of_it.finished
 
 
-def test_a_width_that_only_the_last_dialogue_reaches_is_told_as_known() -> None:
-    even = JudgmentTable.of([0, 0, 1, 1], [True, False] * 2, [1.0, 1.0, 0.0, 0.0])
+def test_half_width_reached_only_at_the_last_dialogue() -> None:
+    even = JudgmentTable.from_columns([0, 0, 1, 1], [True, False] * 2, [1.0, 1.0, 0.0, 0.0])
     stopped = stopping_result(even, StoppingRule(0.05, Estimand.THESE_DIALOGUES), n_contests=1, samples=1)
     assert stopped.answered
     assert stopped.is_exact
     assert "known for these dialogues" in stopped.note()
 
 
-def test_126_of_250_is_not_decided_but_known_for_these_dialogues() -> None:
+def test_126_of_250_is_exact_but_undecided() -> None:
     won = np.random.default_rng(1).permutation(np.r_[np.ones(126), np.zeros(124)])
-    columns = JudgmentTable.of(np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2))
+    columns = JudgmentTable.from_columns(
+        np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2)
+    )
     decided = stopping_result(columns, DECIDED, n_contests=1, samples=1)
     assert (decided.answered, decided.finished, decided.sequence.decided) == (False, True, False)
     assert "undecided" in decided.note()
@@ -177,17 +181,17 @@ def test_126_of_250_is_not_decided_but_known_for_these_dialogues() -> None:
     assert "decided" not in known.note()
 
 
-def test_runs_of_either_estimand_that_are_stored_keep_their_meaning() -> None:
+def test_stored_rules_keep_their_meaning() -> None:
     for estimand in Estimand:
-        for asked in ("decided", 0.1):
-            spec = {"until": asked, "estimand": str(estimand)}
+        for requested in ("decided", 0.1):
+            spec = {"until": requested, "estimand": str(estimand)}
             until = StoppingRule.of_spec(spec)
             assert until is not None
             assert until.estimand is estimand
             assert until.spec == spec
 
 
-def test_a_narrow_interval_is_as_narrow_as_asked_for() -> None:
+def test_target_half_width_is_reached() -> None:
     columns = contest(np.random.default_rng(3), 300, 0.7)
     for estimand in Estimand:
         stopped = stopping_result(columns, StoppingRule(0.1, estimand), n_contests=1, samples=1)
@@ -197,7 +201,7 @@ def test_a_narrow_interval_is_as_narrow_as_asked_for() -> None:
         assert stopped.note().startswith("target half-width reached after")
 
 
-def test_more_lanes_take_longer() -> None:
+def test_more_contests_take_longer() -> None:
     columns = contest(np.random.default_rng(5), 250, 0.65)
     after = [
         stopping_result(columns, DECIDED, n_contests=n_contests, samples=1).sequence.prefix
@@ -207,7 +211,7 @@ def test_more_lanes_take_longer() -> None:
     assert after[0] < after[-1]
 
 
-def test_what_got_no_answer_enters_by_its_bounds_and_not_at_all_where_it_was_never_asked() -> None:
+def test_judgments_without_completion_enter_with_their_bounds() -> None:
     columns = contest(np.random.default_rng(0), 40, 0.95)
     lacking = columns.rows(~((columns.dialogue == 3) & columns.a_first))
     waiting = stopping_result(lacking, DECIDED, n_contests=1, samples=1)
@@ -219,13 +223,15 @@ def test_what_got_no_answer_enters_by_its_bounds_and_not_at_all_where_it_was_nev
 
 
 def test_all_unscored_is_never_decided() -> None:
-    nothing = JudgmentTable.of(np.repeat(np.arange(30), 2), np.tile([True, False], 30), np.full(60, np.nan))
+    nothing = JudgmentTable.from_columns(
+        np.repeat(np.arange(30), 2), np.tile([True, False], 30), np.full(60, np.nan)
+    )
     stopped = stopping_result(nothing, DECIDED, n_contests=1, samples=1)
     assert (stopped.sequence.rate, stopped.sequence.low, stopped.sequence.high) == (None, 0, 1)
     assert (stopped.finished, stopped.answered, stopped.is_exact) == (True, False, False)
 
 
-def test_what_is_asked_for_is_read_or_told() -> None:
+def test_parse_stopping_rule() -> None:
     assert parse_stopping_rule("decided") == DECIDED
     assert parse_stopping_rule("0.10", "population") == StoppingRule(0.1, Estimand.POPULATION)
     for until in (DECIDED, StoppingRule(0.1, Estimand.POPULATION)):
@@ -236,37 +242,37 @@ def test_what_is_asked_for_is_read_or_told() -> None:
             parse_stopping_rule(wrong)
 
 
-def test_what_cannot_be_reached_is_told_before_money_is_spent() -> None:
+def test_unreachable_rules_are_refused_before_judging() -> None:
     with user_error("early-stopping.half-width-unreachable", found="0.005"):
         check_feasible(250, StoppingRule(0.005, Estimand.POPULATION), 1)
     with user_error("early-stopping.decision-unreachable"):
         check_feasible(5, StoppingRule(None, Estimand.POPULATION), 1)
-    check_feasible(5, KNOWN, 1)  # at the fifth of five the answer is exact
+    check_feasible(5, KNOWN, 1)  # the result is exact at the fifth of five dialogues
     assert check_feasible(250, StoppingRule(0.05, Estimand.POPULATION), 1).widest > 0.05
 
 
-# -- holding a lane back -------------------------------------------------------------------------------
+# -- limiting requests ahead -------------------------------------------------------------------------------
 
 
-async def test_work_waits_for_the_looks_before_it_and_ends_where_one_answers() -> None:
+async def test_work_waits_for_earlier_looks_and_ends_when_the_rule_is_met() -> None:
     watch = StoppingMonitor(100, DECIDED, n_contests=1, samples=1)
     columns = contest(np.random.default_rng(0), 100, 0.999)
     open_to = interim_looks(100)[INTERIM_LOOKS_AHEAD - 1]
     assert await watch.wait_for_turn(open_to - 1)
-    waiting = [asyncio.ensure_future(watch.wait_for_turn(at)) for at in (open_to, 99)]
+    waiting = [asyncio.ensure_future(watch.wait_for_turn(n_judged)) for n_judged in (open_to, 99)]
     await asyncio.sleep(0)
     assert not any(task.done() for task in waiting)
-    tell(watch, columns, np.flatnonzero(columns.dialogue < 10))
+    record_all(watch, columns, np.flatnonzero(columns.dialogue < 10))
     assert watch.answered
     assert await asyncio.gather(*waiting) == [False, False]
 
 
-async def test_a_lane_that_stops_leaves_nobody_waiting() -> None:
+async def test_disabled_endpoint_releases_waiting_items() -> None:
     watch = StoppingMonitor(100, DECIDED, n_contests=1, samples=1)
     waiting = asyncio.ensure_future(watch.wait_for_turn(99))
     await asyncio.sleep(0)
     watch.close()
-    assert await waiting  # it asks, and is told why the lane stopped
+    assert await waiting  # it sends its request and gets the reason
 
 
 # -- runs ----------------------------------------------------------------------------------------------
@@ -314,7 +320,7 @@ def _end_of(stopped: StoppingResult) -> tuple[Any, ...]:
 
 
 def answers(summary: JudgingResult) -> list[tuple[Any, ...]]:
-    """All that must not depend on what happened on the way."""
+    """Return everything that must not depend on interruptions."""
     return [
         (judge.contest.judge_id, judge.stopped.note(), *_end_of(judge.stopped))
         for judge in summary.judges
@@ -322,7 +328,7 @@ def answers(summary: JudgingResult) -> list[tuple[Any, ...]]:
     ]
 
 
-async def test_a_contest_that_is_decided_stops_asking_and_the_others_go_on(
+async def test_decided_contest_stops_and_others_continue(
     tmp_path: Path, registry: Registry, emulator: EmulatorServer, dataset: Dataset
 ) -> None:
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
@@ -343,7 +349,7 @@ async def test_a_contest_that_is_decided_stops_asking_and_the_others_go_on(
         assert answers(await summarize_judging(store, summary.run_id)) == answers(summary)
 
 
-async def test_killed_and_gone_on_with_it_decides_as_an_undisturbed_run(
+async def test_killed_and_resumed_run_equals_an_undisturbed_run(
     tmp_path: Path,
     registry: Registry,
     emulator: EmulatorServer,
@@ -370,10 +376,10 @@ async def killed(
     run = asyncio.ensure_future(judging)
     record_judgment, count = StoppingMonitor.record_judgment, 0
 
-    def dying(self: StoppingMonitor, place: Any, judgment: Judgment) -> None:
+    def dying(self: StoppingMonitor, index: Any, judgment: Judgment) -> None:
         nonlocal count
         count += 1
-        record_judgment(self, place, judgment)
+        record_judgment(self, index, judgment)
         if count == after:
             run.cancel()
 
@@ -383,7 +389,7 @@ async def killed(
             await run
 
 
-async def test_a_lane_without_money_answers_later_as_an_undisturbed_one(
+async def test_run_resumed_after_exhausted_budget_equals_an_undisturbed_run(
     tmp_path: Path, registry: Registry, emulator: EmulatorServer, dataset: Dataset
 ) -> None:
     models = [find_model(registry, emulator, "openai/gpt-4o")]
@@ -401,7 +407,7 @@ async def test_a_lane_without_money_answers_later_as_an_undisturbed_one(
     assert answers(rich) == answers(undisturbed)
 
 
-async def test_a_refusing_judge_is_asked_to_the_end_and_decides_nothing(
+async def test_refusing_judge_never_meets_the_rule(
     tmp_path: Path, registry: Registry, dataset: Dataset
 ) -> None:
     options = EmulatorConfig(latency_ms=0, refusals=1.0)
@@ -420,7 +426,7 @@ async def test_a_refusing_judge_is_asked_to_the_end_and_decides_nothing(
     assert (stopped.sequence.low, stopped.sequence.high, stopped.sequence.incomplete) == (0, 1, 64)
 
 
-async def test_calls_that_never_get_an_answer_do_not_hang_the_run(
+async def test_requests_without_completion_do_not_block_the_run(
     tmp_path: Path, registry: Registry, dataset: Dataset
 ) -> None:
     options = EmulatorConfig(latency_ms=0, malformed=0.1)

@@ -1,4 +1,4 @@
-"""Runs that make responses: against the emulator over HTTP, everything stored, nothing asked twice."""
+"""Generation runs against the emulator: everything is stored and no request is repeated."""
 
 from __future__ import annotations
 
@@ -53,24 +53,24 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def models() -> AsyncIterator[Models]:
-    """Starts an emulator with these options; the named models on it."""
+    """Return a function that starts an emulator and returns the named models."""
     running: list[EmulatorServer] = []
     registry = Registry(None, {})
 
     async def start(*names: str, **options: Any) -> list[Model]:
-        told = EmulatorConfig(**{"latency_ms": 0.0, **options})
-        running.append(await serve(told))
+        config = EmulatorConfig(**{"latency_ms": 0.0, **options})
+        running.append(await serve(config))
         return [
-            registry.emulated(registry.model(name), running[-1].url, told.definition_hash)
+            registry.emulated(registry.model(name), running[-1].url, config.definition_hash)
             for name in names or ("openai/gpt-4o",)
         ]
 
     yield start
-    for each in running:
-        await each.close()
+    for server in running:
+        await server.close()
 
 
-def chosen(
+def subset(
     split: Split = Split.TRAIN, limit: int | None = 6, dataset: Dataset | None = None
 ) -> DialogueSubset:
     return DialogueSubset(dataset or sample(), split, limit)
@@ -80,7 +80,7 @@ async def improving(store: Store, model: Model, over: str, strategies: str, **mo
     limit = more.pop("limit", 6)
     split = more.pop("split", Split.TRAIN)
     return await plan_improvements(
-        chosen(split, limit), store, LIBRARY, [model], over.split(","), parse_strategies(strategies), **more
+        subset(split, limit), store, LIBRARY, [model], over.split(","), parse_strategies(strategies), **more
     )
 
 
@@ -94,31 +94,28 @@ async def count(store: Store, row: Any) -> int:
     )
 
 
-async def test_everything_at_once_asks_each_different_question_once(store: Store, models: Models) -> None:
+async def test_all_teachers_and_strategies_send_each_request_once(store: Store, models: Models) -> None:
     (model,) = await models()
     plan = await improving(store, model, "human,llm", "all")
-    (foreseen,) = await estimate_generation_cost(store, plan, SETTINGS)
+    (cost,) = await estimate_generation_cost(store, plan, SETTINGS)
     summary = await run(store, plan)
-    # an initial response; then over each kind six single calls, one of them the chain's first, and two more
+    # one initial response; then six requests per kind, one of them the first of the chain, and two more
     assert (
-        summary.endpoints[model.id].made
-        == 6 * (1 + 2 * 8)
-        == foreseen.calls
-        == await count(store, CompletionRow)
+        summary.endpoints[model.id].made == 6 * (1 + 2 * 8) == cost.calls == await count(store, CompletionRow)
     )
     assert len(summary.sets) == 15
-    assert {(one.responses, one.missing, sum(one.flaws.values())) for one in summary.sets} == {(6, 0, 0)}
-    # the responses of 15 sets, and the human ones that were improved
+    assert {(item.responses, item.missing, sum(item.flaws.values())) for item in summary.sets} == {(6, 0, 0)}
+    # responses of 15 sets and the improved human ones
     assert await count(store, ResponseRow) == 16 * 6
 
     again = await run(store, await improving(store, model, "human,llm", "all"))
     assert again.run_id == summary.run_id
     assert again.endpoints[model.id].made == 0
-    (foreseen,) = await estimate_generation_cost(store, plan, SETTINGS)
-    assert (foreseen.calls, foreseen.known) == (0, 6 * 17)
+    (cost,) = await estimate_generation_cost(store, plan, SETTINGS)
+    assert (cost.calls, cost.known) == (0, 6 * 17)
 
 
-async def test_a_larger_run_asks_only_what_is_missing(store: Store, models: Models) -> None:
+async def test_larger_run_sends_only_missing_requests(store: Store, models: Models) -> None:
     (model,) = await models()
     await run(store, await improving(store, model, "human", "naive,sequential", limit=4))
     summary = await run(store, await improving(store, model, "human", "all", limit=6))
@@ -139,7 +136,7 @@ async def test_improved_responses_are_an_author(store: Store, models: Models) ->
         assert response.text.startswith(initial.responses[key].text[:20])
 
 
-async def test_every_step_of_a_chain_is_kept(store: Store, models: Models) -> None:
+async def test_every_step_of_a_chain_is_stored(store: Store, models: Models) -> None:
     (model,) = await models()
     for fidelity in (Fidelity.PAPER, Fidelity.RELEASED):
         plan = await improving(store, model, "human", "sequential", fidelity=fidelity)
@@ -153,49 +150,52 @@ async def test_every_step_of_a_chain_is_kept(store: Store, models: Models) -> No
             assert third.startswith(second[:20])
 
 
-async def test_what_was_made_does_not_depend_on_concurrency_or_order(tmp_path: Path, models: Models) -> None:
+async def test_generation_is_independent_of_concurrency_and_order(tmp_path: Path, models: Models) -> None:
     (model,) = await models()
-    found = []
+    texts = []
     for number, limits in enumerate((Limits(max_in_flight=1), Limits(max_in_flight=64))):
-        async with await Store.open(str(tmp_path / f"{number}.sqlite")) as one:
-            plan = await improving(one, model, "human,llm", "naive,sequential", limit=4)
-            await generate(one, Registry(None, {}), plan, RequestSettings(limits, quiet=True))
-            found.append([[(r.id, r.text) for r in await one.responses(of.id)] for of in plan.sets])
-    assert found[0] == found[1]
+        async with await Store.open(str(tmp_path / f"{number}.sqlite")) as store:
+            plan = await improving(store, model, "human,llm", "naive,sequential", limit=4)
+            await generate(store, Registry(None, {}), plan, RequestSettings(limits, quiet=True))
+            texts.append(
+                [
+                    [(r.id, r.text) for r in await store.responses(response_set.id)]
+                    for response_set in plan.sets
+                ]
+            )
+    assert texts[0] == texts[1]
 
 
-async def test_contestants_respond_to_the_test_split(store: Store, models: Models) -> None:
+async def test_models_respond_to_the_test_split(store: Store, models: Models) -> None:
     several = await models("openai/gpt-4o", "google/gemini-2.0-flash", "anthropic/claude-sonnet-4-5")
-    plan = plan_responses(chosen(Split.TEST, None), [direct_responder(model, LIBRARY) for model in several])
+    plan = plan_responses(subset(Split.TEST, None), [direct_responder(model, LIBRARY) for model in several])
     summary = await run(store, plan)
     assert summary.kind == "responding"
-    for model, of in zip(several, summary.sets, strict=True):
-        assert of.name == model.id
-        assert (of.responses, of.missing) == (len(plan.dialogues), 0)
-        assert (await resolve_author(model.id, sample(), store)).set == of.response_set
+    for model, summary_of_set in zip(several, summary.sets, strict=True):
+        assert summary_of_set.name == model.id
+        assert (summary_of_set.responses, summary_of_set.missing) == (len(plan.dialogues), 0)
+        assert (await resolve_author(model.id, sample(), store)).set == summary_of_set.response_set
 
 
-async def test_refusals_are_recorded_left_out_and_asked_again_on_purpose(
-    store: Store, models: Models
-) -> None:
+async def test_refusals_are_stored_excluded_and_retried_on_request(store: Store, models: Models) -> None:
     (model,) = await models(refusals=0.4, seed=3)
     plan = await improving(store, model, "human", "naive", limit=None)
     summary = await run(store, plan)
-    (of,) = summary.sets
-    assert 0 < of.responses < of.dialogues
-    assert set(of.flaws) <= {ExclusionReason.REFUSED, ExclusionReason.FILTERED}
-    assert of.responses + sum(of.flaws.values()) == of.dialogues
+    (first_summary,) = summary.sets
+    assert 0 < first_summary.responses < first_summary.dialogues
+    assert set(first_summary.flaws) <= {ExclusionReason.REFUSED, ExclusionReason.FILTERED}
+    assert first_summary.responses + sum(first_summary.flaws.values()) == first_summary.dialogues
     same = await run(store, plan)
     assert same.endpoints[model.id].made == 0
     retried = await run(store, plan, retry_unusable=True)
-    assert retried.endpoints[model.id].made == sum(of.flaws.values())
+    assert retried.endpoints[model.id].made == sum(first_summary.flaws.values())
     (now,) = retried.sets
-    assert now.responses > of.responses
-    assert now.asked_again == sum(of.flaws.values())
-    # one response a dialogue, whatever was asked
+    assert now.responses > first_summary.responses
+    assert now.asked_again == sum(first_summary.flaws.values())
+    # one response per dialogue
     responses = await store.responses(plan.agents[0].set.id)
-    assert len({one.dialogue for one in responses}) == len(responses) == now.responses
-    # and without the flag nothing is undone or asked
+    assert len({response.dialogue for response in responses}) == len(responses) == now.responses
+    # without the flag nothing is removed or requested
     last = await run(store, plan)
     assert last.endpoints[model.id].made == 0
     assert last.sets[0].responses == now.responses
@@ -212,19 +212,19 @@ async def test_a_refused_initial_response_is_not_improved(store: Store, models: 
     assert summary.endpoints[model.id].made == 2 * initial.dialogues - flawed
 
 
-async def test_ours_asks_unusable_answers_once_more_by_itself(store: Store, models: Models) -> None:
+async def test_fidelity_ours_retries_unusable_responses_once(store: Store, models: Models) -> None:
     (model,) = await models(refusals=0.4, seed=3)
     paper = await run(store, await improving(store, model, "human", "naive", limit=None))
-    ours = await run(
+    our_plan = await run(
         store, await improving(store, model, "human", "naive", limit=None, fidelity=Fidelity.OURS)
     )
     flawed = sum(paper.sets[0].flaws.values())
-    assert ours.endpoints[model.id].made == flawed  # the first attempts are the paper's
-    assert ours.sets[0].asked_again == flawed
-    assert ours.sets[0].responses > paper.sets[0].responses
+    assert our_plan.endpoints[model.id].made == flawed  # the first attempts are the paper's
+    assert our_plan.sets[0].asked_again == flawed
+    assert our_plan.sets[0].responses > paper.sets[0].responses
 
 
-async def test_faults_of_the_network_change_nothing(store: Store, models: Models, tmp_path: Path) -> None:
+async def test_network_faults_change_no_result(store: Store, models: Models, tmp_path: Path) -> None:
     (calm,) = await models(seed=5)
     (rough,) = await models(seed=5, errors_500=0.2, resets=0.1)
     calm_plan = await improving(store, calm, "human", "sequential")
@@ -233,48 +233,48 @@ async def test_faults_of_the_network_change_nothing(store: Store, models: Models
         plan = await improving(other, rough, "human", "sequential")
         summary = await run(other, plan)
         assert summary.sets[0].missing == 0
-        texts = [one.text for one in await other.responses(plan.agents[0].set.id)]
-    assert texts == [one.text for one in await store.responses(calm_plan.agents[0].set.id)]
+        texts = [item.text for item in await other.responses(plan.agents[0].set.id)]
+    assert texts == [item.text for item in await store.responses(calm_plan.agents[0].set.id)]
 
 
-async def test_another_authors_initial_responses(store: Store, models: Models) -> None:
+async def test_initial_responses_of_another_author(store: Store, models: Models) -> None:
     teacher, other = await models("openai/gpt-4o", "google/gemini-2.0-flash")
     with pytest.raises(UserError, match="empathy respond"):
         await improving(store, teacher, "llm", "naive", initial=other.id)
-    await run(store, plan_responses(chosen(Split.TEST), [direct_responder(other, LIBRARY)]))
+    await run(store, plan_responses(subset(Split.TEST), [direct_responder(other, LIBRARY)]))
     with user_error("responses.missing", where="--initial-responses"):
         await improving(store, teacher, "llm", "naive", initial=other.id)
-    await run(store, plan_responses(chosen(), [direct_responder(other, LIBRARY)]))
+    await run(store, plan_responses(subset(), [direct_responder(other, LIBRARY)]))
     plan = await improving(store, teacher, "llm", "naive", initial=other.id)
     summary = await run(store, plan)
-    assert [of.name for of in summary.sets] == [f"{teacher.id}@naive-over-{other.id}"]
+    assert [response_set.name for response_set in summary.sets] == [f"{teacher.id}@naive-over-{other.id}"]
     assert summary.sets[0].responses == 6
     assert set(summary.endpoints) == {teacher.id}
 
 
-async def test_a_name_never_comes_to_mean_two_sets(store: Store, models: Models) -> None:
+async def test_second_set_with_the_same_name_is_refused(store: Store, models: Models) -> None:
     (model,) = await models()
     await run(store, await improving(store, model, "human", "naive", limit=2))
     warm = await improving(store, model, "human", "naive", limit=2, temperature=0.5)
     with user_error("response-set.exists") as error:
         await run(store, warm)
     assert "temperature" in error.faults[0].what
-    named = await improving(store, model, "human", "naive", limit=2, temperature=0.5, tag="warm")
-    assert (await run(store, named)).sets[0].name.endswith("@naive-over-human-warm")
+    tagged_plan = await improving(store, model, "human", "naive", limit=2, temperature=0.5, tag="warm")
+    assert (await run(store, tagged_plan)).sets[0].name.endswith("@naive-over-human-warm")
 
 
 @pytest.mark.parametrize("text", ["", "naive,kind", "all,naive"])
-def test_strategies_that_are_none(text: str) -> None:
+def test_unknown_strategies_are_refused(text: str) -> None:
     with user_error("option.unknown-strategy", where="--strategies"):
         parse_strategies(text)
 
 
-def test_strategies_by_name() -> None:
+def test_parse_strategies() -> None:
     assert parse_strategies("all") == tuple(Strategy)
     assert parse_strategies("naive, sequential,naive") == (Strategy.NAIVE, Strategy.SEQUENTIAL)
 
 
-async def test_a_control_judge_writes_nothing(store: Store) -> None:
+async def test_control_judge_cannot_write_responses(store: Store) -> None:
     control = Registry(None, {}).model("control/first")
     with user_error("model.control-judge", found="control/first"):
         direct_responder(control, LIBRARY)
@@ -282,10 +282,12 @@ async def test_a_control_judge_writes_nothing(store: Store) -> None:
         await improving(store, control, "human", "naive")
 
 
-async def test_a_temperature_that_a_model_does_not_take_is_told(store: Store, models: Models) -> None:
+async def test_ignored_temperature_is_reported(store: Store, models: Models) -> None:
     several = await models("openai/gpt-4o", "openai/o4-mini")
     plans = [
-        plan_responses(chosen(), [direct_responder(model, LIBRARY, temperature=wanted) for model in several])
-        for wanted in (None, 0.5)
+        plan_responses(
+            subset(), [direct_responder(model, LIBRARY, temperature=requested) for model in several]
+        )
+        for requested in (None, 0.5)
     ]
     assert [plan.ignored_parameters for plan in plans] == [(), ("openai/emulated-o4-mini",)]

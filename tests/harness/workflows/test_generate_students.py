@@ -1,4 +1,4 @@
-"""Students and their base as authors: who they are, what is asked once, what is told where it cannot be."""
+"""Generation with students and base models: identities, requests, restarts, errors."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ CONFIG = {
 
 def tensors(path: Path, content: bytes) -> None:
     header = {"x": {"dtype": "F32", "shape": [len(content) // 4], "data_offsets": [0, len(content)]}}
-    told = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(told)) + told + content)
+    header_bytes = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(header_bytes)) + header_bytes + content)
 
 
 def base_at(folder: Path, weight: float = 1.0, **config: Any) -> Path:
@@ -92,8 +92,8 @@ def student_at(folder: Path, base: Path, weight: float = 1.0) -> Path:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A base, and two students of it."""
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with a base model and two students."""
     base = base_at(tmp_path / "tiny-base")
     for number, name in enumerate(("kind", "curt")):
         student_at(tmp_path / "checkpoints" / name, base, float(number))
@@ -106,8 +106,8 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
         yield opened
 
 
-class Rooms:
-    """Stands in for whatever answers: says the model's name, counts what it is asked, dies when told."""
+class BackendDouble:
+    """Backend double that answers with the model's name, counts requests and exits on demand."""
 
     def __init__(self, dies_after: int = 10**9) -> None:
         self.asked: list[ModelRequest] = []
@@ -120,13 +120,13 @@ class Rooms:
     @contextlib.asynccontextmanager
     async def __call__(
         self,
-        who: ServedModels,
+        resolve: ServedModels,
         part: Sequence[ServedAuthor],
-        how: ServingConfig,
+        serving: ServingConfig,
         models: Sequence[Model],
         dtype: str,
     ) -> AsyncIterator[InferenceBackend]:
-        self.opened.append([one.author for one in part])
+        self.opened.append([item.author for item in part])
         self.dead = self.dead and self.for_good
         yield InferenceBackend(lambda model: self, lambda: "it died" if self.dead else "")
 
@@ -140,75 +140,77 @@ class Rooms:
         return Completion(*self.says.get(call.model.name, usual))
 
     async def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 @pytest.fixture
-def rooms(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Rooms]:
-    def make(**options: Any) -> Rooms:
-        made = Rooms(**options)
+def make_backend(monkeypatch: pytest.MonkeyPatch) -> Callable[..., BackendDouble]:
+    def make(**options: Any) -> BackendDouble:
+        made = BackendDouble(**options)
         monkeypatch.setattr(generate_students, "open_backend", made)
         return made
 
     return make
 
 
-def who(place: Path, *names: str) -> ServedModels:
-    return select_served_models(names, students=[place / "checkpoints"])
+def resolve(folder: Path, *names: str) -> ServedModels:
+    return select_served_models(names, students=[folder / "checkpoints"])
 
 
 async def asked(
-    store: Store, people: ServedModels, how: ServingConfig | None = None, limit: int = 5
+    store: Store, people: ServedModels, serving: ServingConfig | None = None, limit: int = 5
 ) -> GenerationResult:
-    chosen = DialogueSubset(sample(), Split.TEST, limit)
-    return await respond(store, Registry(None, {}), chosen, people, how or ServingConfig(), SETTINGS, LIBRARY)
+    subset = DialogueSubset(sample(), Split.TEST, limit)
+    return await respond(
+        store, Registry(None, {}), subset, people, serving or ServingConfig(), SETTINGS, LIBRARY
+    )
 
 
-async def test_a_student_that_is_asked_is_known_by_its_name_from_then_on(
-    store: Store, place: Path, rooms: Callable[..., Rooms], monkeypatch: pytest.MonkeyPatch
+async def test_requested_student_is_recorded_by_name(
+    store: Store, folder: Path, make_backend: Callable[..., BackendDouble], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rooms()
-    await asked(store, who(place, "student:kind", "base"))
-    monkeypatch.chdir(place / "checkpoints" / "curt")
+    make_backend()
+    await asked(store, resolve(folder, "student:kind", "base"))
+    monkeypatch.chdir(folder / "checkpoints" / "curt")
     with user_error("checkpoint.unknown-student", found="'student:kind'"):
         select_served_models(["student:kind"])
     known = await last_seen_folders(store, ["student:kind", "base"])
-    assert known == [place / "checkpoints" / "kind"]
-    (one,) = select_served_models(["student:kind"], registered=known).authors
-    assert one.checkpoint is not None
-    assert one.checkpoint.name == "kind"
+    assert known == [folder / "checkpoints" / "kind"]
+    (item,) = select_served_models(["student:kind"], registered=known).authors
+    assert item.checkpoint is not None
+    assert item.checkpoint.name == "kind"
     assert parse_student_folder("student:kind", known) == known[0]
 
 
-async def test_students_and_base_are_asked_together_once(
-    store: Store, place: Path, rooms: Callable[..., Rooms]
+async def test_students_and_base_share_one_server(
+    store: Store, folder: Path, make_backend: Callable[..., BackendDouble]
 ) -> None:
-    room = rooms()
-    people = who(place, "student:kind", "student:curt", "base", "base-cut")
+    backend = make_backend()
+    people = resolve(folder, "student:kind", "student:curt", "base", "base-cut")
     summary = await asked(store, people)
-    assert room.opened == [["student:kind", "student:curt", "base:tiny-base", "base-cut:tiny-base"]]
-    assert len(room.asked) == 15  # base and base-cut read the same answers
-    assert [one.responses for one in summary.sets] == [5, 5, 5, 5]
-    assert [one.rambling for one in summary.sets] == [5, 5, 5, 5]
+    assert backend.opened == [["student:kind", "student:curt", "base:tiny-base", "base-cut:tiny-base"]]
+    assert len(backend.asked) == 15  # base and base-cut share completions
+    assert [item.responses for item in summary.sets] == [5, 5, 5, 5]
+    assert [item.rambling for item in summary.sets] == [5, 5, 5, 5]
     author = await resolve_author("student:kind", sample(), store)
-    assert {one.text for one in author.responses.values()} == {"I am student:kind."}
+    assert {item.text for item in author.responses.values()} == {"I am student:kind."}
     assert (await resolve_author("student:kind@cut", sample(), store)).set == author.set
     assert (await resolve_author("base", sample(), store)).name == "base:tiny-base"
 
     await asked(store, people)
-    assert len(room.opened) == 1  # everything is known: nothing is started
+    assert len(backend.opened) == 1  # everything is stored: no server is started
     await asked(store, people, limit=6)
-    assert len(room.asked) == 18
+    assert len(backend.asked) == 18
 
 
-async def test_another_tokenizer_or_template_is_another_set_and_older_sets_keep_their_id(
-    store: Store, place: Path, rooms: Callable[..., Rooms], monkeypatch: pytest.MonkeyPatch
+async def test_prompt_encoding_is_part_of_the_set_identity(
+    store: Store, folder: Path, make_backend: Callable[..., BackendDouble], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room, people = rooms(), who(place, "student:kind", "base", "base-cut")
+    backend, people = make_backend(), resolve(folder, "student:kind", "base", "base-cut")
 
     async def sets(preset: str = "") -> list[str]:
         return [
-            one.response_set.id for one in (await asked(store, people, ServingConfig(preset=preset))).sets
+            item.response_set.id for item in (await asked(store, people, ServingConfig(preset=preset))).sets
         ]
 
     async def asked_with(name: str, preset: str = "") -> list[str]:
@@ -217,27 +219,27 @@ async def test_another_tokenizer_or_template_is_another_set_and_older_sets_keep_
         )
         return await sets(preset)
 
-    older = await sets()  # how they are asked is not known: as before it was part of what they are
-    assert len(room.asked) == 10
+    older = await sets()  # sets from before prompt encodings were part of the identity
+    assert len(backend.asked) == 10
     assert await asked_with("asking-1:a") == older
-    assert len(room.asked) == 10
+    assert len(backend.asked) == 10
     with user_error("response-set.settings-differ"):
         await asked_with("asking-1:b")
     mended = await asked_with("asking-1:b", "cut-mended")
     assert not set(mended) & set(older)
-    assert len(room.asked) == 20
+    assert len(backend.asked) == 20
     assert await asked_with("asking-1:a") == older
     with user_error("response-set.settings-differ") as error:
         await asked_with("asking-1:c", "cut-mended")
     assert "asking-1:b, here asking-1:c" in error.faults[0].what
     assert await asked_with("asking-1:b", "cut-mended") == mended
-    assert len(room.asked) == 20
+    assert len(backend.asked) == 20
 
 
-async def test_what_the_template_is_told_goes_into_every_request_of_the_chat_form(
-    place: Path, monkeypatch: pytest.MonkeyPatch
+async def test_template_options_are_sent_with_every_chat_request(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = place / "checkpoints" / "kind" / "checkpoint.json"
+    path = folder / "checkpoints" / "kind" / "checkpoint.json"
     options = (("enable_thinking", False),)
     monkeypatch.setattr(
         generate_students,
@@ -245,68 +247,70 @@ async def test_what_the_template_is_told_goes_into_every_request_of_the_chat_for
         lambda folder, form: PromptEncoding("asking-1:a", (2,), options),
     )
     record = {**json.loads(path.read_text()), "form": "chat", "rendering": rendering(PromptStyle.CHAT).id}
-    for recorded, told in (({"template_options": dict(options)}, dict(options)), ({}, None)):
+    for recorded, expected in (({"template_options": dict(options)}, dict(options)), ({}, None)):
         path.write_text(json.dumps({**record, **recorded}))
-        people = who(place, "student:kind", "base")
-        student, base = (build_responder(one, people, ServingConfig(), LIBRARY) for one in people.authors)
-        assert json.loads(student.model.capabilities.extra).get("chat_template_kwargs") == told
+        people = resolve(folder, "student:kind", "base")
+        student, base = (build_responder(item, people, ServingConfig(), LIBRARY) for item in people.authors)
+        assert json.loads(student.model.capabilities.extra).get("chat_template_kwargs") == expected
         assert json.loads(base.model.capabilities.extra)["chat_template_kwargs"] == dict(options)
-        before = [replace(one, predates_encoding=True) for one in people.authors]
+        before = [replace(item, predates_encoding=True) for item in people.authors]
         older = replace(people, authors=tuple(before))
-        for one in before:
+        for item in before:
             assert "chat_template" not in build_responder(
-                one, older, ServingConfig(), LIBRARY
-            ).model.capabilities.extra or (one.checkpoint is not None and recorded)
+                item, older, ServingConfig(), LIBRARY
+            ).model.capabilities.extra or (item.checkpoint is not None and recorded)
 
 
-async def test_the_database_tells_who_was_truncated_and_who_rambles(
-    store: Store, place: Path, rooms: Callable[..., Rooms]
+async def test_truncated_and_rambling_responses_are_counted(
+    store: Store, folder: Path, make_backend: Callable[..., BackendDouble]
 ) -> None:
-    room = rooms()
-    room.says = {
+    backend = make_backend()
+    backend.says = {
         "student:kind": (" I hear you.", FinishReason.STOP),
         "base:tiny-base": (" so " * 98, FinishReason.LENGTH),
     }
-    people = who(place, "student:kind", "base", "base-cut")
-    for one in (await asked(store, people)).sets:
-        base = one.response_set.author != "student:kind"
+    people = resolve(folder, "student:kind", "base", "base-cut")
+    for item in (await asked(store, people)).sets:
+        base = item.response_set.author != "student:kind"
         expected = EndingCounts(5, truncated=5 * base, rambling=5 * base)
-        assert await count_endings(store, one.response_set.id) == expected
-        assert one.flaws == ({"truncated": 5} if base else {})
+        assert await count_endings(store, item.response_set.id) == expected
+        assert item.flaws == ({"truncated": 5} if base else {})
     human = await resolve_author("dataset:human", sample(), store)
     await store.save_responses(human.set, human.responses.values())
     assert (await count_endings(store, human.set.id, [*human.responses][:9])) == EndingCounts(9, None, 0)
 
 
-async def test_a_server_that_dies_is_started_again_and_nothing_is_lost(
-    store: Store, place: Path, rooms: Callable[..., Rooms]
+async def test_server_that_exits_is_restarted_without_loss(
+    store: Store, folder: Path, make_backend: Callable[..., BackendDouble]
 ) -> None:
-    room = rooms(dies_after=7)
-    summary = await asked(store, who(place, "student:kind", "base"))
-    assert len(room.opened) == 2
-    assert len({call.key for call in room.asked}) == len(room.asked) == 10
-    assert [one.responses for one in summary.sets] == [5, 5]
+    backend = make_backend(dies_after=7)
+    summary = await asked(store, resolve(folder, "student:kind", "base"))
+    assert len(backend.opened) == 2
+    assert len({call.key for call in backend.asked}) == len(backend.asked) == 10
+    assert [item.responses for item in summary.sets] == [5, 5]
 
 
-async def test_a_server_that_will_not_stay_up_is_told_and_what_was_answered_is_kept(
-    store: Store, place: Path, rooms: Callable[..., Rooms]
+async def test_server_that_keeps_exiting_is_an_error_and_completions_are_kept(
+    store: Store, folder: Path, make_backend: Callable[..., BackendDouble]
 ) -> None:
-    room = rooms(dies_after=3)
-    room.for_good = True
-    summary = await asked(store, who(place, "student:kind", "base"))
-    assert len(room.opened) == 3
-    assert sum(one.responses for one in summary.sets) == 3
+    backend = make_backend(dies_after=3)
+    backend.for_good = True
+    summary = await asked(store, resolve(folder, "student:kind", "base"))
+    assert len(backend.opened) == 3
+    assert sum(item.responses for item in summary.sets) == 3
     assert all(endpoint.failed or endpoint.stopped for endpoint in summary.endpoints.values())
-    room.for_good, room.dies_after = False, 10**9
-    assert [one.responses for one in (await asked(store, who(place, "student:kind", "base"))).sets] == [5, 5]
-    assert len({call.key for call in room.asked}) == len(room.asked) == 10
+    backend.for_good, backend.dies_after = False, 10**9
+    assert [
+        item.responses for item in (await asked(store, resolve(folder, "student:kind", "base"))).sets
+    ] == [5, 5]
+    assert len({call.key for call in backend.asked}) == len(backend.asked) == 10
 
 
-async def test_presets_are_sets_of_their_own_and_cut_as_they_say(
-    store: Store, place: Path, rooms: Callable[..., Rooms]
+async def test_presets_define_sets_and_truncation(
+    store: Store, folder: Path, make_backend: Callable[..., BackendDouble]
 ) -> None:
-    rooms()
-    people = who(place, "student:kind", "base", "base-cut")
+    make_backend()
+    people = resolve(folder, "student:kind", "base", "base-cut")
     await asked(store, people, ServingConfig(preset="paper"))
     texts = {
         name: next(iter((await resolve_author(f"{name}@paper", sample(), store)).responses.values())).text
@@ -318,33 +322,33 @@ async def test_presets_are_sets_of_their_own_and_cut_as_they_say(
         await resolve_author("student:kind", sample(), store)
 
 
-async def test_merged_students_take_turns_under_a_name_of_their_own(
-    store: Store, place: Path, rooms: Callable[..., Rooms]
+async def test_merged_students_are_served_one_at_a_time(
+    store: Store, folder: Path, make_backend: Callable[..., BackendDouble]
 ) -> None:
-    room = rooms()
-    people = who(place, "student:kind", "student:curt", "base")
+    backend = make_backend()
+    people = resolve(folder, "student:kind", "student:curt", "base")
     await asked(store, people, ServingConfig(merged=True))
-    assert room.opened == [["base:tiny-base"], ["student:kind"], ["student:curt"]]
+    assert backend.opened == [["base:tiny-base"], ["student:kind"], ["student:curt"]]
     assert (await resolve_author("student:kind@cut-merged", sample(), store)).responses
     await asked(store, people)  # the base is the same base
-    assert room.opened[3:] == [["student:kind", "student:curt", "base:tiny-base"]]
-    assert len(room.asked) == 15 + 10
+    assert backend.opened[3:] == [["student:kind", "student:curt", "base:tiny-base"]]
+    assert len(backend.asked) == 15 + 10
 
 
-def test_what_decides_an_answer_is_the_models_identity(place: Path) -> None:
-    people = who(place, "student:kind", "base")
-    how = ServingConfig()
+def test_model_identity_contains_every_setting(folder: Path) -> None:
+    people = resolve(folder, "student:kind", "base")
+    serving = ServingConfig()
 
-    def identity(at: int, how: ServingConfig) -> str:
-        return build_responder(people.authors[at], people, how, LIBRARY).model.identity
+    def identity(position: int, serving: ServingConfig) -> str:
+        return build_responder(people.authors[position], people, serving, LIBRARY).model.identity
 
-    assert identity(0, how) == identity(0, replace(how, backend="offline", preset="paper"))
-    others = [replace(how, **{name: value}) for name, value in OTHERS]
-    for at in (0, 1):
-        assert identity(at, how) not in {identity(at, other) for other in others}
-    assert identity(0, how) != identity(0, replace(how, merged=True))
-    assert identity(1, how) == identity(1, replace(how, merged=True))
-    assert identity(0, replace(how, url="http://x", trusted=True)) == identity(0, how)
+    assert identity(0, serving) == identity(0, replace(serving, backend="offline", preset="paper"))
+    others = [replace(serving, **{name: value}) for name, value in OTHERS]
+    for position in (0, 1):
+        assert identity(position, serving) not in {identity(position, other) for other in others}
+    assert identity(0, serving) != identity(0, replace(serving, merged=True))
+    assert identity(1, serving) == identity(1, replace(serving, merged=True))
+    assert identity(0, replace(serving, url="http://x", trusted=True)) == identity(0, serving)
 
 
 OTHERS: list[tuple[str, Any]] = [
@@ -355,50 +359,50 @@ OTHERS: list[tuple[str, Any]] = [
 ]
 
 
-def test_an_adapter_of_another_base(place: Path) -> None:
-    other = base_at(place / "other", 2.0)
+def test_adapter_of_another_base_is_refused(folder: Path) -> None:
+    other = base_at(folder / "other", 2.0)
     with user_error("checkpoint.base-mismatch"):
-        select_served_models(["student:kind"], base=str(other), students=[place / "checkpoints"])
-    student_at(place / "checkpoints" / "stranger", other)
+        select_served_models(["student:kind"], base=str(other), students=[folder / "checkpoints"])
+    student_at(folder / "checkpoints" / "stranger", other)
     with user_error("base-model.ambiguous"):
-        who(place, "base")
+        resolve(folder, "base")
 
 
 @pytest.mark.parametrize(
     ("name", "code"), [("student:none", "checkpoint.unknown-student"), ("base:another", "base-model.unknown")]
 )
-def test_unknown_names_are_refused(place: Path, name: str, code: str) -> None:
+def test_unknown_names_are_refused(folder: Path, name: str, code: str) -> None:
     with user_error(code):
-        who(place, name)
+        resolve(folder, name)
 
 
-def test_a_missing_base_a_base_without_tokenizer_and_a_quantised_one(place: Path) -> None:
+def test_unusable_base_models_are_refused(folder: Path) -> None:
     with user_error("base-model.not-found", where="--base"):
-        select_served_models(["base"], base=str(place / "nowhere"))
-    bare = base_at(place / "bare", quantization_config={"bits": 4})
+        select_served_models(["base"], base=str(folder / "nowhere"))
+    bare = base_at(folder / "bare", quantization_config={"bits": 4})
     (bare / "tokenizer.json").unlink()
     with user_error("tokenizer.missing") as error:
         select_served_models(["base"], base=str(bare))
     assert "base-model.quantised" in error.value.codes
 
 
-def test_an_unfinished_training_is_no_student(place: Path) -> None:
-    unfinished = place / "checkpoints" / "new.partial" / "save-1"
-    student_at(unfinished, place / "tiny-base")
+def test_unfinished_training_is_not_a_student(folder: Path) -> None:
+    unfinished = folder / "checkpoints" / "new.partial" / "save-1"
+    student_at(unfinished, folder / "tiny-base")
     with user_error("checkpoint.unknown-student") as error:
-        who(place, "student:save-1")
+        resolve(folder, "student:save-1")
     assert "curt, kind" in error.faults[0].remedy
 
 
-def test_a_student_that_was_trained_with_other_words(place: Path) -> None:
-    path = place / "checkpoints" / "kind" / "checkpoint.json"
+def test_student_trained_with_another_prompt_is_refused(folder: Path) -> None:
+    path = folder / "checkpoints" / "kind" / "checkpoint.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "rendering": "rendering-1:other"}))
-    people = who(place, "student:kind")
+    people = resolve(folder, "student:kind")
     with user_error("checkpoint.prompt-mismatch", where=str(path.parent)):
         build_responder(people.authors[0], people, ServingConfig(), LIBRARY)
 
 
-def test_too_little_memory_names_what_would_fit(place: Path) -> None:
+def test_out_of_memory_error_names_fitting_settings(folder: Path) -> None:
     with user_error("hardware.out-of-memory") as error:
-        plan_serving(place / "tiny-base", [], ServingRequest("cuda", "fp32", 1200))
+        plan_serving(folder / "tiny-base", [], ServingRequest("cuda", "fp32", 1200))
     assert "GiB of memory" in error.fault.remedy

@@ -1,4 +1,4 @@
-"""What others write: imports with their faults. (Exports: `tests/harness/cli/test_audits.py`.)"""
+"""Import of responses from other tools (exports: `tests/harness/cli/test_audits.py`)."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ def written(path: Path, content: Any) -> Path:
 def outputs(count: int = 3) -> list[dict[str, str]]:
     return [
         {
-            "instruction": f"Respond. {one.situation}\n{one.utterance}",
-            "output": f"I hear you, {at}.",
+            "instruction": f"Respond. {dialogue.situation}\n{dialogue.utterance}",
+            "output": f"I hear you, {number}.",
             "generator": "theirs",
         }
-        for at, one in enumerate(DIALOGUES[:count])
+        for number, dialogue in enumerate(DIALOGUES[:count])
     ]
 
 
-def test_alpaca_evals_outputs_find_their_dialogues_by_their_words(tmp_path: Path) -> None:
+def test_alpaca_eval_outputs_are_matched_by_text(tmp_path: Path) -> None:
     author = read_import(written(tmp_path / "model_outputs.json", outputs()), DIALOGUES)
     assert author.set.author == "theirs"
-    assert {key: one.text for key, one in author.responses.items()} == {
-        one.key: f"I hear you, {at}." for at, one in enumerate(DIALOGUES[:3])
+    assert {key: item.text for key, item in author.responses.items()} == {
+        item.key: f"I hear you, {at}." for at, item in enumerate(DIALOGUES[:3])
     }
     again = read_import(tmp_path / "model_outputs.json", DIALOGUES)
     assert again.set.id == author.set.id
 
 
-def test_fastchats_answers_find_theirs_by_id(tmp_path: Path) -> None:
+def test_fastchat_answers_are_matched_by_id(tmp_path: Path) -> None:
     lines = "\n".join(
         json.dumps(
             {
-                "question_id": one.id,
+                "question_id": item.id,
                 "model_id": "vicuna",
                 "choices": [{"index": 0, "turns": ["There, there."]}],
             }
         )
-        for one in DIALOGUES[:2]
+        for item in DIALOGUES[:2]
     )
     author = read_import(written(tmp_path / "answers.jsonl", lines), DIALOGUES)
     assert (author.set.author, len(author.responses)) == ("vicuna", 2)
@@ -78,11 +78,11 @@ def test_invalid_imports_are_refused(tmp_path: Path, content: Any, code: str) ->
         read_import(written(tmp_path / "answers.json", content), DIALOGUES)
 
 
-async def test_a_duplicate_author_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    one = read_import(written(tmp_path / "a.json", outputs(2)), DIALOGUES)
+async def test_duplicate_author_is_refused(tmp_path: Path) -> None:
+    author = read_import(written(tmp_path / "a.json", outputs(2)), DIALOGUES)
     other = read_import(written(tmp_path / "b.json", outputs(3)), DIALOGUES)
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
-        await import_responses(store, one, DIALOGUES)
-        await import_responses(store, one, DIALOGUES)
+        await import_responses(store, author, DIALOGUES)
+        await import_responses(store, author, DIALOGUES)
         with user_error("import.author-exists", found="'theirs'"):
             await import_responses(store, other, DIALOGUES)

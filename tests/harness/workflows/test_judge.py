@@ -1,4 +1,4 @@
-"""A judging run from end to end, against the emulator: nothing lost, nothing asked twice."""
+"""Judging runs against the emulator: no loss and no repeated request."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def by_judge(summary: JudgingResult) -> dict[str, Any]:
 
 
 def result(summary: JudgingResult) -> dict[str, Any]:
-    """All that a summary says of the contests, and nothing of what this invocation did."""
+    """Return the contest results of a summary without this invocation's counts."""
     data = to_dict(summary)
     for judge in data["judges"]:
         for name in ("requests", "stopped"):
@@ -40,30 +40,30 @@ def result(summary: JudgingResult) -> dict[str, Any]:
     return data
 
 
-def made(summary: JudgingResult) -> dict[str, int]:
+def requests_made(summary: JudgingResult) -> dict[str, int]:
     return {name: judge.endpoint.made for name, judge in by_judge(summary).items()}
 
 
-# -- asked once --------------------------------------------------------------------------------------
+# -- each request once --------------------------------------------------------------------------------------
 
 
-async def test_every_pair_is_asked_in_both_orders_and_never_again(emulator: Start, opening: Open) -> None:
+async def test_every_pair_is_judged_once_in_both_orders(emulator: Start, opening: Open) -> None:
     bench = Bench(await opening(), (await emulator()).url)
     plan = await bench.plan(GPT, GEMINI, CLAUDE, "control/longer")
     first = await bench.judge(plan)
     judges = by_judge(first)
-    assert set(made(first).values()) == {2 * N}
+    assert set(requests_made(first).values()) == {2 * N}
     assert all(judge.hard.n == N and judge.unscored == {} for judge in judges.values())
-    asked = Counter((row.judge_id, row.dialogue, row.first, row.second) for row in await _judgments(bench))
-    assert set(asked.values()) == {1}
-    assert len(asked) == 4 * 2 * N
-    assert {(judge, dialogue, second, first) for judge, dialogue, first, second in asked} == set(asked)
+    sent = Counter((row.judge_id, row.dialogue, row.first, row.second) for row in await _judgments(bench))
+    assert set(sent.values()) == {1}
+    assert len(sent) == 4 * 2 * N
+    assert {(judge, dialogue, second, first) for judge, dialogue, first, second in sent} == set(sent)
     assert await count(bench.store, CompletionRow) == 4 * 2 * N
     assert await count(bench.store, ClaimRow) == 0
     stats = await bench.stats()
     assert stats["requests"] == stats["unique_keys"] == 3 * 2 * N
     second = await bench.judge(await bench.plan(GPT, GEMINI, CLAUDE, "control/longer"))
-    assert set(made(second).values()) == {0}
+    assert set(requests_made(second).values()) == {0}
     assert all(judge.endpoint.reused == 2 * N for judge in by_judge(second).values())
     assert (await bench.stats())["requests"] == stats["requests"]
     assert result(second) == result(first)
@@ -73,51 +73,57 @@ async def _judgments(bench: Bench) -> list[Any]:
     return await rows(bench.store, JudgmentRow)
 
 
-async def test_two_at_once_on_one_database_make_every_call_once(emulator: Start, opening: Open) -> None:
+async def test_concurrent_runs_send_each_request_once(emulator: Start, opening: Open) -> None:
     root = (await emulator(latency_ms=5.0)).url
     benches = [Bench(await opening(), root), Bench(await opening(), root)]
     plan = await benches[0].plan(GPT, GEMINI)
     summaries = await asyncio.gather(*(bench.judge(plan) for bench in benches))
     stats = await benches[0].stats()
     assert stats["requests"] == stats["unique_keys"] == 2 * 2 * N
-    assert sum(sum(made(summary).values()) for summary in summaries) == 2 * 2 * N
+    assert sum(sum(requests_made(summary).values()) for summary in summaries) == 2 * 2 * N
     assert result(summaries[0]) == result(summaries[1])
     assert await count(benches[0].store, JudgmentRow) == 2 * 2 * N
 
 
-async def test_a_judge_named_twice_is_one_judge(bench: Make) -> None:
-    house = await bench()
-    summary = await house.judge(await house.plan(GPT, GPT, "control/first", limit=5))
-    assert made(summary) == {GPT: 10, "control/first": 10}
+async def test_duplicate_judges_are_merged(bench: Make) -> None:
+    env = await bench()
+    summary = await env.judge(await env.plan(GPT, GPT, "control/first", limit=5))
+    assert requests_made(summary) == {GPT: 10, "control/first": 10}
 
 
 async def test_another_parameter_is_another_measurement(bench: Make) -> None:
-    house = await bench()
-    plan = await house.plan(GPT, limit=5)
-    await house.judge(plan)
+    env = await bench()
+    plan = await env.plan(GPT, limit=5)
+    await env.judge(plan)
     warmer = replace(plan, judges=tuple(replace(judge, temperature=1.0) for judge in plan.judges))
-    assert made(await house.judge(warmer)) == {GPT: 10}
+    assert requests_made(await env.judge(warmer)) == {GPT: 10}
 
 
-async def test_more_samples_ask_only_for_more(bench: Make) -> None:
-    house = await bench()
-    three = await house.judge(await house.plan(GPT, samples=3, limit=10))
-    five = await house.judge(await house.plan(GPT, samples=5, limit=10))
-    again = await house.judge(await house.plan(GPT, samples=3, limit=10))
-    assert [made(summary)[GPT] for summary in (three, five, again)] == [3 * 20, 2 * 20, 0]
+async def test_more_samples_send_only_new_requests(bench: Make) -> None:
+    env = await bench()
+    three = await env.judge(await env.plan(GPT, samples=3, limit=10))
+    five = await env.judge(await env.plan(GPT, samples=5, limit=10))
+    again = await env.judge(await env.plan(GPT, samples=3, limit=10))
+    assert [requests_made(summary)[GPT] for summary in (three, five, again)] == [3 * 20, 2 * 20, 0]
     assert result(again) == result(three)
     assert five.judges[0].contest.expected == 100
 
 
-async def test_a_dry_run_counts_the_calls_that_are_then_made(bench: Make) -> None:
-    house = await bench()
-    await house.judge(await house.plan(GPT, limit=10))
-    plan = await house.plan(GPT, GEMINI, limit=30)
-    estimates = {each.judge: each for each in await estimate_judging_cost(house.store, plan, SETTINGS)}
-    before = (await house.stats())["requests"]
-    assert before == 20  # it asked nothing
-    summary = await house.judge(plan)
-    assert {name: each.calls for name, each in estimates.items()} == made(summary) == {GPT: 40, GEMINI: 60}
+async def test_cost_estimate_counts_the_requests_that_are_sent(bench: Make) -> None:
+    env = await bench()
+    await env.judge(await env.plan(GPT, limit=10))
+    plan = await env.plan(GPT, GEMINI, limit=30)
+    estimates = {
+        estimate.judge: estimate for estimate in await estimate_judging_cost(env.store, plan, SETTINGS)
+    }
+    before = (await env.stats())["requests"]
+    assert before == 20  # it sent no request
+    summary = await env.judge(plan)
+    assert (
+        {name: estimate.calls for name, estimate in estimates.items()}
+        == requests_made(summary)
+        == {GPT: 40, GEMINI: 60}
+    )
     assert (estimates[GPT].known, estimates[GEMINI].known) == (20, 0)
     for name, judge in by_judge(summary).items():
         assert 0 < judge.endpoint.spent_usd <= (estimates[name].maximum_usd or 0)
@@ -126,63 +132,63 @@ async def test_a_dry_run_counts_the_calls_that_are_then_made(bench: Make) -> Non
 # -- unscored ----------------------------------------------------------------------------------------
 
 
-async def test_what_could_not_be_read_is_asked_again_only_on_purpose(bench: Make) -> None:
-    house = await bench(refusals=0.3)
-    plan = await house.plan(GPT)
-    first = await house.judge(plan)
+async def test_unscored_judgments_are_retried_only_on_request(bench: Make) -> None:
+    env = await bench(refusals=0.3)
+    plan = await env.plan(GPT)
+    first = await env.judge(plan)
     assert set(first.judges[0].unscored) == {"refused", "filtered"}
     refused = sum(first.judges[0].unscored.values())
     assert 0 < refused < N
-    assert made(await house.judge(plan)) == {GPT: 0}
-    (told,) = await estimate_judging_cost(house.store, plan, SETTINGS, retry_unscored=True)
-    assert (told.calls, told.known) == (refused, 2 * N - refused)
-    again = await house.judge(plan, retry_unscored=True)
-    assert made(again) == {GPT: refused}
+    assert requests_made(await env.judge(plan)) == {GPT: 0}
+    (estimate,) = await estimate_judging_cost(env.store, plan, SETTINGS, retry_unscored=True)
+    assert (estimate.calls, estimate.known) == (refused, 2 * N - refused)
+    again = await env.judge(plan, retry_unscored=True)
+    assert requests_made(again) == {GPT: refused}
     assert again.judges[0].contest.asked_again == refused
     left = sum(again.judges[0].unscored.values())
-    assert made(await house.judge(plan, retry_unscored=True)) == {GPT: left}
-    attempts = Counter(row.attempt for row in await _judgments(house))
+    assert requests_made(await env.judge(plan, retry_unscored=True)) == {GPT: left}
+    attempts = Counter(row.attempt for row in await _judgments(env))
     assert attempts == Counter({0: 2 * N, 1: refused} | ({2: left} if left else {}))
 
 
-async def test_what_got_no_answer_is_unscored_and_asked_by_the_next_run(
+async def test_judgments_without_completion_are_requested_by_the_next_run(
     emulator: Start, tmp_path: Path
 ) -> None:
     ill, well = await emulator(errors_500=1.0), await emulator()
     async with await Store.open(str(tmp_path / "empathy.sqlite")) as store:
-        house = Bench(store, ill.url, EmulatorConfig().definition_hash)
-        plan = await house.plan(GPT, limit=20)
+        env = Bench(store, ill.url, EmulatorConfig().definition_hash)
+        plan = await env.plan(GPT, limit=20)
         policy = RetryPolicy(max_tries=1, stop_after=10**6, patience_seconds=0.0)
-        none = await house.judge(plan, policy=policy)
+        none = await env.judge(plan, policy=policy)
         judge = none.judges[0]
         assert judge.unscored == {"no answer": 40}
         assert (judge.hard.n, judge.hard.rate) == (0, None)
         assert judge.endpoint is not None
         assert judge.endpoint.stopped, "the endpoint is down, and there is no patience"
         assert (await count(store, AttemptRow) > 0, await count(store, ClaimRow)) == (True, 0)
-        house = replace(house, root=well.url)  # the same models, well again
-        after = await house.judge(await house.plan(GPT, limit=20))
-    assert made(after) == {GPT: 40}
+        env = replace(env, root=well.url)  # the same models without faults
+        after = await env.judge(await env.plan(GPT, limit=20))
+    assert requests_made(after) == {GPT: 40}
     assert after.judges[0].unscored == {}
 
 
-# -- what the numbers are worth ----------------------------------------------------------------------
+# -- validity of the numbers ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bias", [0.2, -0.25])
-async def test_both_orders_cover_the_truth_and_one_order_is_off_by_the_bias(bench: Make, bias: float) -> None:
+async def test_both_orders_remove_position_bias(bench: Make, bias: float) -> None:
     taste: dict[str, Any] = {"mean_preference": 0.55, "concentration": 60.0, "position_bias": bias}
-    house = await bench(**taste)
-    plan = await house.plan(GPT, samples=6)
-    rate = (await house.judge(plan)).judges[0].hard
+    env = await bench(**taste)
+    plan = await env.plan(GPT, samples=6)
+    rate = (await env.judge(plan)).judges[0].hard
     options = EmulatorConfig(**taste)
     model = options.model(GPT.partition("/")[2])
     assert model is not None
-    shown = [
+    stored = [
         (d.situation, d.utterance, plan.a.responses[d.key].text, plan.b.responses[d.key].text)
         for d in plan.dialogues
     ]
-    truths = expected_scores(options.seed, model, shown)
+    truths = expected_scores(options.seed, model, stored)
     truth = sum(truths) / len(truths)
     assert rate.low is not None
     assert rate.high is not None

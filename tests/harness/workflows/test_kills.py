@@ -1,4 +1,4 @@
-"""Processes that are killed, interrupted, or work side by side: nothing lost, next to nothing asked twice."""
+"""Killed, interrupted and concurrent processes: no loss and hardly any repeated request."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ CALLS = 2 * 64  # both orders of the written sample's dialogues
 
 @dataclass
 class Work:
-    """`empathy judge` as real processes against one emulator, on one database or several."""
+    """Runner of `empathy judge` processes against one emulator."""
 
     root: str
     folder: Path
     children: list[asyncio.subprocess.Process] = field(default_factory=list)
 
     async def start(self, db: str = "empathy.sqlite", *more: str) -> asyncio.subprocess.Process:
-        """A process that judges the whole sample."""
+        """Start a process that judges the whole sample."""
         asked = ["judge", "dataset:gpt-4", "dataset:human", "--data", "sample", "--split", "all"]
         how = ["--judge", GPT, "--db", str(self.folder / db), "--json", "--quiet", "--yes"]
         how += ["--max-in-flight", str(IN_FLIGHT), *more]
@@ -53,22 +53,22 @@ class Work:
         return child
 
     async def run(self, db: str = "empathy.sqlite", *more: str) -> dict[str, Any]:
-        """Judge to the end; what it says of the contest, and the calls that it made."""
+        """Run a process to its end; return the contest results and the number of requests."""
         return await finished(await self.start(db, *more))
 
     async def stats(self) -> dict[str, Any]:
-        """The emulator's books."""
-        return await Bench(None, self.root).stats()  # type: ignore[arg-type]  # no database is needed for that
+        """Return the emulator's counters."""
+        return await Bench(None, self.root).stats()  # type: ignore[arg-type]  # needs no database
 
     async def until(self, count: int, what: str = "answered_keys") -> dict[str, Any]:
-        """Wait until the emulator has counted so many, or every child has ended."""
+        """Wait until the emulator has counted this many requests, or every process has ended."""
         while (stats := await self.stats())[what] < count:
             assert any(child.returncode is None for child in self.children), "all ended before that"
             await asyncio.sleep(POLL_SECONDS)
         return stats
 
     def rows(self, db: str, query: str) -> list[Any]:
-        """What a query finds in a database, opened anew; the file is whole."""
+        """Return the rows of a query and check the integrity of the database file."""
         with closing(sqlite3.connect(self.folder / db)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             return connection.execute(query).fetchall()
@@ -77,23 +77,23 @@ class Work:
 async def finished(child: asyncio.subprocess.Process) -> dict[str, Any]:
     out, err = await child.communicate()
     assert child.returncode == 0, err.decode()
-    told: dict[str, Any] = orjson.loads(out)
-    return told
+    output: dict[str, Any] = orjson.loads(out)
+    return output
 
 
-def result(told: dict[str, Any]) -> dict[str, Any]:
-    """All but what this very process did."""
-    judges = [{name: judge[name] for name in judge if name != "requests"} for judge in told["judges"]]
-    return {**told, "judges": judges}
+def result(output: dict[str, Any]) -> dict[str, Any]:
+    """Return the results without this process's counts."""
+    judges = [{name: judge[name] for name in judge if name != "requests"} for judge in output["judges"]]
+    return {**output, "judges": judges}
 
 
-def made(told: dict[str, Any]) -> int:
-    return int(told["judges"][0]["requests"]["made"])
+def requests_made(output: dict[str, Any]) -> int:
+    return int(output["judges"][0]["requests"]["made"])
 
 
 @pytest.fixture
 async def work(emulator: Start, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Work]]]:
-    """Starts an emulator and lets processes work against it: `await work(latency_ms=20)`."""
+    """Return a function that starts an emulator and a process runner: `await work(latency_ms=20)`."""
     begun: list[Work] = []
 
     async def begin(**options: Any) -> Work:
@@ -101,8 +101,8 @@ async def work(emulator: Start, tmp_path: Path) -> AsyncIterator[Callable[..., A
         return begun[-1]
 
     yield begin
-    for each in begun:
-        for child in each.children:
+    for runner in begun:
+        for child in runner.children:
             if child.returncode is None:
                 child.kill()
             await child.communicate()
@@ -111,33 +111,31 @@ async def work(emulator: Start, tmp_path: Path) -> AsyncIterator[Callable[..., A
 Begin = Callable[..., Awaitable[Work]]
 
 
-async def _killed_and_gone_on(house: Work, kills: list[int], *more: str) -> None:
-    """Kill the same command again and again, let it end, and compare it with one that was left alone."""
+async def _killed_and_gone_on(env: Work, kills: list[int], *more: str) -> None:
+    """Kill a command repeatedly, let it finish, and compare it with an undisturbed one."""
     most = int(more[more.index("--samples") + 1]) * CALLS if more else CALLS
-    for at in kills:
-        child = await house.start("killed.sqlite", *more)
-        await house.until(at)
+    for n_requests in kills:
+        child = await env.start("killed.sqlite", *more)
+        await env.until(n_requests)
         child.kill()
         await child.communicate()
-    disturbed = await house.run("killed.sqlite", *more)
-    stats = await house.stats()
+    disturbed = await env.run("killed.sqlite", *more)
+    stats = await env.stats()
     assert stats["unique_keys"] == stats["answered_keys"] == most
     assert stats["repeats"] <= len(kills) * (IN_FLIGHT + MAX_UNCOMMITTED)
     assert stats["answered_again"] <= stats["repeats"]
-    assert house.rows("killed.sqlite", "SELECT count(*), count(DISTINCT key) FROM completion") == [
-        (most, most)
-    ]
-    assert house.rows("killed.sqlite", "SELECT count(*) FROM judgment") == [(most,)]
-    assert house.rows("killed.sqlite", "SELECT count(*) FROM claim") == [(0,)]
-    undisturbed = await house.run("alone.sqlite", *more)
-    assert made(undisturbed) == most
+    assert env.rows("killed.sqlite", "SELECT count(*), count(DISTINCT key) FROM completion") == [(most, most)]
+    assert env.rows("killed.sqlite", "SELECT count(*) FROM judgment") == [(most,)]
+    assert env.rows("killed.sqlite", "SELECT count(*) FROM claim") == [(0,)]
+    undisturbed = await env.run("alone.sqlite", *more)
+    assert requests_made(undisturbed) == most
     assert result(disturbed) == result(undisturbed)
 
 
 @pytest.mark.parametrize("seed", [3])
-async def test_a_killed_run_goes_on_and_ends_as_if_nothing_had_been(work: Begin, seed: int) -> None:
-    at = random.Random(seed).randrange(10, CALLS - 10)
-    await _killed_and_gone_on(await work(latency_ms=40.0), [at])
+async def test_killed_run_resumes_to_the_same_result(work: Begin, seed: int) -> None:
+    n_requests = random.Random(seed).randrange(10, CALLS - 10)
+    await _killed_and_gone_on(await work(latency_ms=40.0), [n_requests])
 
 
 @pytest.mark.slow
@@ -147,80 +145,80 @@ async def test_twenty_kills_in_one_run(work: Begin) -> None:
     await _killed_and_gone_on(await work(latency_ms=30.0), kills, "--samples", str(samples))
 
 
-async def test_two_at_once_make_every_call_once(work: Begin) -> None:
-    house = await work(latency_ms=20.0)
-    first, second = [await finished(child) for child in [await house.start(), await house.start()]]
-    stats = await house.stats()
+async def test_concurrent_processes_send_each_request_once(work: Begin) -> None:
+    env = await work(latency_ms=20.0)
+    first, second = [await finished(child) for child in [await env.start(), await env.start()]]
+    stats = await env.stats()
     assert stats["requests"] == stats["unique_keys"] == CALLS
     assert stats["answered_again"] == 0
-    assert made(first) + made(second) == CALLS
+    assert requests_made(first) + requests_made(second) == CALLS
     assert result(first) == result(second)
     for table in ("completion", "judgment"):
-        assert house.rows("empathy.sqlite", f"SELECT count(*) FROM {table}") == [(CALLS,)]
-    assert house.rows("empathy.sqlite", "SELECT count(*) FROM run") == [(1,)]
-    assert house.rows("empathy.sqlite", "SELECT count(*) FROM invocation WHERE ended_at IS NULL") == [(0,)]
+        assert env.rows("empathy.sqlite", f"SELECT count(*) FROM {table}") == [(CALLS,)]
+    assert env.rows("empathy.sqlite", "SELECT count(*) FROM run") == [(1,)]
+    assert env.rows("empathy.sqlite", "SELECT count(*) FROM invocation WHERE ended_at IS NULL") == [(0,)]
 
 
-async def test_of_two_one_is_killed_and_the_other_takes_over(work: Begin) -> None:
-    house = await work(latency_ms=40.0)
-    doomed, other = await house.start(), await house.start()
-    await house.until(30)
+async def test_other_process_takes_over_from_a_killed_one(work: Begin) -> None:
+    env = await work(latency_ms=40.0)
+    doomed, other = await env.start(), await env.start()
+    await env.until(30)
     doomed.kill()
-    told = await finished(other)
-    stats = await house.stats()
+    output = await finished(other)
+    stats = await env.stats()
     assert stats["answered_keys"] == CALLS
     assert stats["repeats"] <= IN_FLIGHT + MAX_UNCOMMITTED
-    assert told["judges"][0]["unscored"] == {}
-    assert house.rows("empathy.sqlite", "SELECT count(*) FROM judgment") == [(CALLS,)]
+    assert output["judges"][0]["unscored"] == {}
+    assert env.rows("empathy.sqlite", "SELECT count(*) FROM judgment") == [(CALLS,)]
 
 
-async def test_an_interrupt_keeps_what_is_in_flight_and_says_how_to_go_on(work: Begin) -> None:
-    house = await work(latency_ms=60.0)
-    child = await house.start()
-    await house.until(20)
+async def test_interrupt_keeps_requests_in_flight(work: Begin) -> None:
+    env = await work(latency_ms=60.0)
+    child = await env.start()
+    await env.until(20)
     child.send_signal(signal.SIGINT)
     out, err = await child.communicate()
     assert child.returncode == 130
     assert b"Go on with the same command" in err
     assert b"Traceback" not in err
-    told = orjson.loads(out)
-    assert told["interrupted"] is True
-    stats = await house.stats()
+    output = orjson.loads(out)
+    assert output["interrupted"] is True
+    stats = await env.stats()
     assert stats["abandoned"] == 0
-    ((stored,),) = house.rows("empathy.sqlite", "SELECT count(*) FROM completion")
-    assert stored == made(told) == stats["answered_keys"] < CALLS
-    assert house.rows("empathy.sqlite", "SELECT count(*) FROM claim") == [(0,)]
-    rest = await house.run()
-    assert made(rest) == CALLS - stored
-    assert (await house.stats())["repeats"] == 0
+    ((stored,),) = env.rows("empathy.sqlite", "SELECT count(*) FROM completion")
+    assert stored == requests_made(output) == stats["answered_keys"] < CALLS
+    assert env.rows("empathy.sqlite", "SELECT count(*) FROM claim") == [(0,)]
+    rest = await env.run()
+    assert requests_made(rest) == CALLS - stored
+    assert (await env.stats())["repeats"] == 0
 
 
-async def test_a_second_interrupt_stops_at_once(work: Begin) -> None:
-    house = await work(hangs=1.0)
-    child = await house.start()
-    await house.until(IN_FLIGHT, "in_flight")
+async def test_second_interrupt_stops_immediately(work: Begin) -> None:
+    env = await work(hangs=1.0)
+    child = await env.start()
+    await env.until(IN_FLIGHT, "in_flight")
     child.send_signal(signal.SIGINT)
-    while not any(b'"stopped"' in log.read_bytes() for log in (house.folder / "runs").glob("*.jsonl")):
+    while not any(b'"stopped"' in log.read_bytes() for log in (env.folder / "runs").glob("*.jsonl")):
         assert child.returncode is None
         await asyncio.sleep(POLL_SECONDS)
     child.send_signal(signal.SIGINT)
     _, err = await child.communicate()
     assert child.returncode == 130
     assert b"Traceback" not in err
-    assert house.rows("empathy.sqlite", "SELECT count(*) FROM claim") == [(0,)]
-    failures = house.rows("empathy.sqlite", "SELECT failure, count(*), count(cost_usd) FROM attempt")
+    assert env.rows("empathy.sqlite", "SELECT count(*) FROM claim") == [(0,)]
+    failures = env.rows("empathy.sqlite", "SELECT failure, count(*), count(cost_usd) FROM attempt")
     assert failures == [("interrupted", IN_FLIGHT, IN_FLIGHT)]  # they may have been charged for
 
 
-async def test_a_database_that_somebody_holds_is_waited_for(work: Begin) -> None:
-    """Answers wait in memory, within their bound, and are stored when it is free again."""
-    house = await work(latency_ms=20.0)
-    child = await house.start()
-    await house.until(10)
-    with closing(sqlite3.connect(house.folder / "empathy.sqlite", isolation_level=None)) as connection:
+async def test_locked_database_is_waited_for(work: Begin) -> None:
+    """Completions wait in memory, up to the limit, until the database is unlocked."""
+    env = await work(latency_ms=20.0)
+    child = await env.start()
+    await env.until(10)
+    with closing(sqlite3.connect(env.folder / "empathy.sqlite", isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        await house.until(min(CALLS, IN_FLIGHT + 20))
+        await env.until(min(CALLS, IN_FLIGHT + 20))
         connection.execute("ROLLBACK")
-    told = await finished(child)
-    assert made(told) == CALLS
-    assert (await house.stats())["repeats"] == 0
+    output = await finished(child)
+    assert requests_made(output) == CALLS
+    assert (await env.stats())["repeats"] == 0

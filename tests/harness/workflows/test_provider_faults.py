@@ -1,4 +1,4 @@
-"""Judging at servers that misbehave as real ones do: no false verdict, nothing twice, no budget crossed."""
+"""Judging with servers that misbehave like real ones: no false verdict, no duplicates, no exceeded budget."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agents.judge import VERDICT_PARSER  # type: ignore[attr-defined]  # whichever parser judges read with
+from agents.judge import VERDICT_PARSER  # type: ignore[attr-defined]  # the parser in use
 from harness.emulator.config import EmulatorConfig
 from harness.engine import outage
 from harness.engine.budget import lookup_price
@@ -42,8 +42,8 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def place(emulator: Start, tmp_path: Any) -> AsyncIterator[Make]:
-    """Makes benches, each with a database of its own unless one is given; all ask under one definition."""
+async def make_bench(emulator: Start, tmp_path: Any) -> AsyncIterator[Make]:
+    """Return a function that makes benches, each with its own database by default."""
     stores: list[Store] = []
 
     async def make(store: Store | None = None, **options: Any) -> Bench:
@@ -58,7 +58,7 @@ async def place(emulator: Start, tmp_path: Any) -> AsyncIterator[Make]:
 
 
 async def verdicts(store: Store) -> Verdicts:
-    """What every judgment says, by judge, dialogue, order and sample."""
+    """Return the outcome of every judgment by judge, dialogue, order and sample."""
     return {
         (row.judge_id, row.dialogue, row.first, row.second): (row.preference, row.unscored)
         for row in await rows(store, JudgmentRow)
@@ -66,7 +66,7 @@ async def verdicts(store: Store) -> Verdicts:
 
 
 def with_traits(plan: JudgingPlan, **capabilities: Any) -> JudgingPlan:
-    """The plan with every judge asked under other settings."""
+    """Return the plan with other capabilities of every judge."""
     judges = tuple(
         replace(
             judge, model=replace(judge.model, capabilities=replace(judge.model.capabilities, **capabilities))
@@ -76,49 +76,53 @@ def with_traits(plan: JudgingPlan, **capabilities: Any) -> JudgingPlan:
     return replace(plan, judges=judges)
 
 
-async def wanted(place: Make, *judges: str, **capabilities: Any) -> Verdicts:
-    """What the judges say at a well server."""
-    well = await place()
+async def expected_verdicts(make_bench: Make, *judges: str, **capabilities: Any) -> Verdicts:
+    """Return the verdicts at a server without faults."""
+    well = await make_bench()
     plan = with_traits(await well.plan(*judges), **capabilities)
     await well.judge(plan)
     return await verdicts(well.store)
 
 
 def lane_of(summary: JudgingResult, judge: str = GPT) -> Any:
-    return next(each.endpoint for each in summary.judges if each.contest.judge == judge)
+    return next(
+        judge_result.endpoint for judge_result in summary.judges if judge_result.contest.judge == judge
+    )
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run with one judge, at a server that always fails, ended."""
+    """Result of a run with one judge at a server that always fails."""
 
     summary: JudgingResult
     books: dict[str, Any]
     problem: str
 
 
-async def ending(place: Make, fault: str, share: float = 1.0, judge: str = GPT, **changed: Any) -> Ending:
-    house = await place(faults={fault: share})
-    summary = await house.judge(await house.plan(judge), **changed)
+async def ending(
+    make_bench: Make, fault: str, share: float = 1.0, judge: str = GPT, **changed: Any
+) -> Ending:
+    env = await make_bench(faults={fault: share})
+    summary = await env.judge(await env.plan(judge), **changed)
     endpoint = lane_of(summary, judge)
-    return Ending(summary, await house.stats(), endpoint.stopped)
+    return Ending(summary, await env.stats(), endpoint.stopped)
 
 
-# -- faults that pass --------------------------------------------------------------------------------
+# -- transient faults --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "fault",
     ["overloaded", "gateway-timeout", "busy-in-200", "broken-off", "wrong-form", "false-gzip"],
 )
-async def test_a_fault_that_passes_costs_no_verdict_and_changes_none(place: Make, fault: str) -> None:
-    house = await place(faults={fault: 0.2})
-    summary = await house.judge(await house.plan(*JUDGES), policy=PATIENT)
+async def test_transient_fault_changes_no_verdict(make_bench: Make, fault: str) -> None:
+    env = await make_bench(faults={fault: 0.2})
+    summary = await env.judge(await env.plan(*JUDGES), policy=PATIENT)
     assert [lane_of(summary, judge).problem for judge in JUDGES] == ["", "", ""]
-    assert await verdicts(house.store) == await wanted(place, *JUDGES)
-    books = await house.stats()
+    assert await verdicts(env.store) == await expected_verdicts(make_bench, *JUDGES)
+    books = await env.stats()
     assert (books["answered_again"], books["answered_keys"]) == (0, ALL)
-    assert books["requests"] == ALL + await count(house.store, AttemptRow)
+    assert books["requests"] == ALL + await count(env.store, AttemptRow)
 
 
 @pytest.mark.parametrize(
@@ -129,38 +133,38 @@ async def test_a_fault_that_passes_costs_no_verdict_and_changes_none(place: Make
     ],
 )
 @pytest.mark.parametrize("share", [0.2, 1.0])
-async def test_what_a_verdict_does_not_need_never_costs_it(place: Make, fault: str, share: float) -> None:
-    house = await place(faults={fault: share})
-    summary = await house.judge(await house.plan(*JUDGES))
+async def test_irrelevant_fault_costs_no_verdict(make_bench: Make, fault: str, share: float) -> None:
+    env = await make_bench(faults={fault: share})
+    summary = await env.judge(await env.plan(*JUDGES))
     assert [lane_of(summary, judge).problem for judge in JUDGES] == ["", "", ""]
-    assert await verdicts(house.store) == await wanted(place, *JUDGES)
-    assert (await house.stats())["requests"] == ALL
+    assert await verdicts(env.store) == await expected_verdicts(make_bench, *JUDGES)
+    assert (await env.stats())["requests"] == ALL
 
 
 @pytest.mark.parametrize("start", [0.0, 0.03])
-async def test_an_outage_loses_nothing(place: Make, start: float) -> None:
-    house = await place(outage_start=start, outage_seconds=0.4, latency_ms=5.0)
-    summary = await house.judge(await house.plan(*JUDGES))
+async def test_an_outage_loses_nothing(make_bench: Make, start: float) -> None:
+    env = await make_bench(outage_start=start, outage_seconds=0.4, latency_ms=5.0)
+    summary = await env.judge(await env.plan(*JUDGES))
     assert [lane_of(summary, judge).problem for judge in JUDGES] == ["", "", ""]
-    assert await verdicts(house.store) == await wanted(place, *JUDGES)
-    books = await house.stats()
+    assert await verdicts(env.store) == await expected_verdicts(make_bench, *JUDGES)
+    books = await env.stats()
     assert (books["answered_again"], books["answered_keys"]) == (0, ALL)
     assert books["by_status"]["503"] + books["by_status"]["529"] < 3 * (IN_FLIGHT + 60), "probes, not waves"
 
 
-async def test_an_outage_beyond_the_patience_stops_and_the_next_run_goes_on(place: Make) -> None:
-    house = await place(outage_start=0.02, outage_seconds=3600.0, latency_ms=5.0)
-    plan = await house.plan(*JUDGES)
-    summary = await house.judge(plan, policy=HASTY)
+async def test_long_outage_stops_and_the_next_run_continues(make_bench: Make) -> None:
+    env = await make_bench(outage_start=0.02, outage_seconds=3600.0, latency_ms=5.0)
+    plan = await env.plan(*JUDGES)
+    summary = await env.judge(plan, policy=HASTY)
     assert all("--patience" in lane_of(summary, judge).stopped for judge in JUDGES)
-    stored = await count(house.store, CompletionRow)
-    later = await place(house.store)
+    stored = await count(env.store, CompletionRow)
+    later = await make_bench(env.store)
     await later.judge(await later.plan(*JUDGES))
     assert (await later.stats())["requests"] == ALL - stored
-    assert await verdicts(house.store) == await wanted(place, *JUDGES)
+    assert await verdicts(env.store) == await expected_verdicts(make_bench, *JUDGES)
 
 
-# -- answers without a verdict -----------------------------------------------------------------------
+# -- completions without a verdict -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -171,24 +175,24 @@ async def test_an_outage_beyond_the_patience_stops_and_the_next_run_goes_on(plac
         ("cut-off-by-400", "truncated", (GPT,)),
     ],
 )
-async def test_what_is_refused_for_what_it_says_is_final(
-    place: Make, fault: str, reason: str, judges: tuple[str, ...]
+async def test_content_refusals_are_final(
+    make_bench: Make, fault: str, reason: str, judges: tuple[str, ...]
 ) -> None:
-    house = await place(faults={fault: 0.2})
-    plan = await house.plan(*judges)
-    summary = await house.judge(plan)
+    env = await make_bench(faults={fault: 0.2})
+    plan = await env.plan(*judges)
+    summary = await env.judge(plan)
     assert [lane_of(summary, judge).problem for judge in judges] == [""] * len(judges)
-    got, right = await verdicts(house.store), await wanted(place, *judges)
+    got, right = await verdicts(env.store), await expected_verdicts(make_bench, *judges)
     assert got.keys() == right.keys()
-    struck = {key for key, said in got.items() if said == (None, reason)}
+    struck = {key for key, reasons in got.items() if reasons == (None, reason)}
     assert 0.1 < len(struck) / len(got) < 0.3
-    assert {key: said for key, said in got.items() if key not in struck} == {
-        key: said for key, said in right.items() if key not in struck
+    assert {key: reasons for key, reasons in got.items() if key not in struck} == {
+        key: reasons for key, reasons in right.items() if key not in struck
     }
-    requests = (await house.stats())["requests"]
-    again = await house.judge(plan)
+    requests = (await env.stats())["requests"]
+    again = await env.judge(plan)
     assert [lane_of(again, judge).problem for judge in judges] == [""] * len(judges)
-    assert (await house.stats())["requests"] == requests, "the next run asks nothing"
+    assert (await env.stats())["requests"] == requests, "the next run asks nothing"
 
 
 @pytest.mark.parametrize("judge", JUDGES)
@@ -196,17 +200,17 @@ async def test_what_is_refused_for_what_it_says_is_final(
     "fault",
     [*("filtered", "moderated", "cut-off-by-400"), pytest.param("thinks-aloud", marks=needs_newer_parser)],
 )
-async def test_useless_answers_stop_the_endpoint(place: Make, fault: str, judge: str) -> None:
+async def test_useless_completions_disable_the_endpoint(make_bench: Make, fault: str, judge: str) -> None:
     if fault == "cut-off-by-400" and judge != GPT:
         pytest.skip("only OpenAI's protocol has it")
-    end = await ending(place, fault, judge=judge)
+    end = await ending(make_bench, fault, judge=judge)
     kind = "filtered" if fault in ("filtered", "moderated") else "truncated"
     assert kind in end.problem
     assert MAX_STREAK <= end.books["requests"] <= MAX_STREAK + IN_FLIGHT
     assert not end.summary.judges[0].has_verdicts
 
 
-# -- endpoints that cannot answer --------------------------------------------------------------------
+# -- failing endpoints --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("judge", JUDGES)
@@ -224,40 +228,40 @@ async def test_useless_answers_stop_the_endpoint(place: Make, fault: str, judge:
         ("broken-off", 1.0, "broke off", 2 * N * AT_ONCE.max_tries),
     ],
 )
-async def test_an_endpoint_that_cannot_answer_stops(
-    place: Make, fault: str, share: float, words: str, most: int, judge: str
+async def test_failing_endpoint_is_disabled(
+    make_bench: Make, fault: str, share: float, words: str, most: int, judge: str
 ) -> None:
-    end = await ending(place, fault, share, judge, policy=HASTY)
+    end = await ending(make_bench, fault, share, judge, policy=HASTY)
     assert words in end.problem
     assert end.books["requests"] <= most
     assert end.books["answered_keys"] == 0
 
 
 @pytest.mark.parametrize("fault", ["wait-a-day", "daily-quota"])
-async def test_a_wait_of_a_day_stops_at_once_and_loses_nothing(place: Make, fault: str) -> None:
-    house = await place(faults={fault: 0.05})
-    plan = await house.plan(*JUDGES)
-    summary = await house.judge(plan)
+async def test_wait_of_a_day_stops_immediately_without_loss(make_bench: Make, fault: str) -> None:
+    env = await make_bench(faults={fault: 0.05})
+    plan = await env.plan(*JUDGES)
+    summary = await env.judge(plan)
     stopped = [judge for judge in JUDGES if lane_of(summary, judge).stopped]
     assert stopped
-    books = await house.stats()
+    books = await env.stats()
     assert books["by_status"]["429"] <= len(JUDGES) * IN_FLIGHT
-    assert books["answered_keys"] == await count(house.store, CompletionRow), "what came is stored"
-    later = await place(house.store)
+    assert books["answered_keys"] == await count(env.store, CompletionRow), "what came is stored"
+    later = await make_bench(env.store)
     await later.judge(await later.plan(*JUDGES))
     assert (await later.stats())["answered_keys"] == ALL - books["answered_keys"]
-    assert await verdicts(house.store) == await wanted(place, *JUDGES)
+    assert await verdicts(env.store) == await expected_verdicts(make_bench, *JUDGES)
 
 
-async def test_an_error_in_words_is_no_end_where_there_were_answers(place: Make) -> None:
-    house = await place(faults={"error-in-words": 0.2})
-    plan = await house.plan(GPT)
-    for _ in range(20):  # where the very first attempt is struck, the address is taken to be wrong
-        summary = await house.judge(plan, policy=PATIENT)
+async def test_error_text_after_completions_does_not_disable_the_endpoint(make_bench: Make) -> None:
+    env = await make_bench(faults={"error-in-words": 0.2})
+    plan = await env.plan(GPT)
+    for _ in range(20):  # if the first attempt fails, the address is assumed to be wrong
+        summary = await env.judge(plan, policy=PATIENT)
         if not lane_of(summary).problem:
             break
-    assert await verdicts(house.store) == await wanted(place, GPT)
-    assert (await house.stats())["answered_again"] == 0
+    assert await verdicts(env.store) == await expected_verdicts(make_bench, GPT)
+    assert (await env.stats())["answered_again"] == 0
 
 
 # -- refused parameters ------------------------------------------------------------------------------
@@ -276,29 +280,29 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("fault", "judge", "capabilities"), REFUSED)
-async def test_a_refused_parameter_is_adapted_to(
-    place: Make, fault: str, judge: str, capabilities: dict[str, Any]
+async def test_refused_parameter_is_replaced(
+    make_bench: Make, fault: str, judge: str, capabilities: dict[str, Any]
 ) -> None:
-    house = await place(faults={fault: 1.0})
-    summary = await house.judge(await house.plan(judge))
+    env = await make_bench(faults={fault: 1.0})
+    summary = await env.judge(await env.plan(judge))
     assert len(summary.adapted) == 1
     assert lane_of(summary, judge).problem == ""
-    assert await verdicts(house.store) == await wanted(place, judge, **capabilities)
-    books = await house.stats()
+    assert await verdicts(env.store) == await expected_verdicts(make_bench, judge, **capabilities)
+    books = await env.stats()
     assert books["answered_again"] == 0
     assert books["requests"] <= 2 * N + IN_FLIGHT
 
 
 @pytest.mark.parametrize(("fault", "judge", "capabilities"), REFUSED)
-async def test_a_parameter_that_is_refused_now_and_then_costs_only_what_is_refused(
-    place: Make, fault: str, judge: str, capabilities: dict[str, Any]
+async def test_intermittently_refused_parameter_costs_only_refused_requests(
+    make_bench: Make, fault: str, judge: str, capabilities: dict[str, Any]
 ) -> None:
-    """Some upstreams of a router refuse it: other settings would be another judge, so the remedy is named."""
-    house = await place(faults={fault: 0.2})
-    summary = await house.judge(await house.plan(judge))
-    endpoint, got = lane_of(summary, judge), await verdicts(house.store)
-    right = await wanted(place, judge) | await wanted(
-        place, judge, **capabilities
+    """Some upstreams of a router refuse it; other settings make another judge, so only a remedy is given."""
+    env = await make_bench(faults={fault: 0.2})
+    summary = await env.judge(await env.plan(judge))
+    endpoint, got = lane_of(summary, judge), await verdicts(env.store)
+    right = await expected_verdicts(make_bench, judge) | await expected_verdicts(
+        make_bench, judge, **capabilities
     )  # two judges, by their ids
     assert got.items() <= right.items()
     if not summary.adapted:
@@ -311,23 +315,23 @@ async def test_a_parameter_that_is_refused_now_and_then_costs_only_what_is_refus
 
 
 @needs_newer_parser
-async def test_a_model_that_thinks_aloud_is_understood_where_it_has_room(place: Make) -> None:
-    house = await place(faults={"thinks-aloud": 1.0})
-    await house.judge(with_traits(await house.plan(*JUDGES), **ROOM))
-    assert await verdicts(house.store) == await wanted(place, *JUDGES, **ROOM)
+async def test_thinking_in_the_text_is_parsed_with_enough_tokens(make_bench: Make) -> None:
+    env = await make_bench(faults={"thinks-aloud": 1.0})
+    await env.judge(with_traits(await env.plan(*JUDGES), **ROOM))
+    assert await verdicts(env.store) == await expected_verdicts(make_bench, *JUDGES, **ROOM)
 
 
 @pytest.mark.parametrize("fault", [pytest.param("thinks-aloud", marks=needs_newer_parser), "broken-off"])
-async def test_without_room_a_cut_text_is_no_verdict(place: Make, fault: str) -> None:
-    house = await place(faults={fault: 0.5})
-    await house.judge(await house.plan(*JUDGES))
-    right = await wanted(place, *JUDGES)
-    scored = {key: said for key, said in (await verdicts(house.store)).items() if said[0] is not None}
+async def test_truncated_thinking_is_unscored(make_bench: Make, fault: str) -> None:
+    env = await make_bench(faults={fault: 0.5})
+    await env.judge(await env.plan(*JUDGES))
+    right = await expected_verdicts(make_bench, *JUDGES)
+    scored = {key: reasons for key, reasons in (await verdicts(env.store)).items() if reasons[0] is not None}
     assert scored.items() <= right.items()
     assert scored
 
 
-# -- money -------------------------------------------------------------------------------------------
+# -- budgets -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("judge", JUDGES)
@@ -338,27 +342,27 @@ async def test_without_room_a_cut_text_is_no_verdict(place: Make, fault: str) ->
         *("cut-off-by-400", "thinks-aloud", "false-gzip", "filtered", "event-stream"),
     ],
 )
-async def test_the_budget_holds_what_the_server_bills(place: Make, fault: str, judge: str) -> None:
-    house = await place(faults={fault: 0.5})
-    plan = await house.plan(judge)
+async def test_budget_counts_what_the_server_bills(make_bench: Make, fault: str, judge: str) -> None:
+    env = await make_bench(faults={fault: 0.5})
+    plan = await env.plan(judge)
     asked = plan.judges[0]
     price = lookup_price(asked.model, {})
     assert price is not None
     bound = max(price.upper_bound(asked.call(comparison)) for comparison in plan.comparisons())
     budget = 25 * bound + 10 * 2000 * price.output_usd
-    summary = await house.judge(plan, budget_usd=budget, policy=PATIENT)
-    books = await house.stats()
+    summary = await env.judge(plan, budget_usd=budget, policy=PATIENT)
+    books = await env.stats()
     billed = books["input_tokens"] * price.input_usd + books["output_tokens"] * price.output_usd
-    spent = await house.store.spent_usd(summary.run_id)
+    spent = await env.store.spent_usd(summary.run_id)
     assert 0 < billed <= budget
-    if not summary.adapted:  # an adapted run goes on under another id
-        assert billed <= spent + 1e-9, "what is told is no less than what is billed"
+    if not summary.adapted:  # an adapted run continues under another id
+        assert billed <= spent + 1e-9, "the recorded cost is at least the billed cost"
     assert spent <= budget + 1e-9
 
 
-async def test_attempts_that_failed_are_told_by_kind(place: Make) -> None:
-    house = await place(faults={"overloaded": 0.1, "broken-off": 0.1, "wrong-form": 0.1})
-    await house.judge(await house.plan(*JUDGES), policy=PATIENT)
-    failures = Counter(row.failure for row in await rows(house.store, AttemptRow))
+async def test_failed_attempts_are_counted_by_kind(make_bench: Make) -> None:
+    env = await make_bench(faults={"overloaded": 0.1, "broken-off": 0.1, "wrong-form": 0.1})
+    await env.judge(await env.plan(*JUDGES), policy=PATIENT)
+    failures = Counter(row.failure for row in await rows(env.store, AttemptRow))
     assert set(failures) == {"unavailable", "server error", "malformed answer"}
-    assert await verdicts(house.store) == await wanted(place, *JUDGES)
+    assert await verdicts(env.store) == await expected_verdicts(make_bench, *JUDGES)

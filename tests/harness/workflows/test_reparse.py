@@ -1,4 +1,4 @@
-"""A database that an earlier parser read: opened, read again at no cost, every answer and reading kept."""
+"""Reparsing of a database that an earlier parser read: no requests, and every reading is kept."""
 
 from __future__ import annotations
 
@@ -56,17 +56,20 @@ TIED = ("tie", FinishReason.STOP, Unscored(UnscoredReason.UNREADABLE))
 async def written(
     path: str, answers: tuple[str, ...] = ("1", "2"), stored: list[tuple[str, FinishReason, Any]] = STORED
 ) -> str:
-    """A database with one run, read by the earlier parser; the run's id."""
+    """Write a database with one run, read by the earlier parser; return the run's id."""
     store = await Store.open(path)
     run, invocation = await store.start_run("judging", {"split": "test", "seed": 0}, command="x", context={})
-    dialogues = [Dialogue(f"d{at}", "It rained.", f"For {at} days.") for at in range(len(stored))]
+    dialogues = [Dialogue(f"d{index}", "It rained.", f"For {index} days.") for index in range(len(stored))]
     await store.save_dialogues(dialogues)
     responses = {
-        of.id: [Response(one.key, of.author, f"{of.id} {one.id}", of.id) for one in dialogues]
-        for of in (A, B)
+        author.id: [
+            Response(dialogue.key, author.author, f"{author.id} {dialogue.id}", author.id)
+            for dialogue in dialogues
+        ]
+        for author in (A, B)
     }
-    for of in (A, B):
-        await store.save_responses(of, responses[of.id])
+    for author in (A, B):
+        await store.save_responses(author, responses[author.id])
     await store.save_judge(
         id="judge-1:j",
         name="openai/judge",
@@ -77,12 +80,12 @@ async def written(
         sampling=orjson.dumps({"choices": answers}).decode(),
     )
     await store.save_contests(run, [("judge-1:j", A.id, B.id, 1)])
-    await store.save_run_dialogues(run, [one.key for one in dialogues])
+    await store.save_run_dialogues(run, [dialogue.key for dialogue in dialogues])
     writer = store.writer(invocation)
-    for at, (text, finish, outcome) in enumerate(stored):
-        call = ModelRequest(MODEL, (Message("user", f"question {at}"),), Sampling(5))
-        ids = (responses[A.id][at].id, responses[B.id][at].id)
-        reading = Judgment(call.key, "judge-1:j", dialogues[at].key, *ids, 0, 0, OLD, outcome)
+    for index, (text, finish, outcome) in enumerate(stored):
+        call = ModelRequest(MODEL, (Message("user", f"question {index}"),), Sampling(5))
+        ids = (responses[A.id][index].id, responses[B.id][index].id)
+        reading = Judgment(call.key, "judge-1:j", dialogues[index].key, *ids, 0, 0, OLD, outcome)
         await writer.save(call, Completion(text, finish), reading, 0.01)
     await writer.close()
     await store.finish_run(invocation)
@@ -91,18 +94,18 @@ async def written(
 
 
 async def all_rows(store: Store, row: Any) -> list[Any]:
-    of = table(row)
-    return list(await store.read(lambda c: c.execute(select(of).order_by(*of.primary_key)).all()))
+    author = table(row)
+    return list(await store.read(lambda c: c.execute(select(author).order_by(*author.primary_key)).all()))
 
 
 async def spent(store: Store) -> tuple[int, float]:
     columns = table(CompletionRow).c
-    wanted = select(func.count(), func.sum(columns.cost_usd))
-    count, cost = await store.read(lambda c: c.execute(wanted).one())
+    query = select(func.count(), func.sum(columns.cost_usd))
+    count, cost = await store.read(lambda c: c.execute(query).one())
     return int(count), float(cost)
 
 
-async def test_every_answer_is_read_again_and_every_earlier_reading_stays(tmp_path: Path) -> None:
+async def test_every_completion_is_reparsed_and_earlier_readings_stay(tmp_path: Path) -> None:
     path = str(tmp_path / "old.sqlite")
     await written(path)
     async with await Store.open(path, create=False) as store:
@@ -126,7 +129,7 @@ async def test_every_answer_is_read_again_and_every_earlier_reading_stays(tmp_pa
         assert again.after == after
 
 
-async def test_a_tie_counts_for_the_judge_that_was_allowed_one(tmp_path: Path) -> None:
+async def test_tie_counts_only_for_judges_that_allow_it(tmp_path: Path) -> None:
     for name, answers in (("two", ("1", "2")), ("three", ("1", "2", "tie"))):
         path = str(tmp_path / f"{name}.sqlite")
         await written(path, answers, [*STORED, TIED])
@@ -136,18 +139,18 @@ async def test_a_tie_counts_for_the_judge_that_was_allowed_one(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("reread", [False, True])
-async def test_results_say_which_parser_read_what(tmp_path: Path, reread: bool) -> None:
+async def test_results_name_the_parser_versions(tmp_path: Path, reread: bool) -> None:
     path = str(tmp_path / "old.sqlite")
     run = await written(path)
     async with await Store.open(path, create=False) as store:
         if reread:
             await reparse(store)
         summary = await summarize_judging(store, run)
-        (told,) = judge_result.to_dict(summary)["judges"]
+        (output,) = judge_result.to_dict(summary)["judges"]
         (contest,) = data_export.to_dict(await build_context(store, run))["contests"]
         notes = data_export.to_dict(await build_context(store, run))["notes"]
-    readings = told["readings"]
-    assert contest["readings"] == readings
+    readings = output["parser_versions"]
+    assert contest["parser_versions"] == readings
     assert readings["read_by"] == {VERDICT_PARSER if reread else OLD: len(STORED)}
     assert readings["outdated"] == (0 if reread else len(STORED))
     assert readings["changed"] + readings["became_scored"] + readings["became_unscored"] == 4 * reread
@@ -157,28 +160,28 @@ async def test_results_say_which_parser_read_what(tmp_path: Path, reread: bool) 
     assert note in notes
 
 
-def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reparse_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import asyncio
 
     path = str(tmp_path / "old.sqlite")
     asyncio.run(written(path))
     done = CliRunner().invoke(rejudge, ["--reparse", "--json", "--db", path])
     assert done.exit_code == 0
-    told = orjson.loads(done.stdout)
-    assert (told["parser"], told["reread"]) == (VERDICT_PARSER, len(STORED))
-    (judge,) = told["judges"]
+    output = orjson.loads(done.stdout)
+    assert (output["parser"], output["reread"]) == (VERDICT_PARSER, len(STORED))
+    (judge,) = output["judges"]
     assert judge["read_before_by"] == {OLD: len(STORED)}
-    assert judge["readings"]["became_unscored"] == 2
+    assert judge["parser_versions"]["became_unscored"] == 2
     again = CliRunner().invoke(rejudge, ["--reparse", "--db", path])
     assert (again.exit_code, "openai/judge" in again.stdout) == (0, True)
 
 
-def test_the_command_does_nothing_else(tmp_path: Path) -> None:
+def test_reparse_option_excludes_other_options(tmp_path: Path) -> None:
     done = CliRunner().invoke(rejudge, ["--reparse", "--judge", "openai/x", "--db", str(tmp_path / "x")])
     assert done.exit_code != 0
     assert not (tmp_path / "x").exists()
 
 
-def test_data_and_table_have_the_same_judges() -> None:
+def test_json_and_table_have_the_same_judges() -> None:
     assert reparse_output.to_dict([])["judges"] == []
     assert reparse_output.to_table([]).rows == []

@@ -1,4 +1,4 @@
-"""Gates: passed above, failed below, undecided between, with the sampling error of what is missing."""
+"""Quality gates: passed, failed and undecided, with missing judgments."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ RESULTS = st.lists(st.sampled_from([WON, TIED, LOST, MISSING]), min_size=2, max_
 
 
 def rate_of(first: list[float] | np.ndarray, second: list[float] | np.ndarray | None = None) -> WinRate:
-    """The win rate of a contest with these results in its two orders; by default the same in both."""
+    """Return the win rate of a contest with these results in its two orders (default: equal)."""
     orders = [np.asarray(first), np.asarray(first if second is None else second)]
     codes = np.arange(orders[0].size)
     return win_rate(
-        JudgmentTable.of(
+        JudgmentTable.from_columns(
             np.tile(codes, 2),
             np.repeat([True, False], codes.size),
             np.concatenate(orders),
@@ -42,9 +42,9 @@ def counts(won: int, lost: int, missing: int = 0) -> WinRate:
     return rate_of([WON] * won + [LOST] * lost + [MISSING] * missing)
 
 
-def test_the_case_of_the_method() -> None:
+def test_example_of_the_method_document() -> None:
     rate = win_rate(
-        JudgmentTable.of(
+        JudgmentTable.from_columns(
             np.repeat(np.arange(250), 2),
             np.tile([True, False], 250),
             np.repeat([WON] * 142 + [LOST] * 83 + [MISSING] * 25, 2),
@@ -58,7 +58,7 @@ def test_the_case_of_the_method() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(RESULTS, RESULTS, BOUNDS)
-def test_a_gate_is_the_interval_of_the_worst_case_scores(
+def test_gate_uses_the_interval_of_the_worst_case_scores(
     first: list[float], second: list[float], bound: float
 ) -> None:
     size = min(len(first), len(second))
@@ -73,10 +73,8 @@ def test_a_gate_is_the_interval_of_the_worst_case_scores(
 
 @settings(max_examples=40, deadline=None)
 @given(RESULTS, BOUNDS)
-def test_what_is_missing_never_turns_a_gate_but_only_leaves_it_open(
-    results: list[float], bound: float
-) -> None:
-    """Filling a gap, whichever way, never gives the opposite of what was decided before."""
+def test_missing_judgments_never_reverse_a_decision(results: list[float], bound: float) -> None:
+    """Adding missing judgments never reverses a decision."""
     before = decide(bound, {"judge": rate_of(results)})
     for filled in (WON, LOST, TIED):
         after = decide(bound, {"judge": rate_of(np.nan_to_num(results, nan=filled))})
@@ -84,7 +82,7 @@ def test_what_is_missing_never_turns_a_gate_but_only_leaves_it_open(
 
 
 def wrong_decisions(truth: float, missing: float, runs: int, *, selective: bool) -> dict[GateDecision, float]:
-    """How often a gate exactly at the true rate decides; `selective`: only what would be lost is missing."""
+    """Return how often a gate at the true rate decides; `selective`: only losses are missing."""
     generator = np.random.default_rng(7)
     shares = dict.fromkeys(GateDecision, 0.0)
     for _ in range(runs):
@@ -98,8 +96,8 @@ def wrong_decisions(truth: float, missing: float, runs: int, *, selective: bool)
 
 @pytest.mark.parametrize("missing", [0.0, 0.05, 0.10, 0.20])
 @pytest.mark.parametrize("selective", [False, True])
-def test_a_gate_exactly_at_the_truth_is_rarely_passed_or_failed(missing: float, *, selective: bool) -> None:
-    """Nominal 2.5 % on either side; the point bound passed 14, 41 and 53 % at 5, 10 and 20 % missing."""
+def test_error_rates_of_a_gate_at_the_true_rate(missing: float, *, selective: bool) -> None:
+    """The nominal rate is 2.5 % per side; point bounds pass 14, 41 and 53 % at 5, 10 and 20 % missing."""
     shares = wrong_decisions(0.6, missing, 300, selective=selective)
     assert shares[GateDecision.PASSED] <= 0.05
     assert shares[GateDecision.FAILED] <= 0.05
@@ -109,13 +107,15 @@ def test_a_gate_exactly_at_the_truth_is_rarely_passed_or_failed(missing: float, 
 @pytest.mark.parametrize("truth", [0.3, 0.55, 0.8])
 @pytest.mark.parametrize("missing", [0.0, 0.05, 0.10, 0.20])
 @pytest.mark.parametrize("selective", [False, True])
-def test_a_gate_exactly_at_the_truth_at_length(truth: float, missing: float, *, selective: bool) -> None:
+def test_error_rates_of_a_gate_at_the_true_rate_with_many_repetitions(
+    truth: float, missing: float, *, selective: bool
+) -> None:
     shares = wrong_decisions(truth, missing, 2000, selective=selective)
     assert shares[GateDecision.PASSED] <= 0.035
     assert shares[GateDecision.FAILED] <= 0.035
 
 
-def test_every_judge_counts() -> None:
+def test_one_failing_judge_fails_the_gate() -> None:
     good, bad, even = counts(180, 70), counts(60, 190), counts(130, 120)
     assert decide(0.5, {"a": good, "b": good}) is GateDecision.PASSED
     assert decide(0.5, {"a": good, "b": even}) is GateDecision.UNDECIDED
@@ -125,24 +125,24 @@ def test_every_judge_counts() -> None:
     assert (int(GateDecision.PASSED), int(GateDecision.FAILED), int(GateDecision.UNDECIDED)) == (0, 1, 3)
 
 
-def test_nothing_judged_is_undecided() -> None:
+def test_gate_without_judgments_is_undecided() -> None:
     assert decide(0.5, {"judge": counts(0, 0, 40)}) is GateDecision.UNDECIDED
     assert decide(0.5, {"judge": counts(0, 0, 0)}) is GateDecision.UNDECIDED
 
 
-def test_as_users_write_it() -> None:
+def test_requirements_round_trip() -> None:
     opponents = ("base", "openai/gpt-4o", "dataset:human")
     assert parse_requirement("win_rate>0.55", opponents) == Requirement("base", 0.55)
     assert parse_requirement(" win_rate > .5 ", opponents) == Requirement("base", 0.5)
     assert parse_requirement("openai/gpt-4o.win_rate>0.3", opponents) == Requirement("openai/gpt-4o", 0.3)
     assert parse_requirement("openai/gpt-4o.deficit < 0.03", opponents).bound == pytest.approx(0.485)
-    for each in (
+    for requirement in (
         Requirement("base", 0.55),
         Requirement("openai/gpt-4o", 0.3),
         parse_requirement("deficit<.1", opponents),
         parse_requirement("openai/gpt-4o.deficit<0.03", opponents),
     ):
-        assert parse_requirement(str(each), opponents) == each
+        assert parse_requirement(str(requirement), opponents) == requirement
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,6 @@ def test_as_users_write_it() -> None:
         *("deficit", "deficit>0.03", "deficit<0", "deficit<1", "deficit<-0.1", "x.deficit<0.03"),
     ],
 )
-def test_what_is_none(written: str) -> None:
+def test_invalid_requirements_are_refused(written: str) -> None:
     with user_error("option.invalid-requirement"):
         parse_requirement(written, ("base",))

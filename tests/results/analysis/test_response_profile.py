@@ -1,4 +1,4 @@
-"""Response profiles: counts by hand, laws, and word lists that find what they say."""
+"""Response profiles: manual counts, invariants and word lists."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SAID = [
 ]
 
 
-def test_a_profile_counted_by_hand() -> None:
+def test_profile_equals_manual_counts() -> None:
     got = profile(SAID)
     assert got.responses == 4
     assert (got.mean_words, got.median_words) == (11.75, 11.5)
@@ -47,9 +47,9 @@ def test_a_profile_counted_by_hand() -> None:
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=8), st.randoms())
-def test_shares_are_shares_and_the_order_of_responses_is_nothing(texts: list[str], random: object) -> None:
-    said = [ProfiledResponse(str(number), "told", text) for number, text in enumerate(texts)]
-    got, turned = profile(said), profile(said[::-1])
+def test_shares_are_in_range_and_independent_of_order(texts: list[str], random: object) -> None:
+    responses = [ProfiledResponse(str(number), "speaker text", text) for number, text in enumerate(texts)]
+    got, turned = profile(responses), profile(responses[::-1])
     shares = [
         got.over_limit,
         got.cut_off,
@@ -65,7 +65,7 @@ def test_shares_are_shares_and_the_order_of_responses_is_nothing(texts: list[str
     assert set(got.flagged) == set(FLAGS) <= set(WORD_LISTS)
 
 
-def test_saying_it_twice_halves_the_distinct_n_grams() -> None:
+def test_repeating_a_response_halves_distinct_ngrams() -> None:
     once = ["a", "b", "c", "d"]
     assert distinct([once], 2) == 1.0
     assert distinct([once, once], 2) == 0.5
@@ -85,7 +85,7 @@ def test_saying_it_twice_halves_the_distinct_n_grams() -> None:
         ("It serves him right.", "agrees with harm"),
     ],
 )
-def test_a_list_finds_its_words(text: str, name: str) -> None:
+def test_word_list_matches(text: str, name: str) -> None:
     assert profile([ProfiledResponse("x", "", text)]).contents[name] == 1.0
 
 
@@ -100,7 +100,7 @@ def test_a_list_finds_its_words(text: str, name: str) -> None:
         "Take all the time you need to heal.",
     ],
 )
-def test_a_list_leaves_its_neighbours(text: str) -> None:
+def test_word_list_does_not_match_similar_text(text: str) -> None:
     assert not any(profile([ProfiledResponse("x", "", text)]).contents.values())
 
 
@@ -115,10 +115,10 @@ def test_a_list_leaves_its_neighbours(text: str) -> None:
         ("a,", True),
     ],
 )
-def test_where_a_text_ends(text: str, cut: bool) -> None:
+def test_is_cut_off(text: str, cut: bool) -> None:
     assert is_cut_off(text) is cut
 
 
-def test_no_responses_have_no_profile() -> None:
+def test_profile_without_responses_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one"):
         profile([])
