@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from agents.types import ResponseSet
-from results.paper.cells import described
+from results.paper.cells import describe
 from results.queries.checkpoints import STUDENT, CheckpointRecord
 
 LOW_RATED = "low-rated"
@@ -53,7 +53,7 @@ def author_role(of: ResponseSet, trained: Mapping[str, CheckpointRecord]) -> Aut
         return AuthorRole.LOW_RATED if low else AuthorRole.STUDENT
     if of.author.startswith(TRUNCATED_BASE):
         return AuthorRole.TRUNCATED_BASE
-    if of.author.startswith(_BASE) or described(of.author, of.made).is_base:
+    if of.author.startswith(_BASE) or describe(of.author, of.made).is_base:
         return AuthorRole.BASE if truncation_preset(of) in _WHOLE else AuthorRole.TRUNCATED_BASE
     return AuthorRole.OTHER
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from results.paper.cell_results import build_cell_result, describe_author
-from results.paper.cells import METHODS, NUMBERS, STAGES, Cell, find_cell, judge_of, published
+from results.paper.cells import METHODS, NUMBERS, STAGES, Cell, find_cell, paper_judge, published
 from results.paper.single_order import BASE_FIRST, STUDENT_FIRST
 from results.paper.table1 import CellResult, Table1, notes, table1
 from results.queries.checkpoints import CheckpointRecord
@@ -125,7 +125,7 @@ def _place(
         return None, None
     shown = told.base or opponent.author.partition(":")[2]
     place = (shown, contest.judge, told.stage, told.method, told.strategy)
-    return place, find_cell(told, base, judge_of(contest.judge_model))
+    return place, find_cell(told, base, paper_judge(contest.judge_model))
 
 
 def _line(
@@ -141,7 +141,7 @@ def _line(
     for method in METHODS:
         for strategy in NUMBERS:
             place = (base, judge, step, str(method), str(strategy))
-            cell = cells.get(place, Cell(base, judge_of(model), step, str(method), str(strategy)))
+            cell = cells.get(place, Cell(base, paper_judge(model), step, str(method), str(strategy)))
             told = (ours.get(place), published().get(cell), table.compared.get(cell))
             entries.append(Table1Entry(str(method), str(strategy), *told))
     return Table1Line(base, judge, step, tuple(entries))

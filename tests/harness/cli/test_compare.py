@@ -68,7 +68,9 @@ def test_all_printed_tests_are_one_family_and_its_size_is_printed(empathy: Run) 
     names = [word for name in by for word in ("--judge", name)]
     data = empathy(*COMPARE, *names, "--single-orders", "--json").data
     tests = [one[kind] for one in data["judges"] for kind in ("against_opponent", "head_to_head")]
-    orders = [order for one in data["judges"] for order in one["single_orders"] if order["refused"] is None]
+    orders = [
+        order for one in data["judges"] for order in one["single_orders"] if order["not_estimable"] is None
+    ]
     assert data["family_size"] == len(tests) + len(orders)
     assert {test["family_size"] for test in tests} == {data["family_size"]}
     p = sorted((one["p"], one["p_adjusted"]) for one in [*tests, *orders])
@@ -77,7 +79,9 @@ def test_all_printed_tests_are_one_family_and_its_size_is_printed(empathy: Run) 
         stepped = max(stepped, min(1.0, plain * (len(p) - place)))
         assert adjusted == pytest.approx(stepped)
     assert all(
-        order["refused"] or 0 < order["p"] <= 1 for one in data["judges"] for order in one["single_orders"]
+        order["not_estimable"] or 0 < order["p"] <= 1
+        for one in data["judges"]
+        for order in one["single_orders"]
     )
     table = empathy(*COMPARE, *names, "--single-orders").out
     assert f"a family of {data['family_size']} tests (Holm)" in table
@@ -118,7 +122,7 @@ def test_pairs_are_compared_head_to_head_where_the_opponent_saturates_and_they_w
     assert data["family_size"] == 3
     told = flat(empathy(*words))
     assert "head to head" in told
-    assert "where they were so judged" in told
+    assert "where that contest was judged" in told
 
 
 def test_mcnemar_tests_take_their_share_of_the_simultaneous_intervals(empathy: Run) -> None:
@@ -222,7 +226,7 @@ def test_a_margin_is_held_against_strategies_and_not_against_everyone(empathy: R
     result = data["non_inferiority"]["judges"]["control/ratings"]
     assert (result["low"], result["high"]) == (only(data)["low"], only(data)["high"])
     refused = empathy("compare", LLMS[0], ",".join(LLMS[2:]), *COMPARE[3:], "--margin", "0.1", "--json").data
-    assert refused["non_inferiority"]["judges"]["control/ratings"]["refused"]
+    assert refused["non_inferiority"]["judges"]["control/ratings"]["not_estimable"]
     done = empathy("compare", "--all", *COMPARE[3:], "--margin", "0.1")
     assert done.code == 2
     assert "--margin" in done.err
@@ -239,7 +243,7 @@ def test_the_variance_table_of_a_crossed_design(empathy: Run) -> None:
     table = data["judges"]["control/ratings"]
     assert table["sizes"] == {"seeds": 2, "dialogues": 64, "generations": 2, "repetitions": 1}
     assert sum(table["parts"].values()) == pytest.approx(table["error"] ** 2)
-    assert (table["components"]["repetition"], table["refused"]) == (None, None)
+    assert (table["components"]["repetition"], table["not_estimable"]) == (None, None)
     assert table["best"] in table["afterwards"]
     seeds = empathy(*words, "1", "--json").data["judges"]["control/ratings"]
     assert (seeds["sizes"]["seeds"], seeds["components"]["generation"]) == (4, None)
@@ -271,10 +275,10 @@ def test_the_best_of_everyone_is_corrected_for_the_choice(empathy: Run) -> None:
     best = data["best"]["control/ratings"]
     top = max(data["rows"], key=lambda row: row["unadjusted"]["win_rate"])
     assert (best["author"], best["observed"]) == (top["first"], top["unadjusted"]["win_rate"])
-    assert (best["contestants"], best["n"], best["refused"]) == (4, 64, None)
+    assert (best["contestants"], best["n"], best["not_estimable"]) == (4, 64, None)
     assert best["low"] <= best["estimate"] <= best["high"]
     printed = flat(empathy(*words))
-    assert "corrected for the choice" in printed
+    assert "corrected for selection" in printed
     assert "--split development" in printed
     assert empathy(*words, "--pairwise", "--json").data["best"] == {}
 
