@@ -112,17 +112,17 @@ def answering_model_note(
         judging: whether the completions are verdicts, so that the results mix several models.
     """
     names = sorted(answers, key=lambda name: (-answers[name], name))
-    told = [f"{shown(name)} ({_counted(answers[name])})" for name in names[:MAX_NAMES]]
+    listed_names = [f"{shown(name)} ({_counted(answers[name])})" for name in names[:MAX_NAMES]]
     if len(names) > MAX_NAMES:
-        told.append(f"and {len(names) - MAX_NAMES} more")
+        listed_names.append(f"and {len(names) - MAX_NAMES} more")
     rest = f" {_counted(left_out)} of other models are left out." if left_out else ""
     if len(names) > 1:
         return (
-            f"{judge} was answered by {len(names)} models: {', '.join(told)}.{f' {MIXED}' if judging else ''}"
+            f"{judge} was answered by {len(names)} models: {', '.join(listed_names)}.{f' {MIXED}' if judging else ''}"
             f"{rest}"
         )
     if names and names[0] and not _same_path(asked.casefold(), names[0].casefold()):
-        return f"{judge} was answered by {told[0]}.{rest}"
+        return f"{judge} was answered by {listed_names[0]}.{rest}"
     return f"{judge}:{rest}" if rest else ""
 
 

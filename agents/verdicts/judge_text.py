@@ -1,7 +1,7 @@
-"""A judge's text as units: JSON objects, quotations, lines and sentences, each with its place.
+"""Segmentation of a judge's text into units: lines and sentences with their positions.
 
-A unit is what the grammar reads as a whole. Quotations and JSON objects become one symbol each, so that
-nothing within them can be taken for the judge's own sentence. Linear in the length of the text.
+The grammar matches a unit as a whole. Quotations and JSON objects are replaced by a single symbol, so that text
+within them is never mistaken for the judge's own. The running time is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _NUMBERED = re.compile(r"[\s_]*(?:[^\w\n]{0,12}_*)(\d{1,3})[*_]*\s?[.):]")
 
 @dataclass(slots=True)
 class Unit:
-    """A line, or a sentence of a line.
+    """Line, or sentence of a line.
 
     Attributes:
         text: canonical string; "X" where the unit is too long to be read.
@@ -81,7 +81,7 @@ class Unit:
 
     @classmethod
     def of(cls, text: str, start: int, end: int) -> Unit:
-        """A part of a text as one unit on a line of its own."""
+        """Create a unit on a line of its own from a part of a text."""
         canonical = tokens(text, start, end)
         return cls(
             canonical.text,
@@ -102,14 +102,14 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """A JSON object that names an answer: what it names, and where."""
+    """Answer named by a JSON object, and its index in the text."""
 
     answer: str
     place: int
 
 
 def objects(text: str, start: int, end: int) -> tuple[str, dict[int, Object]]:
-    """The text with every JSON object as one symbol, and the answers of those that name one, by place."""
+    """Replace every JSON object by one symbol; return the text and the answers in the objects, by index."""
     found: dict[int, Object] = {}
     if "{" not in text:
         return text, found
@@ -128,7 +128,7 @@ def objects(text: str, start: int, end: int) -> tuple[str, dict[int, Object]]:
 
 
 def _braces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """(start, end) of every outermost pair of braces; none after one that is never closed."""
+    """Yield (start, end) of every outermost pair of braces, up to one that is never closed."""
     depth, opening, quoted = 0, start, False
     escaped = -2
     for mark in re.compile(r'[{}"\\]').finditer(text, start, end):
@@ -149,7 +149,7 @@ def _braces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _members(text: str) -> list[tuple[str, object]] | None:
-    """All members of a JSON object, repeated ones too; None where it is none."""
+    """Return all members of a JSON object, including repeated ones; None if the text is not an object."""
     try:
         members = json.loads(text, object_pairs_hook=list, strict=False)
     except (ValueError, RecursionError):
@@ -158,7 +158,7 @@ def _members(text: str) -> list[tuple[str, object]] | None:
 
 
 def _named(members: list[tuple[str, object]], depth: int = 0) -> str:
-    """Return the answer that an object names; "" for none, for several, or with unknown members."""
+    """Return the answer that an object names; "" for none, several, or with unknown members."""
     named: set[str] = set()
     losers: set[str] = set()
     for key, value in members:
@@ -186,7 +186,7 @@ def _value(value: object, depth: int) -> str:
 
 
 def _place(text: str, start: int, end: int, answer: str) -> int:
-    """Where the value stands: the last spelling of the answer after a key."""
+    """Return the index of the answer's value: its last spelling after a key."""
     spelled = {"1": r"1|one|first", "2": r"2|two|second", "tie": r"tie|draw|equal"}[answer]
     keys = "|".join(sorted(_KEYS)).replace("_", "[_ -]?")
     value = re.compile(rf'"(?:{keys})"\s*:\s*"?[^",{{}}]{{0,30}}?(?P<a>{spelled})', re.IGNORECASE)
@@ -198,12 +198,12 @@ _STRUCK = re.compile(r"~~[^~\n]{1,400}~~")
 
 
 def without_struck(text: str) -> str:
-    """The text without what is struck out."""
+    """Blank out text that is struck through."""
     return _STRUCK.sub(lambda match: " " * len(match[0]), text) if "~~" in text else text
 
 
 def without_quotations(text: str, start: int, end: int) -> str:
-    """The text with every quotation as a run of one symbol; a quoted answer or label is none."""
+    """Replace every quotation by a run of one symbol, except for quoted answers and labels."""
     pieces, done = [], 0
     opened, sign = -1, ""
     for mark in _QUOTE.finditer(text, start, end):
@@ -252,7 +252,7 @@ def _is_name(quoted: str) -> bool:
 
 
 def units(text: str, start: int, end: int) -> list[Unit]:
-    """The lines and sentences of a part of a text, in order; empty ones and rules left out."""
+    """Return the lines and sentences of a part of a text, without empty lines and horizontal rules."""
     found: list[Unit] = []
     fenced = False
     at = start

@@ -1,4 +1,4 @@
-"""Whether a line or sentence of nothing but an answer is one, and no heading, list mark or item of a list."""
+"""Distinction of answers that stand alone from headings, list marks and list items."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NAMED = re.compile(r"[RF][12]")
 
 
 def is_digit(unit: Unit, stated: StatedAnswer) -> bool:
-    """Whether it is a digit or "tie": a name may as well be a heading."""
+    """Return whether a statement is a digit or "tie"; a name could also be a heading."""
     return _NAMED.match(unit.text, stated.at) is None and unit.text[stated.at] != "W" and not unit.heading
 
 
 def is_answer(at: int, stated: StatedAnswer, found: Sequence[Unit]) -> bool:
-    """Whether the unit at `at`, which holds nothing but `stated`, is an answer."""
+    """Return whether the unit at index `at`, which contains only `stated`, is an answer."""
     unit = found[at]
     if _is_item(at, stated, found) or unit.text.rstrip(' )]}"')[-1:] in (":", ",", "—", ";"):
         return False
@@ -38,13 +38,13 @@ def is_answer(at: int, stated: StatedAnswer, found: Sequence[Unit]) -> bool:
 
 
 def _is_item(at: int, stated: StatedAnswer, found: Sequence[Unit]) -> bool:
-    """Whether it follows another such line with another answer."""
+    """Return whether a unit follows a similar line with another answer."""
     previous = bare(found[at - 1].text) if at else None
     return previous is not None and previous.answer != stated.answer and found[at - 1].line != found[at].line
 
 
 def _is_mark(at: int, stated: StatedAnswer, found: Sequence[Unit], ends: bool) -> bool:
-    """Whether it may be the mark of a list, such as "1." or the "2" after a line "1. …"."""
+    """Return whether a unit may be a list mark, such as "1.", or the "2" after a line "1. …"."""
     unit = found[at]
     if _LISTED.match(unit.text) and (at == 0 or not (ends or unit.whole_line)):
         return True
@@ -53,7 +53,7 @@ def _is_mark(at: int, stated: StatedAnswer, found: Sequence[Unit], ends: bool) -
 
 
 def _is_no_heading(at: int, stated: StatedAnswer, found: Sequence[Unit]) -> bool:
-    """A response's name alone is a heading, unless it is the last word, or what follows gives a reason."""
+    """Return whether a name alone is an answer: it is the last unit, or a reason follows it."""
     others = (bare(unit.text) for unit in found if unit.whole_line and unit.text[:1] in "RF")
     if any(other is not None and other.answer != stated.answer for other in others):
         return False

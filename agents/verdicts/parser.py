@@ -1,18 +1,18 @@
-"""From a judge's answer to a verdict: the answer that its own, finished text states, or why there is none.
+"""Parser of judge completions: completion → verdict, or the reason why there is none.
 
-Pure: the same completion gives the same reading, for ever, under this `VERDICT_PARSER`; a change of rule is a new
-version, which re-reads what is stored and asks nothing again.
+Parsing is a pure function of the completion and the version `VERDICT_PARSER`. A change of the rules is a new
+version, which parses the stored completions again without requests.
 
-What was thought is taken away (`thought_marks`), the rest is cut into units (`judge_text`), and each unit
-states an answer as a whole or not at all (`verdict_grammar`). A verdict is read where
+Thoughts are removed (`thought_marks`) and the rest is split into units (`judge_text`). The grammar decides
+for each unit as a whole whether it states an answer (`grammar`). A verdict requires that
 
-  * everything that is stated names one answer, or an explicit last line ends a text that stated two;
-  * what comes before leaves the statement the judge's own: no example, instruction or supposition;
-  * what comes after explains it (`verdict_reasons`).
+  * all statements name one answer, or an explicit last line follows statements of two answers;
+  * the text before a statement does not turn it into an example, an instruction or a supposition (`context`);
+  * the text after it explains it (`reasons`).
 
-Where the model did not end by itself, a verdict counts only where it is complete in itself: a first line that
-is nothing but an answer, a JSON object, `\\boxed{}`. Everything else is no verdict: a doubt costs a judgment,
-a false verdict a guarantee.
+If the completion was cut off, only a statement that is complete in itself counts: a first line that contains
+only an answer, a JSON object, or `\\boxed{}`. In case of doubt there is no verdict, because a wrong verdict is
+worse than an unscored comparison.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ _NAME_ALONE = re.compile(r"[RF][12]")
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """An answer that a unit states.
+    """Statement of an answer by a unit.
 
     Attributes:
         answer: "1", "2" or "tie".
-        place: where, in the judge's text.
-        unit: which one.
-        complete: whether it stands for itself, whatever may follow: a first line, a JSON object, a box.
-        explicit: whether it is nothing but an answer, labelled or not, or says that it corrects another.
-        final: whether its own words make it the last one: "final answer", "correction".
+        place: index in the judge's text.
+        unit: index of the unit.
+        complete: whether it counts whatever follows: an answer alone on the first line, a JSON object, a box.
+        explicit: whether the unit contains only an answer, with or without a label, or corrects another one.
+        final: whether its words mark it as the last one: "final answer", "correction".
     """
 
     answer: str
@@ -71,18 +71,18 @@ class _Statement:
 
 
 def parse_verdict(completion: Completion, answers: Sequence[str]) -> Verdict | Unscored:
-    """The verdict that an answer states.
+    """Parse the verdict in a completion.
 
     Args:
-        completion: the judge's answer.
-        answers: the allowed answers, of "1", "2" and "tie".
+        completion: the judge's completion.
+        answers: the allowed answers, out of "1", "2" and "tie".
     """
     raw = completion.text
     if completion.finish is FinishReason.REFUSAL:
         return Unscored(UnscoredReason.REFUSED, raw)
     if completion.finish is FinishReason.FILTERED:
         return Unscored(UnscoredReason.FILTERED, raw)
-    if (alone := raw.strip()) in answers:  # what most judges say
+    if (alone := raw.strip()) in answers:  # fast path for the most common completion
         return with_probabilities(alone, raw.find(alone), answers, completion)
     spoken = extract_visible_text(raw)
     found = None if spoken.unfinished else _read(spoken, completion.finish is FinishReason.STOP)
@@ -100,7 +100,7 @@ def _reason(completion: Completion, spoken: VisibleText) -> UnscoredReason:
 
 
 def _read(spoken: VisibleText, finished: bool) -> tuple[str, int] | None:
-    """(answer, place) of what was said aloud; what was said before a thought must not say another."""
+    """Return (answer, place) of the visible text; text before a thought must not state another answer."""
     if not spoken.parts:
         return None
     text = plain(spoken.text)
@@ -119,7 +119,7 @@ def _read(spoken: VisibleText, finished: bool) -> tuple[str, int] | None:
 
 
 def _read_wrapped(text: str, spoken: VisibleText, finished: bool) -> tuple[str, int] | None:
-    """What the tags of an answer hold; the text around them must not say another."""
+    """Return (answer, place) of the text in answer tags; the text around it must not state another answer."""
     start, end = spoken.parts[-1][0], spoken.parts[-1][1]
     read = [_read_part(text, *span, True) for span in spoken.wrapped]
     found = read[-1]
@@ -154,7 +154,7 @@ def _read_part(text: str, start: int, end: int, finished: bool) -> tuple[str, in
 
 
 def _complete(statements: Sequence[_Statement]) -> list[_Statement]:
-    """Those that count in a text that was cut off: none where any statement says another."""
+    """Return the statements that count in a truncated text; [] if the statements differ."""
     complete = [one for one in statements if one.complete]
     return complete if len({one.answer for one in statements}) == 1 else []
 
@@ -162,7 +162,7 @@ def _complete(statements: Sequence[_Statement]) -> list[_Statement]:
 def _agreed(
     statements: Sequence[_Statement], found: Sequence[Unit], finished: bool
 ) -> tuple[str, int] | None:
-    """The one answer of all statements; of different ones, the explicit last one's."""
+    """Return (answer, place) of the common answer; if the statements differ, that of an explicit last one."""
     if not statements:
         return None
     last = statements[-1]
@@ -179,7 +179,7 @@ def _agreed(
 
 
 def _explained(behind: Sequence[Unit], answer: str, finished: bool) -> bool:
-    """Whether everything that follows a statement explains it; of a cut sentence, whether it may."""
+    """Return whether all units after a statement explain it; a truncated last sentence only needs to fit."""
     for at, unit in enumerate(behind):
         cut = not finished and at == len(behind) - 1 and not unit.closed
         fits = _may_explain(unit, answer) if cut else explains(unit.text, answer)
@@ -189,7 +189,7 @@ def _explained(behind: Sequence[Unit], answer: str, finished: bool) -> bool:
 
 
 def _may_explain(unit: Unit, answer: str) -> bool:
-    """Whether a sentence that was cut off begins an explanation, and is no answer itself."""
+    """Return whether a truncated sentence begins an explanation and does not state an answer."""
     return begins_to_explain(unit.text, answer) and (_is_cut_name(unit) or _states_nothing(unit.text))
 
 
@@ -198,7 +198,7 @@ def _states_nothing(text: str) -> bool:
 
 
 def _is_cut_name(unit: Unit) -> bool:
-    """Whether it is but a response's name, without a full stop: where a cut text ends, its subject."""
+    """Return whether a unit is only the name of a response, the possible subject of a truncated sentence."""
     return _NAME_ALONE.fullmatch(unit.text) is not None and not unit.closed and not unit.heading
 
 
@@ -232,7 +232,7 @@ def _stated(at: int, found: Sequence[Unit], named: dict[int, Object]) -> _Statem
 
 
 def _object(at: int, found: Sequence[Unit], named: dict[int, Object]) -> _Statement | None:
-    """A JSON object that ends a line."""
+    """Return the statement of a JSON object at the end of a line, if it counts."""
     unit = found[at]
     ends_line = at + 1 == len(found) or found[at + 1].line != unit.line
     if not ends_line or leaves_open(found, at, Weight.BARE):
@@ -266,7 +266,7 @@ def _in_sentence(at: int, found: Sequence[Unit]) -> _Statement | None:
 
 
 def _is_meant(text: str, stated: StatedAnswer, before_other: bool) -> bool:
-    """Whether all that follows is a reason; a mere name needs a lead-in, a comparison or a reason."""
+    """Return whether a reason follows a statement; a name alone needs a lead-in, a comparison or a reason."""
     rest = text[stated.end :]
     if not stated.named_alone:
         return reasons(rest, stated.answer, before_other=before_other)
