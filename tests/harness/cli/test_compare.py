@@ -158,7 +158,7 @@ def test_what_it_would_take_is_told_of_a_difference_that_matters(empathy: Run) -
     assert small["dialogues"] > 64
     assert small["more_dialogues"] == small["dialogues"] - 64
     assert large["more_dialogues"] == 0
-    assert "To find a true difference of 2 points takes" in empathy(*COMPARE, "--worth", "0.02").out
+    assert "Detecting a true difference of 2 points requires" in empathy(*COMPARE, "--worth", "0.02").out
 
 
 def test_strategies_need_training_seeds(empathy: Run) -> None:
