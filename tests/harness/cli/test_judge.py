@@ -311,4 +311,4 @@ def test_newer_models_are_asked_in_their_own_way_and_rehearsed_by_their_family(e
     } == dict.fromkeys(names, 2)
     told = empathy(*JUDGE, "--judge", "openai/llama-9", "--emulate")
     assert told.code == 2
-    assert "no stand-in" in told.err
+    assert told.codes == ["emulator.unknown-model"]

@@ -119,4 +119,4 @@ def test_a_run_until_narrow_says_what_it_takes_first(empathy: Run) -> None:
     for more in (("--by", "emotion"), ("--length-control",), ("--report", "page.html")):
         beside = empathy(*words, "decided", *more)
         assert beside.code == 2
-        assert "sequence alone" in beside.err
+        assert beside.codes == ["option.conflict"]
