@@ -41,7 +41,7 @@ def human_preferences_data(corrected: CorrectedPanel) -> dict[str, Any] | None:
 
 def _value(value: BiasAdjusted | CheapAndGold | NotEstimable) -> dict[str, Any]:
     """Return an estimate as JSON data."""
-    return {"refused": str(value)} if isinstance(value, NotEstimable) else asdict(value)
+    return {"not_estimable": str(value)} if isinstance(value, NotEstimable) else asdict(value)
 
 
 def bias_correction_table(panel: JudgePanel, corrected: CorrectedPanel) -> Table | None:

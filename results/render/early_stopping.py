@@ -54,7 +54,7 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         "b": contest.b.author,
         "stop_when": stopped.until.spec["until"],
         "estimand": str(sequence.estimand),
-        "answered": stopped.answered,
+        "stopping_rule_met": stopped.answered,
         "finished": stopped.finished,
         "decided": sequence.decided,
         "known_for_these_dialogues": sequence.known,

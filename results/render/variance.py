@@ -31,9 +31,9 @@ def variance_data(analysis: VarianceAnalysis) -> dict[str, Any]:
         "soft": analysis.soft,
         "emulated": is_any_emulated(analysis.selection),
         "judges": {
-            judge: {"refused": table.reason}
+            judge: {"not_estimable": table.reason}
             if isinstance(table, NotEstimable)
-            else {**asdict(table), "refused": None}
+            else {**asdict(table), "not_estimable": None}
             for judge, table in analysis.tables.items()
         },
     }

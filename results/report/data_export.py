@@ -25,7 +25,7 @@ _FLAT = (
     *("a", "b", "judge", "control", "emulated", "win_rate", "low", "high", "level", "interval", "n"),
     *("incomplete", "bound_low", "bound_high", "soft", "soft_low", "soft_high", "ties", "consistency"),
     *("first_position_rate", "repetition_stability", "a_first", "b_first", "unscored", "not_judged"),
-    *("asked_again", "words_a", "words_b", "a_longer", "longer_wins", "at_equal_length", "cost_usd"),
+    *("retried_judgments", "words_a", "words_b", "a_longer", "longer_wins", "at_equal_length", "cost_usd"),
     *("order_robust_low", "order_robust_high", "worst_case_low", "worst_case_high"),
 )
 
@@ -69,7 +69,7 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
             ],
             "notes": list(material.grid.notes),
         },
-        "over_seeds": [_plain(asdict(one)) for one in material.seeds],
+        "training_seeds": [_plain(asdict(one)) for one in material.seeds],
         "agreement": [
             {"judges": [one.one, one.other], **_plain(asdict(one.found))} for one in material.agreements.pairs
         ],
@@ -146,11 +146,11 @@ def contest_data(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
         "b_first": _single(hard.b_first),
         "unscored": dict(hard.unscored),
         "not_judged": hard.not_judged,
-        "asked_again": contest.asked_again,
+        "retried_judgments": contest.asked_again,
         "answering_models": dict(contest.answering_models),
         "several_answering_models": len(contest.answering_models) > 1,
         "answers_left_out": contest.left_out,
-        "readings": contest.readings.to_dict(),
+        "parser_versions": contest.readings.to_dict(),
         "words_a": lengths.words_a,
         "words_b": lengths.words_b,
         "a_longer": lengths.a_longer,
@@ -165,7 +165,7 @@ def _single(order: SingleOrder) -> dict[str, Any]:
 
 
 def _control(control: LengthControl | NotEstimable) -> dict[str, Any]:
-    return {"refused": control.reason} if isinstance(control, NotEstimable) else asdict(control)
+    return {"not_estimable": control.reason} if isinstance(control, NotEstimable) else asdict(control)
 
 
 def _cell(base: str, judge: str, step: str, entry: Table1Entry) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
 from tests.errors import user_error
 
@@ -98,7 +97,7 @@ def test_all_faults_are_reported_at_once() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null"])
 def test_text_that_is_not_a_json_object_is_rejected(text: str) -> None:
-    with pytest.raises(UserError):
+    with user_error("emulator.not-json", where="--options-json"):
         EmulatorConfig.from_json(text)
 
 

@@ -1,6 +1,6 @@
 """Print the measured coverage, and widths, that `docs/statistics.md` gives.
 
-    PYTHONPATH=.:tests/results/statistics:tests/harness/runs \\
+    PYTHONPATH=.:tests/results/statistics:tests/results/analysis \\
         python tests/results/statistics/measure_coverage.py
 
 Not a test: the tests assert the same with fewer runs, and with these under `pytest -m slow`. Minutes.
@@ -12,9 +12,8 @@ import sys
 
 import numpy as np
 from conftest import contest
-from test_comparing import edge_coverage, simultaneous_coverage, strategy_coverage
+from test_confidence_sequences import covers_at_every_look, even_contests, these_dialogues_coverage
 from test_few_seeds import coverage as seeds_coverage
-from test_gating import wrong_decisions
 from test_intervals import (
     DESIGNS,
     MEANS,
@@ -25,9 +24,10 @@ from test_intervals import (
     coverage_with_ties,
     simulated_orders,
 )
-from test_length import length_coverage
-from test_sequences import covers_at_every_look, even_contests, these_dialogues_coverage
-from test_within_raters import errs
+from test_length_control import length_coverage
+from test_paired_comparison import edge_coverage, simultaneous_coverage, strategy_coverage
+from test_quality_gate import wrong_decisions
+from test_within_rater_test import errs
 
 from results.statistics import Estimand, judging_order
 from results.statistics.betting_martingale import bounded_mean_interval

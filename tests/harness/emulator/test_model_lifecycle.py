@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
+from tests.errors import user_error
 from tests.harness.emulator.conftest import Ask, Start
 
 ASKED = {
@@ -92,17 +92,17 @@ def test_none_of_them_changes_the_definition_hash() -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("code", "options"),
     [
-        {"other_model": "x"},
-        {"other_model_after": 2},
-        {"other_model": "x", "other_model_after": 0},
-        {"shutdown_date": "soon"},
-        {"sunset": "14.1.2027"},
-        {"retired": 3},
-        {"lean": True, "snapshot_suffix": "-001"},
+        ("option.missing", {"other_model": "x"}),
+        ("option.missing", {"other_model_after": 2}),
+        ("option.out-of-range", {"other_model": "x", "other_model_after": 0}),
+        ("option.invalid-value", {"shutdown_date": "soon"}),
+        ("option.invalid-value", {"sunset": "14.1.2027"}),
+        ("option.wrong-type", {"retired": 3}),
+        ("option.conflict", {"lean": True, "snapshot_suffix": "-001"}),
     ],
 )
-def test_invalid_options_are_rejected(options: dict[str, Any]) -> None:
-    with pytest.raises(UserError):
+def test_invalid_options_are_rejected(code: str, options: dict[str, Any]) -> None:
+    with user_error(code):
         EmulatorConfig(**options)
