@@ -1,1 +1,1 @@
-"""What is remembered, what is computed from it, and how it is shown."""
+"""Database of results, statistics and analysis, and their rendering."""

@@ -57,8 +57,8 @@ class ModelClient(Protocol):
         """Ask once.
 
         Raises:
-            CallError: there was no answer, and why.
-            LaneStopped: the lane takes no more calls.
+            CallError: there was no answer; carries the reason.
+            EndpointDisabled: the endpoint accepts no more requests.
         """
         ...
 

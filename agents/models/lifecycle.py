@@ -1,4 +1,4 @@
-"""How long a model can be asked: when it retires or has retired, who says so, and what succeeds it.
+"""Lifecycle of a model: its retirement date, the source of the date, and its successor.
 
 Pure. A lifecycle comes from a models file (`retires`, `retired`, `successor`, `source`, `looked_up`,
 `confirmed`), or from what a provider states of itself. Only a date that was confirmed at the provider can

@@ -5,7 +5,7 @@ spaces, and a short symbol for everything that names a response:
 
     R1 "response 1", "the second reply" (R2) · D1 the digit alone · F1 "the first" · W1 "one", "first" ·
     B1 "\\boxed{1}" · J a JSON object · P1 "response 1's" · N another number · Q a quotation
-    X a sign that is no ornament
+    X a sign that is not an ornament
 
 No symbol is ever part of a word, so "12", "1.5", "1/2", "-1" and "1-800-555" name no response.
 """

@@ -174,7 +174,7 @@ class _Scan:
     thought_at: int = 0
     wrapping: list[tuple[str, int]] = field(default_factory=list)
     wrapped: list[tuple[int, int]] = field(default_factory=list)
-    spoke: bool = False  # whether anything was said since the last thought that was opened elsewhere
+    spoke: bool = False  # whether there was text since the last thought that was opened elsewhere
     turn_over: int = -1
     asked_at: int = -1  # where another question begins; nothing behind it is read
     unfinished: bool = False

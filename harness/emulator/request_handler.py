@@ -31,7 +31,7 @@ from harness.emulator.types import CompletionSet, ParsedRequest, RejectedError
 
 
 class Action(StrEnum):
-    """What the server does after the delay."""
+    """Action of the server after the delay."""
 
     ANSWER = "answer"
     RESET = "reset"

@@ -2,7 +2,7 @@
 
 `respond` writes 12–60 words; `improve` keeps the original and adds a clause for the requested dimension of
 empathy; `ramble` is the endless continuation of a base model. The sentences are stock phrases for rehearsals
-only: they should help nobody and teach nothing.
+only: they have no value for people or training.
 """
 
 from __future__ import annotations

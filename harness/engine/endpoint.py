@@ -86,7 +86,7 @@ class Endpoint:
 
     @property
     def stopped(self) -> EndpointDisabled | None:
-        """Why the endpoint accepts no more requests, or None."""
+        """Return the reason why the endpoint accepts no more requests, or None."""
         return self.retrying.stopped
 
     @property

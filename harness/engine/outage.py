@@ -34,7 +34,7 @@ AMBIGUOUS_FAILURES = frozenset({Failure.SERVER, Failure.MALFORMED})
 
 
 class OutageAction(Enum):
-    """What a failure means for its endpoint."""
+    """Effect of a failure on its endpoint."""
 
     REQUEST = auto()  # a failure of this request only; the endpoint continues
     PAUSE = auto()  # pause the endpoint

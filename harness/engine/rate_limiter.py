@@ -16,7 +16,7 @@ by 2 % per second. A limit stated in the server's headers is adopted at once if 
 lower than the configured one. During an outage (`harness.engine.outage`) only one probe request is sent after
 each pause. Every change is reported with its reason.
 
-The limiter knows nothing of API keys, cost, retries or the content of a request. Time is the event loop's
+The limiter does not depend on API keys, cost, retries or the content of a request. Time is the event loop's
 clock.
 """
 

@@ -49,7 +49,7 @@ __all__ = ["RequestSettings", "RequestSource", "run_requests"]
 
 @dataclass(frozen=True)
 class RequestSettings:
-    """How requests are sent; none of the settings changes what is sent.
+    """Settings for sending requests; none of them changes the content of a request.
 
     Attributes:
         limits: limits of every endpoint without an entry in `endpoint_limits`.

@@ -39,7 +39,7 @@ class StudyContext:
         db: the database, as `Store.open` accepts it.
         memory: cache of finished stages, in the study's folder.
         store: open database, for planning.
-        purse: budget of the study.
+        study_budget: budget of the study.
         tell: called with the name of a stage and its progress.
     """
 
@@ -52,7 +52,7 @@ class StudyContext:
     db: str
     memory: StageCache
     store: Store
-    purse: StudyBudget
+    study_budget: StudyBudget
     tell: Tell = _silent
 
     @property

@@ -60,7 +60,7 @@ class EstimateLine:
         seconds: estimated time of the requests at the given limits; None if unknown.
         expected_usd, maximum_usd: estimate and upper bound of the cost; None if the price is unknown.
         note: remark.
-        lane: id of the model that gets the requests; "" if there are none.
+        endpoint: id of the model that gets the requests; "" if there are none.
     """
 
     kind: str
@@ -76,7 +76,7 @@ class EstimateLine:
     expected_usd: float | None = 0.0
     maximum_usd: float | None = 0.0
     note: str = ""
-    lane: str = ""
+    endpoint: str = ""
 
 
 async def plan_study(graph: StudyGraph) -> list[EstimateLine]:
@@ -145,7 +145,7 @@ def _cost_line(
         expected_usd=cost.expected_usd,
         maximum_usd=cost.maximum_usd,
         note=note,
-        lane=cost.model,
+        endpoint=cost.model,
     )
 
 
@@ -252,7 +252,7 @@ def _stage_plan(graph: StudyGraph, student: StudentPlan) -> TrainingPlan | None:
     training = graph.study.training
     settings: TrainingSettings = training.sft if student.step == "sft" else training.dpo
     try:
-        shape = parse_decoder_config(load_base_config(student.learner.base))
+        shape = parse_decoder_config(load_base_config(student.student_spec.base))
     except UserError:
         return None
     rows = _rows(graph, student)
@@ -337,7 +337,7 @@ async def _judge_lines(graph: StudyGraph, statuses: Sequence[StageStatus]) -> li
                 expected_usd=total.expected_usd,
                 maximum_usd=total.maximum_usd,
                 note=JUDGE_NOTE,
-                lane=model.id,
+                endpoint=model.id,
             )
         )
     return lines
@@ -382,7 +382,7 @@ def total(lines: Iterable[EstimateLine]) -> EstimateLine:
     all_lines = list(lines)
     seconds_by_endpoint: dict[str, list[float | None]] = {}
     for line in all_lines:
-        seconds_by_endpoint.setdefault(line.lane, []).append(line.seconds)
+        seconds_by_endpoint.setdefault(line.endpoint, []).append(line.seconds)
 
     def sum_known(values: list[float | None]) -> float | None:
         return None if None in values else sum(value for value in values if value is not None)

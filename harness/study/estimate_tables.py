@@ -45,7 +45,7 @@ def caveats(study: Study, lines: Sequence[EstimateLine], budget_usd: float | Non
     notes = list(dict.fromkeys(line_notes))
     if total(lines).seconds is None:
         notes.append("time ?: unknown without rate limits; add --rpm, --tpm or --max-in-flight.")
-    elif len({line.lane for line in lines if line.calls}) > 1:
+    elif len({line.endpoint for line in lines if line.calls}) > 1:
         notes.append("time: requests to different models run in parallel; the total is the longest time.")
     if study.emulate:
         notes.append("EMULATED: no real model is used; the cost is that of the real models.")
@@ -75,7 +75,7 @@ def format_clock(seconds: float) -> str:
 
 def _short_name(line: EstimateLine) -> str:
     """Return what a line is about, without the owner of a model: `Llama-3.1-8B, SFT`."""
-    return line.what if line.lane else line.what.rpartition("/")[2]
+    return line.what if line.endpoint else line.what.rpartition("/")[2]
 
 
 def _format_count(tokens: int) -> str:

@@ -44,14 +44,14 @@ class StudentPlan:
     """Student to be trained.
 
     Attributes:
-        learner: its base model.
+        student_spec: its base model.
         recipe: name of its training set.
         seed: training seed.
         step: "sft" or "dpo".
         has_several_seeds: whether the name contains the seed.
     """
 
-    learner: StudentSpec
+    student_spec: StudentSpec
     recipe: str
     seed: int
     step: str
@@ -61,7 +61,7 @@ class StudentPlan:
     def name(self) -> str:
         """The student's name: `llama-over-human-naive-dpo`."""
         seed = f"-seed-{self.seed}" if self.has_several_seeds else ""
-        return f"{self.learner.name}-{self.recipe}{seed}-{self.step}"
+        return f"{self.student_spec.name}-{self.recipe}{seed}-{self.step}"
 
     @property
     def stage(self) -> str:
@@ -88,9 +88,9 @@ class StudyGraph:
         await graph._add_improve()
         for name, recipe in graph.recipes.items():
             graph._add_build(name, recipe)
-        for learner in graph.study.student_specs:
-            graph._add_base(learner)
-            for student in (*graph.students(learner), *graph.controls(learner)):
+        for student_spec in graph.study.student_specs:
+            graph._add_base(student_spec)
+            for student in (*graph.students(student_spec), *graph.controls(student_spec)):
                 graph._add_train(student)
         graph._add_contests()
         graph._add_report()
@@ -137,21 +137,23 @@ class StudyGraph:
         temperature = self.study.teaching.temperature
         return "" if temperature is None else f"t{temperature:g}"
 
-    def students(self, learner: StudentSpec) -> list[StudentPlan]:
+    def students(self, student_spec: StudentSpec) -> list[StudentPlan]:
         """Return the students of a base model that are judged."""
         names = [name for name in self.recipes if name != LOW_RATED]
-        return self._plan_students(learner, names, self.study.training.steps)
+        return self._plan_students(student_spec, names, self.study.training.steps)
 
-    def controls(self, learner: StudentSpec) -> list[StudentPlan]:
+    def controls(self, student_spec: StudentSpec) -> list[StudentPlan]:
         """Return the control students, trained on low-rated human responses (SFT only)."""
-        return self._plan_students(learner, [LOW_RATED] if LOW_RATED in self.recipes else [], (CONTROL_STEP,))
+        return self._plan_students(
+            student_spec, [LOW_RATED] if LOW_RATED in self.recipes else [], (CONTROL_STEP,)
+        )
 
     def _plan_students(
-        self, learner: StudentSpec, recipes: list[str], steps: tuple[str, ...]
+        self, student_spec: StudentSpec, recipes: list[str], steps: tuple[str, ...]
     ) -> list[StudentPlan]:
         seeds = self.study.training.seeds
         return [
-            StudentPlan(learner, recipe, seed, step, len(seeds) > 1)
+            StudentPlan(student_spec, recipe, seed, step, len(seeds) > 1)
             for recipe in recipes
             for seed in seeds
             for step in steps
@@ -208,23 +210,23 @@ class StudyGraph:
         }
         self._add(Stage("build", name, settings, partial(stages.make_dataset, self.context, recipe), needs))
 
-    def _add_base(self, learner: StudentSpec) -> None:
-        settings = {"base": learner.base, "revision": learner.revision}
-        do = partial(stages.find_base, self.context, learner)
-        self._add(Stage("base", learner.name, settings, do))
+    def _add_base(self, student_spec: StudentSpec) -> None:
+        settings = {"base": student_spec.base, "revision": student_spec.revision}
+        do = partial(stages.find_base, self.context, student_spec)
+        self._add(Stage("base", student_spec.name, settings, do))
 
     def _add_train(self, student: StudentPlan) -> None:
-        learner, training = student.learner, self.study.training
+        student_spec, training = student.student_spec, self.study.training
         config = with_seed(training.sft if student.step == "sft" else training.dpo, student.seed)
-        needs = [f"base {learner.name}", f"build {student.recipe}"]
+        needs = [f"base {student_spec.name}", f"build {student.recipe}"]
         if student.step == "dpo":
             first = replace(student, step="sft")
             self._add_train(first)
             needs.append(first.stage)
         relevant = asdict(config)
         relevant.pop("save_steps")
-        settings = {"settings": relevant, "form": learner.form, "device": training.device}
-        do = partial(stages.train, self.context, config, student.step, student.name, learner)
+        settings = {"settings": relevant, "form": student_spec.form, "device": training.device}
+        do = partial(stages.train, self.context, config, student.step, student.name, student_spec)
         self._add(Stage("train", student.name, settings, do, tuple(needs), frozenset({CARD})))
 
     def dialogues(self, split: Split) -> DialogueSubset:
@@ -233,23 +235,23 @@ class StudyGraph:
         return DialogueSubset(self.context.dataset, split, data.limit or None, data.seed)
 
     def _add_responses(
-        self, author: str, learner: StudentSpec | None, student: StudentPlan | None, split: Split
+        self, author: str, student_spec: StudentSpec | None, student: StudentPlan | None, split: Split
     ) -> str:
         """Add the stage that generates an author's responses; return its name, or that of an existing author."""
         if author.startswith(("dataset:", "file:")):
             return author
-        if learner is None:
+        if student_spec is None:
             model = self.context.models[author]
             plan = plan_responses(self.dialogues(split), [self.responder(model)])
             return self._add_request_stage("respond", f"{model.id} {split}", plan)
-        needs = [f"base {learner.name}"]
-        title = f"{learner.name} {author}"
+        needs = [f"base {student_spec.name}"]
+        title = f"{student_spec.name} {author}"
         if student is not None:
             needs.append(student.stage)
             title = student.name
         elif author == BEST:
-            needs.append(self._add_choose(learner))
-            title = f"{learner.name} best"
+            needs.append(self._add_choose(student_spec))
+            title = f"{student_spec.name} best"
         dialogues = self.dialogues(split)
         settings = {
             "preset": self.study.generation.preset,
@@ -266,8 +268,8 @@ class StudyGraph:
             partial(generate_students, self.context, dialogues),
             tuple(needs),
             frozenset({CARD}),
-            session_key=f"{learner.name} {split}",
-            session=partial(serve_together, self.context, learner, dialogues),
+            session_key=f"{student_spec.name} {split}",
+            session=partial(serve_together, self.context, student_spec, dialogues),
         )
         return self._add(stage)
 
@@ -301,25 +303,29 @@ class StudyGraph:
         title = f"{names[0]} : {names[1]} by {configured_judge.name}{suffix}"
         return self._add(Stage("judge", title, settings, run, needs, uses))
 
-    def _add_choose(self, learner: StudentSpec) -> str:
+    def _add_choose(self, student_spec: StudentSpec) -> str:
         selection = self.study.selection
         assert selection is not None  # the file was validated: "best" requires [selection]
-        students = self.students(learner)
+        students = self.students(student_spec)
         judged = []
         for student in students:
-            a = self._add_responses(STUDENT, learner, student, selection.split)
-            for b in self._response_stages(selection.against, learner, selection.split):
+            a = self._add_responses(STUDENT, student_spec, student, selection.split)
+            for b in self._response_stages(selection.against, student_spec, selection.split):
                 judged.append(self._add_judge(a, b, selection.judge, selection.split))
         needs = (*judged, *(student.stage for student in students))
-        return self._add(Stage("choose", learner.name, {}, partial(stages.choose, self.context), needs))
+        return self._add(Stage("choose", student_spec.name, {}, partial(stages.choose, self.context), needs))
 
-    def _response_stages(self, author: str, learner: StudentSpec, split: Split) -> list[str]:
+    def _response_stages(self, author: str, student_spec: StudentSpec, split: Split) -> list[str]:
         if author == STUDENT:
-            return [self._add_responses(author, learner, plan, split) for plan in self.students(learner)]
+            return [
+                self._add_responses(author, student_spec, plan, split) for plan in self.students(student_spec)
+            ]
         if author == LOW_RATED:
-            return [self._add_responses(author, learner, plan, split) for plan in self.controls(learner)]
+            return [
+                self._add_responses(author, student_spec, plan, split) for plan in self.controls(student_spec)
+            ]
         if author in (BASE, TRUNCATED_BASE, BEST):
-            return [self._add_responses(author, learner, None, split)]
+            return [self._add_responses(author, student_spec, None, split)]
         return [self._add_responses(author, None, None, split)]
 
     def pairs(self) -> list[tuple[str, str]]:
@@ -327,14 +333,14 @@ class StudyGraph:
         split = self.study.data.split
         student_specs: tuple[StudentSpec | None, ...] = self.study.student_specs or (None,)
         contests = []
-        for learner in student_specs:
+        for student_spec in student_specs:
             for a, b in self.study.judging.contests:
-                if learner is None:
+                if student_spec is None:
                     contests.append(
                         (self._add_responses(a, None, None, split), self._add_responses(b, None, None, split))
                     )
                     continue
-                left, right = (self._response_stages(author, learner, split) for author in (a, b))
+                left, right = (self._response_stages(author, student_spec, split) for author in (a, b))
                 contests += [(first, second) for first in left for second in right]
         return list(dict.fromkeys(contests))
 

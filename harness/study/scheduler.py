@@ -74,7 +74,7 @@ Watch = Callable[[str, StageStatus | None, Stage], None]  # "begins", "ends" or 
 
 
 def stage_statuses(stages: Iterable[Stage], memory: StageCache) -> list[StageStatus]:
-    """How every stage stands, by what is remembered alone."""
+    """Return the status of every stage from stored records alone."""
     known: dict[str, StageStatus] = {}
     for stage in _sort_by_needs(stages):
         known[stage.name] = _status_of(stage, known, memory)

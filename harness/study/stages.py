@@ -59,7 +59,7 @@ async def ask(context: StudyContext, plan: GenerationPlan, inputs: StageInputs) 
     async with await Store.open(context.db) as store:
         cost = _sum_maximum([each.maximum_usd for each in await _estimate_costs(store, context, plan)])
         run_id = content_id("run-1", [plan.kind, plan.spec])
-        async with context.purse.reserve(run_id, cost) as budget:
+        async with context.study_budget.reserve(run_id, cost) as budget:
             settings = replace(context.settings, budget_usd=budget)
             async with report_progress(store, run_id, inputs.stage.name, context.tell):
                 summary = await generate(store, context.registry, plan, settings)
@@ -207,7 +207,7 @@ async def judge(
             [each.maximum_usd for each in await estimate_judging_cost(store, plan, context.settings)]
         )
         run_id = content_id("run-1", [plan.kind, plan.spec])
-        async with context.purse.reserve(run_id, cost) as budget:
+        async with context.study_budget.reserve(run_id, cost) as budget:
             settings = replace(context.settings, budget_usd=budget, adapt=False)
             async with report_progress(
                 store, run_id, inputs.stage.name, context.tell, plan.requests_per_judge
@@ -313,7 +313,7 @@ def _describe_unanswered(context: StudyContext, name: str, endpoint: EndpointRep
     """Return why an endpoint left requests unanswered, and what to do."""
     if not endpoint.stopped:
         return f"{name}: {endpoint.failed} calls got no answer; the same command asks them again"
-    budget_usd = context.purse.ceiling_usd
+    budget_usd = context.study_budget.ceiling_usd
     budget_note = "" if budget_usd is None else f" (What the whole study may cost: ${budget_usd:g}.)"
     return f"{name}: {endpoint.stopped}{budget_note}"
 
@@ -337,7 +337,7 @@ def _response_ids(responses: Iterable[Response], keys: set[str]) -> list[str]:
 async def _estimate_costs(store: Store, context: StudyContext, plan: GenerationPlan) -> list[Any]:
     return (
         await estimate_generation_cost(store, plan, context.settings)
-        if context.purse.ceiling_usd is not None
+        if context.study_budget.ceiling_usd is not None
         else []
     )
 

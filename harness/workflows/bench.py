@@ -78,7 +78,7 @@ class BenchResult:
 
     @property
     def stopped(self) -> str:
-        """Why the benchmark is incomplete; "" if it is complete."""
+        """Return the reason why the benchmark is incomplete; "" if it is complete."""
         if self.generated.interrupted or any(contest.interrupted for contest in self.contests.values()):
             return "interrupted"
         endpoints = [*self.generated.endpoints.items()]

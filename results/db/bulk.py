@@ -1,6 +1,6 @@
 """Statements over many rows, compiled once and passed to the driver directly.
 
-SQLAlchemy's ORM path binds the parameters of every row in Python and renders `IN` anew for every list of
+SQLAlchemy's ORM path binds the parameters of every row in Python and renders `IN` again for every list of
 keys, which dominated the writer's time. The columns are plain text and numbers, which drivers accept as they
 are.
 """

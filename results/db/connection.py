@@ -7,7 +7,7 @@ function on asyncpg.
 
 SQLite is opened with a write-ahead log and `synchronous=FULL`: a returned commit survives the death of the
 process and, if the disk honours flushes, a power failure. A database of another schema version, or a file
-that is no database of this program, is refused before anything is written to it.
+that is not a database of this program, is refused before anything is written to it.
 """
 
 from __future__ import annotations

@@ -191,7 +191,7 @@ class ClaimRow(_Row, table=True):
 
 
 class JudgmentRow(_Row, table=True):
-    """What was parsed from a judge's completion: a preference, or the unscored reason."""
+    """Judgment parsed from a completion: a preference, or the unscored reason."""
 
     __tablename__: ClassVar[Any] = "judgment"
     __table_args__ = _ONE_TREE
@@ -213,7 +213,7 @@ class JudgmentRow(_Row, table=True):
 
 
 class GenerationRow(_Row, table=True):
-    """What was parsed from a completion that should be a response: its text and the reason to exclude it."""
+    """Generated text parsed from a completion, with the reason to exclude it."""
 
     __tablename__: ClassVar[Any] = "generation"
     call_key: str = Field(primary_key=True)

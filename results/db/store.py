@@ -1,7 +1,7 @@
 """Storage of runs, completions and judgments in one database.
 
 `Store` is the only object that writes runs and their inputs; `Writer` commits completions in batches. It
-knows nothing of models, rate limits or statistics.
+does not depend on models, rate limits or statistics.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one writer of a run: many answers to a commit, no answer held back for long.
 
-Commits when nothing is in flight (nobody else is coming), when `MOST_SECONDS` have passed since the first
-waiting answer, or when `MOST_WAITING` answers wait. Whoever adds an answer may wait for its commit, or goes
+Commits when nothing is in flight (no other answer is expected), when `MOST_SECONDS` have passed since the first
+waiting answer, or when `MOST_WAITING` answers wait. A caller that adds an answer may wait for its commit, or goes
 on and looks at how many are `held`: either is the back-pressure. An answer, what was read from it, its cost
 and the end of its claim are one transaction.
 """

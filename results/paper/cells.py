@@ -57,7 +57,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class AuthorDescription:
-    """What is known of an author; "" for an unknown field.
+    """Known properties of an author; "" for an unknown field.
 
     Attributes:
         base: LLaMA-3.1-8B or Mistral-7B-v0.3.
@@ -157,7 +157,7 @@ def _single_match(patterns: Mapping[str, str], text: str) -> str:
 def paper_judge(model: str) -> str:
     """Return the paper's name of a judge model, also if emulated or a successor of it; else "".
 
-    `succeeded_model` tells whether a cell has a successor, which is no replication.
+    `succeeded_model` states whether a cell has a successor, which is no replication.
     """
     bare = model.removeprefix("emulated-")
     own = next((name for name, pattern in _JUDGES.items() if re.fullmatch(pattern, bare)), "")

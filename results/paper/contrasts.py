@@ -86,7 +86,7 @@ class Contrast:
 
     @property
     def verdicts(self) -> tuple[str, str]:
-        """Return the verdicts of ours and of the published numbers."""
+        """Return the verdicts on our numbers and on the published ones."""
         verdicts = [
             NOT_RUN if estimate is None else estimate.verdict(self.threshold)
             for estimate in (self.ours, self.published)
@@ -153,7 +153,7 @@ def _study(student: str, judge: str) -> str:
 def _pairwise_claim(
     words: tuple[str, str, str], pairs: Sequence[tuple[Cell, Cell]], ours: Mapping[Cell, Scores]
 ) -> _Claim:
-    """Return a difference cell by cell; of ours, only where both cells of a pair were run."""
+    """Return a difference cell by cell; for our numbers, only where both cells of a pair were run."""
     run = [pair for pair in pairs if all(cell in ours for cell in pair)]
     return _Claim(words, 0.0, _sides(run), _sides(pairs), _exceptions(pairs))
 

@@ -124,7 +124,7 @@ def _by_judgment(rows: Iterable[Any], judgment_key: Callable[[Any], Hashable]) -
 
 @dataclass(frozen=True, slots=True)
 class ReparseResult:
-    """What re-reading did to one judge's judgments.
+    """Changes to one judge's judgments after parsing again.
 
     Attributes:
         judge, judge_id: who.

@@ -55,7 +55,7 @@ class DialogueOutcome:
 
 @dataclass(frozen=True, slots=True)
 class EndingCounts:
-    """How the responses of an author end.
+    """Counts of how the responses of an author end.
 
     Attributes:
         responses: number of responses, ≥ 0.

@@ -142,7 +142,7 @@ async def _pairs(
         by_pair.setdefault((contest.a.id, contest.b.id), []).append(contest)
     found = []
     for of_pair in by_pair.values():
-        of_pair.sort(key=lambda one: one.judge_provider == CONTROL)  # models before their floor
+        of_pair.sort(key=lambda one: one.judge_provider == CONTROL)  # models before their baseline
         judged = tuple(
             _judged(contest, seed, samplings[contest.judge_id], length_summary(contest, words))
             for contest in of_pair

@@ -19,7 +19,7 @@ from results.report.sections.judges import (
     self_preference_caveats,
 )
 from results.report.sections.manifest import page_command
-from results.report.sections.section import PlainTable, Row
+from results.report.sections.section import PlainRow, PlainTable
 from results.report.sections.seeds import TITLE as SEEDS
 from results.report.sections.seeds import seeds_table
 from results.report.study_conclusions import headline_lines
@@ -67,7 +67,7 @@ def to_markdown(material: ReportContext) -> str:
 
 def _rates(material: ReportContext) -> PlainTable:
     rows = [
-        Row(
+        PlainRow(
             (
                 pair.a.name,
                 pair.b.name,
@@ -93,7 +93,7 @@ def _table_1(material: ReportContext) -> str:
     heads = ("", "step", *columns)
     grid = material.grid
     rows = [
-        Row((f"{line.base}, by {line.judge}", line.step, *map(_cell, line.entries)))
+        PlainRow((f"{line.base}, by {line.judge}", line.step, *map(_cell, line.entries)))
         for line in (grid.lines if grid else ())
     ]
     legend = (

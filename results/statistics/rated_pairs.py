@@ -64,5 +64,5 @@ class RatedPairs:
 
     @property
     def with_human(self) -> NDArray[np.bool_]:
-        """Where one response is a person's."""
+        """Return the pairs in which one response is a person's."""
         return self.having(("human",))

@@ -137,7 +137,7 @@ class StudySession:
                 db=self.db,
                 memory=memory,
                 store=store,
-                purse=StudyBudget(budget, budget_file, store.spent_usd),
+                study_budget=StudyBudget(budget, budget_file, store.spent_usd),
                 **({} if tell is None else {"tell": tell}),
             )
 

@@ -1,4 +1,4 @@
-"""What the numbers do not say."""
+"""Section on the limits of the numbers."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ def caveats(material: ReportContext) -> Section | None:
     if not material.pairs:
         return None
     html = render_template("caveats", caveats=conclusions.caveats(material))
-    return Section("caveats", "What the numbers do not say", html)
+    return Section("caveats", "Section on the limits of the numbers", html)

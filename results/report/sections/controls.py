@@ -5,7 +5,7 @@ from __future__ import annotations
 from results.report.author_roles import AuthorRole
 from results.report.conclusions import NO_CONTROLS_NOTE, UNCUT_NOTE, between, percent
 from results.report.context import ReportContext
-from results.report.sections.section import PlainTable, Row, Section
+from results.report.sections.section import PlainRow, PlainTable, Section
 from results.report.study_conclusions import JudgeRate, judge_rate, student_pairs
 from results.report.templates import render_template
 
@@ -41,14 +41,14 @@ def controls_table(material: ReportContext) -> PlainTable | None:
                 if seen := judge_rate(judged, mirrored=mirrored):
                     found.setdefault((seen.name, seen.judge), {}).setdefault(role, []).append(seen)
     rows = [
-        Row((name, judge, *("; ".join(map(_told, of.get(role, ()))) for role in columns)))
+        PlainRow((name, judge, *("; ".join(map(_format_rate, of.get(role, ()))) for role in columns)))
         for (name, judge), of in sorted(found.items())
     ]
     return PlainTable(("student", "judge", *(_HEADS[role] for role in columns)), tuple(rows), texts=2)
 
 
 def controls_notes(material: ReportContext) -> list[str]:
-    """What a reader of the table must know."""
+    """Return the notes below the table."""
     notes = ["▲ the student is preferred, ▼ the opponent is, ○ the interval leaves it open."]
     if student_pairs(material, AuthorRole.BASE):
         notes.append(f"The base that is not cut {UNCUT_NOTE}")
@@ -59,7 +59,7 @@ def controls_notes(material: ReportContext) -> list[str]:
     return notes
 
 
-def _told(seen: JudgeRate) -> str:
+def _format_rate(seen: JudgeRate) -> str:
     interval = between(seen.low, seen.high).replace(" ", "\u00a0")
     robust = between(*seen.order_robust).replace(" ", "\u00a0")
     return f"{_SIGNS[seen.direction]}\u00a0{percent(seen.rate)} ({interval}; order-robust {robust})"

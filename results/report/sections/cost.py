@@ -1,4 +1,4 @@
-"""What it took: calls, tokens, money and time."""
+"""Section on requests, tokens, cost and time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from results.report.conclusions import NONE, counted, duration, moment, money
 from results.report.context import ReportContext
 from results.report.cost import CostSummary, ModelCost
-from results.report.sections.section import PlainTable, Row, Section
+from results.report.sections.section import PlainRow, PlainTable, Section
 from results.report.templates import render_template
 
 _HEADS = ("for", "model", "calls", "tokens in", "tokens out", "cost", "time to an answer")
@@ -32,8 +32,8 @@ def cost_table(spending: CostSummary) -> PlainTable:
     return PlainTable(_HEADS, (*(_row(one) for one in spending.by_model), _sum(spending)), texts=2)
 
 
-def _row(one: ModelCost) -> Row:
-    return Row(
+def _row(one: ModelCost) -> PlainRow:
+    return PlainRow(
         (
             one.purpose,
             one.model,
@@ -47,10 +47,10 @@ def _row(one: ModelCost) -> Row:
     )
 
 
-def _sum(spending: CostSummary) -> Row:
+def _sum(spending: CostSummary) -> PlainRow:
     every: Sequence[ModelCost] = spending.by_model
     tokens = (sum(one.input_tokens for one in every), sum(one.output_tokens for one in every))
-    return Row(
+    return PlainRow(
         ("all", "", f"{spending.calls:,}", f"{tokens[0]:,}", f"{tokens[1]:,}", money(spending.cost_usd), "")
     )
 

@@ -71,7 +71,7 @@ def _found(view: View) -> Mapping[ExampleKind, int]:
 
 
 def _outcomes_of(view: View, example: DialogueExample) -> str:
-    """What the page's filter reads: judge by its place, with the outcome."""
+    """Return the data of the page's filter: judge positions with their outcomes."""
     return " ".join(
         f"{judge}:{one.outcome}" for judge, one in zip(view.judges, example.opinions, strict=True)
     )

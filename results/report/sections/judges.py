@@ -1,4 +1,4 @@
-"""What the judges are worth: each over all contests, with each other, and against human ratings."""
+"""Section on the judges: over all contests, their agreement, and their audits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from results.report.audit_summary import JudgeAudit, SplitAudit
 from results.report.conclusions import NONE, between, counted, percent, points, reasons
 from results.report.context import JudgedContest, ReportContext
 from results.report.judge_agreement import JudgePairAgreement
-from results.report.sections.section import PlainTable, Row, Section
+from results.report.sections.section import PlainRow, PlainTable, Section
 from results.report.templates import render_template
 from results.statistics.cluster_bootstrap import ClusteredEstimate
 from results.statistics.not_estimable import NotEstimable
@@ -53,7 +53,7 @@ class AuditView:
 
 
 def judges(material: ReportContext) -> Section | None:
-    """The section; None where nobody judged."""
+    """Return the section, or None without judgments."""
     if not material.pairs:
         return None
     found = material.agreements
@@ -83,7 +83,7 @@ def self_preference_caveats(material: ReportContext) -> list[str]:
 
 
 def answering_model_notes(material: ReportContext) -> list[str]:
-    """Who answered under the judges' names, over all contests, where it was not that model alone."""
+    """Return notes on models that answered under another judge's name, over all contests."""
     notes = []
     for of in _by_judge(material):
         counts: Counter[str] = Counter()
@@ -119,12 +119,12 @@ def _by_judge(material: ReportContext) -> list[list[JudgedContest]]:
     return list(found.values())
 
 
-def _row(of: Sequence[JudgedContest]) -> Row:
+def _row(of: Sequence[JudgedContest]) -> PlainRow:
     unscored: dict[str, int] = {}
     for one in of:
         for reason, count in one.unscored.items():
             unscored[reason] = unscored.get(reason, 0) + count
-    return Row(
+    return PlainRow(
         (
             of[0].contest.judge,
             f"{sum(one.hard.n for one in of):,}",
@@ -145,10 +145,10 @@ def _mean(shares: Sequence[tuple[float | None, int]]) -> str:
     return percent(sum(share * n for share, n in there) / sum(n for _, n in there)) if there else NONE
 
 
-def _agreement(one: JudgePairAgreement) -> Row:
+def _agreement(one: JudgePairAgreement) -> PlainRow:
     found = one.found
     shares = ", ".join(percent(found.prevalence.get(answer)) for answer in (1.0, 0.5, 0.0))
-    return Row(
+    return PlainRow(
         (
             f"{one.one} and {one.other}",
             percent(found.agreement),
@@ -174,9 +174,9 @@ def _audit(one: SplitAudit) -> AuditView:
     return AuditView(one.split, title, PlainTable(_AUDIT, tuple(_audited(line) for line in one.judges)))
 
 
-def _audited(line: JudgeAudit) -> Row:
+def _audited(line: JudgeAudit) -> PlainRow:
     found = line.found
-    return Row(
+    return PlainRow(
         (
             line.name,
             _value(found.agreement),

@@ -1,4 +1,4 @@
-"""How it was made: everything that identifies the page's numbers, and the command that makes them again."""
+"""Section on provenance: everything that identifies the numbers, and the command that reproduces them."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def manifest(material: ReportContext) -> Section:
 
 
 def page_command(material: ReportContext) -> str:
-    """What makes the page again."""
+    """Return the command that reproduces the page."""
     return f"empathy report {material.spec.get('name') or material.run_id.removeprefix('run-1:')[:10]}"

@@ -1,4 +1,4 @@
-"""What each author's responses are like."""
+"""Section on the responses of each author."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from results.analysis.response_profile import WORD_LISTS
 from results.report.contest_metrics import MetricGroup
 from results.report.context import ReportContext
-from results.report.sections.section import PlainTable, Row, Section
+from results.report.sections.section import PlainRow, PlainTable, Section
 from results.report.style_profile import flagged_dialogues, style_groups
 from results.report.templates import render_template
 
@@ -35,5 +35,5 @@ def responses(material: ReportContext) -> Section | None:
 def _turned(groups: Sequence[MetricGroup], names: Sequence[str]) -> PlainTable:
     """An author a row, a measure a column."""
     measures = [measure for group in groups for measure in group.rows]
-    rows = [Row((name, *(measure.values[at] for measure in measures))) for at, name in enumerate(names)]
+    rows = [PlainRow((name, *(measure.values[at] for measure in measures))) for at, name in enumerate(names)]
     return PlainTable(("author", *(measure.name for measure in measures)), tuple(rows))

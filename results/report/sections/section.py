@@ -1,4 +1,4 @@
-"""What a section is, and a plain table: what several sections, and the Markdown, are made of."""
+"""Section and plain table, shared by the sections and the Markdown report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PlainRow:
     """A row of a plain table; a quiet one stands back."""
 
     cells: tuple[str, ...]
@@ -37,5 +37,5 @@ class PlainTable:
     """Headings and rows, every cell as people read it; the first `texts` columns are words, not numbers."""
 
     heads: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[PlainRow, ...]
     texts: int = 1

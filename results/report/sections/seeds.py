@@ -1,10 +1,10 @@
-"""Over training seeds: what may be said of a strategy, and not only of a checkpoint."""
+"""Section on training seeds: results of a strategy rather than of one checkpoint."""
 
 from __future__ import annotations
 
 from results.report.conclusions import NONE, between, percent
 from results.report.context import ReportContext
-from results.report.sections.section import PlainTable, Row, Section
+from results.report.sections.section import PlainRow, PlainTable, Section
 from results.report.seed_summary import SeedSummary
 from results.report.templates import render_template
 from results.statistics import NotEstimable
@@ -26,11 +26,11 @@ def seeds_table(material: ReportContext) -> PlainTable | None:
     return PlainTable(_HEADS, tuple(_row(one) for one in material.seeds), texts=3)
 
 
-def _row(one: SeedSummary) -> Row:
+def _row(one: SeedSummary) -> PlainRow:
     found = one.found
     if isinstance(found, NotEstimable):
-        return Row((one.recipe, one.judge, one.opponent, str(found), *[NONE] * 5))
-    return Row(
+        return PlainRow((one.recipe, one.judge, one.opponent, str(found), *[NONE] * 5))
+    return PlainRow(
         (
             one.recipe,
             one.judge,

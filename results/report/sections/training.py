@@ -1,4 +1,4 @@
-"""How the students were trained: curves, settings, and the check for forgetting and collapse."""
+"""Section on training: curves, settings, and the check for forgetting and collapse."""
 
 from __future__ import annotations
 

@@ -39,12 +39,12 @@ def test_the_ceiling_is_never_passed_and_everybody_comes_to_a_turn(
     runs: list[tuple[int, float | None, float]], ceiling: float
 ) -> None:
     bank = Bank()
-    purse = StudyBudget(ceiling, Path("/nonexistent"), bank.of)
-    purse._runs = sorted({f"run {name}" for name, _, _ in runs})  # as they were written down before
+    study_budget = StudyBudget(ceiling, Path("/nonexistent"), bank.of)
+    study_budget._runs = sorted({f"run {name}" for name, _, _ in runs})  # as they were written down before
     granted: dict[int, float] = {}
 
     async def one(at: int, name: str, at_most: float | None, share: float) -> None:
-        async with purse.reserve(name, at_most) as budget:
+        async with study_budget.reserve(name, at_most) as budget:
             assert budget is not None
             left = budget - bank.spent.get(name, 0.0)
             granted[at] = left
