@@ -359,17 +359,17 @@ def test_models_are_told_before_floors_and_emulated_ones_say_so(empathy: Run) ->
 def test_mistakes_are_told_with_a_remedy(empathy: Run) -> None:
     judged(empathy, (A, C), (B, C), (A, B))
     for words, said in (
-        ((A, "dataset:gpt4"), "There are: dataset:gpt-4"),
+        ((A, "dataset:gpt4"), "dataset:gpt-4"),
         ((A, A), "comparison.same-author"),
         ((A, C), "comparison.same-author"),
-        ((A,), "two authors are compared"),
-        ((f"{A},",), "two authors are compared"),
-        ((",", A), "two authors are compared"),
+        ((A,), "comparison.sides"),
+        ((f"{A},",), "comparison.sides"),
+        ((",", A), "comparison.sides"),
         ((A, B, "--judge", "openai/gpt-4o"), "judge.no-judgments"),
         ((A, B, "--split", "train"), "--split all"),
-        ((A, B, "--all"), "Leave the names away"),
-        ((A, B, "--pairwise"), "--all --pairwise"),
-        (("--all", "--by", "emotion", "--worth", "0.1"), "--by, --worth: is told of two authors only"),
+        ((A, B, "--all"), "option.conflict"),
+        ((A, B, "--pairwise"), "option.missing"),
+        (("--all", "--by", "emotion", "--worth", "0.1"), "comparison.needs-two-authors"),
     ):
         done = empathy(
             "compare", *words, "--opponent", C, *(() if "--split" in words else ("--split", "all"))
