@@ -116,7 +116,7 @@ def test_a_users_error_shows_all_its_faults() -> None:
     error = UserError("the data cannot be used", code="test.error", where="data.csv", faults=faults)
     assert error.faults == tuple(faults)
     assert str(error).splitlines() == [
-        "data.csv: the data cannot be used.",
+        "[test.error] data.csv: the data cannot be used.",
         "  data.csv:3: is empty.",
         "  data.csv:9: is twice there. Found: '12'.",
     ]
