@@ -207,11 +207,12 @@ async def _export(
     store: Store, board: Leaderboard, wanted: list[str], baseline: str | None
 ) -> dict[str, bytes]:
     from results.render import leaderboard as shown
+    from results.render.format import versioned
 
     made = {
         "md": shown.to_markdown(board).encode(),
         "csv": shown.to_csv(board).encode(),
-        "json": json_bytes(shown.to_dict(board)),
+        "json": json_bytes(versioned(shown.to_dict(board))),
     }
     if "alpaca-eval" in wanted:
         own = [ranking for ranking in board.rankings if ranking.judge_id]

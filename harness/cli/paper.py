@@ -51,6 +51,7 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
     from results.paper import table1 as layout
     from results.paper.collect import paper_claims, table1_cells
     from results.paper.latex import to_latex
+    from results.render.format import versioned
 
     contests = run(_load_contests(db, cells, exclude_same_family))
     found, claims = layout.table1(table1_cells(contests)), paper_claims(contests)
@@ -63,7 +64,7 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
     }
     markdown = f"{layout.to_markdown(found)}\n{contrasts.to_markdown(claims)}"
     if out is None:
-        print_document(json_bytes(told) if as_json else markdown)
+        print_document(json_bytes(versioned(told)) if as_json else markdown)
         return
     from harness.cli.report import write_page
 
@@ -71,7 +72,7 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
         ("table1.md", markdown),
         ("table1.tex", to_latex(found)),
         ("table1.csv", layout.to_csv(found)),
-        ("table1.json", json_bytes(told).decode()),
+        ("table1.json", json_bytes(versioned(told)).decode()),
     ):
         write_page(out / name, text)
         print_message(f"{out / name}")

@@ -344,7 +344,7 @@ def _folded(word: str, width: int) -> list[str]:
 
 
 def _piece(text: str, width: int) -> int:
-    """Characters of a text's first piece: up to a separator in reach, else what fits; at least one."""
+    """Return the length of a word's first piece: up to a separator within reach, else all that fits."""
     fitting = _prefix(text, width)
     for seam in _SEAMS:
         seams = [
@@ -356,7 +356,7 @@ def _piece(text: str, width: int) -> int:
 
 
 def _prefix(text: str, width: int) -> int:
-    """How many characters of a text fit in so many cells of a terminal; at least one."""
+    """Return how many characters fit the width; at least one."""
     size, taken = 0, 0
     for char in text:
         taken += display_width(char)

@@ -175,6 +175,7 @@ def multi_comparison_to_dict(comparison: MultiComparison) -> dict[str, Any]:
 
 
 def _place_data(place: ComparisonRow, level: float) -> dict[str, Any]:
+    """Return one row of a multi-comparison as JSON data."""
     rate = place.rate
     own = None
     if rate is not None:

@@ -242,12 +242,13 @@ def caveats(summary: AuditSummary) -> list[str]:
         for result in summary.judges
         if result.verdicts and (note := result.verdicts.answering_model_note)
     ]
-    notes += [note for result in summary.judges if (note := _kin_note(result))]
+    notes += [note for result in summary.judges if (note := _same_family_note(result))]
     notes += [line for result in summary.judges for line in reliability_findings(result)]
     return notes
 
 
-def _kin_note(result: JudgeAuditResult) -> str:
+def _same_family_note(result: JudgeAuditResult) -> str:
+    """Return the self-preference warning of a judge; "" without responders of its family."""
     if not result.same_family:
         return ""
     warning = self_preference_warning(

@@ -164,6 +164,7 @@ class JudgmentTable:
         return self._rows(wanted, codes=codes, n_dialogues=self.n_dialogues)
 
     def _rows(self, mask: NDArray[np.bool_], *, codes: NDArray[np.int64], n_dialogues: int) -> JudgmentTable:
+        """Return the rows where `mask` is true, with dialogues recoded by `codes`."""
         return JudgmentTable(
             dialogue=codes[self.dialogue[mask]],
             n_dialogues=n_dialogues,

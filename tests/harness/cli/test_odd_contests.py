@@ -37,7 +37,7 @@ def test_one_dialogue_is_little_and_says_so(empathy: Run) -> None:
         "emotion",
     )
     assert told.code == 0
-    assert "1 complete dialogues, at least 20 are needed" in told.out
+    assert "1 complete dialogues, at least 20 are required" in told.out
     assert "too few" in told.out or "one complete dialogue" in told.out
 
 
