@@ -277,7 +277,7 @@ def test_an_imported_author_can_be_judged(empathy: Run, workplace: Path) -> None
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--format", "pdf"), "no such format"),
+        (("--format", "pdf"), "[option.unknown-value]"),
         (("--format", "md,csv"), "--out DIR"),
         (("--judge", "openai/none"), "judge.no-judgments"),
         (("--format", "alpaca-eval", "--baseline", "nobody"), "--baseline"),

@@ -143,7 +143,7 @@ def test_the_difference_by_sentiment_makes_up_the_whole(empathy: Run) -> None:
     assert total / 64 == pytest.approx(one["against_opponent"]["difference"])
     assert all((group["low"] is not None) is (group["n"] >= 20) for group in one["groups"].values())
     assert {group["p"] for group in one["groups"].values()} == {None}
-    assert "By sentiment: descriptive and not tested" in flat(empathy(*COMPARE))
+    assert "By sentiment: descriptive, without tests" in flat(empathy(*COMPARE))
     emotions = only(empathy(*COMPARE, "--by", "emotion", "--json").data)["groups"]
     assert set(emotions) == {dialogue.emotion for dialogue in sample().dialogues}
     assert only(empathy(*COMPARE, "--by", "none", "--json").data)["groups"] == {}
@@ -308,7 +308,7 @@ def test_everyone_is_one_family_with_simultaneous_intervals(empathy: Run) -> Non
         "Scope of every interval: over dialogues and the noise of the one generation for each; this training"
         in " ".join(printed.split())
     )
-    assert "The best of several" in printed
+    assert "The rate of the best of several authors" in printed
 
 
 def test_test_set_uses_are_distinct_opponents_and_judges(empathy: Run) -> None:
@@ -359,17 +359,17 @@ def test_models_are_told_before_floors_and_emulated_ones_say_so(empathy: Run) ->
 def test_mistakes_are_told_with_a_remedy(empathy: Run) -> None:
     judged(empathy, (A, C), (B, C), (A, B))
     for words, said in (
-        ((A, "dataset:gpt4"), "There are: dataset:gpt-4"),
+        ((A, "dataset:gpt4"), "[author.not-judged]"),
         ((A, A), "comparison.same-author"),
         ((A, C), "comparison.same-author"),
-        ((A,), "two authors are compared"),
-        ((f"{A},",), "two authors are compared"),
-        ((",", A), "two authors are compared"),
+        ((A,), "comparison.sides"),
+        ((f"{A},",), "comparison.sides"),
+        ((",", A), "comparison.sides"),
         ((A, B, "--judge", "openai/gpt-4o"), "judge.no-judgments"),
         ((A, B, "--split", "train"), "--split all"),
-        ((A, B, "--all"), "Leave the names away"),
-        ((A, B, "--pairwise"), "--all --pairwise"),
-        (("--all", "--by", "emotion", "--worth", "0.1"), "--by, --worth: is told of two authors only"),
+        ((A, B, "--all"), "option.conflict"),
+        ((A, B, "--pairwise"), "option.missing"),
+        (("--all", "--by", "emotion", "--worth", "0.1"), "comparison.needs-two-authors"),
     ):
         done = empathy(
             "compare", *words, "--opponent", C, *(() if "--split" in words else ("--split", "all"))
@@ -459,4 +459,4 @@ def test_a_copied_file_is_told_under_the_name_it_was_given(empathy: Run, workpla
         assert named in done.out
     _file(workplace, "first.jsonl", "changed")
     done = empathy("compare", first, other, "--opponent", "dataset:human")
-    assert "other responses now" in done.err
+    assert "file:first.jsonl has changed" in done.err
