@@ -1,13 +1,13 @@
 """Improver agent, which lets a teacher make a response more empathetic.
 
-An improver has one strategy, one teacher and one response set to improve. Six strategies take one request each;
-`sequential` is a chain of three:
+An improver has one strategy, one teacher and one response set to improve. Six strategies take one request
+each; `sequential` is a chain of three:
 
     paper, ours   cognitive prompt(original) → affective prompt(first answer) → compassionate prompt(second)
     released      one growing conversation; every later turn holds all answers before it
 
-The first request of the chain equals that of the cognitive strategy, so the engine sends it only once for both.
-Parsing is a pure function of the completion and of the generation before it.
+The first request of the chain equals that of the cognitive strategy, so the engine sends it only once for
+both. Parsing is a pure function of the completion and of the generation before it.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ class Improver:
         step: int,
         last: int,
     ) -> tuple[Generation, str]:
-        """Send the request of one step up to `last` + 1 times; return the best generation and its raw text."""
+        """Send the request of a step up to `last` + 1 times; return the best generation and its raw text."""
         best: tuple[Generation, str] | None = None
         for attempt in range(last + 1):
             before = best[0] if best is not None else None

@@ -93,9 +93,9 @@ def visible_text(text: object, *, one_line: bool = False, encoding: str = "utf-8
     return shown
 
 
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if found[0] == "\\":
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if match[0] == "\\":
         return "\\\\"
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
@@ -113,8 +113,8 @@ def markdown_text(text: object, *, starts_block: bool = True) -> str:
     return _MARKDOWN_START.sub(_start, plain) if starts_block else plain
 
 
-def _start(found: re.Match[str]) -> str:
-    return f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}"
+def _start(match: re.Match[str]) -> str:
+    return f"{match[0]}\\" if match[0].isdigit() else f"\\{match[0]}"
 
 
 def markdown_row(cells: Iterable[object]) -> str:
@@ -141,7 +141,7 @@ def html_page(markup: object) -> str:
 def latex_text(text: object) -> str:
     """Escape a text for LaTeX; typeset the minus sign of numbers in math mode."""
     shown = visible_text(text, one_line=True)
-    return _LATEX_MINUS.sub("$-$", _LATEX_ACTIVE.sub(lambda found: _LATEX[found[0]], shown))
+    return _LATEX_MINUS.sub("$-$", _LATEX_ACTIVE.sub(lambda match: _LATEX[match[0]], shown))
 
 
 def csv_text(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -185,6 +185,6 @@ def json_lines(rows: Iterable[Any]) -> bytes:
     return b"".join(json_bytes(row, indented=False) for row in rows)
 
 
-def _json_escape(found: re.Match[str]) -> str:
-    units = found[0].encode("utf-16-be", "surrogatepass")
+def _json_escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))

@@ -3,8 +3,8 @@
 It generates the responses of all authors: teachers, models under evaluation and students. All of them receive
 the same prompt, rendered by `agents/student_prompt.py`. Both directions are pure functions.
 
-The first completion with a text is the response, whatever its quality; its exclusion reason is recorded. Only a
-completion without any text leaves the dialogue without a response.
+The first completion with a text is the response, whatever its quality; its exclusion reason is recorded. Only
+a completion without any text leaves the dialogue without a response.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ A base model without a chat template receives plain text, the direct prompt and 
     A speaker tells you … </utterance>⏎⏎Response:| I can see why that would sting …<end of sequence>
                                        prompt ends | completion begins with the one space
 
-Plain text contains no special tokens. trl, transformers and vLLM's `/v1/completions` add them when they encode
-it, which gives exactly one BOS token. The prompt does not end in a space, because a trailing space would be a
-token of its own in training and part of the next word's token in generation.
+Plain text contains no special tokens. trl, transformers and vLLM's `/v1/completions` add them when they
+encode it, which gives exactly one BOS token. The prompt does not end in a space, because a trailing space
+would be a token of its own in training and part of the next word's token in generation.
 
 An instruct model receives the same words in its chat template. The template writes the BOS token itself, so
 the text is encoded *without* adding special tokens (`add_special_tokens` is false in a request). Removing the
@@ -88,7 +88,7 @@ class PromptFormat:
         return turn
 
     def messages(self, dialogue: Dialogue) -> tuple[Message, ...]:
-        """What a `Call` under `protocol` carries: the whole plain prompt, or the user's turn alone."""
+        """Return the messages of a request: the entire plain prompt, or only the user turn in chat style."""
         turn = self.turn(dialogue)
         return (Message("user", self._plain(turn) if self.form is PromptStyle.PLAIN else turn),)
 
@@ -202,7 +202,7 @@ def chat_completion(tokenizer: Tokenizer, turn: str, response: str) -> str:
             code="chat-template.unstable-prompt",
             where="the tokenizer's chat_template",
             found=repr(conversation[: len(prompt)][-60:]),
-            remedy="Use the base model, or a template whose generation prompt is a prefix of the conversation.",
+            remedy="Use the base model, or a template whose generation prompt begins the response.",
         )
     completion, _, _ = conversation[len(prompt) :].partition(str(tokenizer.eos_token))
     return completion.rstrip()

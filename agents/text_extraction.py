@@ -3,9 +3,9 @@
     **Improved Response:** "That silence can weigh so much." (6 words)   →   That silence can weigh so much.
 
 Removed, repeatedly until nothing changes: thoughts, code fences and tags, sentences that announce the
-response, labels ("Improved Response:"), repetitions of the dialogue, remarks after the response, Markdown, and
-enclosing quotation marks. The words of the response are unchanged. The completion is stored as well, so that a
-newer `RESPONSE_PARSER` can parse it again without a request.
+response, labels ("Improved Response:"), repetitions of the dialogue, remarks after the response, Markdown,
+and enclosing quotation marks. The words of the response are unchanged. The completion is stored as well, so
+that a newer `RESPONSE_PARSER` can parse it again without a request.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ def parse_lacking_dimension(raw: str, response: str) -> str:
     """Return the dimension of empathy that a completion identifies as lacking; "" if there is none.
 
     The words cognitive, affective (or emotional) and compassionate are searched around the response, not in
-    it. If several occur, the only one in sentences with lack, identify, weakest, missing or least is returned.
+    it. If several occur, the only one in sentences with lack, identify, weakest, missing or least is
+    returned.
     """
     around = raw.replace(response, "\n") if response else raw
     named = _dimensions(around)

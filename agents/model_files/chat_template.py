@@ -1,7 +1,7 @@
 """Rendering with a model's chat template, reproducibly and without thinking.
 
-Thinking is turned off if the template has an option for it, both in training and in generation, and a template
-that reads the date gets a fixed one. The options are detected by rendering a probe, and recorded.
+Thinking is turned off if the template has an option for it, both in training and in generation, and a
+template that reads the date gets a fixed one. The options are detected by rendering a probe, and recorded.
 """
 
 from __future__ import annotations

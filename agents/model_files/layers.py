@@ -71,12 +71,13 @@ def layers_of(base: Path, config: Config | None = None) -> dict[str, Layer]:
 def embedding_rows(layers: Layers) -> int:
     """Return the rows of the token embeddings; 0 if the model has none with a known name."""
     return next(
-        (one.in_features for name, one in layers.items() if one.is_embedding and _WORDS.search(name)), 0
+        (layer.in_features for name, layer in layers.items() if layer.is_embedding and _WORDS.search(name)), 0
     )
 
 
 def is_tied(layers: Layers, config: Config, files: Iterable[str]) -> bool:
-    """Return whether embeddings and head are one weight: as the config says, or because the files hold no head.
+    """Return whether embeddings and head are one weight: as the config says, or because the files hold no
+    head.
 
     Args:
         config: the base's config.json.

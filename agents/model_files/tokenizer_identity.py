@@ -56,8 +56,8 @@ def _probed(tokenizer: Tokenizer, form: PromptStyle, turn: str, response: str) -
         prompt, completion = plain_prompt(turn), plain_completion(response)
     special = form is PromptStyle.PLAIN
     ids = tokenizer.encode(prompt, add_special_tokens=special)
-    whole = tokenizer.encode(prompt + completion + str(tokenizer.eos_token), add_special_tokens=special)
-    return [prompt, completion, list(ids), list(whole), str(tokenizer.decode(list(whole)))]
+    full_ids = tokenizer.encode(prompt + completion + str(tokenizer.eos_token), add_special_tokens=special)
+    return [prompt, completion, list(ids), list(full_ids), str(tokenizer.decode(list(full_ids)))]
 
 
 def _special(tokenizer: Any) -> list[list[Any]]:

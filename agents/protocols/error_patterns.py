@@ -1,8 +1,8 @@
 """Patterns that classify the messages and codes of provider errors, shared by all providers.
 
-The HTTP status is not sufficient: providers reject prompts, accounts and parameters, and report overload, with
-the same 400, 403 or even 200. Codes are compared as whole words. Text of the request that an error repeats is
-never matched (see `agents.protocols.error_mapping`).
+The HTTP status is not sufficient: providers reject prompts, accounts and parameters, and report overload,
+with the same 400, 403 or even 200. Codes are compared as whole words. Text of the request that an error
+repeats is never matched (see `agents.protocols.error_mapping`).
 """
 
 from __future__ import annotations

@@ -48,11 +48,11 @@ OBJECT = "\ue002"  # stands for a JSON object that names an answer
 
 def _plain() -> dict[int, str]:
     table: dict[int, str] = dict.fromkeys(_SURROGATES, " ")
-    table |= {ord(one): " " for one in [*_SPACES, *_INVISIBLE]}
-    table |= {ord(one): "\n" for one in _LINE_ENDS}
+    table |= {ord(character): " " for character in [*_SPACES, *_INVISIBLE]}
+    table |= {ord(character): "\n" for character in _LINE_ENDS}
     table |= {zero + digit: str(digit) for zero in _DIGITS for digit in range(10)}
-    table |= {ord(one): digit for digit, signs in _ROUND.items() for one in signs}
-    table |= {ord(one): plain for plain, signs in _LOOKALIKES.items() for one in signs}
+    table |= {ord(character): digit for digit, signs in _ROUND.items() for character in signs}
+    table |= {ord(character): plain for plain, signs in _LOOKALIKES.items() for character in signs}
     table[ord(QUOTED)] = table[ord(OBJECT)] = "\ue001"
     return table
 
@@ -179,10 +179,10 @@ def _abroad(match: re.Match[str]) -> tuple[str, int]:
 def _boxed(match: re.Match[str]) -> tuple[str, int]:
     inside = match["inside"]
     skipped = _FACE.match(inside.lower())
-    at = skipped.end() if skipped else 0
-    rest = inside[at:].strip("}. *_\"'")
+    offset = skipped.end() if skipped else 0
+    rest = inside[offset:].strip("}. *_\"'")
     if rest in ("1", "2"):
-        return "B" + rest, match.start("inside") + inside.index(rest, at)
+        return "B" + rest, match.start("inside") + inside.index(rest, offset)
     if inside.lower().strip("\\{} ").removeprefix("text{").strip("{} ") in ("tie", "text{tie"):
         return "Btie", match.start("inside") + inside.lower().index("tie")
     return "X", -1

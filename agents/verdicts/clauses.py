@@ -1,7 +1,7 @@
 """Statements in compound sentences: "Response 1 is kind, but Response 2 is more empathetic."
 
-The last clause must match the grammar. The clauses before it must be about the responses or the judge, and must
-not report, suppose or quote anything.
+The last clause must match the grammar. The clauses before it must be about the responses or the judge, and
+must not report, suppose or quote anything.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _CONCEDED = compiled(
 )
 _HARD = words("clauses", "hard")
 _SOFT = words("clauses", "soft")
-MOST_WORDLESS = 12  # characters before a mere name that are no clause: "Both, but 1"
+MAX_WORDLESS = 12  # characters before a mere name that are no clause: "Both, but 1"
 _IT = compiled(
     rf""" ?(?:[,;] (?:so|and|therefore|thus|hence|which|and therefore|and so)?|so|and) ?(?:it (?:is|was)
     |it's|makes it|is (?:therefore|thus)
@@ -54,7 +54,7 @@ def clause(text: str) -> StatedAnswer | None:
         return None
     for joint in reversed(list(_JOINT.finditer(text))):
         stated = sentence(text[joint.end() :], opens=_concludes(joint[0], text[: joint.start()]))
-        if stated is None or (stated.named_alone and joint.start() < MOST_WORDLESS):
+        if stated is None or (stated.named_alone and joint.start() < MAX_WORDLESS):
             continue
         stated = replace(stated, at=stated.at + joint.end(), end=stated.end + joint.end(), named_alone=False)
         before = text[: joint.start()]

@@ -24,8 +24,8 @@ from agents.verdicts.reasons import is_heading
 from agents.verdicts.word_lists import words
 from agents.verdicts.wording import compiled
 
-MOST_QUOTING = 12  # words of a sentence that does little but say that a response says something
-MOST_INTRODUCTIONS = 4  # lines that announce an answer, one after the other
+MAX_QUOTING = 12  # words of a sentence that does little but say that a response says something
+MAX_INTRODUCTIONS = 4  # lines that announce an answer, one after the other
 
 
 class Weight(Enum):
@@ -81,19 +81,19 @@ _COURTESY = compiled(
 _NAMES = compiled(r"\b[RDFP]([12])\b")
 
 
-def leaves_open(found: Sequence[Unit], at: int, weight: Weight) -> bool:
+def leaves_open(all_units: Sequence[Unit], index: int, weight: Weight) -> bool:
     """Return whether the units before `at` leave open whose statement it is, or what question it answers."""
-    unit, introduced = found[at], False
-    for _ in range(MOST_INTRODUCTIONS):
-        if at == 0:
+    unit, introduced = all_units[index], False
+    for _ in range(MAX_INTRODUCTIONS):
+        if index == 0:
             return False
-        before = found[at - 1]
+        before = all_units[index - 1]
         if not introduces(before.text):
-            framed = at > 1 and not introduced and _is_opened_elsewhere(found[:at], unit, weight)
+            framed = index > 1 and not introduced and _is_opened_elsewhere(all_units[:index], unit, weight)
             return framed or _leaves_open(before, unit, weight, introduced)
         introduced = True
         weight = Weight.STRONG if weight is Weight.BARE else weight  # it has a label after all
-        at -= 1
+        index -= 1
     return True
 
 
@@ -119,7 +119,7 @@ def _is_opened_elsewhere(before: Sequence[Unit], unit: Unit, weight: Weight) -> 
     """Return whether the text begins, after courtesies, with a frame for all sentences but a conclusion."""
     if weight not in (Weight.SENTENCE, Weight.STRONG) or concludes(unit.text):
         return False
-    opening = next((one for one in before if not _COURTESY.match(one.text)), None)
+    opening = next((each for each in before if not _COURTESY.match(each.text)), None)
     return opening is not None and not introduces(opening.text) and not _is_of_the_matter(opening, unit)
 
 
@@ -156,7 +156,7 @@ def _is_heading(before: Unit, unit: Unit, weight: Weight) -> bool:
 
 
 def _is_framed(before: Unit, unit: Unit, weight: Weight) -> bool:
-    """Return whether the unit before makes the next one an example, a report or an answer to something else."""
+    """Return whether the unit before makes the next one an example, a report or an unrelated answer."""
     text = before.text
     words = text.split(" ")
     if words[-1] in (":", "?", "…"):
@@ -166,7 +166,7 @@ def _is_framed(before: Unit, unit: Unit, weight: Weight) -> bool:
     if not _HARD.isdisjoint(words):
         return True
     if _SUBJECT.match(text):
-        quoting = not _OF_A_RESPONSE.isdisjoint(words) and "Q" not in words and len(words) < MOST_QUOTING
+        quoting = not _OF_A_RESPONSE.isdisjoint(words) and "Q" not in words and len(words) < MAX_QUOTING
         return quoting or (weight is Weight.BARE and _condemns(text, unit))
     named = _NAMES.search(text) is not None
     return _speaks_of_text(before, named) or _is_soft(before, unit, named, weight)

@@ -29,8 +29,8 @@ from agents.verdicts.wording import (
     compiled,
 )
 
-MOST_LABEL = 200  # characters of a line that is but a label and an answer
-MOST_HEAD = 400  # characters of a unit among which it states what it states
+MAX_LABEL = 200  # characters of a line that is but a label and an answer
+MAX_HEAD = 400  # characters of a unit among which it states what it states
 _BEFORE = r"(?:[\[({\"'#—→•·.=*|:~>] )*"
 _AFTER = r"(?: [\])}\"'.!,;:—|*=~])*"
 _NUMBERED = r"(?:(?:[DN][12]?|step [DN][12]?) [.:)—] )?"
@@ -138,7 +138,7 @@ def bare(text: str) -> StatedAnswer | None:
 @lru_cache(maxsize=2048)
 def labelled(text: str) -> StatedAnswer | None:
     """Match a label with an answer and nothing else: "Final verdict: Response 2"."""
-    if len(text) > MOST_LABEL or not _NAMES_ANY.search(text):
+    if len(text) > MAX_LABEL or not _NAMES_ANY.search(text):
         return None
     if text.count("$") % 2:  # money
         return None
@@ -154,13 +154,13 @@ def labelled(text: str) -> StatedAnswer | None:
 @lru_cache(maxsize=2048)
 def introduces(text: str) -> bool:
     """Return whether a line announces the answer that follows it: "My final answer is:"."""
-    return len(text) <= MOST_LABEL and _INTRODUCES.fullmatch(text) is not None
+    return len(text) <= MAX_LABEL and _INTRODUCES.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=2048)
 def only_corrects(text: str) -> bool:
     """Return whether a sentence only retracts the text before it: "Scratch that."."""
-    return len(text) <= MOST_HEAD and _CORRECTS.fullmatch(text) is not None
+    return len(text) <= MAX_HEAD and _CORRECTS.fullmatch(text) is not None
 
 
 def concludes(text: str) -> bool:
@@ -176,7 +176,7 @@ def is_label(text: str) -> bool:
 
 def gives_object(text: str) -> bool:
     """Return whether a line is a JSON object, labelled or not, and nothing else."""
-    return len(text) <= MOST_HEAD and _GIVES_OBJECT.fullmatch(text) is not None
+    return len(text) <= MAX_HEAD and _GIVES_OBJECT.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=2048)
@@ -186,7 +186,7 @@ def sentence(text: str, *, opens: bool = False) -> StatedAnswer | None:
     Args:
         opens: whether no response is named before it; a name alone may then state an answer.
     """
-    head = text[:MOST_HEAD]
+    head = text[:MAX_HEAD]
     if not _NAMES_ANY.search(head):
         return None
     start, corrects = _correction(head)
@@ -241,8 +241,8 @@ def _correction(text: str) -> tuple[int, bool]:
     return (match.end(), True) if match else (0, False)
 
 
-def _ends_token(text: str, at: int) -> bool:
-    return at == len(text) or text[at] == " " or text[at - 1] == " "
+def _ends_token(text: str, index: int) -> bool:
+    return index == len(text) or text[index] == " " or text[index - 1] == " "
 
 
 def _stated(match: re.Match[str], text: str) -> StatedAnswer | None:

@@ -1,7 +1,7 @@
 """Wordings of verdicts in languages other than English: labels and a few unambiguous sentences.
 
-The patterns match the canonical strings of `answer_words`, in which every Chinese, Japanese or Korean syllable
-is a token of its own.
+The patterns match the canonical strings of `answer_words`, in which every Chinese, Japanese or Korean
+syllable is a token of its own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Recognition of predicates that describe what a response is or does.
 
-The allowlist contains verbs of `word_lists.toml` with their complements, and forms of "to be" with a descriptive
-adjective or noun. "It is a myth", "it depends" and "it deserves the prize" do not describe a response.
+The allowlist contains verbs of `word_lists.toml` with their complements, and forms of "to be" with a
+descriptive adjective or noun. "It is a myth", "it depends" and "it deserves the prize" do not describe a
+response.
 """
 
 from __future__ import annotations
@@ -143,7 +144,7 @@ _SUBJECT = compiled(r"(?:and |also |overall , )*[RFD][12](?: , (?:however|in tur
 
 
 def is_about_it(text: str) -> bool:
-    """Return whether a sentence describes the response that was chosen, by name or as "it", or the speaker."""
+    """Return whether a sentence describes the chosen response, by name or as "it", or the speaker."""
     named = _SUBJECT.match(text)
     if named is not None:
         return describes(text[named.end() :].removeprefix("'s "))

@@ -1,8 +1,8 @@
 """Reasons after a statement: whether the text explains it or may retract it.
 
-A statement counts as a verdict only if all text after it is an explanation: praise of the chosen response, or a
-description of the other one without praise. Anything else (a doubt, a denial, a contrast in favour of the other
-response, a question, a new subject) leaves the completion without a verdict.
+A statement counts as a verdict only if all text after it is an explanation: praise of the chosen response, or
+a description of the other one without praise. Anything else (a doubt, a denial, a contrast in favour of the
+other response, a question, a new subject) leaves the completion without a verdict.
 """
 
 from __future__ import annotations
@@ -96,10 +96,10 @@ def _of_the_chosen(text: str, chosen: str) -> bool:
     """Return whether a clause praises or merely describes the chosen response."""
     text = re.sub(rf"\bonly (?=[RF]{chosen}\b)", "", text)
     for contrast in (" while ", " whereas ", " unlike ", " compared to ", " compared with ", " than ", " ; "):
-        before, found, after = text.partition(contrast)
-        if found and contrast != " than " and _names_other(after, chosen):
+        before, separator, after = text.partition(contrast)
+        if separator and contrast != " than " and _names_other(after, chosen):
             return _of_the_chosen(before, chosen) and _of_the_other(after, chosen)
-        if found and contrast == " than " and _names_other(after, chosen):
+        if separator and contrast == " than " and _names_other(after, chosen):
             return _of_the_chosen(before, chosen) and not _bad(after, _DOUBTS)
     return not _names_other(text, chosen) and not _bad(text, _DOUBTS) and not _bad(text, _INFERIOR)
 
@@ -251,8 +251,8 @@ def _after_concession(text: str, chosen: str) -> bool:
 
 def _other_then_chosen(text: str, chosen: str) -> bool:
     for contrast in (" while ", " whereas ", " but ", " ; ", " , and "):
-        before, found, after = text.partition(contrast)
-        if found and (subject := _NAMES.match(after)) and subject[1] == chosen:
+        before, separator, after = text.partition(contrast)
+        if separator and (subject := _NAMES.match(after)) and subject[1] == chosen:
             return _of_the_other(before, chosen) and _of_the_chosen(after, chosen)
     return _of_the_other(text, chosen)
 

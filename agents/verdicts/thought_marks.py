@@ -1,8 +1,9 @@
 """Extraction of the visible text of a completion, without thoughts, control tokens and markup.
 
-Reasoning models leave their thoughts in the text, in marks that differ by model family, and servers remove only
-some of them. Text between marks counts as thought, unless the marks are known to be ornament or to contain the
-answer. The remaining characters keep their positions, so an index in the visible text is one in the completion.
+Reasoning models leave their thoughts in the text, in marks that differ by model family, and servers remove
+only some of them. Text between marks counts as thought, unless the marks are known to be ornament or to
+contain the answer. The remaining characters keep their positions, so an index in the visible text is one in
+the completion.
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ def _final_channel(text: str) -> tuple[int, int, bool]:
     finals = {text[start:end].strip() for channel, start, end in messages if channel == "final"}
     _, start, end = messages[-1]
     behind = _MARK.sub(" ", text[end:])
-    return start, end, len(finals) > 1 or any(one.isalnum() for one in behind)
+    return start, end, len(finals) > 1 or any(character.isalnum() for character in behind)
 
 
 @dataclass
@@ -208,7 +209,7 @@ class _Scan:
         blank = "\n" + " " * (self.base - 1) if self.base else ""
         text = "".join([blank, *self.pieces])
         unfinished = unfinished or self.unfinished or bool(self.opened) or bool(self.wrapping)
-        if self.turn_over >= 0 and any(one.isalnum() for one in text[self.turn_over :]):
+        if self.turn_over >= 0 and any(character.isalnum() for character in text[self.turn_over :]):
             unfinished = True
         parts = tuple((start, end) for start, end in self.parts if text[start:end].strip())
         return VisibleText(text, parts, tuple(self.wrapped), unfinished)

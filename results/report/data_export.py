@@ -1,6 +1,6 @@
-"""A page's material as plain data: for programs (JSON), and for spreadsheets, a line a contest and judge.
+"""Report data for programs (JSON) and spreadsheets (CSV, one line per contest and judge).
 
-The same numbers as the page's, unrounded; shares in [0, 1], money in US dollars, times in seconds.
+The same numbers as in the report, unrounded; shares in [0, 1], money in US dollars, times in seconds.
 """
 
 from __future__ import annotations
@@ -30,34 +30,34 @@ _FLAT = (
 )
 
 
-def as_json(material: ReportContext) -> str:
-    """Everything, indented."""
+def to_json(material: ReportContext) -> str:
+    """Return all data as indented JSON."""
     return json_bytes(versioned(to_dict(material))).decode()
 
 
 def to_csv(material: ReportContext) -> str:
-    """The contests: a line each, with its heading."""
+    """Return the contests as CSV with a header."""
     return csv_rows(_FLAT, (_flat(pair, one) for pair in material.pairs for one in pair.judged))
 
 
 def _flat(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
-    """A contest with one value a column."""
-    told = contest_data(pair, one)
-    single = {name: told[name]["rate"] for name in ("a_first", "b_first")}
-    unscored = sum(told["unscored"].values())
-    return told | single | {"unscored": unscored, "at_equal_length": told["at_equal_length"].get("rate")}
+    """Return a contest as one value per column."""
+    row = contest_data(pair, one)
+    single = {name: row[name]["rate"] for name in ("a_first", "b_first")}
+    unscored = sum(row["unscored"].values())
+    return row | single | {"unscored": unscored, "at_equal_length": row["at_equal_length"].get("rate")}
 
 
 def to_dict(material: ReportContext) -> dict[str, Any]:
-    """All of the material."""
-    told = headline_lines(material)
+    """Return all data of the report."""
+    headline = headline_lines(material)
     return {
         "title": title(material),
         "run": material.run_id,
         "emulated": material.is_emulated,
         "tiny": material.is_tiny,
         "notes": [*banners(material), *(caveats(material) if material.pairs else ())],
-        "answer": None if told is None else {"sentence": told.sentence, "also": list(told.also)},
+        "answer": None if headline is None else {"sentence": headline.sentence, "also": list(headline.also)},
         "contests": [contest_data(pair, one) for pair in material.pairs for one in pair.judged],
         "table_1": None
         if material.grid is None
@@ -111,7 +111,7 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
 
 
 def contest_data(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
-    """One contest under one judge."""
+    """Return the data of a contest under one judge."""
     hard, soft, contest, lengths = one.hard, one.soft, one.contest, one.lengths
     return {
         "a": pair.a.name,
@@ -223,9 +223,9 @@ def _example(pair: AuthorPair, one: DialogueExample) -> dict[str, Any]:
     }
 
 
-def _plain(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Refusals as text: asdict has made mappings of them."""
-    return {name: _refused(value) for name, value in told.items()}
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace `NotEstimable` values, which asdict turned into dicts, by text."""
+    return {name: _refused(value) for name, value in values.items()}
 
 
 def _refused(value: Any) -> Any:
