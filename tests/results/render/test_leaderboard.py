@@ -34,7 +34,7 @@ def ranking(scores: list[float]) -> JudgeRanking:
             ContestScore(authors[0].id, authors[1].id, wins, n - wins, 0, float(found.mean()), error),
             ContestScore(authors[1].id, authors[0].id, n - wins, wins, 0, 1 - float(found.mean()), error),
         ),
-        kin=frozenset(),
+        same_family=frozenset(),
         emulated=False,
     )
 
