@@ -51,7 +51,7 @@ class CellResult:
         shared: covariance of the dialogues' scores in the two orders.
         run, judge: where it is from.
         differences: in what it is no replication, in words.
-        kin: whether the judge is of the family of the student, or of who taught it.
+        same_family: whether the judge belongs to the model family of the student or its teacher.
     """
 
     rate: float
@@ -273,7 +273,7 @@ def rows(table: Table1) -> list[dict[str, object]]:
                 "run": ours.run if ours else None,
                 "our_judge": ours.judge if ours else None,
                 "not_a_replication": "; ".join(ours.differences) if ours else None,
-                "kin": ours.same_family if ours else None,
+                "same_family": ours.same_family if ours else None,
             }
         )
     return found
