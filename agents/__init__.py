@@ -1,1 +1,1 @@
-"""The vocabulary, the models we ask, and the agents that ask them."""
+"""Domain types, model registry and clients, and the agents: judge, improver and responder."""

@@ -34,7 +34,8 @@ class Fault:
         where: a file with its line, a flag, or a table and key; may be empty.
         found: the value that is wrong; may be empty.
         remedy: how to correct it, an imperative sentence; may be empty.
-        code: stable identifier of the kind of mistake, as `area.problem`; empty for a detail of another fault.
+        code: stable identifier of the kind of mistake, as `area.problem`; empty for a detail of
+            another fault.
     """
 
     what: str

@@ -1,7 +1,7 @@
 """Rendering of matplotlib figures in one style, independent of the user's settings.
 
-A figure of the same data has the same bytes, whatever `matplotlibrc`, `MPLBACKEND`, style or TeX the user has;
-no display is needed. A `$` in a name is a dollar sign and does not start a formula.
+A figure of the same data has the same bytes, whatever `matplotlibrc`, `MPLBACKEND`, style or TeX the user
+has; no display is needed. A `$` in a name is a dollar sign and does not start a formula.
 """
 
 from __future__ import annotations

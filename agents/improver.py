@@ -1,14 +1,13 @@
-"""The improver, a teacher agent: from a dialogue and a response to a more empathetic response.
+"""Improver agent, which lets a teacher make a response more empathetic.
 
-One strategy, one teacher, one set of responses to improve. Six strategies are one call each; `sequential`
-is a chain of three:
+An improver has one strategy, one teacher and one response set to improve. Six strategies take one request
+each; `sequential` is a chain of three:
 
     paper, ours   cognitive prompt(original) → affective prompt(first answer) → compassionate prompt(second)
     released      one growing conversation; every later turn holds all answers before it
 
-The chain's first call is, message for message, the cognitive strategy's, so whoever asks through the engine
-asks it once for both. Knows nothing of limits or storage; each reading is a function of the answer and of
-what was read before it.
+The first request of the chain equals that of the cognitive strategy, so the engine sends it only once for
+both. Parsing is a pure function of the completion and of the generation before it.
 """
 
 from __future__ import annotations
@@ -43,12 +42,12 @@ from prompts import Library, Prompt
 
 VARIABLES = ("context", "utterance", "response")
 CHAIN = (Strategy.COGNITIVE, Strategy.AFFECTIVE, Strategy.COMPASSIONATE)
-OUTPUT_TOKENS = 1024  # 97 words need 150
-THINKING_TOKENS = 4096  # where the model thinks first, and that counts
+OUTPUT_TOKENS = 1024  # the word limit of 97 takes about 150 tokens
+THINKING_TOKENS = 4096  # for models that think, since thinking counts toward the limit
 
 
 def improvement_prompts(strategy: Strategy, fidelity: Fidelity, library: Library) -> tuple[Prompt, ...]:
-    """The prompts of a strategy, in the order in which they are asked; `released`: the published scripts'.
+    """Return the prompts of a strategy, in order; in fidelity `released` those of the published scripts.
 
     Raises:
         UserError: the released prompts have not been fetched.
@@ -61,10 +60,9 @@ def improvement_prompts(strategy: Strategy, fidelity: Fidelity, library: Library
 
 
 def improvement_preset(strategy: Strategy, over: str, fidelity: Fidelity, tag: str = "") -> str:
-    """The preset's name: `naive-over-human`.
+    """Return the name of an improver's preset, such as `naive-over-human`.
 
-    Another fidelity than `paper` is named too: `-released` for the published scripts' prompts, `-ours` where
-    an answer over 97 words is asked again; a user's own tag comes last.
+    The fidelities `released` and `ours` and the user's tag are appended: `naive-over-human-ours-tag`.
     """
     parts = [f"{strategy}-over-{over}"]
     if fidelity is not Fidelity.PAPER:
@@ -74,17 +72,21 @@ def improvement_preset(strategy: Strategy, over: str, fidelity: Fidelity, tag: s
 
 @dataclass(frozen=True)
 class Improver:
-    """One teacher's one way of improving one set of responses.
+    """Teacher that improves one response set with one strategy.
 
     Attributes:
         model: the teacher.
-        strategy: what it is asked to improve.
-        prompts: with what words (see `improvement_prompts`).
-        base: the set of responses that is improved.
-        over: what that is called in the preset's name: "human", "llm", an author's name.
-        fidelity: decides how the sequential strategy is asked, and whether an answer is asked again.
-        temperature: ≥ 0; None leaves it to the model.
-        tag: a name of the user's own, for a second set made in another way.
+        strategy: the improvement strategy.
+        prompts: the prompts of the strategy (see `improvement_prompts`).
+        base: the response set to improve.
+        over: its name in the preset: "human", "llm" or an author's name.
+        fidelity: determines the form of the sequential strategy, and whether unusable completions are
+            requested again.
+        temperature: ≥ 0; None for the model's default.
+        tag: suffix of the preset, to distinguish a second set.
+
+    Raises:
+        UserError: a prompt has other variables than an improvement prompt.
     """
 
     model: Model
@@ -109,28 +111,28 @@ class Improver:
 
     @property
     def name(self) -> str:
-        """The author's name."""
+        """Name of the author."""
         return self.model.id
 
     @property
     def steps(self) -> int:
-        """How many calls a response takes, each after the other, when nothing is asked again."""
+        """Number of consecutive requests per response, without repetitions."""
         return len(self.prompts) if len(self.prompts) > 1 else len(self.prompts[0].turns)
 
     @property
     def retries_unusable(self) -> bool:
-        """Whether an answer that cannot be used, or is over the limit, is asked again, once."""
+        """Whether an unusable completion, or one over the word limit, is requested again once."""
         return self.fidelity is Fidelity.OURS
 
     @cached_property
     def sampling(self) -> Sampling:
-        """How the answers are drawn."""
-        room = THINKING_TOKENS if self.model.capabilities.thinking else OUTPUT_TOKENS
-        return Sampling(room, temperature=self.temperature)
+        """Sampling parameters of the requests."""
+        token_limit = THINKING_TOKENS if self.model.capabilities.thinking else OUTPUT_TOKENS
+        return Sampling(token_limit, temperature=self.temperature)
 
     @cached_property
     def set(self) -> ResponseSet:
-        """The set the improved responses belong to: teacher, strategy, words, sampling, what is improved."""
+        """Response set, identified by teacher, strategy, prompts, sampling and the set to improve."""
         made = {
             "kind": "improved",
             "strategy": str(self.strategy),
@@ -161,44 +163,44 @@ class Improver:
         original: Response,
         tries: Mapping[int, int] | None = None,
     ) -> Generation:
-        """Ask step after step; the last answer read, or the one that the chain broke off at.
+        """Send the requests of all steps; return the last generation, or the one that ended the chain.
 
         Args:
-            tries: step → number of the last attempt, where more were made or are wanted than usual.
+            tries: step → number of the last attempt, for steps with more attempts than usual.
 
         Raises:
             CallError, LaneStopped: there was no answer.
         """
         text = original.text
-        said: tuple[Message, ...] = ()
+        conversation: tuple[Message, ...] = ()
         for step in range(1, self.steps + 1):
-            messages = self.messages(step, dialogue, text, said)
+            messages = self.messages(step, dialogue, text, conversation)
             last = max(int(self.retries_unusable), (tries or {}).get(step, 0))
-            got, answer = await self._ask(client, messages, dialogue, original, step, last)
-            if got.flaw:
+            generation, answer = await self._run_step(client, messages, dialogue, original, step, last)
+            if generation.flaw:
                 break
-            text, said = got.text, (*messages, Message("assistant", answer))
-        return got
+            text, conversation = generation.text, (*messages, Message("assistant", answer))
+        return generation
 
     def messages(
-        self, step: int, dialogue: Dialogue, text: str, said: tuple[Message, ...] = ()
+        self, step: int, dialogue: Dialogue, text: str, conversation: tuple[Message, ...] = ()
     ) -> tuple[Message, ...]:
-        """What is asked at a step, from 1.
+        """Return the messages of a step, counted from 1.
 
         Args:
             text: the response to improve at this step.
-            said: the conversation so far; unused where each step is a call of its own.
+            conversation: the messages so far; unused if each step is a separate request.
         """
-        conversation = len(self.prompts) == 1
-        prompt = self.prompts[0 if conversation else step - 1]
+        is_conversation = len(self.prompts) == 1
+        prompt = self.prompts[0 if is_conversation else step - 1]
         texts = (dialogue.situation, dialogue.utterance, text)
-        said_now = texts if prompt.is_exact else map(escape_delimiters, texts)
-        turns = prompt.fill(dict(zip(VARIABLES, said_now, strict=True)))
-        if conversation:
-            return (*said, Message("user", turns[step - 1]))
+        values = texts if prompt.is_exact else map(escape_delimiters, texts)
+        turns = prompt.fill(dict(zip(VARIABLES, values, strict=True)))
+        if is_conversation:
+            return (*conversation, Message("user", turns[step - 1]))
         return (Message("user", turns[0]),)
 
-    async def _ask(
+    async def _run_step(
         self,
         client: ModelClient,
         messages: tuple[Message, ...],
@@ -207,24 +209,24 @@ class Improver:
         step: int,
         last: int,
     ) -> tuple[Generation, str]:
-        """One step, asked up to `last` + 1 times: what counts of it, and the answer's raw text."""
+        """Send the request of a step up to `last` + 1 times; return the best generation and its raw text."""
         best: tuple[Generation, str] | None = None
         for attempt in range(last + 1):
             before = best[0] if best is not None else None
             read = partial(self.read, dialogue, original, step, attempt, attempt == last, before)
             call = ModelRequest(self.model, messages, self.sampling, attempt=attempt, read=read)
             answer = await client.complete(call)
-            got = read(answer, call.key)
-            if best is None or not got.flaw:
-                best = got, answer.text
-            if self._is_settled(got):
+            generation = read(answer, call.key)
+            if best is None or not generation.flaw:
+                best = generation, answer.text
+            if self._is_final(generation):
                 break
         assert best is not None  # range(last + 1) is never empty
         return best
 
-    def _is_settled(self, got: Generation) -> bool:
-        """Return whether nothing is gained by asking once more."""
-        return not got.flaw and (got.words <= WORD_LIMIT or not self.retries_unusable)
+    def _is_final(self, generation: Generation) -> bool:
+        """Return whether a generation needs no further attempt."""
+        return not generation.flaw and (generation.words <= WORD_LIMIT or not self.retries_unusable)
 
     def read(
         self,
@@ -237,18 +239,19 @@ class Improver:
         answer: Completion,
         key: str,
     ) -> Generation:
-        """What an answer is to be remembered as.
+        """Parse a completion.
 
-        A response enters the set once: from the first answer that needs no other, or from the last one;
-        where that one may not train, from the best `before` it.
+        Exactly one attempt of the last step adds a response to the set: the first one that needs no further
+        attempt, or else the last one. If the last one is unusable, its response is taken from `before`, the
+        best of the earlier attempts.
         """
         text = clean(answer.text, dialogue)
         flaw = exclusion_reason(answer, text, dialogue)
         words = word_count(text)
         response = None
         if step == self.steps:
-            settled = not flaw and (words <= WORD_LIMIT or not self.retries_unusable)
-            if settled or (is_last and not flaw):
+            is_final = not flaw and (words <= WORD_LIMIT or not self.retries_unusable)
+            if is_final or (is_last and not flaw):
                 raw = answer.text if answer.text != text else ""
                 response = Response(dialogue.key, self.name, text, self.set.id, raw)
             elif is_last and before is not None and not before.flaw:
@@ -281,6 +284,6 @@ def improver(
     temperature: float | None = None,
     tag: str = "",
 ) -> Improver:
-    """The improver of a strategy, with the library's prompts."""
+    """Create the improver of a strategy with the library's prompts."""
     prompts = improvement_prompts(strategy, fidelity, library)
     return Improver(model, strategy, prompts, base, over, fidelity, temperature, tag)

@@ -112,7 +112,7 @@ class Judge:
 
     @cached_property
     def sampling(self) -> Sampling:
-        """How the verdict is drawn: in the way the model gives it best."""
+        """Sampling parameters of the requests, in the model's preferred format of verdicts."""
         capabilities = self.model.capabilities
         return Sampling(
             max_output_tokens=capabilities.verdict_tokens,
@@ -123,14 +123,14 @@ class Judge:
         )
 
     def call(self, comparison: Comparison, sample: int = 0, attempt: int = 0) -> ModelRequest:
-        """The question; its answer is read into a `Judgment` and stored with it."""
+        """Create the request; its completion is parsed into a `Judgment`, which is stored with it."""
         dialogue, first, second = comparison.dialogue, comparison.first, comparison.second
         if self.is_control:
             text = canonical(rules.question(self.model.name, comparison)).decode()
         else:
             texts = (dialogue.situation, dialogue.utterance, first.text, second.text)
-            said = texts if self.prompt.is_exact else map(escape_delimiters, texts)
-            text = self.prompt.fill(dict(zip(VARIABLES, said, strict=True)))[-1]
+            values = texts if self.prompt.is_exact else map(escape_delimiters, texts)
+            text = self.prompt.fill(dict(zip(VARIABLES, values, strict=True)))[-1]
         messages = (*self._system, Message("user", text))
         read = partial(self.read, dialogue.key, first.id, second.id, sample, attempt)
         return ModelRequest(self.model, messages, self.sampling, sample, attempt, read)
@@ -143,7 +143,7 @@ class Judge:
     def read(
         self, dialogue: str, first: str, second: str, sample: int, attempt: int, answer: Completion, key: str
     ) -> Judgment:
-        """What the answer says of the two responses (given by their ids)."""
+        """Parse a completion; the two responses are given by their ids."""
         answers = rules.ANSWERS if self.is_control else self.prompt.answers
         outcome = parse_verdict(answer, answers)
         return Judgment(key, self.id, dialogue, first, second, sample, attempt, VERDICT_PARSER, outcome)

@@ -1,11 +1,10 @@
-"""The responder: from a dialogue to a call with the direct prompt, from its answer to a response.
+"""Responder agent: dialogue → request with the direct prompt, completion → response.
 
-Any author: a teacher's initial response, a contestant, a student. The words are the one rendering of
-`agents/student_prompt.py`, so every author is asked with the same text. Knows nothing of limits or storage; what it
-asks is a function of the dialogue, what it read a function of the answer.
+It generates the responses of all authors: teachers, models under evaluation and students. All of them receive
+the same prompt, rendered by `agents/student_prompt.py`. Both directions are pure functions.
 
-A contestant is never asked again for a better answer: whatever text it gave is its response (with its flaw
-recorded), and only an answer without any text leaves the dialogue without one.
+The first completion with a text is the response, whatever its quality; its exclusion reason is recorded. Only
+a completion without any text leaves the dialogue without a response.
 """
 
 from __future__ import annotations
@@ -35,34 +34,35 @@ STEP = 1  # a direct response has but one
 
 
 class Truncator(Protocol):
-    """How a response is cut out of what a model wrote; `name` is recorded with the set."""
+    """Function that truncates a generated text to the response; `name` is part of the provenance."""
 
     @property
     def name(self) -> str:
-        """Of this way of cutting, its version in it."""
+        """Name of the truncation, including its version."""
         ...
 
     def __call__(self, text: str) -> str:
-        """The response in `text`, white space around it taken away."""
+        """Return the response in a text, without surrounding white space."""
         ...
 
 
 @dataclass(frozen=True)
 class Responder:
-    """One author's one way of responding.
+    """Author under one generation preset.
 
     Attributes:
-        model: who responds.
-        rendering: with what words, in which form; a base model (plain form) is not cleaned, since how its
-            answer is cut is a setting of its own.
-        preset: the name of this way of responding; `author@preset` names the set.
-        author: the author's name; "" for the model's own.
-        temperature: ≥ 0; None leaves it to the model.  top_p: likewise, in (0, 1].
-        max_output_tokens: ≥ 1, thinking included.
-        seed: of the sampling; None leaves it to the model.
-        stop: strings that end an answer.
-        cut: how the response is cut out of the answer; None leaves it whole.
-        run: how the model is run, where that is known to us: recorded with the set.
+        model: the model.
+        rendering: prompt and style. Completions in plain style (base models) are not cleaned, because their
+            truncation is a separate setting.
+        preset: name of the preset; the response set is called `author@preset`.
+        author: name of the author; "" for that of the model.
+        temperature: ≥ 0; None for the model's default.
+        top_p: in (0, 1]; None for the model's default.
+        max_output_tokens: token limit including thinking, ≥ 1.
+        seed: seed of the sampling; None for none.
+        stop: strings that end a completion.
+        cut: truncation of completions; None for none.
+        run: how the model is served, if known; part of the provenance.
     """
 
     model: Model
@@ -79,17 +79,17 @@ class Responder:
 
     @property
     def name(self) -> str:
-        """The author's name."""
+        """Name of the author."""
         return self.author or self.model.id
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
-        """What it is asked with."""
+        """Prompts that are sent."""
         return (self.rendering.prompt,)
 
     @cached_property
     def sampling(self) -> Sampling:
-        """How its answers are drawn."""
+        """Sampling parameters of the requests."""
         return Sampling(
             self.max_output_tokens,
             temperature=self.temperature,
@@ -100,7 +100,7 @@ class Responder:
 
     @cached_property
     def set(self) -> ResponseSet:
-        """The set its responses belong to: author, preset, model, words, form, sampling, reader."""
+        """Response set, identified by author, preset, model, prompt, style, sampling and parser."""
         prompt = self.rendering.prompt
         made = {
             "kind": "direct",
@@ -119,10 +119,10 @@ class Responder:
     async def respond(
         self, client: ModelClient, dialogue: Dialogue, tries: Mapping[int, int] | None = None
     ) -> Generation:
-        """Ask, and read the answer.
+        """Send requests until a completion has a text, and parse it.
 
         Args:
-            tries: the number of the last attempt of step 1, where an answer without text is asked again.
+            tries: number of the last attempt of step 1, up to which requests are sent again.
 
         Raises:
             CallError, LaneStopped: there was no answer.
@@ -131,19 +131,19 @@ class Responder:
         for attempt in range(last + 1):
             call = self.call(dialogue, attempt)
             answer = await client.complete(call)
-            got = self.read(dialogue, attempt, answer, call.key)
-            if got.response is not None:
+            generation = self.read(dialogue, attempt, answer, call.key)
+            if generation.response is not None:
                 break
-        return got
+        return generation
 
     def call(self, dialogue: Dialogue, attempt: int = 0) -> ModelRequest:
-        """The question; its answer is read into a `Generation` and stored with it."""
+        """Create the request; its completion is parsed into a `Generation`, which is stored with it."""
         messages = self.rendering.messages(dialogue)
         read = partial(self.read, dialogue, attempt)
         return ModelRequest(self.model, messages, self.sampling, attempt=attempt, read=read)
 
     def read(self, dialogue: Dialogue, attempt: int, answer: Completion, key: str) -> Generation:
-        """What the answer is to be remembered as."""
+        """Parse a completion."""
         plain = self.rendering.form is PromptStyle.PLAIN
         text = strip_completion(answer.text) if plain else clean(answer.text, dialogue)
         if self.cut is not None:

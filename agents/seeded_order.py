@@ -17,5 +17,5 @@ def seeded_order(dialogues: Iterable[Dialogue], seed: int) -> list[Dialogue]:
 
 
 def seeded_subset(dialogues: Iterable[Dialogue], size: int, seed: int) -> list[Dialogue]:
-    """Return the first `size` dialogues of the seeded order; larger subsets of one seed contain smaller ones."""
+    """Return the first `size` dialogues of the seeded order; larger subsets contain smaller ones."""
     return seeded_order(dialogues, seed)[:size]

@@ -1,21 +1,20 @@
-"""The one rendering of a student's prompt: what it is trained on is what it is asked with, token for token.
+"""Rendering of the direct prompt, identical in training and generation, token for token.
 
-A base model without a chat template reads plain text, the direct prompt and a cue:
+A base model without a chat template receives plain text, the direct prompt and a cue:
 
     A speaker tells you … </utterance>⏎⏎Response:| I can see why that would sting …<end of sequence>
                                        prompt ends | completion begins with the one space
 
-Plain text carries no special token: whoever turns it into ids (trl, transformers, vLLM's `/v1/completions`)
-does so with special tokens on, and so puts exactly one beginning of sequence. It ends on no space, because a
-trailing space would be a token of its own in training and part of the next word's token in generation.
+Plain text contains no special tokens. trl, transformers and vLLM's `/v1/completions` add them when they
+encode it, which gives exactly one BOS token. The prompt does not end in a space, because a trailing space
+would be a token of its own in training and part of the next word's token in generation.
 
-An instruct model reads its own chat template around the same words. The template writes its beginning of
-sequence itself, so that text is turned into ids *without* adding special tokens (`add_special_tokens` is
-false in a request). It is not enough to take that token off and let the tokenizer put it back: a
-Mistral-type tokenizer puts a space before a text that begins without it.
+An instruct model receives the same words in its chat template. The template writes the BOS token itself, so
+the text is encoded *without* adding special tokens (`add_special_tokens` is false in a request). Removing the
+BOS token and letting the tokenizer add it again would not be equivalent: Mistral-type tokenizers put a space
+before a text that does not begin with BOS.
 
-The end of sequence follows a completion as the tokenizer's own token; nothing follows it. Works on text; a
-tokenizer is handed in as a small protocol. Knows no model, server or file.
+The tokenizer's EOS token ends a completion.
 """
 
 from __future__ import annotations
@@ -33,29 +32,31 @@ from agents.types import Dialogue
 from prompts import Library, Prompt
 
 DIRECT_PROMPT = "respond"
-RELEASED_PROMPT = "released/respond/teacher"  # of a model that is asked in chat form, in fidelity `released`
+RELEASED_PROMPT = "released/respond/teacher"  # for chat style in fidelity `released`
 VARIABLES = ("context", "utterance")
-# After the prompt's last line a base model needs to be told that the answer comes now; the published
-# scripts end in the same word.
+# A base model needs a cue that the response follows; the published scripts use the same word.
 CONTROL_TOKEN = "a control token inside the text"
 RESPONSE_CUE = "\n\nResponse:"
 
 
 class PromptStyle(StrEnum):
-    """How the words are put before the model."""
+    """Style of a prompt."""
 
-    PLAIN = "plain"  # text to be continued: base models
-    CHAT = "chat"  # the model's own chat template: instruct models
+    PLAIN = "plain"  # text to continue, for base models
+    CHAT = "chat"  # the model's chat template, for instruct models
 
 
 @dataclass(frozen=True)
 class PromptFormat:
-    """With which words and in which form a student is asked.
+    """Prompt and style with which responses are generated.
 
     Attributes:
-        prompt: the direct prompt: one turn, variables context and utterance.
-        form: plain or chat; a base model's tokenizer may carry a chat template that it was never trained
-            on, so the form is stated and recorded, not guessed at every use.
+        prompt: the direct prompt, with one turn and the variables context and utterance.
+        form: plain or chat. It is stated and recorded rather than inferred, because the tokenizer of a base
+            model may have a chat template on which the model was never trained.
+
+    Raises:
+        UserError: the prompt has other variables or several turns.
     """
 
     prompt: Prompt
@@ -73,56 +74,56 @@ class PromptFormat:
 
     @cached_property
     def id(self) -> str:
-        """Content id of everything that decides the prompt's text, but for a chat model's template."""
+        """Content id of everything that determines the prompt's text, except for a chat template."""
         return content_id("rendering-1", [self.prompt.version, self.form, RESPONSE_CUE])
 
     @property
     def protocol(self) -> ApiProtocol:
-        """How a server is asked: the text itself, or the turn, which the server's template wraps."""
+        """API protocol: completions for plain text, chat completions for the server's chat template."""
         return ApiProtocol.OPENAI_COMPLETIONS if self.form is PromptStyle.PLAIN else ApiProtocol.OPENAI_CHAT
 
     def turn(self, dialogue: Dialogue) -> str:
-        """The user's turn: the direct prompt with this dialogue, before any form is put on it."""
+        """Return the user turn: the direct prompt filled with a dialogue, in either style."""
         (turn,) = self.prompt.fill({"context": dialogue.situation, "utterance": dialogue.utterance})
         return turn
 
     def messages(self, dialogue: Dialogue) -> tuple[Message, ...]:
-        """What a `Call` under `protocol` carries: the whole plain prompt, or the user's turn alone."""
+        """Return the messages of a request: the entire plain prompt, or only the user turn in chat style."""
         turn = self.turn(dialogue)
         return (Message("user", self._plain(turn) if self.form is PromptStyle.PLAIN else turn),)
 
     def _plain(self, turn: str) -> str:
-        """The text a base model continues; an exact prompt ends in its own cue."""
+        """Return the text that a base model continues; an exact prompt has its own cue."""
         return turn if self.prompt.is_exact else plain_prompt(turn)
 
     @property
     def adds_special_tokens(self) -> bool:
-        """Whether the tokenizer is to put its special tokens around `prompt_text`, or they stand in it."""
+        """Whether the tokenizer adds special tokens to `prompt_text`; otherwise the text contains them."""
         return self.form is PromptStyle.PLAIN
 
     def prompt_text(self, turn: str, tokenizer: Tokenizer | None = None) -> str:
-        """The exact `prompt` of a `/v1/completions` request with `add_special_tokens` as above.
+        """Return the `prompt` of a `/v1/completions` request with `add_special_tokens` as above.
 
         Raises:
-            ValueError: the form is chat and no tokenizer was given.
+            ValueError: the style is chat and `tokenizer` is None.
         """
         if self.form is PromptStyle.PLAIN:
             return self._plain(turn)
-        return chat_prompt(_needed(tokenizer), turn)
+        return chat_prompt(_require_tokenizer(tokenizer), turn)
 
     def completion_text(self, turn: str, response: str, tokenizer: Tokenizer | None = None) -> str:
-        """What a model is trained to say after `prompt_text`, without the end of sequence."""
+        """Return the completion on which a model is trained after `prompt_text`, without EOS."""
         if self.form is PromptStyle.PLAIN:
             return plain_completion(response)
-        return chat_completion(_needed(tokenizer), turn, response)
+        return chat_completion(_require_tokenizer(tokenizer), turn, response)
 
     def prompt_ids(self, turn: str, tokenizer: Tokenizer) -> list[int]:
-        """The prompt's ids: in a training row, in generation and in a server."""
+        """Return the token ids of the prompt, which are the same in training, generation and serving."""
         text = self.prompt_text(turn, tokenizer)
         return tokenizer.encode(text, add_special_tokens=self.adds_special_tokens)
 
     def encode(self, turn: str, response: str, tokenizer: Tokenizer) -> Encoded:
-        """A training row's ids."""
+        """Return the token ids of a training row."""
         prompt, completion = (
             self.prompt_text(turn, tokenizer),
             self.completion_text(turn, response, tokenizer),
@@ -130,136 +131,136 @@ class PromptFormat:
         return encode(tokenizer, prompt, completion, special=self.adds_special_tokens)
 
     def faults(self, turn: str, response: str, tokenizer: Tokenizer) -> tuple[str, ...]:
-        """Every way in which this row breaks the law of tokens (`token_faults`)."""
+        """Return the reasons why a row must not be used for training (see `token_faults`)."""
         prompt, completion = (
             self.prompt_text(turn, tokenizer),
             self.completion_text(turn, response, tokenizer),
         )
-        found = self.control_tokens(turn, tokenizer) + self.control_tokens(response, tokenizer)
+        control = self.control_tokens(turn, tokenizer) + self.control_tokens(response, tokenizer)
         faults = token_faults(tokenizer, prompt, completion, special=self.adds_special_tokens)
-        return ((CONTROL_TOKEN, *faults)) if found else faults
+        return (CONTROL_TOKEN, *faults) if control else faults
 
     def control_tokens(self, text: str, tokenizer: Tokenizer) -> tuple[str, ...]:
-        """What in a dialogue or response the model would take for a mark of its own, not for words."""
+        """Return the control tokens of the model that occur in a dialogue or response."""
         known = control_tokens(tokenizer, chat=self.form is PromptStyle.CHAT)
-        # our own prompt's tags are words to every model, whatever a template calls its parts
-        own = "\n".join(self.prompt.turns)
-        return tuple(sorted(mark for mark in known if mark in text and mark not in own))
+        # tags of our own prompt are allowed, even if a template uses the same ones
+        prompt_text = "\n".join(self.prompt.turns)
+        return tuple(sorted(token for token in known if token in text and token not in prompt_text))
 
 
 def rendering(form: PromptStyle = PromptStyle.PLAIN, library: Library | None = None) -> PromptFormat:
-    """The rendering with the library's direct prompt."""
+    """Return the prompt format with the library's direct prompt."""
     return PromptFormat((library or Library())[DIRECT_PROMPT], form)
 
 
 def default_style(tokenizer: Tokenizer) -> PromptStyle:
-    """The form a tokenizer suggests: chat where it has a chat template."""
+    """Return the style that a tokenizer suggests: chat if it has a chat template."""
     return PromptStyle.CHAT if tokenizer.chat_template else PromptStyle.PLAIN
 
 
 def plain_prompt(turn: str) -> str:
-    """The text a base model continues; it ends on no white space."""
+    """Return the text that a base model continues; it does not end in white space."""
     return turn.rstrip() + RESPONSE_CUE
 
 
 def plain_completion(response: str) -> str:
-    """The continuation: one space and the response, white space around it taken away."""
+    """Return the completion of a plain prompt: one space and the stripped response."""
     return " " + response.strip()
 
 
 def strip_completion(continuation: str) -> str:
-    """The response in what a student generated: the inverse of either completion."""
+    """Return the response in a generated completion, the inverse of both completion functions."""
     return continuation.strip()
 
 
 def chat_prompt(tokenizer: Tokenizer, turn: str) -> str:
-    """The turn in the model's own template, special tokens written out, up to where its answer begins.
+    """Render a user turn with the chat template, including special tokens and the generation prompt.
 
     Raises:
-        UserError: the tokenizer has no chat template.
+        UserError: the tokenizer has no chat template, or the template cannot be used.
     """
     return render_chat(tokenizer, [{"role": "user", "content": turn}], True)
 
 
 def chat_completion(tokenizer: Tokenizer, turn: str, response: str) -> str:
-    """What the template writes after `chat_prompt` for this response, up to the end of sequence.
+    """Return the text that the template writes after `chat_prompt` for a response, up to EOS.
 
-    A template that ends a turn with a token and a newline would have the newline trained after it; what
-    follows the end of sequence is dropped, and white space at the end where there is none.
+    Text after EOS, such as a newline that ends the turn, is dropped, because it would be trained otherwise.
+    Without an EOS, trailing white space is dropped.
 
     Raises:
-        UserError: with the answer in it, the template writes the prompt differently; such a model would
-            be trained on another text than it is asked with.
+        UserError: the template renders the prompt differently when a response follows, so that training and
+            generation would use different prompts.
     """
     user = {"role": "user", "content": turn}
     prompt = chat_prompt(tokenizer, turn)
     answer = {"role": "assistant", "content": response.strip()}
-    whole = render_chat(tokenizer, [user, answer], False)
-    if not whole.startswith(prompt):
+    conversation = render_chat(tokenizer, [user, answer], False)
+    if not conversation.startswith(prompt):
         raise UserError(
             "the chat template renders the prompt differently when a response follows",
             code="chat-template.unstable-prompt",
             where="the tokenizer's chat_template",
-            found=repr(whole[: len(prompt)][-60:]),
-            remedy="Use the base model, or a template whose generation prompt is a prefix of the conversation.",
+            found=repr(conversation[: len(prompt)][-60:]),
+            remedy="Use the base model, or a template whose generation prompt begins the response.",
         )
-    said, _, _ = whole[len(prompt) :].partition(str(tokenizer.eos_token))
-    return said.rstrip()
+    completion, _, _ = conversation[len(prompt) :].partition(str(tokenizer.eos_token))
+    return completion.rstrip()
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One training row as ids: `prompt` with its one BOS, `completion` with its one EOS."""
+    """Token ids of a training row: `prompt` with one BOS, `completion` with one EOS."""
 
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
 
 
 def encode(tokenizer: Tokenizer, prompt: str, completion: str, *, special: bool = True) -> Encoded:
-    """A row's ids as every trainer and server makes them: the prompt's, and those that follow it.
+    """Encode a training row as trainers and servers do.
 
-    A completion's tokens are those it has *after its prompt*: some tokenizers put a space before any text
-    that stands alone, so that the ids of the completion by itself mean nothing.
+    Prompt and completion are encoded together, because some tokenizers put a space before a text that is
+    encoded alone.
 
     Args:
-        special: whether the tokenizer puts its special tokens, or they stand in the text already.
+        special: whether the tokenizer adds special tokens; otherwise the text contains them.
     """
-    first = tokenizer.encode(prompt, add_special_tokens=special)
-    whole = tokenizer.encode(prompt + completion + str(tokenizer.eos_token), add_special_tokens=special)
-    return Encoded(tuple(whole[: len(first)]), tuple(whole[len(first) :]))
+    prompt_ids = tokenizer.encode(prompt, add_special_tokens=special)
+    ids = tokenizer.encode(prompt + completion + str(tokenizer.eos_token), add_special_tokens=special)
+    return Encoded(tuple(ids[: len(prompt_ids)]), tuple(ids[len(prompt_ids) :]))
 
 
 def token_faults(
     tokenizer: Tokenizer, prompt: str, completion: str, *, special: bool = True
 ) -> tuple[str, ...]:
-    """Every way in which this row breaks the law of tokens; () for a row that may be trained on.
+    """Return the reasons why a row must not be used for training; () if there are none.
 
-    The law: tokens(prompt) + tokens(completion) = tokens(prompt + completion), exactly one BOS, at the
-    front (none where the tokenizer puts none, or the chat template writes none); exactly one EOS in the
-    completion, at its end; no space at a plain prompt's end; a completion that says something.
+    Required are tokens(prompt) + tokens(completion) = tokens(prompt + completion); exactly one BOS, at the
+    beginning (none if neither the tokenizer nor the chat template adds one); exactly one EOS in the
+    completion, at its end; no space at the end of a plain prompt; and a completion with text.
     """
     faults = []
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
     if eos is None:
         return ("the tokenizer has no end-of-sequence token",)
     row = encode(tokenizer, prompt, completion, special=special)
-    whole = row.prompt + row.completion
+    ids = row.prompt + row.completion
     ends = row.completion.count(eos)
     if special and prompt.endswith((" ", "\t")):
         faults.append("the prompt ends in a space")
     if row.prompt != tuple(tokenizer.encode(prompt, add_special_tokens=special)):
         faults.append("prompt and completion share a token: the prompt alone has other ids")
-    if ends != 1 or whole[-1] != eos:
+    if ends != 1 or ids[-1] != eos:
         faults.append(f"the end of sequence must stand once in a completion, at its end; found {ends}")
-    # OPT's beginning is its end, put in front of every text
+    # OPT uses the same token for BOS and EOS
     inside = row.prompt[1:] if bos == eos and row.prompt[:1] == (bos,) else row.prompt
-    if special and eos in inside:  # a chat template may end the user's turn with it
+    if special and eos in inside:  # in chat style, the template may end the user turn with EOS
         faults.append("the prompt holds an end of sequence")
     if bos is not None and bos != eos:
-        begins = whole.count(bos)
+        begins = ids.count(bos)
         written = prompt.startswith(str(tokenizer.bos_token))
-        wanted = int(_puts(tokenizer, bos) if special else written)
-        if begins != wanted or (wanted and whole[0] != bos):
+        expected = int(_adds_token(tokenizer, bos) if special else written)
+        if begins != expected or (expected and ids[0] != bos):
             faults.append(f"the beginning of sequence must stand once, at the front; found {begins}")
     if not completion.strip():
         faults.append("the completion is empty")
@@ -267,34 +268,34 @@ def token_faults(
 
 
 def find_unregistered_end(tokenizer: Tokenizer) -> str:
-    """What the chat template writes after an answer as several tokens, without an end of its own; "" else.
+    """Return the end of a turn that the chat template writes as several ordinary tokens; else "".
 
     Raises:
         UserError: as `chat_completion`.
     """
-    said = "Yes"
-    end = chat_completion(tokenizer, "Is it?", said).partition(said)[2].strip()
+    response = "Yes"
+    end = chat_completion(tokenizer, "Is it?", response).partition(response)[2].strip()
     ids = tokenizer.encode(end, add_special_tokens=False) if end else []
     added = set(getattr(tokenizer, "added_tokens_decoder", None) or {})
     return end if len(ids) > 1 and not added.issuperset(ids) else ""
 
 
 def lacks_bos(tokenizer: Tokenizer) -> bool:
-    """Return whether a tokenizer has a beginning of sequence of its own and does not put it before a text.
+    """Return whether a tokenizer has a BOS token that it does not add to texts.
 
-    Gemma answers nothing but quotation marks without it. Where it is the end of sequence too (GPT-2), the
-    model was trained without.
+    Without BOS, Gemma generates only quotation marks. A tokenizer whose BOS equals its EOS (GPT-2) does not
+    count, because the model was trained without BOS.
     """
     bos, eos = tokenizer.bos_token_id, tokenizer.eos_token_id
-    return bos is not None and bos != eos and not _puts(tokenizer, bos)
+    return bos is not None and bos != eos and not _adds_token(tokenizer, bos)
 
 
-def _puts(tokenizer: Tokenizer, special: int) -> bool:
-    """Return whether the tokenizer puts this special token by itself (some have a BOS and never use it)."""
+def _adds_token(tokenizer: Tokenizer, special: int) -> bool:
+    """Return whether the tokenizer adds a special token to texts."""
     return special in tokenizer.encode("a")
 
 
-def _needed(tokenizer: Tokenizer | None) -> Tokenizer:
+def _require_tokenizer(tokenizer: Tokenizer | None) -> Tokenizer:
     if tokenizer is None:
-        raise ValueError("the chat form needs the model's tokenizer")
+        raise ValueError("chat style requires the model's tokenizer")
     return tokenizer

@@ -1,13 +1,11 @@
-"""What the person would read: the response in a model's answer, without what the model put around it.
+"""Extraction of the response from a completion, without the text that the model adds around it.
 
     **Improved Response:** "That silence can weigh so much." (6 words)   →   That silence can weigh so much.
 
-Taken away, again and again until nothing changes: thoughts, code fences and tags, a sentence that announces
-the response, labels ("Improved Response:"), the dialogue said over again, remarks about the response
-after it, Markdown, wrapping quotes. Words of the response itself stay as they are. The raw answer is kept
-beside it, so that a newer `RESPONSE_PARSER` can read it again and ask nothing.
-
-Pure; knows nothing of models or of what makes a response good.
+Removed, repeatedly until nothing changes: thoughts, code fences and tags, sentences that announce the
+response, labels ("Improved Response:"), repetitions of the dialogue, remarks after the response, Markdown,
+and enclosing quotation marks. The words of the response are unchanged. The completion is stored as well, so
+that a newer `RESPONSE_PARSER` can parse it again without a request.
 """
 
 from __future__ import annotations
@@ -89,40 +87,40 @@ _QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "‘": "’", "'": 
 
 
 def clean(raw: str, dialogue: Dialogue | None = None) -> str:
-    """The response that `raw` holds; "" where it holds none. `clean(clean(x)) == clean(x)`.
+    """Extract the response from a completion; "" if there is none. `clean(clean(x)) == clean(x)`.
 
     Args:
-        dialogue: what was answered, so that its own words said over again are known.
+        dialogue: the dialogue, to recognise repetitions of it.
     """
     text = raw.replace("\r\n", "\n")
     while True:
-        shorter = _once(text, dialogue)
+        shorter = _clean_once(text, dialogue)
         if shorter == text:
             return text
         text = shorter
 
 
 def strip_thinking(text: str) -> str:
-    """A text without what a model thought before it: between its tags, or up to the one that closes them."""
+    """Remove a model's thoughts: the text between thinking tags, or up to a closing one."""
     return _UNOPENED.sub("", _THOUGHT.sub("", text)).strip()
 
 
 def word_count(text: str) -> int:
-    """Words as the paper's limit counts them: what white space parts."""
+    """Return the number of words separated by white space, as counted for the paper's limit."""
     return len(text.split())
 
 
-def is_unchanged(one: str, other: str) -> bool:
-    """Return whether two texts say the same, whatever case, white space and the kind of quotation marks."""
-    return _plain(one) == _plain(other)
+def is_unchanged(text: str, other: str) -> bool:
+    """Return whether two texts differ at most in case, white space and the kind of quotation marks."""
+    return _normalize(text) == _normalize(other)
 
 
 def parse_lacking_dimension(raw: str, response: str) -> str:
-    """The dimension of empathy that an answer says the original lacks most; "" where it says none.
+    """Return the dimension of empathy that a completion identifies as lacking; "" if there is none.
 
-    Read from what stands around the response, never from the response: the words cognitive, affective
-    (or emotional) and compassionate there. One alone is the answer; of several, the one in a sentence that
-    says lack, identify, weakest or missing, if there is but one.
+    The words cognitive, affective (or emotional) and compassionate are searched around the response, not in
+    it. If several occur, the only one in sentences with lack, identify, weakest, missing or least is
+    returned.
     """
     around = raw.replace(response, "\n") if response else raw
     named = _dimensions(around)
@@ -138,12 +136,12 @@ def parse_lacking_dimension(raw: str, response: str) -> str:
 
 
 def _dimensions(text: str) -> set[str]:
-    found = re.findall(r"\b(cognitive|affective|emotional|compassionate)\b", text, re.IGNORECASE)
-    return {"affective" if name.lower() == "emotional" else name.lower() for name in found}
+    names = re.findall(r"\b(cognitive|affective|emotional|compassionate)\b", text, re.IGNORECASE)
+    return {"affective" if name.lower() == "emotional" else name.lower() for name in names}
 
 
-def _once(text: str, dialogue: Dialogue | None) -> str:
-    """One round: every rule only takes away, so the rounds end."""
+def _clean_once(text: str, dialogue: Dialogue | None) -> str:
+    """Apply every rule once. Rules only remove text, so repeating them ends."""
     text = strip_thinking(text)
     text = _FENCE.sub(r"\1", text)
     text = _EMPHASIS.sub(r"\2", _LINE_MARK.sub("", _RULE.sub("", text)))
@@ -159,12 +157,12 @@ def _once(text: str, dialogue: Dialogue | None) -> str:
         text = _without_dialogue(text, dialogue)
     for trailing in (_REMARK, _ABOUT_ITSELF, _BRACKETED):
         text = trailing.sub("", text)
-    text = _SPACES.sub(lambda found: "\n\n" if "\n" in found[0] else "", text)
-    return _unquoted(text.strip())
+    text = _SPACES.sub(lambda match: "\n\n" if "\n" in match[0] else "", text)
+    return _strip_quotes(text.strip())
 
 
 def _after_label(text: str) -> str:
-    """What follows the last label that something follows."""
+    """Return the text after the last label that is followed by text."""
     for label in reversed(list(_LABEL.finditer(text))):
         rest = text[label.end() :]
         if rest.strip():
@@ -174,14 +172,15 @@ def _after_label(text: str) -> str:
 
 def _without_dialogue(text: str, dialogue: Dialogue) -> str:
     first, _, rest = text.partition("\n")
-    if rest.strip() and any(is_unchanged(first, said) for said in (dialogue.situation, dialogue.utterance)):
+    parts = (dialogue.situation, dialogue.utterance)
+    if rest.strip() and any(is_unchanged(first, part) for part in parts):
         return rest.lstrip()
     return text
 
 
-def _unquoted(text: str) -> str:
-    """The text without the quotation marks around the whole of it."""
-    for mark in '"“”':  # one that was never opened, or never closed
+def _strip_quotes(text: str) -> str:
+    """Remove quotation marks that enclose the entire text."""
+    for mark in '"“”':  # a mark without its counterpart
         if text.count(mark) == 1 and text[-1] == mark and not ("“" in text and mark == "”"):
             return text[:-1].rstrip()
         if text.count(mark) == 1 and text[0] == mark and not ("”" in text and mark == "“"):
@@ -190,12 +189,12 @@ def _unquoted(text: str) -> str:
     if closing is None or len(text) < 2 or text[-1] != closing:
         return text
     inside = text[1:-1]
-    if text[0] in "'‘":  # an apostrophe is the same character: only where no word could end in it
+    if text[0] in "'‘":  # also the character of an apostrophe: only if no word inside could end in it
         return inside if not re.search(r"(?<!\w)['‘]|['’](?!\w)", inside) else text
     alone = text[0] not in inside and closing not in inside
     return inside if alone or _QUOTES.get(inside[:1]) == inside[-1:] else text
 
 
-def _plain(text: str) -> str:
+def _normalize(text: str) -> str:
     text = text.replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"')
     return " ".join(text.lower().split()).strip("\"' ")

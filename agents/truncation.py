@@ -1,7 +1,7 @@
-"""How a response is cut out of what a model wrote: its first turn, and at most 97 words of it.
+"""Truncation of generated texts to the first turn and at most 97 words.
 
-A base model does not stop: after its answer it goes on with another speaker, another exercise, or our own
-prompt. Text comes in, text comes out; nothing here knows a model, a server or a setting of sampling.
+A base model does not stop after its response: it continues with another speaker, another exercise or the
+prompt.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from agents.text_extraction import WORD_LIMIT
 
-# What a model of dialogues begins another turn, or another exercise, with.
+# Labels with which a model begins another turn or another exercise.
 _LABELS = (
     "Speaker|Listener|User|Human|Assistant|Person [AB12]|You|Me|Friend|Therapist|Client"
     "|Response(?: \\d+)?|Reply|Answer|Question|Context|Situation|Utterance|Dialogue|Example(?: \\d+)?|Note"
@@ -21,23 +21,23 @@ NEW_TURN = re.compile(
     r"|</?(?:context|utterance|response|dialogue)\b|\[/?INST\]|<\|",
     re.IGNORECASE,
 )
-# The answerer's own label before its answer: taken away, where any other label begins another's turn.
+# Labels of the response itself, which are removed; any other label begins another turn.
 OWN_LABEL = re.compile(
     r"(?:[ \t>*_#-]*(?:Response|Reply|Answer|Listener|Assistant|Therapist|Friend)[*_]*[ \t]*:[*_]*\s*)+",
     re.IGNORECASE,
 )
-# What a server is told to stop at: it takes four. Each begins a new turn, and cutting finds the other signs.
+# Stop strings of requests (servers accept four). Truncation detects the other beginnings of a turn.
 STOP_STRINGS = ("\nSpeaker:", "\nResponse:", "\nA speaker tells you", "<context")
 
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
-    """One way of cutting.
+    """Truncation rule.
 
     Attributes:
-        name: as it is recorded with a set of responses.
-        turn: whether what follows the first turn is dropped.
-        words: the most words that are kept, ≥ 1; None for all.
+        name: name and version, part of the provenance of a response set.
+        turn: whether everything after the first turn is dropped.
+        words: number of words to keep, ≥ 1; None for all.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Truncation:
     words: int | None = None
 
     def __call__(self, text: str) -> str:
-        """The response in `text`: white space around it taken away, then cut."""
+        """Strip a text and truncate it."""
         kept = text.strip()
         if self.turn:
             kept = first_turn(kept)
@@ -59,24 +59,24 @@ FIRST_TURN_97_WORDS = Truncation("first-turn-97-words-2", turn=True, words=WORD_
 
 
 def first_turn(text: str) -> str:
-    """What stands before the first sign of another turn, without the answerer's own label; "" for none.
+    """Return the text before the next turn, without the label of the response; "" if there is none.
 
     >>> first_turn("Response: I am so sorry.\\n\\nSpeaker: Thanks.")
     'I am so sorry.'
     """
     answer = strip_label(text)
-    found = NEW_TURN.search(answer)
-    return (answer[: found.start()] if found else answer).rstrip()
+    next_turn = NEW_TURN.search(answer)
+    return (answer[: next_turn.start()] if next_turn else answer).rstrip()
 
 
 def strip_label(text: str) -> str:
-    """The text without the answerer's own label at its beginning."""
-    found = OWN_LABEL.match(text)
-    return text[found.end() :] if found else text
+    """Return the text without the label of the response at its beginning."""
+    label = OWN_LABEL.match(text)
+    return text[label.end() :] if label else text
 
 
 def first_words(text: str, most: int) -> str:
-    """The first `most` ≥ 1 words, the white space between them as it was."""
+    """Return the first `most` words (≥ 1) with the white space between them."""
     for number, word in enumerate(re.finditer(r"\S+", text), 1):
         if number == most:
             return text[: word.end()]

@@ -79,7 +79,7 @@ def main() -> None:
         max_in_flight=job.get("in_flight"),
     )
     lookup_price(model, {})  # loads the price table, which is part of starting up
-    provenance.context()  # looks up the code version, once per process
+    provenance.run_context()  # looks up the code version, once per process
     settings = RequestSettings(
         limits=limits,
         quiet=True,

@@ -18,7 +18,7 @@ PAIRS = 1000
 REQUESTS = 2 * PAIRS
 
 
-class Row(NamedTuple):
+class BenchmarkRow(NamedTuple):
     """One row of the table; `met` is None if there is no goal."""
 
     name: str
@@ -27,7 +27,7 @@ class Row(NamedTuple):
     met: bool | None = None
 
 
-def throughput() -> Iterator[Row]:
+def throughput() -> Iterator[BenchmarkRow]:
     """1. The engine against a plain aiohttp loop on the same work, alternating; medians of three runs."""
     for spread, sigma in (("300 ms", 0.0), ("lognormal, median 300 ms, sigma 0.5", 0.5)):
         with emulator_process(EmulatorConfig(latency_ms=300, latency_sigma=sigma, lean=True)) as server:
@@ -44,29 +44,31 @@ def throughput() -> Iterator[Row]:
                 )
                 name = f"throughput, {spread}, {in_flight} in flight"
                 rate = REQUESTS / median(run["wall"] for run in engine)
-                yield Row(
+                yield BenchmarkRow(
                     f"{name}: wall / baseline",
                     f"{wall:.3f}  ({rate:,.0f}/s)",
                     f"≤ {wall_goal}",
                     wall <= wall_goal,
                 )
                 each = median(run["cpu"] for run in engine) / REQUESTS * 1e6
-                yield Row(
+                yield BenchmarkRow(
                     f"{name}: CPU / baseline", f"{cpu:.2f}  ({each:.0f} µs per request)", "≤ 1.4", cpu <= 1.4
                 )
 
 
-def client() -> Iterator[Row]:
+def client() -> Iterator[BenchmarkRow]:
     """Compare the plain HTTP client alone (send a request, read its response) with the same loop."""
     with emulator_process(EmulatorConfig(latency_ms=300, lean=True)) as server:
         job = {"url": server.url, "pairs": PAIRS, "in_flight": 256}
         pairs = [(child(what="baseline", **job), child(what="client", **job)) for _ in range(3)]
     cpu = median(run["cpu"] for _, run in pairs) / median(run["cpu"] for run, _ in pairs)
     each = median(run["cpu"] for _, run in pairs) / REQUESTS * 1e6
-    yield Row("HTTP client alone, 256 in flight: CPU / baseline", f"{cpu:.2f}  ({each:.0f} µs per request)")
+    yield BenchmarkRow(
+        "HTTP client alone, 256 in flight: CPU / baseline", f"{cpu:.2f}  ({each:.0f} µs per request)"
+    )
 
 
-def limits() -> Iterator[Row]:
+def limits() -> Iterator[BenchmarkRow]:
     """2. Share of the server's limits that is used, and the number of 429 responses."""
     rpm, tpm, pairs = 3000.0, 1_200_000.0, 750
     requests = 2 * pairs
@@ -103,11 +105,11 @@ def limits() -> Iterator[Row]:
             counted = server_stats(server.url)
         used = ideal(counted) / done["wall"]
         refused = counted["by_status"].get("429", 0)
-        yield Row(f"limit, {name}: share used", f"{used:.3f}", "≥ 0.98", used >= 0.98)
-        yield Row(f"limit, {name}: 429 responses", f"{refused}", "≤ 5", refused <= 5)
+        yield BenchmarkRow(f"limit, {name}: share used", f"{used:.3f}", "≥ 0.98", used >= 0.98)
+        yield BenchmarkRow(f"limit, {name}: 429 responses", f"{refused}", "≤ 5", refused <= 5)
 
 
-def faults() -> Iterator[Row]:
+def faults() -> Iterator[BenchmarkRow]:
     """3. Faults: every judgment is stored exactly once; their cost in time."""
     timeout, in_flight = 6.0, 256
     walls, stored = [], []
@@ -123,13 +125,13 @@ def faults() -> Iterator[Row]:
             walls.append(done["wall"])
             stored.append(_judgments(db))
     allowed = 1.3 * walls[0] + timeout
-    yield Row(
+    yield BenchmarkRow(
         "faults: judgments stored exactly once",
         f"{stored[1][0]:,} of {REQUESTS:,}",
         f"{REQUESTS:,}",
         stored[1] == (REQUESTS, REQUESTS),
     )
-    yield Row(
+    yield BenchmarkRow(
         "faults: wall time",
         f"{walls[1]:.1f} s; without {walls[0]:.1f} s",
         f"≤ {allowed:.1f} s",
@@ -137,7 +139,7 @@ def faults() -> Iterator[Row]:
     )
 
 
-def kills(times: int = 20) -> Iterator[Row]:
+def kills(times: int = 20) -> Iterator[BenchmarkRow]:
     """4. Run of 2,000 judgments with kill -9 at random moments, then continued to the end."""
     in_flight, batch, rng = 64, 256, random.Random(4)
     with (
@@ -163,10 +165,10 @@ def kills(times: int = 20) -> Iterator[Row]:
         job = server_stats(server.url)["requests"] - before
         same = _verdicts(db) == undisturbed
     repeats, bound = job - REQUESTS, killed * (in_flight + batch)
-    yield Row(
+    yield BenchmarkRow(
         f"kills: final table after {killed} kill -9", "identical" if same else "DIFFERENT", "identical", same
     )
-    yield Row(
+    yield BenchmarkRow(
         "kills: repeated requests",
         f"{repeats:,}  ({repeats / max(1, killed):.1f} per kill)",
         f"≤ {bound:,}",
@@ -174,7 +176,7 @@ def kills(times: int = 20) -> Iterator[Row]:
     )
 
 
-def memory() -> Iterator[Row]:
+def memory() -> Iterator[BenchmarkRow]:
     """5. Peak memory against the number of judgments (server without latency, same dialogues)."""
     peaks: list[float] = []
     with emulator_process(EmulatorConfig(latency_ms=0, lean=True)) as server:
@@ -186,9 +188,9 @@ def memory() -> Iterator[Row]:
             peaks.append(done["peak_mib"])
             count, seconds = REQUESTS * samples, done["wall"]
             options = f"{done['peak_mib']:.0f} MiB  ({count / seconds:,.0f}/s)"
-            yield Row(f"memory: peak at {count:,} judgments", options)
+            yield BenchmarkRow(f"memory: peak at {count:,} judgments", options)
     grown = max(peaks) / min(peaks)
-    yield Row("memory: highest / lowest of the three peaks", f"{grown:.3f}", "≤ 1.15", grown <= 1.15)
+    yield BenchmarkRow("memory: highest / lowest of the three peaks", f"{grown:.3f}", "≤ 1.15", grown <= 1.15)
 
 
 def _judgments(db: str) -> tuple[int, int]:

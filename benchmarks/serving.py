@@ -119,11 +119,11 @@ def _measure_merged(
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    folder = folder / "merged"
+    merged = folder / "merged"
     model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=_torch(dtype))
-    PeftModel.from_pretrained(model, adapter.folder).merge_and_unload().save_pretrained(folder)
-    AutoTokenizer.from_pretrained(base).save_pretrained(folder)
-    with _server(folder, [], dtype, folder / "merged.log") as server:
+    PeftModel.from_pretrained(model, adapter.folder).merge_and_unload().save_pretrained(merged)
+    AutoTokenizer.from_pretrained(base).save_pretrained(merged)
+    with _server(merged, [], dtype, folder / "merged.log") as server:
         _send(server, dialogues[:8], ["base"])
         return _medians({"merged, by itself": partial(_send, server, dialogues, ["base"])}, len(dialogues))
 

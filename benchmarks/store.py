@@ -11,7 +11,7 @@ import uvloop
 
 from agents.messages import Completion, FinishReason, TokenLogprobs, Usage
 from benchmarks import work
-from benchmarks.measures import PAIRS, Row
+from benchmarks.measures import PAIRS, BenchmarkRow
 from benchmarks.runs import child, database
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.server_process import emulator_process
@@ -51,7 +51,7 @@ async def _write(url: str) -> tuple[float, float]:
     return wall, cpu
 
 
-def store() -> Iterator[Row]:
+def store() -> Iterator[BenchmarkRow]:
     """Judgments per second, claimed and committed; CPU time per judgment and its share of the whole."""
     with emulator_process(EmulatorConfig(latency_ms=0, lean=True)) as server, database() as db:
         total = child(what="engine", url=server.url, pairs=PAIRS, in_flight=IN_FLIGHT, db=db)
@@ -62,16 +62,16 @@ def store() -> Iterator[Row]:
     try:
         wall_and_cpu = uvloop.run(_write(url))
     except Exception as error:  # the other benchmarks are still valid
-        yield Row("store: PostgreSQL", f"not measured: {type(error).__name__}: {str(error)[:60]}")
+        yield BenchmarkRow("store: PostgreSQL", f"not measured: {type(error).__name__}: {str(error)[:60]}")
         return
     yield _row("PostgreSQL", wall_and_cpu, cpu_per_judgment)
 
 
-def _row(name: str, wall_and_cpu: tuple[float, float], total: float) -> Row:
+def _row(name: str, wall_and_cpu: tuple[float, float], total: float) -> BenchmarkRow:
     """Return one row; `total` is the CPU time of a judgment in seconds, including HTTP and SQLite."""
     wall, cpu = wall_and_cpu
     own, rate = cpu / JUDGMENTS, JUDGMENTS / wall
-    return Row(
+    return BenchmarkRow(
         f"store: {name}",
         f"{rate:,.0f} judgments/s, {own * 1e6:.0f} µs of CPU each, {own / total:.0%} of a judgment's",
     )

@@ -104,7 +104,7 @@ def main() -> None:
             random_base(arguments.random, folder) if arguments.random else _tiny(folder)
         )
         data = Path(arguments.data) if arguments.data else _sample(folder)
-        dtype = arguments.dtype or ("bf16" if arguments.base or arguments.random else "fp32")
+        dtype: Any = arguments.dtype or ("bf16" if arguments.base or arguments.random else "fp32")
         settings = TrainingConfig(dtype=dtype, max_steps=arguments.steps)
         started_at = time.monotonic()
         speed = side_by_side(base, data, settings, folder, arguments.repeats)

@@ -154,6 +154,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             code="checkpoint.invalid-record",
             where=str(path),
             found=str(error),
+            remedy=remedy,
         ) from error
     if not isinstance(record, dict):
         raise UserError(
@@ -161,6 +162,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
             code="checkpoint.invalid-record",
             where=str(path),
             found=type(record).__name__,
+            remedy=remedy,
         )
     missing = [key for key in KEYS if key not in record]
     if missing:
@@ -175,17 +177,31 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     if (record["kind"], record["version"]) != ("empathy-checkpoint", VERSION):
         found = f"kind {record['kind']!r}, version {record['version']!r}"
         faults.append(
-            Fault("unsupported kind or version", str(path), found, code="checkpoint.unsupported-version")
+            Fault(
+                "unsupported kind or version",
+                str(path),
+                found,
+                remedy="Use the version of this program that wrote it, or train it again.",
+                code="checkpoint.unsupported-version",
+            )
         )
     adapter = folder / ADAPTER
     if not adapter.is_file():
-        faults.append(Fault("file is missing", str(adapter), code="checkpoint.adapter-missing"))
+        faults.append(
+            Fault(
+                "file is missing",
+                str(adapter),
+                remedy="Copy the complete folder, or train it again.",
+                code="checkpoint.adapter-missing",
+            )
+        )
     elif hash_file(adapter) != record["adapter"]:
         faults.append(
             Fault(
                 "file is not the adapter in the record",
                 str(adapter),
                 "a different SHA-256",
+                remedy="Copy the complete folder, or train it again.",
                 code="checkpoint.adapter-changed",
             )
         )
@@ -253,6 +269,7 @@ def check_adapter(folder: Path, base: Path) -> None:
             "adapter does not fit its base model",
             code="adapter.base-mismatch",
             where=str(folder),
+            remedy="Use the base model that it was trained on, or train the adapter again.",
             faults=faults,
         )
 

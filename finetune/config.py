@@ -166,7 +166,11 @@ def parse_training_config(
     faults += _range_faults(config, where)
     if faults:
         raise UserError(
-            "invalid training settings", code="training.invalid-settings", where=where, faults=faults
+            "invalid training settings",
+            code="training.invalid-settings",
+            where=where,
+            remedy="Correct the settings listed below.",
+            faults=faults,
         )
     return config
 
@@ -219,7 +223,7 @@ def _unknown_setting(key: str, known: Mapping[str, Any], where: str) -> Fault:
     near = get_close_matches(key, known, 1)
     remedy = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
     return Fault(
-        "unknown setting", _setting_location(where, key), "", remedy, code="training.unknown-setting"
+        "unknown setting", _setting_location(where, key), remedy=remedy, code="training.unknown-setting"
     )
 
 

@@ -222,6 +222,7 @@ def _check_before_writing(
             code="training-set.no-rows",
             where=where,
             found=reasons or "no dialogues",
+            remedy="Generate the missing responses, or choose another method.",
         )
     trained, held = rows.dialogues(), held_out.dialogues() if held_out else set()
     if leaked := (trained | held) & forbidden:
@@ -230,6 +231,7 @@ def _check_before_writing(
             code="training-set.test-dialogues",
             where=where,
             found=f"{len(leaked)}, first {min(leaked)}",
+            remedy="Build the training set from the training split only.",
         )
     if leaked := trained & held:
         raise UserError(
@@ -237,6 +239,7 @@ def _check_before_writing(
             code="training-set.held-out-dialogues",
             where=where,
             found=f"{len(leaked)}, first {min(leaked)}",
+            remedy="Hold out other dialogues.",
         )
 
 

@@ -77,6 +77,7 @@ def read_dataset(folder: Path) -> DatasetFolder:
                 "file differs from the manifest",
                 str(path),
                 "a different SHA-256",
+                remedy="Restore the file, or build the training set again.",
                 code="training-set.file-changed",
             )
             faults.append(fault)

@@ -189,7 +189,7 @@ def select_dialogues(
     llm: str = COMBINED,
     seed: int | None = None,
 ) -> DialogueSelection:
-    """Return what `method` trains on; `llm` applies to direct only, `seed` to over-llm only.
+    """Return the dialogues of a method; `llm` applies to direct only, `seed` to over-llm only.
 
     Raises:
         UserError: unknown method or LLM, a dialogue given twice, or a rating that is not 1, 2 or 3.
@@ -245,6 +245,7 @@ def check_ratings(rated: Sequence[RatedDialogue]) -> None:
             "cannot use the ratings",
             code="dataset.invalid-ratings",
             found=f"{len(faults)} faults",
+            remedy="Correct the ratings in the dataset.",
             faults=faults,
         )
 

@@ -52,7 +52,7 @@ def check_target_modules(settings: TrainingConfig, base: Path) -> None:
     config = {"target_modules": parse_target_modules(settings)}
     remedy = f"Choose from: {ALL_LINEAR}, {layer_type_names(layers)}."
     faults = [
-        Fault("name matches no layer", WHERE, repr(name), remedy, code="adapter.unknown-target")
+        Fault("name matches no layer", WHERE, repr(name), remedy=remedy, code="adapter.unknown-target")
         for name in unmatched_targets(config, layers)
     ]
     faults += tied_weight_faults(config, base, WHERE)
@@ -62,13 +62,17 @@ def check_target_modules(settings: TrainingConfig, base: Path) -> None:
                 "name matches no layer",
                 WHERE,
                 repr(settings.target_modules),
-                remedy,
+                remedy=remedy,
                 code="adapter.unknown-target",
             )
         )
     if faults:
         raise UserError(
-            "cannot adapt these layers", code="adapter.unsupported-layers", where=str(base), faults=faults
+            "cannot adapt these layers",
+            code="adapter.unsupported-layers",
+            where=str(base),
+            remedy="Change --target-modules.",
+            faults=faults,
         )
 
 
@@ -90,7 +94,7 @@ def tied_weight_faults(config: Mapping[str, Any], base: Path, where: str) -> lis
             "embeddings and head of this base model share one weight and cannot be adapted",
             where,
             ", ".join(adapted),
-            "Leave these layers out.",
+            remedy="Leave these layers out.",
             code="adapter.tied-weights",
         )
     ]

@@ -112,6 +112,7 @@ def load_base_config(base: str, revision: str = "") -> Mapping[str, Any]:
                 "cannot read the base model's config",
                 code="base-model.invalid-config",
                 where="--base",
+                remedy="Correct its config.json, or download the base model again.",
                 faults=faults,
             )
         return dict(json.loads(path.read_text(encoding="utf-8")))

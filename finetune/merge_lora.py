@@ -139,6 +139,7 @@ def _write_merged(
             "the model loaded from the written folder differs from the merged model",
             code="adapter.merge-not-reproduced",
             found=_describe_difference(reloaded),
+            remedy="Check the disk and merge again into another folder.",
         )
     cast = LogitDifference.between(unmerged_logits, written_logits)
     if not math.isfinite(cast.share):
@@ -198,6 +199,7 @@ def _merge(base: Path, checkpoint: Path, probes: list[list[int]], device: str) -
             code="adapter.merge-inexact",
             where=str(checkpoint),
             found=_describe_difference(difference),
+            remedy="Use the adapter without merging it: --backend transformers.",
         )
     return unmerged_logits, merged
 

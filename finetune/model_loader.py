@@ -119,6 +119,7 @@ def locate_tokenizer(name: str, revision: str = "") -> Path:
             code="tokenizer.download-failed",
             where="--base",
             found=_first_line(error),
+            remedy="Pass a local folder, or check the model's name and the network.",
         ) from error
 
 
@@ -141,10 +142,14 @@ def load_tokenizer(folder: Path, vocabulary_size: int = 0) -> Any:
             code="tokenizer.invalid",
             where=str(folder),
             found=_first_line(error),
+            remedy="Download the model again, or copy its tokenizer files into the folder.",
         ) from error
     if tokenizer.eos_token is None:
         raise UserError(
-            "tokenizer has no end-of-sequence token", code="tokenizer.no-end-token", where=str(folder)
+            "tokenizer has no end-of-sequence token",
+            code="tokenizer.no-end-token",
+            where=str(folder),
+            remedy="Set eos_token in its tokenizer_config.json.",
         )
     if tokenizer.pad_token is None or (vocabulary_size and tokenizer.pad_token_id >= vocabulary_size):
         # Padding is masked everywhere; the loss counts the real end-of-sequence token at the end.
@@ -218,6 +223,7 @@ def _load_checked(folder: Path, **options: Any) -> Any:
             code="base-model.load-failed",
             where=str(folder),
             found=_first_line(error),
+            remedy="Download the model again, or check its config.json.",
         ) from error
     finally:
         logging.set_verbosity(verbosity)

@@ -59,7 +59,7 @@ _Candidate = tuple[dict[str, list[int]], int, int, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class TokenizedRows:
-    """Rows as a trainer takes them.
+    """Training rows as token ids, in the format of trl.
 
     Attributes:
         rows: `{"input_ids", "labels"}`, or `{"prompt_ids", "chosen_ids", "rejected_ids"}` for pairs. Labels

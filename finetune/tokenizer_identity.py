@@ -55,7 +55,7 @@ class PromptEncoding:
 
 
 def load_prompt_encoding(folder: Path, form: PromptStyle) -> PromptEncoding:
-    """Return how the base model in `folder` encodes prompts in this style.
+    """Return the prompt encoding of the base model in `folder` for this style.
 
     The result is empty if transformers is not installed or the folder holds no tokenizer. No engine in this
     environment could prompt the model in that case.

@@ -67,7 +67,7 @@ class TrainingStep:
 def trainer_arguments(
     settings: TrainingConfig, state: Path, device: str, report_to: Sequence[str], name: str
 ) -> dict[str, Any]:
-    """Return the common arguments of SFTConfig and DPOConfig; none that matters is left to its default.
+    """Return the common arguments of SFTConfig and DPOConfig; no relevant one is left to its default.
 
     Args:
         state: folder of the trainer's saves.

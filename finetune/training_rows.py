@@ -116,6 +116,7 @@ def build_rows(
             "selected dialogues are not in the dataset",
             code="dialogue.unknown",
             found=f"{len(unknown)}: {', '.join(unknown[:3])}",
+            remedy="Use the dataset that the dialogues were selected from.",
         )
     builder = _RowBuilder(responses, unique=fidelity is Fidelity.OURS)
     for example in selection.sft:

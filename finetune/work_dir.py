@@ -120,7 +120,7 @@ def mark_complete(save: Path) -> None:
 
 
 def find_damage(save: Path) -> str:
-    """Return what is wrong with a save that is marked as complete; "" if it is intact."""
+    """Return the first problem of a save that is marked as complete; "" if it is intact."""
     text = (save / COMPLETE_MARK).read_text(encoding="utf-8", errors="replace")
     try:
         hashes = dict(json.loads(text)) if text else {}
@@ -136,7 +136,7 @@ def find_damage(save: Path) -> str:
 
 
 def _structural_damage(save: Path) -> str:
-    """Return what is wrong with a save whose mark is empty, as older versions wrote it: truncated files."""
+    """Return the first truncated file of a save whose mark is empty, as old versions wrote it; "" if none."""
     try:
         read_header(save / ADAPTER)
         json.loads((save / "trainer_state.json").read_text(encoding="utf-8"))

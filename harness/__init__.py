@@ -1,7 +1,7 @@
-"""The harness: data, engine, runs and the command line. Imports every other room; none imports it.
+"""Harness: data, engine, workflows, studies and the command line; the top package, imported by no other.
 
-From Python: `harness.judge`, `harness.run_study`, `harness.plan_study`, `harness.open_store`
-(see `harness/api.py`, which is imported when one of them is used).
+From Python: `harness.judge`, `harness.run_study`, `harness.plan_study`, `harness.open_store` (see `harness/api.py`,
+which is imported when one of them is used).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Results", "StudyDone", "judge", "open_store", "plan_study", "run_stu
 
 
 def __getattr__(name: str) -> Any:
-    """What `harness.api` offers, imported when it is asked for."""
+    """Return an attribute of `harness.api`, which is imported on first use."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import harness.api

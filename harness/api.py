@@ -1,4 +1,4 @@
-"""The harness from Python, with `await`: from a notebook or a script. The same things as on the command line.
+"""Asynchronous Python API for notebooks and scripts, with the functions of the command line.
 
     import harness
 
@@ -7,8 +7,8 @@
         judgments = await store.judgments()
     done = await harness.run_study("tiny")
 
-Answers are stored as they arrive: call the same again and only what is missing is asked. Mistakes are
-`agents.errors.UserError`: what, where, found, remedy.
+Answers are stored as they arrive; the same call requests only what is missing. Mistakes of the user raise
+`agents.errors.UserError`, with a code, what, where, found and remedy.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ RATES = (
     "cost_usd",
     "several_answering_models",
 )
-LAST = "last"  # the run that was worked on last; elsewhere a run's id or the beginning of one
+LAST = "last"  # the latest run; other values are the id of a run, or its beginning
 
 
 class Results:
-    """An open database, read as DataFrames; close it, or open it with `async with`."""
+    """Open database whose content is returned as DataFrames; close it, or use `async with`."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -69,49 +69,50 @@ class Results:
         await self.close()
 
     async def close(self) -> None:
-        """Nothing more is read."""
+        """Close the database."""
         await self.store.close()
 
     async def runs(self) -> DataFrame:
-        """Every run, as `results.queries.dataframes.runs`."""
+        """Return every run (columns: `results.queries.dataframes.runs`)."""
         return await dataframes.runs(self.store)
 
     async def judgments(self, run: str = LAST) -> DataFrame:
-        """Every judgment of a run, as `results.queries.dataframes.judgments`.
+        """Return every judgment of a run (columns: `results.queries.dataframes.judgments`).
 
         Raises:
-            UserError: there is no such run.
+            UserError: if the run does not exist.
         """
         return await dataframes.judgments(self.store, await find_run(self.store, run))
 
     async def responses(self, author: str = "") -> DataFrame:
-        """Every response, or one author's, as `results.queries.dataframes.responses`."""
+        """Return all responses, or those of one author (columns: `results.queries.dataframes.responses`)."""
         return await dataframes.responses(self.store, author)
 
     async def win_rates(self, run: str = LAST) -> DataFrame:
-        """A run's contests: how often A wins, in [0, 1], with its 95 % interval over dialogues, its
-        order-robust bounds, its n, and
-        what was not scored.
+        """Return the contests of a run.
+
+        Columns: the win rate of A in [0, 1], its 95 % interval over dialogues, its order-robust bounds, the number of
+        dialogues n, and counts of unscored comparisons by reason.
 
         Raises:
-            UserError: there is no such run.
+            UserError: if the run does not exist.
         """
         return _rates(await summarize_judging(self.store, await find_run(self.store, run)))
 
     async def report(self, run: str = LAST) -> str:
-        """A run's report: the text of one self-contained HTML page.
+        """Return the report of a run as a self-contained HTML page.
 
         Raises:
-            UserError: there is no such run.
+            UserError: if the run does not exist.
         """
         return await render(self.store, await find_run(self.store, run))
 
 
 async def open_store(db: str = DEFAULT_DB) -> Results:
-    """The database of a path or a `postgresql://…` address, as it is there.
+    """Open the database of a path or a `postgresql://…` address.
 
     Raises:
-        UserError: there is none.
+        UserError: if it does not exist.
     """
     return Results(await Store.open(db, create=False))
 
@@ -131,42 +132,49 @@ async def judge(
     emulate: bool = False,
     **calls: Any,
 ) -> DataFrame:
-    """Judge author A against author B, every pair in both orders, as `empathy judge`; the win rates.
+    """Judge author A against author B, each pair in both orders, and return the win rates (`empathy judge`).
 
     Args:
         a, b: authors: "dataset:human", "openai/gpt-6-luna", "student:NAME", "file:PATH".
         judges: "openai/gpt-6-luna", "control/ratings", …
-        data: the dataset's CSV, or "sample"; None for where it usually is.
-        limit: only so many dialogues, a random subset by `seed`.
-        emulate: send every model's calls to the emulator.
-        calls: limits and money, as on the command line: rpm, tpm, max_in_flight, budget (US dollars), …
+        data: the dataset's CSV file, or "sample"; None for the default path.
+        limit: number of dialogues, a random subset by `seed`; None for all.
+        emulate: whether to send all requests to the emulator.
+        calls: options of requests as on the command line: rpm, tpm, max_in_flight, budget (US dollars), …
 
     Raises:
-        UserError: an author, a judge or a number that cannot be used.
-        TypeError: no such option.
+        UserError: if an author, a judge or a value is invalid.
+        TypeError: if an option does not exist.
     """
-    options = _calls(emulate, calls)
+    options = _call_options(emulate, calls)
     settings = replace(options.settings(), quiet=True)
     temperature = None if samples > 1 else 0.0
     dataset = load(data)
     with options.models(tuple(dict.fromkeys(judges))) as (registry, models):
-        asked = [Judge(model, library(None)[prompt], temperature) for model in models]
+        configured_judges = [Judge(model, library(None)[prompt], temperature) for model in models]
         async with await Store.open(db) as store:
             first, second = [await resolve_author(name, dataset, store) for name in (a, b)]
             plan = plan_judging(
-                dataset, first, second, asked, split=Split(split), limit=limit, samples=samples, seed=seed
+                dataset,
+                first,
+                second,
+                configured_judges,
+                split=Split(split),
+                limit=limit,
+                samples=samples,
+                seed=seed,
             )
             return _rates(await judge_contest(store, registry, plan, settings))
 
 
 @dataclass(frozen=True)
 class StudyDone:
-    """What came of a study.
+    """Result of a study.
 
     Attributes:
-        win_rates: its contests, a row each, rates in [0, 1].
-        stages: every stage: kind, name, state, why, seconds.
-        report: the page, where it is written.
+        win_rates: a row for each contest; rates are in [0, 1].
+        stages: a row for each stage: kind, name, state, why, seconds.
+        report: path of the report; None if it was not written.
     """
 
     win_rates: DataFrame
@@ -175,7 +183,7 @@ class StudyDone:
 
     @property
     def failed(self) -> DataFrame:
-        """The stages that failed or could not begin, and why."""
+        """The stages that failed or are blocked, with the reason."""
         return self.stages[self.stages["state"] != "done"]
 
 
@@ -192,22 +200,22 @@ async def run_study(
     tell: Callable[[str, str], None] | None = None,
     **calls: Any,
 ) -> StudyDone:
-    """Run a study, as `empathy run`; what is finished is not run again. A failed stage does not raise.
+    """Run a study (`empathy run`); finished stages do not run again, and a failed stage does not raise.
 
     Args:
-        study: a file, or a shipped study's name.
-        folder: where studies keep what they make.
-        judges: in place of the study's.
-        only, since: which stages (`--only`, `--from`).
-        tell: is told a stage's name and how far it is.
-        calls: as of `judge`.
+        study: path of a file, or name of an included study.
+        folder: folder for the studies' files.
+        judges: judges instead of the study's.
+        only, since: selection of stages (`--only`, `--from`).
+        tell: called with the name of a stage and its progress.
+        calls: as in `judge`.
 
     Raises:
-        UserError: the study cannot be run.
-        TypeError: no such option.
+        UserError: if the study cannot run.
+        TypeError: if an option does not exist.
     """
-    given = _given(study, folder, db, data, judges, _calls(emulate, calls))
-    return _done(await given.run(given.study(), only=only, since=since, tell=tell), given.folder)
+    session = _make_session(study, folder, db, data, judges, _call_options(emulate, calls))
+    return _study_done(await session.run(session.study(), only=only, since=since, tell=tell), session.folder)
 
 
 async def plan_study(
@@ -220,11 +228,11 @@ async def plan_study(
     emulate: bool = False,
     **calls: Any,
 ) -> DataFrame:
-    """What a study would take, as `empathy plan`: a row a line, and the total. Nothing is asked or written.
+    """Return the estimate of a study (`empathy plan`): a row for each line, and the total. No request is sent.
 
     Raises:
-        UserError: the study cannot be planned.
-        TypeError: no such option.
+        UserError: if the study cannot be planned.
+        TypeError: if an option does not exist.
     """
     import pandas
 
@@ -232,17 +240,17 @@ async def plan_study(
     from harness.study.estimate import total
     from harness.study.graph import StudyGraph
 
-    given = _given(study, folder, db, data, judges, _calls(emulate, calls))
-    async with given.context(given.study(), live=False) as context:
+    session = _make_session(study, folder, db, data, judges, _call_options(emulate, calls))
+    async with session.context(session.study(), live=False) as context:
         lines = await lines_of(await StudyGraph.of(context))
-    return pandas.DataFrame([asdict(one) for one in (*lines, total(lines))])
+    return pandas.DataFrame([asdict(line) for line in (*lines, total(lines))])
 
 
-def _calls(emulate: bool, given: dict[str, Any]) -> CallOptions:
-    return replace(default_call_options(emulate=emulate), **given)
+def _call_options(emulate: bool, options: dict[str, Any]) -> CallOptions:
+    return replace(default_call_options(emulate=emulate), **options)
 
 
-def _given(
+def _make_session(
     study: str | Path,
     folder: str | Path,
     db: str,
@@ -256,31 +264,31 @@ def _given(
 def _rates(summary: JudgingResult) -> DataFrame:
     import pandas
 
-    return pandas.DataFrame([_row(one) for one in to_dict(summary)["judges"]], columns=list(RATES))
+    return pandas.DataFrame([_row(contest) for contest in to_dict(summary)["judges"]], columns=list(RATES))
 
 
-def _row(told: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of `RATES` that a contest's data have; its bounds as two."""
-    low, high = told.get("order_robust", (None, None))
-    flat = {**told, "order_robust_low": low, "order_robust_high": high}
+def _row(contest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of `RATES` of a contest, with its order-robust bounds as two columns."""
+    low, high = contest.get("order_robust", (None, None))
+    flat = {**contest, "order_robust_low": low, "order_robust_high": high}
     return {name: flat[name] for name in RATES if name in flat}
 
 
-def _done(ended: StudyResult, folder: Path) -> StudyDone:
+def _study_done(result: StudyResult, folder: Path) -> StudyDone:
     import pandas
 
     stages = [
         {
-            "kind": one.stage.kind,
-            "name": one.stage.title,
-            "state": str(one.state),
-            "why": one.why,
-            "seconds": one.record.seconds if one.record else float("nan"),
+            "kind": status.stage.kind,
+            "name": status.stage.title,
+            "state": str(status.state),
+            "why": status.why,
+            "seconds": status.record.seconds if status.record else float("nan"),
         }
-        for one in ended.stage_statuses
+        for status in result.stage_statuses
     ]
-    done = [one.record for one in ended.stage_statuses if one.record is not None]
-    rates = [_row(one.result) for one in done if one.kind == "judge"]
-    page = next((folder / str(one.result["file"]) for one in done if one.kind == "report"), None)
+    done = [status.record for status in result.stage_statuses if status.record is not None]
+    rates = [_row(status.result) for status in done if status.kind == "judge"]
+    page = next((folder / str(status.result["file"]) for status in done if status.kind == "report"), None)
     columns = [name for name in RATES if not rates or name in rates[0]]
     return StudyDone(pandas.DataFrame(rates, columns=columns), pandas.DataFrame(stages), page)

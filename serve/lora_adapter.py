@@ -64,6 +64,7 @@ def read_adapter(
             code="adapter.not-found",
             where=str(folder),
             found=f"no {missing}",
+            remedy=f"Pass a folder with {CONFIG} and {WEIGHTS}.",
         )
     faults = [
         Fault(
@@ -78,7 +79,13 @@ def read_adapter(
     if shared:
         faults += shared_serving_faults(config, str(folder / CONFIG), engine)
     if faults:
-        raise UserError(f"cannot serve {name}", code="adapter.not-servable", where=str(folder), faults=faults)
+        raise UserError(
+            f"cannot serve {name}",
+            code="adapter.not-servable",
+            where=str(folder),
+            remedy="Correct the faults listed below.",
+            faults=faults,
+        )
     return LoraAdapter(name, folder, max(_layer_ranks(config)), weights.stat().st_size)
 
 
@@ -102,7 +109,7 @@ def shared_serving_faults(config: Mapping[str, Any], where: str, engine: EngineN
             f"{engine} cannot serve this adapter together with its base model: {feature}",
             where,
             value,
-            "Merge it into its base model with --merged, or serve it alone with --backend transformers.",
+            remedy="Merge it with --merged, or serve it alone with --backend transformers.",
             code="adapter.unsupported-feature",
         )
         for feature, value in features.items()

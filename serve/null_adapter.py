@@ -32,7 +32,7 @@ def with_null_adapter(
     *,
     loads_later: bool = False,
 ) -> tuple[str, list[LoraAdapter]]:
-    """Return the name to serve the base model under, and the adapters, so that `name` gives base responses.
+    """Return the served name of the base model and the adapters to load; `name` then gives base responses.
 
     On a GPU, or without adapters, the arguments are returned unchanged.
 

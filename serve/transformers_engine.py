@@ -87,6 +87,7 @@ class TransformersEngine:
                 code="base-model.load-failed",
                 where=str(base),
                 found=str(error)[:300],
+                remedy="Download the model again, or check its config.json.",
             ) from error
         self._vocabulary_size = int(model.get_input_embeddings().weight.shape[0])
         self._model: Any = model.to(device).eval()

@@ -114,6 +114,7 @@ class VllmServer:
                 code="server.not-a-model-server",
                 where=self.url,
                 found=text[:80],
+                remedy="Pass the root address of an OpenAI-compatible server with --url.",
             ) from error
 
     def load(self, name: str, folder: Path) -> None:
@@ -305,6 +306,7 @@ def _wait_until_healthy(server: VllmServer, start_seconds: float, on_progress: C
                 code="server.start-timeout",
                 where=str(server.log),
                 found=f"not healthy after {start_seconds:.0f} s; end of its log:\n{server.log_tail()}",
+                remedy="See its complete log and start it again.",
             )
         stage = _start_stage(server.log)
         if stage and stage != last_stage:

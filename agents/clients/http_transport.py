@@ -86,7 +86,7 @@ class HttpTransport(ABC):
 def transport_for(
     url: str, headers: Mapping[str, str], session: aiohttp.ClientSession, most_bytes: int
 ) -> HttpTransport:
-    """The way to an address that the session would take: straight, unless it heeds the environment."""
+    """Return a direct transport, or one through the session if the session uses the environment's proxies."""
     if session.trust_env:
         return SessionTransport(url, headers, session, most_bytes)
     return DirectTransport(url, headers, session, most_bytes)

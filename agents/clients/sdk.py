@@ -1,8 +1,8 @@
 """Client over the providers' SDKs (`client = "sdk"`), for Azure, Vertex, Bedrock and similar services.
 
-It sends the same body as the HTTP client and parses the same JSON, so both give the same completions under the
-same keys. The SDKs' retries are disabled, because the engine retries. Redirects are not followed, because they
-would forward the key. This client needs several times the CPU time of plain HTTP.
+It sends the same body as the HTTP client and parses the same JSON, so both give the same completions under
+the same keys. The SDKs' retries are disabled, because the engine retries. Redirects are not followed, because
+they would forward the key. This client needs several times the CPU time of plain HTTP.
 """
 
 from __future__ import annotations

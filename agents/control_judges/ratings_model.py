@@ -2,8 +2,8 @@
 
 P(first) = σ(w · (f(first) − f(second))), which is antisymmetric and therefore has no position bias. The
 features are simple counts. The weights come with the package; they were fitted on the training dialogues by
-`python -m scripts.fit_control_judge`, with the accuracy they have on the test dialogues' rated pairs (a little
-above chance: it is a floor, not a judge to trust).
+`python -m scripts.fit_control_judge`, with the accuracy they have on the test dialogues' rated pairs (a
+little above chance: it is a floor, not a judge to trust).
 """
 
 from __future__ import annotations

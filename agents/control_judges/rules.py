@@ -2,7 +2,8 @@
 
 `ratings` uses a small pairwise model fitted on the human ratings of the training dialogues. `longer` prefers
 the longer response, `first` the first one, `random` a random one by content, and `author` the one whose
-author has the higher mean rating in training. The weights of `ratings` and `author` are part of their identity.
+author has the higher mean rating in training. The weights of `ratings` and `author` are part of their
+identity.
 """
 
 from __future__ import annotations
@@ -102,12 +103,12 @@ def answer(asked: Model, text: str) -> Completion:
         text: the canonical JSON of `question`.
     """
     p_first = _JUDGES[asked.name](orjson.loads(text))
-    said = "tie" if p_first == 0.5 else "1" if p_first > 0.5 else "2"
+    verdict = "tie" if p_first == 0.5 else "1" if p_first > 0.5 else "2"
     logprobs: tuple[TokenLogprobs, ...] = ()
-    if 0 < p_first < 1 and said != "tie":
+    if 0 < p_first < 1 and verdict != "tie":
         top = (("1", math.log(p_first)), ("2", math.log1p(-p_first)))
-        logprobs = (TokenLogprobs(said, dict(top)[said], top),)
-    return Completion(said, FinishReason.STOP, Usage(0, 0), logprobs, asked.name)
+        logprobs = (TokenLogprobs(verdict, dict(top)[verdict], top),)
+    return Completion(verdict, FinishReason.STOP, Usage(0, 0), logprobs, asked.name)
 
 
 __all__ = ["ANSWERS", "NAMES", "answer", "model", "question"]

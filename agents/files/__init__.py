@@ -1,1 +1,1 @@
-"""Files that users write, read strictly: bytes as text, CSV, JSON; every fault with its line."""
+"""Strict readers of user files (text, CSV, JSON, TOML) that report every fault with its line."""

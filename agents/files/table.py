@@ -23,7 +23,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRow:
     """One row: the line on which it begins, from 1, and its cells by column name."""
 
     line: int
@@ -31,7 +31,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CsvTable:
     """Content of a CSV file.
 
     Attributes:
@@ -42,7 +42,7 @@ class Table:
 
     heading: tuple[str, ...]
     line: int
-    rows: tuple[Row, ...]
+    rows: tuple[CsvRow, ...]
 
 
 def read_table(
@@ -52,7 +52,7 @@ def read_table(
     *,
     truncated: str = "",
     is_row: Callable[[dict[str, str]], bool] | None = None,
-) -> Table:
+) -> CsvTable:
     """Read a CSV file; add every fault of its encoding, heading and rows to `faults`.
 
     Args:
@@ -64,14 +64,14 @@ def read_table(
     """
     text = decode_text(content, faults)
     if text is None:
-        return Table((), 1, ())
+        return CsvTable((), 1, ())
     records = _records(text, faults, truncated)
     line, heading = records[0] if records else (1, [])
     if _check_heading(line, heading, columns, faults):
         rows = tuple(_rows(heading, records[1:], faults, is_row or _is_dense))
     else:
         rows = ()
-    return Table(tuple(heading), line, rows)
+    return CsvTable(tuple(heading), line, rows)
 
 
 def _records(text: str, faults: Faults, truncated: str) -> list[tuple[int, list[str]]]:
@@ -139,7 +139,7 @@ def _rows(
     records: Sequence[tuple[int, list[str]]],
     faults: Faults,
     is_row: Callable[[dict[str, str]], bool],
-) -> Iterator[Row]:
+) -> Iterator[CsvRow]:
     for line, cells in records:
         swallowed = _swallowed(cells, heading, is_row)
         if swallowed:
@@ -150,7 +150,7 @@ def _rows(
             what = "the number of cells differs from that of the heading"
             faults.add(line, what, f"{len(cells)} of {len(heading)}", code="file.wrong-cell-count")
         else:
-            yield Row(line, dict(zip(heading, cells, strict=True)))
+            yield CsvRow(line, dict(zip(heading, cells, strict=True)))
 
 
 def _swallowed(cells: Sequence[str], heading: Sequence[str], is_row: Callable[[dict[str, str]], bool]) -> str:

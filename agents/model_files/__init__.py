@@ -1,1 +1,1 @@
-"""Files of a model on disk: weights, LoRA adapters, configuration, chat template."""
+"""Files of a model on disk: weights, LoRA adapters, configuration and chat template."""

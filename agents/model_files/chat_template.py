@@ -1,7 +1,7 @@
-"""A model's chat template: the conversation as it writes it, the same today and tomorrow, without a thought.
+"""Rendering with a model's chat template, reproducibly and without thinking.
 
-Where a template can be told not to think, it is told so, in training and whenever base or student is asked;
-where it reads the day, one fixed day is given. What it is told is found by trying, and recorded.
+Thinking is turned off if the template has an option for it, both in training and in generation, and a
+template that reads the date gets a fixed one. The options are detected by rendering a probe, and recorded.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from agents.errors import UserError
 _MARK = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?[a-z_]{2,30}>|\[/?[A-Z_]{3,30}\]")
 _OPTIONS: dict[tuple[str, str, str], dict[str, Any]] = {}
 _SWITCHES: tuple[dict[str, Any], ...] = ({"enable_thinking": False}, {"thinking": False})
-_DAY = {"date_string": "26 Jul 2024"}  # what LLaMA 3's own templates write where there is no clock
+_DAY = {"date_string": "26 Jul 2024"}  # the default of LLaMA 3's templates
 _PROBE = [{"role": "user", "content": "I lost my keys."}]
 
 
 class Tokenizer(Protocol):
-    """What of a `transformers` tokenizer is used here."""
+    """Interface of a `transformers` tokenizer, as far as it is used here."""
 
     bos_token: Any
     eos_token: Any
@@ -29,26 +29,26 @@ class Tokenizer(Protocol):
     chat_template: Any
 
     def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
-        """Ids of the text; with special tokens as the tokenizer puts them by itself, or as it stands."""
+        """Return the token ids of a text, with or without the tokenizer's special tokens."""
         ...
 
     def decode(self, token_ids: list[int]) -> Any:
-        """The text of ids."""
+        """Return the text of token ids."""
         ...
 
     def apply_chat_template(self, conversation: Any, **options: Any) -> Any:
-        """The conversation as the model's own template writes it."""
+        """Render a conversation with the model's template."""
         ...
 
 
 def render_chat(tokenizer: Tokenizer, conversation: Sequence[dict[str, str]], asks: bool) -> str:
-    """A conversation as the tokenizer's chat template writes it, special tokens written out.
+    """Render a conversation with the tokenizer's chat template, including special tokens.
 
     Args:
-        asks: whether it ends where the model's answer begins.
+        asks: whether to end with the generation prompt, where the model's response begins.
 
     Raises:
-        UserError: there is no template, or it cannot be used.
+        UserError: the tokenizer has no chat template, or the template cannot be used.
     """
     if not tokenizer.chat_template:
         raise UserError(
@@ -61,10 +61,10 @@ def render_chat(tokenizer: Tokenizer, conversation: Sequence[dict[str, str]], as
 
 
 def control_tokens(tokenizer: Any, *, chat: bool) -> frozenset[str]:
-    """The texts that this tokenizer, or in chat form its template, takes for marks rather than for words.
+    """Return the texts that the tokenizer, or in chat style its template, treats as control tokens.
 
-    Inside a dialogue or response they would end a turn, or begin another. Special tokens all count; of the
-    template what looks like a mark (`<|im_end|>`, `[INST]`), whether it is a token or not.
+    Within a dialogue or response they could end a turn or begin another. They are all special tokens, and
+    everything in the template that looks like a control token (`<|im_end|>`, `[INST]`).
     """
     added = getattr(tokenizer, "added_tokens_decoder", None) or {}
     texts = {str(token) for token in added.values() if getattr(token, "special", False)}
@@ -75,13 +75,13 @@ def control_tokens(tokenizer: Any, *, chat: bool) -> frozenset[str]:
 
 
 def template_options(tokenizer: Tokenizer) -> dict[str, Any]:
-    """What the chat template is told beside the conversation: thinking off, and the day where it reads one.
+    """Return the options of the chat template: thinking off, and a fixed date if the template reads one.
 
-    An option is named only where it changes what the template writes, so that most models have none.
+    Only options that change the rendered text are returned, so most models have none.
 
     Raises:
-        UserError: there is no template, or what it writes depends on the clock, whatever it is told: the
-            same dialogue would be another prompt tomorrow.
+        UserError: the tokenizer has no chat template, or the template depends on the clock in spite of the
+            fixed date, so that the same dialogue would give another prompt tomorrow.
     """
     key = (str(tokenizer.chat_template), str(tokenizer.bos_token), str(tokenizer.eos_token))
     if key not in _OPTIONS:
@@ -121,7 +121,7 @@ def _rendered(tokenizer: Tokenizer, conversation: Sequence[dict[str, str]], opti
         return str(tokenizer.apply_chat_template(list(conversation), tokenize=False, **options))
     except UserError:
         raise
-    except Exception as error:  # of the template's own language: whatever it is, it is the template's fault
+    except Exception as error:  # any exception of the template is a fault of the template
         raise UserError(
             "the chat template cannot be rendered",
             code="chat-template.not-renderable",

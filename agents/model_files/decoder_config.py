@@ -1,7 +1,6 @@
-"""The numbers of a LLaMA-type decoder that memory depends on, from its config.json: for training and serving.
+"""Sizes of a LLaMA-type decoder from its config.json, for memory plans of training and serving.
 
-LLaMA-3.1-8B: 8,030,261,248 parameters and 128 KiB of KV cache a token, exact from the config alone. Knows no
-card, dtype or adapter file.
+Example: LLaMA-3.1-8B has 8,030,261,248 parameters and 128 KiB of KV cache per token.
 """
 
 from __future__ import annotations
@@ -18,7 +17,17 @@ _SEVERAL_MLPS = ("num_experts", "num_local_experts", "n_routed_experts")
 
 @dataclass(frozen=True, slots=True)
 class DecoderConfig:
-    """A decoder's shape; `context` is the longest sequence in tokens, 0 where the config does not say."""
+    """Sizes of a decoder.
+
+    Attributes:
+        hidden, intermediate: width of the residual stream and of the MLP.
+        layers: number of blocks.
+        heads, key_value_heads: number of query heads and of key-value heads.
+        head_size: width of a head.
+        vocabulary: rows of the embeddings.
+        tied: whether embeddings and head share their weights.
+        context: longest sequence in tokens; 0 if the config does not state it.
+    """
 
     hidden: int
     intermediate: int
@@ -31,7 +40,7 @@ class DecoderConfig:
     context: int = field(default=0, compare=False)
 
     def linear(self) -> dict[str, tuple[int, int]]:
-        """(in, out) of every linear layer of a block, by its name."""
+        """Return (in features, out features) of every linear layer of a block, by name."""
         query, key = self.heads * self.head_size, self.key_value_heads * self.head_size
         return {
             "q_proj": (self.hidden, query),
@@ -45,16 +54,20 @@ class DecoderConfig:
 
     @property
     def parameters(self) -> int:
-        """All of the base's; biases, which a few families have, not counted."""
+        """Number of parameters of the base model, without biases."""
         block = sum(a * b for a, b in self.linear().values()) + 2 * self.hidden
         embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
         return block * self.layers + embeddings + self.hidden
 
     def lora_parameters(self, rank: int, targets: str = "all-linear") -> int:
-        """Those of an adapter of this rank.
+        """Return the number of parameters of a LoRA adapter: layers × rank × Σ (in + out features).
+
+        Args:
+            rank: rank of the adapter.
+            targets: comma-separated names of linear layers, or "all-linear".
 
         Raises:
-            UserError: a target is no layer of this shape.
+            UserError: a target is not a linear layer of the decoder.
         """
         layers = self.linear()
         names = list(layers) if targets == "all-linear" else [part.strip() for part in targets.split(",")]
@@ -71,12 +84,16 @@ class DecoderConfig:
         return self.layers * rank * sum(sum(layers[name]) for name in names)
 
     def kv_cache_bytes(self, width: int = 2) -> int:
-        """KV cache of one token: 2 × layers × key-value heads × head size × bytes of the dtype."""
+        """Return the bytes of KV cache per token: 2 × layers × key-value heads × head size × width.
+
+        Args:
+            width: bytes of one number.
+        """
         return 2 * self.layers * self.key_value_heads * self.head_size * width
 
 
 def max_context_tokens(config: Mapping[str, Any]) -> int:
-    """The longest sequence that a model was made for, in tokens; 0 where its config.json does not say."""
+    """Return the longest sequence of a model in tokens; 0 if its config.json does not state it."""
     inner = config.get("text_config")
     for part in (inner if isinstance(inner, dict) else {}, config):
         for key in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"):
@@ -86,13 +103,13 @@ def max_context_tokens(config: Mapping[str, Any]) -> int:
 
 
 def parse_decoder_config(config: Mapping[str, Any], remedy: str = "") -> DecoderConfig:
-    """The shape in a config.json.
+    """Parse the sizes in a config.json.
 
     Args:
-        remedy: what may be done where there is none.
+        remedy: remedy for the error message.
 
     Raises:
-        UserError: it is of another type than LLaMA's.
+        UserError: the architecture is not LLaMA-type.
     """
     inner = config.get("text_config", config)
     missing = [key for key in _NEEDED if not isinstance(inner.get(key), int)]

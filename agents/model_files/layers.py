@@ -1,7 +1,7 @@
-"""The layers of a base, and which of them an adapter's config names, by peft's rules of names.
+"""Layers of a base model, and selection of adapter targets by peft's rules for module names.
 
-(`tuners_utils.check_target_module_exists` and `other.get_pattern_key` of peft 0.21.) Reads the headers of a
-base's files without torch.
+The rules are those of `tuners_utils.check_target_module_exists` and `other.get_pattern_key` in peft 0.21.
+Headers are read without torch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TRANSPOSED = ("gpt2", "openai-gpt")  # families whose weights are stored as (in
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A layer that an adapter may stand on.
+    """Linear layer or embedding that an adapter can change.
 
     Attributes:
         into, out: sizes of what goes in and what comes out; of embeddings, rows and width.
@@ -41,24 +41,25 @@ Config = Mapping[str, Any]
 
 
 def layers_of(base: Path, config: Config | None = None) -> dict[str, Layer]:
-    """The linear layers and embeddings of a base by name, from its files' headers.
+    """Return the linear layers and embeddings of a base model by name, from the headers of its files.
 
     Args:
-        config: an adapter's; its `fan_in_fan_out` says that weights are stored as (in, out).
+        base: the base model's folder.
+        config: config of an adapter; its `fan_in_fan_out` states that weights are stored as (in, out).
 
     Raises:
-        UserError: the folder is no base.
+        UserError: the folder is not a base model.
     """
     tensors = tensors_of(weight_files(base))
-    told = json.loads((base / CONFIG).read_text(encoding="utf-8"))
-    turned = (config or {}).get("fan_in_fan_out") or told.get("model_type") in _TRANSPOSED
+    base_config = json.loads((base / CONFIG).read_text(encoding="utf-8"))
+    transposed = (config or {}).get("fan_in_fan_out") or base_config.get("model_type") in _TRANSPOSED
     layers = {}
     for name, (_, tensor) in tensors.items():
         module, _, kind = name.rpartition(".")
         if kind == "weight" and len(tensor.shape) == 2 and ".experts." not in module:  # held as one there
             is_embedding = bool(_EMBEDDINGS.search(module))
             first, second = tensor.shape
-            plain = is_embedding or (turned and not module.endswith(HEAD))
+            plain = is_embedding or (transposed and not module.endswith(HEAD))
             layers[module] = Layer(first, second, is_embedding) if plain else Layer(second, first)
     if not any(name.endswith(HEAD) for name in layers):  # tied: the head is there, and not in the file
         words = [layer for name, layer in layers.items() if _WORDS.search(name)]
@@ -68,14 +69,15 @@ def layers_of(base: Path, config: Config | None = None) -> dict[str, Layer]:
 
 
 def embedding_rows(layers: Layers) -> int:
-    """Rows of the embeddings that ids are looked up in; 0 where there are none by a known name."""
+    """Return the rows of the token embeddings; 0 if the model has none with a known name."""
     return next(
-        (one.in_features for name, one in layers.items() if one.is_embedding and _WORDS.search(name)), 0
+        (layer.in_features for name, layer in layers.items() if layer.is_embedding and _WORDS.search(name)), 0
     )
 
 
 def is_tied(layers: Layers, config: Config, files: Iterable[str]) -> bool:
-    """Whether embeddings and head are one weight: as the config says, or because the files hold no head.
+    """Return whether embeddings and head are one weight: as the config says, or because the files hold no
+    head.
 
     Args:
         config: the base's config.json.
@@ -86,7 +88,7 @@ def is_tied(layers: Layers, config: Config, files: Iterable[str]) -> bool:
 
 
 def is_target(name: str, config: Config) -> bool:
-    """Whether peft adapts the layer `name` (its full name) by this config."""
+    """Return whether peft adapts the layer `name` (its full name) by this config."""
     targets, excluded = config.get("target_modules") or [], config.get("exclude_modules") or []
     if matches(name, excluded):
         return False
@@ -98,7 +100,7 @@ def is_target(name: str, config: Config) -> bool:
 
 
 def unmatched_targets(config: Config, layers: Iterable[str]) -> list[str]:
-    """The target modules that name no layer; a pattern is given back whole."""
+    """Return the target modules that match no layer; a pattern counts as one target."""
     targets = config.get("target_modules") or []
     if targets == ALL_LINEAR:
         return []
@@ -108,12 +110,12 @@ def unmatched_targets(config: Config, layers: Iterable[str]) -> list[str]:
 
 
 def layer_type_names(layers: Iterable[str]) -> str:
-    """The last parts of layers' names, each once, for people: `down_proj, q_proj, …`."""
+    """Return the distinct last parts of layer names, for messages: `down_proj, q_proj, …`."""
     return ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
 
 
 def rank_of(name: str, config: Config) -> int:
-    """The rank that a config gives the layer `name`."""
+    """Return the rank of the layer `name` in an adapter's config."""
     for pattern, rank in (config.get("rank_pattern") or {}).items():
         if re.match(pattern if pattern.startswith("^") else rf"(.*\.)?({pattern})$", name):
             return int(rank)
@@ -121,20 +123,20 @@ def rank_of(name: str, config: Config) -> int:
 
 
 def matches(name: str, targets: str | Sequence[str]) -> bool:
-    """Whether a list of names (or of their ends), or a pattern of whole names, takes `name`."""
+    """Return whether a list of names (or of their ends), or a pattern of whole names, takes `name`."""
     if isinstance(targets, str):
         return re.fullmatch(targets, name) is not None
     return any(name == target or name.endswith(f".{target}") for target in targets)
 
 
 def _is_chosen_layer(name: str, config: Config) -> bool:
-    """Whether `layers_to_transform` takes the block that a layer is in."""
+    """Return whether `layers_to_transform` takes the block that a layer is in."""
     chosen = config.get("layers_to_transform")
     if chosen is None or chosen == []:
         return True
     patterns = config.get("layers_pattern") or [r"[^.]*"]
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        found = re.match(rf".*\.{pattern}\.(\d+)\.", name)
-        if found is not None:
-            return int(found[1]) in ([chosen] if isinstance(chosen, int) else chosen)
+        match = re.match(rf".*\.{pattern}\.(\d+)\.", name)
+        if match is not None:
+            return int(match[1]) in ([chosen] if isinstance(chosen, int) else chosen)
     return False

@@ -224,8 +224,8 @@ def _adapter_layers(config: Config, tensors: Mapping[str, Tensor]) -> dict[str, 
     layers = {}
     for name in tensors:
         module = name.removeprefix(PREFIX)
-        if (found := _FACTOR.match(name)) is not None:
-            layers[found[1]] = Layer(0, 0, "embedding" in name)
+        if (factor := _FACTOR.match(name)) is not None:
+            layers[factor[1]] = Layer(0, 0, "embedding" in name)
         elif ".token_adapter." in module:
             layers.setdefault(module.partition(".token_adapter.")[0], Layer(0, 0, True))
         elif matches(module.removesuffix(".weight"), kept):
@@ -234,36 +234,37 @@ def _adapter_layers(config: Config, tensors: Mapping[str, Tensor]) -> dict[str, 
 
 
 def _rename_layers(layers: Layers, tensors: Mapping[str, Tensor]) -> dict[str, Layer]:
-    """The base's layers by the names that the loaded model gives them.
+    """Return the base model's layers under the names that the loaded model gives them.
 
-    transformers puts a part before, or takes one away, for some families (`h.0.attn` becomes
-    `transformer.h.0.attn`); the change is read off a layer that the adapter names and the file does not.
+    transformers adds or removes a prefix for some model families (`h.0.attn` becomes `transformer.h.0.attn`).
+    The change is inferred from a layer that the adapter names and the files do not.
     """
     asked = {name.removeprefix(PREFIX).partition(".lora_")[0] for name in tensors if name.startswith(PREFIX)}
     by_tail: dict[str, list[str]] = {}
     for name in layers:
         by_tail.setdefault(_tail(name), []).append(name)
     for name in sorted(asked.difference(layers)):
-        there = by_tail.get(_tail(name), [])
-        if _tail(name) != name.rpartition(".")[2] and len(there) == 1 and there[0] not in asked:
-            old, new = there[0].removesuffix(_tail(name)), name.removesuffix(_tail(name))
-            return {_moved(one, old, new): layer for one, layer in layers.items()}
+        similar = by_tail.get(_tail(name), [])
+        if _tail(name) != name.rpartition(".")[2] and len(similar) == 1 and similar[0] not in asked:
+            old, new = similar[0].removesuffix(_tail(name)), name.removesuffix(_tail(name))
+            return {_replace_prefix(each, old, new): layer for each, layer in layers.items()}
     return dict(layers)
 
 
-def _moved(name: str, old: str, new: str) -> str:
+def _replace_prefix(name: str, old: str, new: str) -> str:
     return new + name.removeprefix(old) if name.startswith(old) and not name.endswith(HEAD) else name
 
 
 def _tail(name: str) -> str:
-    """From the first numbered part on: `layers.0.mlp.up_proj`; else the last part."""
-    found = _INDEX.search(name)
-    return found[1] if found is not None else name.rpartition(".")[2]
+    """Return a name from the part before its first number on (`layers.0.mlp.up_proj`), or its last part."""
+    match = _INDEX.search(name)
+    return match[1] if match is not None else name.rpartition(".")[2]
 
 
 def _trained_tokens(config: Config) -> dict[str, Sequence[int]]:
-    told = config.get("trainable_token_indices") or {}
-    return dict(told) if isinstance(told, dict) else {"embed_tokens": list(told)}
+    """Return the ids of trained tokens by module; a plain list belongs to `embed_tokens`."""
+    indices = config.get("trainable_token_indices") or {}
+    return dict(indices) if isinstance(indices, dict) else {"embed_tokens": list(indices)}
 
 
 def _weight_shape(layer: Layer) -> tuple[int, int]:

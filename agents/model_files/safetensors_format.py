@@ -17,7 +17,7 @@ from typing import Any
 
 from agents.errors import Fault, UserError
 
-MOST_HEADER_BYTES = 100_000_000  # the format's own limit
+MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 CHUNK_BYTES = 1 << 24
 WIDTHS = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "F8_E8M0": 1} | {
     **dict.fromkeys(("U16", "I16", "F16", "BF16"), 2),
@@ -59,7 +59,7 @@ def read_header(path: Path) -> dict[str, Tensor]:
         size = path.stat().st_size
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            if length > min(size - 8, MOST_HEADER_BYTES):
+            if length > min(size - 8, MAX_HEADER_BYTES):
                 raise ValueError("the header is longer than the file")
             header = json.loads(file.read(length))
             header.pop("__metadata__", None)
@@ -120,13 +120,13 @@ def is_zero(path: Path, tensor: Tensor) -> bool:
     return True
 
 
-def tensors_equal(one: tuple[Path, Tensor], other: tuple[Path, Tensor]) -> bool:
+def tensors_equal(first: tuple[Path, Tensor], second: tuple[Path, Tensor]) -> bool:
     """Return whether two tensors have the same dtype, shape and bytes.
 
     Args:
-        one, other: (file, tensor) each.
+        first, second: (file, tensor) each.
     """
-    (path, tensor), (other_path, other_tensor) = one, other
+    (path, tensor), (other_path, other_tensor) = first, second
     if (tensor.dtype, tensor.shape) != (other_tensor.dtype, other_tensor.shape):
         return False
     pairs = zip(chunks(path, tensor), chunks(other_path, other_tensor), strict=True)

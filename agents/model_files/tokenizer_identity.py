@@ -1,9 +1,8 @@
-"""How a tokenizer puts a question before its model: an identity by content, beside that of the weights.
+"""Content id of a tokenizer and its prompt rendering, in addition to the identity of the weights.
 
-The same weights under another tokenizer, template or post-processor are another author, and an adapter that
-was trained with one is another student under the other. Fixed probes are rendered in a form and turned into
-ids and back; with them count the vocabulary, the special tokens and what they are for. A chat template counts
-in chat form alone. How files are written does not count, nor the token that pads. Knows no file or model.
+The same weights with another tokenizer, template or post-processor are another author. Fixed probes are
+rendered, encoded and decoded; the content id covers the results, the vocabulary and the special tokens. The
+chat template counts in chat style only. File formats and the padding token do not count.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ MARKS = ("bos_token", "eos_token", "bos_token_id", "eos_token_id")
 
 
 def tokenizer_identity(tokenizer: Tokenizer, form: PromptStyle) -> str:
-    """Content id of how this tokenizer asks in this form.
+    """Return the content id of a tokenizer and its rendering in one prompt style.
 
     Raises:
-        UserError: the form is chat and the template cannot be used (`agents.student_prompt`).
+        UserError: the style is chat and the template cannot be used (see `agents.student_prompt`).
     """
     names = [[str(getattr(tokenizer, name)) for name in MARKS], _special(tokenizer), _vocabulary(tokenizer)]
     return content_id("asking-1", [form, names, [_probed(tokenizer, form, *probe) for probe in PROBES]])
@@ -39,15 +38,15 @@ def tokenizer_identity(tokenizer: Tokenizer, form: PromptStyle) -> str:
 def end_token_ids(
     tokenizer: Tokenizer, generation: Mapping[str, Any], config: Mapping[str, Any]
 ) -> tuple[int, ...]:
-    """The ids that end an answer, in every engine: the tokenizer's own, and those the base's files name.
+    """Return the ids that end a completion: the tokenizer's own, and those in the base model's files.
 
     Args:
-        generation, config: the base's generation_config.json and config.json; the first goes before.
+        generation, config: the base model's generation_config.json, which takes precedence, and config.json.
     """
     named = generation.get("eos_token_id")
     named = config.get("eos_token_id") if named is None else named
     ids = named if isinstance(named, list) else [named]
-    return tuple(sorted({one for one in (*ids, tokenizer.eos_token_id) if isinstance(one, int)}))
+    return tuple(sorted({each for each in (*ids, tokenizer.eos_token_id) if isinstance(each, int)}))
 
 
 def _probed(tokenizer: Tokenizer, form: PromptStyle, turn: str, response: str) -> list[Any]:
@@ -57,12 +56,12 @@ def _probed(tokenizer: Tokenizer, form: PromptStyle, turn: str, response: str) -
         prompt, completion = plain_prompt(turn), plain_completion(response)
     special = form is PromptStyle.PLAIN
     ids = tokenizer.encode(prompt, add_special_tokens=special)
-    whole = tokenizer.encode(prompt + completion + str(tokenizer.eos_token), add_special_tokens=special)
-    return [prompt, completion, list(ids), list(whole), str(tokenizer.decode(list(whole)))]
+    full_ids = tokenizer.encode(prompt + completion + str(tokenizer.eos_token), add_special_tokens=special)
+    return [prompt, completion, list(ids), list(full_ids), str(tokenizer.decode(list(full_ids)))]
 
 
 def _special(tokenizer: Any) -> list[list[Any]]:
-    """The added tokens: id, text, and whether it is special (left out where ids become text)."""
+    """Return (id, text, whether it is special and thus skipped in decoding) of the added tokens."""
     added = getattr(tokenizer, "added_tokens_decoder", None) or {}
     return sorted(
         [int(number), str(token), bool(getattr(token, "special", False))] for number, token in added.items()

@@ -1,1 +1,1 @@
-"""The model registry: which models exist, what each accepts, when each retires."""
+"""Model registry: names, addresses, capabilities and retirement dates of models."""

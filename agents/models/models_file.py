@@ -45,7 +45,7 @@ def parse_model_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def matching_entries(entries: Iterable[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
-    """Return the entries whose patterns match a model or the model it emulates; later ones take precedence."""
+    """Return the entries that match a model or the model it emulates; later ones take precedence."""
     provider, _, bare = name.partition("/")
     names = {name, f"{provider}/{bare.removeprefix(EMULATED)}"}
     return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-MOST_EDITS = 2
+MAX_EDITS = 2
 SHORT = 8  # a name of fewer characters may differ in one edit only
 _VERSION = re.compile(r"\d+(?:\.\d+)*")
 
@@ -27,21 +27,21 @@ def _distance(name: str, known: str) -> int | None:
     if name == known or _VERSION.sub("#", name) == _VERSION.sub("#", known):
         return None
     distance = edit_distance(name.casefold(), known.casefold())
-    most = 1 if len(known.rpartition("/")[2]) < SHORT else MOST_EDITS
+    most = 1 if len(known.rpartition("/")[2]) < SHORT else MAX_EDITS
     if distance > most or (distance > 1 and _VERSION.findall(name) != _VERSION.findall(known)):
         return None
     return distance
 
 
-def edit_distance(one: str, other: str) -> int:
+def edit_distance(name: str, other: str) -> int:
     """Return the optimal string alignment distance: insertions, deletions, substitutions and swaps."""
     before: list[int] = []
     row = list(range(len(other) + 1))
-    for at, letter in enumerate(one, 1):
-        before, last, row = row, before, [at]
+    for row_number, letter in enumerate(name, 1):
+        before, last, row = row, before, [row_number]
         for to, against in enumerate(other, 1):
             least = min(before[to] + 1, row[to - 1] + 1, before[to - 1] + (letter != against))
-            if at > 1 and to > 1 and letter == other[to - 2] and one[at - 2] == against:
+            if row_number > 1 and to > 1 and letter == other[to - 2] and name[row_number - 2] == against:
                 least = min(least, last[to - 2] + 1)
             row.append(least)
     return row[-1]

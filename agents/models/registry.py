@@ -120,7 +120,7 @@ class Registry:
         return parse_lifecycle(stating[-1]) if stating else None
 
     def hint(self, name: str) -> str:
-        """Return the known model that `name` is probably a misspelling of; "" if it is known or unlike any."""
+        """Return the known model that `name` probably misspells; "" if it is known or unlike any."""
         if name in self._names() or "/" not in name:
             return ""
         return nearest(name, self._names())

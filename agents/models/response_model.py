@@ -1,7 +1,8 @@
 """Comparison of the model named in a completion with the requested model.
 
 Providers resolve an alias (`gpt-4o`) to a dated snapshot (`gpt-4o-2024-08-06`), and some add a path
-(`models/…`, `openai/…`). Any other name is a different model, unless the models file lists it under `answers`.
+(`models/…`, `openai/…`). Any other name is a different model, unless the models file lists it under
+`answers`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from agents.protocols.error_mapping import redact_secrets
 EMULATOR = "emulator-1:"
 UNNAMED = "(no name)"
 MIXED = "The results mix these models; select one with --snapshot NAME."
-MOST_CHARACTERS = 80
+MAX_CHARACTERS = 80
 MAX_NAMES = 10
 _DATE = r"20\d{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
 _DAY = r"20\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
@@ -54,19 +55,27 @@ def match(provider: str, asked: str, answered: str, listed: Sequence[str] = ()) 
     >>> match("openai", "gpt-4o", "gpt-4o-2024-08-06"), match("openai", "gpt-4o", "gpt-4o-mini")
     (<Match.SNAPSHOT: 'snapshot'>, <Match.OTHER: 'other'>)
     """
-    wanted, given = asked.strip().casefold(), answered.strip().casefold()
-    if not given:
+    wanted, answered_name = asked.strip().casefold(), answered.strip().casefold()
+    if not answered_name:
         return NameMatch.UNNAMED
-    if _same_path(wanted, given):
+    if _same_path(wanted, answered_name):
         return NameMatch.EXACT
-    if any(fnmatchcase(name, pattern.casefold()) for name in (given, _bare(given)) for pattern in listed):
+    if any(
+        fnmatchcase(name, pattern.casefold())
+        for name in (answered_name, _bare(answered_name))
+        for pattern in listed
+    ):
         return NameMatch.LISTED
     suffixes = _SNAPSHOT.get(provider, _ANY_SNAPSHOT)
     alias = _LATEST.sub("", wanted)
-    if _same_path(alias, given):  # the name that "latest" stands after
+    if _same_path(alias, answered_name):  # the name that "latest" stands after
         return NameMatch.SNAPSHOT
-    for cut in range(1, len(given)):
-        if given[cut] in "-@" and suffixes.fullmatch(given, cut) and _same_path(alias, given[:cut]):
+    for cut in range(1, len(answered_name)):
+        if (
+            answered_name[cut] in "-@"
+            and suffixes.fullmatch(answered_name, cut)
+            and _same_path(alias, answered_name[:cut])
+        ):
             return NameMatch.SNAPSHOT
     return NameMatch.OTHER
 
@@ -96,7 +105,7 @@ def is_at_provider(model: Model) -> bool:
 def shown(name: str) -> str:
     """Return a name from a server in printable form: without control characters and keys, and truncated."""
     printable = "".join(letter if letter.isprintable() else "?" for letter in redact_secrets(name))
-    return printable[:MOST_CHARACTERS] or UNNAMED
+    return printable[:MAX_CHARACTERS] or UNNAMED
 
 
 def answering_model_note(
@@ -112,17 +121,15 @@ def answering_model_note(
         judging: whether the completions are verdicts, so that the results mix several models.
     """
     names = sorted(answers, key=lambda name: (-answers[name], name))
-    told = [f"{shown(name)} ({_counted(answers[name])})" for name in names[:MAX_NAMES]]
+    listed_names = [f"{shown(name)} ({_counted(answers[name])})" for name in names[:MAX_NAMES]]
     if len(names) > MAX_NAMES:
-        told.append(f"and {len(names) - MAX_NAMES} more")
+        listed_names.append(f"and {len(names) - MAX_NAMES} more")
     rest = f" {_counted(left_out)} of other models are left out." if left_out else ""
     if len(names) > 1:
-        return (
-            f"{judge} was answered by {len(names)} models: {', '.join(told)}.{f' {MIXED}' if judging else ''}"
-            f"{rest}"
-        )
+        note = f" {MIXED}" if judging else ""
+        return f"{judge} was answered by {len(names)} models: {', '.join(listed_names)}.{note}{rest}"
     if names and names[0] and not _same_path(asked.casefold(), names[0].casefold()):
-        return f"{judge} was answered by {told[0]}.{rest}"
+        return f"{judge} was answered by {listed_names[0]}.{rest}"
     return f"{judge}:{rest}" if rest else ""
 
 

@@ -24,10 +24,10 @@ def warnings(models: Iterable[Model], day: date | None = None) -> list[str]:
         day: the day to check; None for today (UTC).
     """
     on = day or today()
-    told = [
+    sentences = [
         model.lifecycle.describe(real_model_id(model), on) for model in models if model.lifecycle is not None
     ]
-    return list(dict.fromkeys(filter(None, told)))
+    return list(dict.fromkeys(filter(None, sentences)))
 
 
 def is_retired(model: Model, day: date | None = None) -> bool:

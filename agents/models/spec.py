@@ -66,7 +66,8 @@ class Model:
         base_url: address without a trailing slash; "" for control judges.
         key_env: environment variable that holds the key; "" if none is needed.
         identity: "" at the provider's own address; otherwise the address, or a content id of a server that
-            this project starts (weights, adapter, dtype, …) or of an emulated model. Part of every request key.
+            this project starts (weights, adapter, dtype, …) or of an emulated model. Part of every request
+            key.
         answers: patterns of other names in completions (see `agents/models/response_model.py`).
         lifecycle: retirement date; None if nothing is known.
     """

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-MOST_CHARACTERS = 80
+MAX_CHARACTERS = 80
 
 
 def parse_deprecation(headers: Mapping[str, str]) -> str:
@@ -35,4 +35,4 @@ def _day(value: str) -> str:
             return datetime.fromtimestamp(int(value[1:]), UTC).date().isoformat()
         return parsedate_to_datetime(value).date().isoformat()
     except (ValueError, OverflowError, OSError):
-        return value[:MOST_CHARACTERS]
+        return value[:MAX_CHARACTERS]

@@ -1,8 +1,8 @@
 """Patterns that classify the messages and codes of provider errors, shared by all providers.
 
-The HTTP status is not sufficient: providers reject prompts, accounts and parameters, and report overload, with
-the same 400, 403 or even 200. Codes are compared as whole words. Text of the request that an error repeats is
-never matched (see `agents.protocols.error_mapping`).
+The HTTP status is not sufficient: providers reject prompts, accounts and parameters, and report overload,
+with the same 400, 403 or even 200. Codes are compared as whole words. Text of the request that an error
+repeats is never matched (see `agents.protocols.error_mapping`).
 """
 
 from __future__ import annotations
@@ -93,65 +93,65 @@ _PARAMETER = re.compile(
 
 
 def is_filter_code(codes: str) -> bool:
-    """Whether the codes name a content filter or moderation."""
+    """Return whether the codes name a content filter or moderation."""
     return _FILTER_CODES.search(codes) is not None
 
 
 def is_filter(words: str) -> bool:
-    """Whether the message rejects the content of the request rather than the account."""
+    """Return whether the message rejects the content of the request rather than the account."""
     return _FILTER_WORDS.search(words) is not None and _ACCOUNT_PUNISHED.search(words) is None
 
 
 def is_about_account(words: str) -> bool:
-    """Whether the message is about the key, the account, the project or the country."""
+    """Return whether the message is about the key, the account, the project or the country."""
     return _ACCOUNT_WORDS.search(words) is not None
 
 
 def is_about_key(words: str) -> bool:
-    """Whether the message states that the key is missing or invalid."""
+    """Return whether the message states that the key is missing or invalid."""
     return _KEY_WORDS.search(words) is not None
 
 
 def is_truncation(words: str) -> bool:
-    """Whether the message states that the output limit was reached."""
+    """Return whether the message states that the output limit was reached."""
     return _TRUNCATED.search(words) is not None
 
 
 def is_out_of_money(words: str) -> bool:
-    """Whether the message states that the balance or credit is used up."""
+    """Return whether the message states that the balance or credit is used up."""
     return _NO_MONEY.search(words) is not None
 
 
 def is_daily(words: str) -> bool:
-    """Whether the message names a limit per day."""
+    """Return whether the message names a limit per day."""
     return _DAY.search(words) is not None
 
 
 def is_by_the_minute(words: str) -> bool:
-    """Whether the message names a limit per minute or second."""
+    """Return whether the message names a limit per minute or second."""
     return _MINUTE.search(words) is not None
 
 
 def is_rate_limit(words: str) -> bool:
-    """Whether the message states a rate limit."""
+    """Return whether the message states a rate limit."""
     return _RATE.search(words) is not None
 
 
 def is_busy(words: str) -> bool:
-    """Whether the message states that the endpoint is overloaded."""
+    """Return whether the message states that the endpoint is overloaded."""
     return _BUSY.search(words) is not None
 
 
 def is_unknown_model(words: str) -> bool:
-    """Whether the message states that the model does not exist."""
+    """Return whether the message states that the model does not exist."""
     return _NO_MODEL.search(words) is not None
 
 
 def is_unknown_path(words: str) -> bool:
-    """Whether the message states that the path does not exist."""
+    """Return whether the message states that the path does not exist."""
     return _NO_PATH.search(words) is not None
 
 
 def is_about_a_parameter(words: str) -> bool:
-    """Whether the message rejects a parameter of the request."""
+    """Return whether the message rejects a parameter of the request."""
     return _PARAMETER.search(words) is not None

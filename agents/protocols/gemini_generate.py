@@ -33,8 +33,8 @@ def body(model: Model, messages: tuple[Message, ...], sampling: Sampling) -> dic
     system = "\n\n".join(message.content for message in messages if message.role == "system")
     config: dict[str, Any] = {"maxOutputTokens": sampling.max_output_tokens}
     if capabilities.temperature:
-        given = {"temperature": sampling.temperature, "topP": sampling.top_p, "topK": sampling.top_k}
-        config |= {name: value for name, value in given.items() if value is not None}
+        optional = {"temperature": sampling.temperature, "topP": sampling.top_p, "topK": sampling.top_k}
+        config |= {name: value for name, value in optional.items() if value is not None}
     if sampling.seed is not None and capabilities.seed:
         config["seed"] = sampling.seed
     if sampling.stop:
@@ -101,15 +101,15 @@ def _usage(used: Mapping[str, Any]) -> Usage:
     if prompt is None:
         return Usage()
     prompt += token_count(used.get("toolUsePromptTokenCount")) or 0
-    said = (token_count(used.get(name)) or 0 for name in ("candidatesTokenCount", "thoughtsTokenCount"))
+    counts = (token_count(used.get(name)) or 0 for name in ("candidatesTokenCount", "thoughtsTokenCount"))
     total = token_count(used.get("totalTokenCount"))
-    return Usage(prompt, billed_output(prompt, sum(said), None, total))
+    return Usage(prompt, billed_output(prompt, sum(counts), None, total))
 
 
-def _logprobs(given: Any) -> tuple[TokenLogprobs, ...]:
-    if not isinstance(given, Mapping):
+def _logprobs(raw: Any) -> tuple[TokenLogprobs, ...]:
+    if not isinstance(raw, Mapping):
         return ()
-    chosen, tops = given.get("chosenCandidates") or (), given.get("topCandidates") or ()
+    chosen, tops = raw.get("chosenCandidates") or (), raw.get("topCandidates") or ()
     return parse_logprobs(
         (
             token.get("token"),

@@ -143,8 +143,8 @@ def _text_of_part(part: Any) -> str:
     return text
 
 
-def _positions(given: Any) -> list[Any]:
-    content = given.get("content") if isinstance(given, Mapping) else None
+def _positions(raw: Any) -> list[Any]:
+    content = raw.get("content") if isinstance(raw, Mapping) else None
     if not isinstance(content, list):
         return []
     return [

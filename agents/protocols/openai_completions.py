@@ -52,12 +52,12 @@ def read(answer: Mapping[str, Any]) -> Completion:
     )
 
 
-def _positions(given: Any) -> list[Any]:
+def _positions(raw: Any) -> list[Any]:
     """Return (token, log-probability, alternatives) of each position; alternatives may be missing."""
-    if not isinstance(given, Mapping):
+    if not isinstance(raw, Mapping):
         return []
-    tokens, logprobs = given.get("tokens") or (), given.get("token_logprobs") or ()
-    tops = given.get("top_logprobs") or ()
+    tokens, logprobs = raw.get("tokens") or (), raw.get("token_logprobs") or ()
+    tops = raw.get("top_logprobs") or ()
     return [
         (token, logprob, top.items() if isinstance(top, Mapping) else ())
         for token, logprob, top in zip_longest(tokens, logprobs, tops)

@@ -2,8 +2,8 @@
 
 A waiting time may be stated in `retry-after` (seconds, HTTP date or epoch), `retry-after-ms`, Google's
 RetryInfo in the error body, `x-ratelimit-reset*` (seconds, milliseconds, epoch, duration or date), or the
-error message. Rate limits are stated in `x-ratelimit-*` (OpenAI, vLLM and others) and `anthropic-ratelimit-*`;
-a limit below 1 means that there is none.
+error message. Rate limits are stated in `x-ratelimit-*` (OpenAI, vLLM and others) and
+`anthropic-ratelimit-*`; a limit below 1 means that there is none.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def server_limits(headers: Mapping[str, str], now: datetime) -> ServerLimits | N
 
 
 def _limit(text: str | None) -> float | None:
-    """Parse a limit per minute; return None for values below 1, with which servers state that there is none."""
+    """Parse a limit per minute; return None for values below 1, which mean that there is no limit."""
     number = _number(text)
     return number if number is not None and number >= 1 else None
 
@@ -161,7 +161,7 @@ def _number(text: str | None) -> float | None:
 
 def _until(text: str | None, now: datetime) -> float | None:
     try:
-        at = datetime.fromisoformat(text or "")
+        moment = datetime.fromisoformat(text or "")
     except ValueError:
         return None
-    return max(0.0, ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds())
+    return max(0.0, ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds())

@@ -1,1 +1,1 @@
-"""The verdict parser: a judge's completion as a verdict, or the reason why it is unscored."""
+"""Verdict parser: completion of a judge → verdict, or the reason why the comparison is unscored."""

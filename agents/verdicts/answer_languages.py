@@ -1,4 +1,4 @@
-"""How other languages than English name the first and the second response."""
+"""Words for the first and the second response in languages other than English."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ORDINALS = _table(
     "erste/erster/première/premier/primera/primeira/prima/eerste/первый/первая/الأولى/الأول/पहला/पहली",
     "zweite/zweiter/deuxième/seconde/segunda/seconda/tweede/второй/вторая/الثانية/الثاني/दूसरा/दूसरी",
 )
-ALONE = frozenset(["الأولى", "الأول", "الثانية", "الثاني"])  # these hold their article
+ALONE = frozenset(["الأولى", "الأول", "الثانية", "الثاني"])  # the article is part of these words
 SYLLABLE_ORDINALS = _table(
     "第一个回答/第一个回复/第一个回应/第一個回答/第一個回應/第一条回复/第一个/第一個/最初の応答/最初の回答/1番目の応答/1番目の回答"
     "/첫 번째 응답/첫 번째 답변/첫번째 응답/첫번째 답변",

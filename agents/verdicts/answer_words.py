@@ -1,7 +1,7 @@
-"""Words of an answer: a line or sentence of a judge as tokens that name responses, words and punctuation.
+"""Tokenization of a judge's text into canonical strings.
 
-`tokens` turns text into a canonical string that a grammar can match as a whole: lower-case words, single
-spaces, and one short symbol for whatever names a response:
+`tokens` converts text to a canonical string that the grammar can match as a whole: lower-case words, single
+spaces, and a short symbol for everything that names a response:
 
     R1 "response 1", "the second reply" (R2) · D1 the digit alone · F1 "the first" · W1 "one", "first" ·
     B1 "\\boxed{1}" · J a JSON object · P1 "response 1's" · N another number · Q a quotation
@@ -48,11 +48,11 @@ OBJECT = "\ue002"  # stands for a JSON object that names an answer
 
 def _plain() -> dict[int, str]:
     table: dict[int, str] = dict.fromkeys(_SURROGATES, " ")
-    table |= {ord(one): " " for one in [*_SPACES, *_INVISIBLE]}
-    table |= {ord(one): "\n" for one in _LINE_ENDS}
+    table |= {ord(character): " " for character in [*_SPACES, *_INVISIBLE]}
+    table |= {ord(character): "\n" for character in _LINE_ENDS}
     table |= {zero + digit: str(digit) for zero in _DIGITS for digit in range(10)}
-    table |= {ord(one): digit for digit, signs in _ROUND.items() for one in signs}
-    table |= {ord(one): plain for plain, signs in _LOOKALIKES.items() for one in signs}
+    table |= {ord(character): digit for digit, signs in _ROUND.items() for character in signs}
+    table |= {ord(character): plain for plain, signs in _LOOKALIKES.items() for character in signs}
     table[ord(QUOTED)] = table[ord(OBJECT)] = "\ue001"
     return table
 
@@ -60,7 +60,7 @@ def _plain() -> dict[int, str]:
 _PLAIN = _plain()
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
-# emoji and signs that decorate an answer and say nothing; those of doubt, denial or second place are not here
+# emoji and signs without meaning for the verdict, unlike those of doubt, denial or second place
 _DECORATION = frozenset(
     "😀😃😄😁😆😅😍😘😗😙😚🤩🥳😎✅☑✔👍👈👇👆🏻🏼🏽🏾🏿💬🫶🌻🌸🌷🌼🕊😇🥰😌🤝🔥👌🏆⭐🌟🥇👉➡❤💙💚💛🧡💜🖤🤍💖💕💗💝🤗😊🙂🎯💡🔹🔸🔵🟢▪▫◆◇■●○📝🎉✨🫂🙏👏💯⚖🏅👑🌈☺️♥"
 )
@@ -104,19 +104,19 @@ _FACE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """A canonical string, and where in the text each symbol of a response stands."""
+    """Canonical string, with the position in the text of each symbol of a response."""
 
     text: str
     places: dict[int, int]  # index in `text` → index in the judge's text
 
 
 def plain(text: str) -> str:
-    """Text with digits, punctuation and spaces of one kind each; every character keeps its place."""
+    """Normalize digits, punctuation and spaces; every character keeps its position."""
     return text if text.isascii() and not _CONTROL.search(text) else text.translate(_PLAIN)
 
 
 def tokens(text: str, start: int = 0, end: int | None = None) -> Tokens:
-    """The canonical string of a part of a text (made `plain` before)."""
+    """Return the canonical string of a part of a text, which must have been normalized by `plain`."""
     pieces: list[str] = []
     places: dict[int, int] = {}
     length = 0
@@ -137,7 +137,7 @@ _ALONE = {"one": "W1", "two": "W2"}
 
 
 def _piece(match: re.Match[str]) -> tuple[str, int]:
-    """(what a token becomes, the place of the answer that it names, or -1)."""
+    """Return the canonical form of a token, and the position of the answer that it names or -1."""
     kind = match.lastgroup or "other"
     if kind == "space":
         return "", -1
@@ -179,10 +179,10 @@ def _abroad(match: re.Match[str]) -> tuple[str, int]:
 def _boxed(match: re.Match[str]) -> tuple[str, int]:
     inside = match["inside"]
     skipped = _FACE.match(inside.lower())
-    at = skipped.end() if skipped else 0
-    rest = inside[at:].strip("}. *_\"'")
+    offset = skipped.end() if skipped else 0
+    rest = inside[offset:].strip("}. *_\"'")
     if rest in ("1", "2"):
-        return "B" + rest, match.start("inside") + inside.index(rest, at)
+        return "B" + rest, match.start("inside") + inside.index(rest, offset)
     if inside.lower().strip("\\{} ").removeprefix("text{").strip("{} ") in ("tie", "text{tie"):
         return "Btie", match.start("inside") + inside.lower().index("tie")
     return "X", -1

@@ -1,7 +1,7 @@
 """Statements in compound sentences: "Response 1 is kind, but Response 2 is more empathetic."
 
-The last clause must be an assertion of the grammar. The clauses before it must leave it the judge's own: they
-speak of the responses or of the judge, and report, suppose or quote nothing.
+The last clause must match the grammar. The clauses before it must be about the responses or the judge, and
+must not report, suppose or quote anything.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _CONCEDED = compiled(
 )
 _HARD = words("clauses", "hard")
 _SOFT = words("clauses", "soft")
-MOST_WORDLESS = 12  # characters before a mere name that are no clause: "Both, but 1"
+MAX_WORDLESS = 12  # characters before a mere name that are no clause: "Both, but 1"
 _IT = compiled(
     rf""" ?(?:[,;] (?:so|and|therefore|thus|hence|which|and therefore|and so)?|so|and) ?(?:it (?:is|was)
     |it's|makes it|is (?:therefore|thus)
@@ -49,12 +49,12 @@ _NAMES = compiled(r"\b[RDFBP]([12])\b")
 
 
 def clause(text: str) -> StatedAnswer | None:
-    """The answer that the last clause of a sentence states; None where another clause may take it away."""
+    """Return the answer stated by the last clause of a sentence; None if another clause may retract it."""
     if len(text) > 600 or "?" in text:
         return None
     for joint in reversed(list(_JOINT.finditer(text))):
         stated = sentence(text[joint.end() :], opens=_concludes(joint[0], text[: joint.start()]))
-        if stated is None or (stated.named_alone and joint.start() < MOST_WORDLESS):
+        if stated is None or (stated.named_alone and joint.start() < MAX_WORDLESS):
             continue
         stated = replace(stated, at=stated.at + joint.end(), end=stated.end + joint.end(), named_alone=False)
         before = text[: joint.start()]
@@ -66,7 +66,7 @@ def clause(text: str) -> StatedAnswer | None:
 
 
 def _concludes(joint: str, before: str) -> bool:
-    """Whether a name alone states an answer after this joint."""
+    """Return whether a name alone states an answer after this joint."""
     if joint == " ; ":
         return "difference" in before
     if joint == " : ":
@@ -76,7 +76,7 @@ def _concludes(joint: str, before: str) -> bool:
 
 
 def _leaves_it(before: str, joint: str, stated: StatedAnswer) -> bool:
-    """Whether the clauses before leave the last one the judge's own."""
+    """Return whether the clauses before leave the last one as the judge's own statement."""
     words = set(before.split(" "))
     if words & _HARD or ("…" in before and not _CONTRAST.search(joint)) or _names_another(before, stated):
         return False
@@ -96,13 +96,13 @@ def _leaves_it(before: str, joint: str, stated: StatedAnswer) -> bool:
 
 
 def _is_opposed(before: str, joint: str, stated: StatedAnswer) -> bool:
-    """Whether what others may think is another answer: "Some would choose 1, but I choose 2"."""
+    """Return whether a conceded opinion differs from the statement: "Some would choose 1, but I choose 2"."""
     opposed = _CONTRAST.search(joint) is not None or (";" in joint and stated.strong)
     return opposed and set(_NAMES.findall(before)) != {stated.answer}
 
 
 def _names_another(before: str, stated: StatedAnswer) -> bool:
-    """Whether an earlier clause is a statement of its own, of another answer."""
+    """Return whether an earlier clause states another answer."""
     other = sentence(before)
     if other is None or other.answer == stated.answer:
         return False
@@ -110,7 +110,7 @@ def _names_another(before: str, stated: StatedAnswer) -> bool:
 
 
 def _of_it(text: str) -> StatedAnswer | None:
-    """ "Response 1 sees how hard it was; it is the more empathetic one"."""
+    """Match a statement about "it": "Response 1 sees how hard it was; it is the more empathetic one"."""
     match = _IT.search(text)
     if match is None:
         return None

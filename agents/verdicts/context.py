@@ -1,8 +1,8 @@
-"""Whether what comes before a statement leaves it the judge's own.
+"""Check of the text before a statement, which may mean that it is not the judge's own verdict.
 
 A line after "For example:", "The weaker one is" or "Response 2 says the following." is an example, an answer
-to another question, or somebody else's word. Unknown headings and questions limit or change what a line
-below them means, so nothing is read there.
+to another question, or a quotation. Unknown headings and questions may change the meaning of the lines below
+them, so no verdict is taken from there.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from agents.verdicts.reasons import is_heading
 from agents.verdicts.word_lists import words
 from agents.verdicts.wording import compiled
 
-MOST_QUOTING = 12  # words of a sentence that does little but say that a response says something
-MOST_INTRODUCTIONS = 4  # lines that announce an answer, one after the other
+MAX_QUOTING = 12  # words of a sentence that does little but say that a response says something
+MAX_INTRODUCTIONS = 4  # lines that announce an answer, one after the other
 
 
 class Weight(Enum):
-    """How much a statement says by itself that it is the judge's verdict."""
+    """Strength of a statement: how clearly it marks itself as the judge's verdict."""
 
     BARE = "bare"  # "2": all depends on what comes before
     SENTENCE = "sentence"  # "Response 2 is more empathetic."
@@ -81,19 +81,19 @@ _COURTESY = compiled(
 _NAMES = compiled(r"\b[RDFP]([12])\b")
 
 
-def leaves_open(found: Sequence[Unit], at: int, weight: Weight) -> bool:
-    """Whether the units before `at` leave open whose word the unit is, or to what question."""
-    unit, introduced = found[at], False
-    for _ in range(MOST_INTRODUCTIONS):
-        if at == 0:
+def leaves_open(all_units: Sequence[Unit], index: int, weight: Weight) -> bool:
+    """Return whether the units before `at` leave open whose statement it is, or what question it answers."""
+    unit, introduced = all_units[index], False
+    for _ in range(MAX_INTRODUCTIONS):
+        if index == 0:
             return False
-        before = found[at - 1]
+        before = all_units[index - 1]
         if not introduces(before.text):
-            framed = at > 1 and not introduced and _is_opened_elsewhere(found[:at], unit, weight)
+            framed = index > 1 and not introduced and _is_opened_elsewhere(all_units[:index], unit, weight)
             return framed or _leaves_open(before, unit, weight, introduced)
         introduced = True
         weight = Weight.STRONG if weight is Weight.BARE else weight  # it has a label after all
-        at -= 1
+        index -= 1
     return True
 
 
@@ -116,15 +116,15 @@ def _leaves_open(before: Unit, unit: Unit, weight: Weight, introduced: bool) -> 
 
 
 def _is_opened_elsewhere(before: Sequence[Unit], unit: Unit, weight: Weight) -> bool:
-    """Whether a text begins, courtesies aside, with what may frame every sentence but a conclusion."""
+    """Return whether the text begins, after courtesies, with a frame for all sentences but a conclusion."""
     if weight not in (Weight.SENTENCE, Weight.STRONG) or concludes(unit.text):
         return False
-    opening = next((one for one in before if not _COURTESY.match(one.text)), None)
+    opening = next((each for each in before if not _COURTESY.match(each.text)), None)
     return opening is not None and not introduces(opening.text) and not _is_of_the_matter(opening, unit)
 
 
 def _is_of_the_matter(before: Unit, unit: Unit) -> bool:
-    """Whether the unit before speaks of the responses, the speaker or the judging, or is a courtesy.
+    """Return whether the unit before speaks of the responses, the speaker or the judging, or is a courtesy.
 
     Anything else may frame a sentence below it: "Let's play devil's advocate.", "Next dialogue."
     """
@@ -142,7 +142,7 @@ def _is_of_the_matter(before: Unit, unit: Unit) -> bool:
 
 
 def _is_heading(before: Unit, unit: Unit, weight: Weight) -> bool:
-    """Whether the line before is one that nobody knows, and so may limit what the unit means."""
+    """Return whether the line before is an unknown heading, which may limit the meaning of the unit."""
     if before.closed or before.bullet or before.number or gives_object(before.text):
         return False
     if before.line == unit.line:
@@ -156,7 +156,7 @@ def _is_heading(before: Unit, unit: Unit, weight: Weight) -> bool:
 
 
 def _is_framed(before: Unit, unit: Unit, weight: Weight) -> bool:
-    """Whether the unit before makes the next one an example, a report or an answer to something else."""
+    """Return whether the unit before makes the next one an example, a report or an unrelated answer."""
     text = before.text
     words = text.split(" ")
     if words[-1] in (":", "?", "…"):
@@ -166,14 +166,14 @@ def _is_framed(before: Unit, unit: Unit, weight: Weight) -> bool:
     if not _HARD.isdisjoint(words):
         return True
     if _SUBJECT.match(text):
-        quoting = not _OF_A_RESPONSE.isdisjoint(words) and "Q" not in words and len(words) < MOST_QUOTING
+        quoting = not _OF_A_RESPONSE.isdisjoint(words) and "Q" not in words and len(words) < MAX_QUOTING
         return quoting or (weight is Weight.BARE and _condemns(text, unit))
     named = _NAMES.search(text) is not None
     return _speaks_of_text(before, named) or _is_soft(before, unit, named, weight)
 
 
 def _labels(text: str) -> bool:
-    """Whether a sentence begins with a label that is none of an answer: "Scenario: she is sad."."""
+    """Return whether a sentence begins with a label that is not one of an answer: "Scenario: she is sad."."""
     label = _LABELS.match(text)
     return label is not None and not introduces(label[0].rstrip()) and not is_heading(label[0].rstrip())
 
@@ -184,7 +184,7 @@ def _speaks_of_text(before: Unit, named: bool) -> bool:
 
 
 def _is_soft(before: Unit, unit: Unit, named: bool, weight: Weight) -> bool:
-    """Words that frame a statement the more, the less it says by itself."""
+    """Return whether words before a statement weaken it; the weaker the statement, the more words do."""
     text, words = before.text, before.text.split(" ")
     denied = any(word in _NOT or word.endswith("n't") for word in words)
     loses = not named and not _LOSER.isdisjoint(words)
@@ -199,6 +199,6 @@ def _is_soft(before: Unit, unit: Unit, named: bool, weight: Weight) -> bool:
 
 
 def _condemns(text: str, unit: Unit) -> bool:
-    """Whether a sentence puts last the response that the next unit names."""
+    """Return whether a sentence rates the response that the next unit names as the worse one."""
     names, named = _NAMES.findall(text), _NAMES.findall(unit.text)
     return bool(names) and set(names) == set(named) and any(word in _LOSER for word in text.split(" "))

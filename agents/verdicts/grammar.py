@@ -1,8 +1,8 @@
-"""The grammar of a verdict: which lines and sentences, read as a whole, state one.
+"""Grammar of statements: the forms of lines and sentences that state an answer.
 
-A whitelist over the canonical strings of `answer_words`: a unit either is one of these forms from its first
-token to its last, or it states nothing. Questions, conditions, concessions, quotations, denials, reported
-opinions and claims about a part or a dimension are none of the forms, and need no list of their own.
+The grammar is an allowlist over the canonical strings of `answer_words`. A unit states an answer only if it
+matches a form from its first token to its last. Questions, conditions, concessions, quotations, denials,
+reported opinions and claims about a single dimension match no form, so they need no lists of their own.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from agents.verdicts.wording import (
     compiled,
 )
 
-MOST_LABEL = 200  # characters of a line that is but a label and an answer
-MOST_HEAD = 400  # characters of a unit among which it states what it states
+MAX_LABEL = 200  # characters of a line that is but a label and an answer
+MAX_HEAD = 400  # characters of a unit among which it states what it states
 _BEFORE = r"(?:[\[({\"'#—→•·.=*|:~>] )*"
 _AFTER = r"(?: [\])}\"'.!,;:—|*=~])*"
 _NUMBERED = r"(?:(?:[DN][12]?|step [DN][12]?) [.:)—] )?"
@@ -100,16 +100,16 @@ _NAMES_ANY = re.compile(rf"\b[RDFWB][12]\b|{_NAMED}|tied|empath")
 
 @dataclass(frozen=True, slots=True)
 class StatedAnswer:
-    """An answer that a unit states.
+    """Answer stated by a unit.
 
     Attributes:
         answer: "1", "2" or "tie".
         at: index of its symbol in the canonical string.
-        end: where the statement ends in it, and its reasons begin.
-        start: where the sentence begins after a correction.
-        strong: whether its own words make it the judge's: a label, the first person, a conclusion.
-        corrects: whether it says that it corrects what came before.
-        named_alone: whether nothing but a name states it: "Response 2, because it listens".
+        end: index at which the statement ends and its reasons begin.
+        start: index at which the sentence begins after a correction.
+        strong: whether its words mark it as the judge's: a label, the first person, a conclusion.
+        corrects: whether it corrects an earlier statement.
+        named_alone: whether the statement is only a name: "Response 2, because it listens".
         elliptic: whether a lead-in makes a name alone an assertion: "So Response 2."
     """
 
@@ -125,7 +125,7 @@ class StatedAnswer:
 
 @lru_cache(maxsize=2048)
 def bare(text: str) -> StatedAnswer | None:
-    """An answer and ornament, nothing else: "[[2]]", "Response 1."."""
+    """Match an answer with nothing but ornament: "[[2]]", "Response 1."."""
     if len(text) > 160 or not _NAMES_ANY.search(text) or (text[:1] == "~" != text[-1:]):  # "~1" is "about 1"
         return None
     for form in _BARE:
@@ -137,8 +137,8 @@ def bare(text: str) -> StatedAnswer | None:
 
 @lru_cache(maxsize=2048)
 def labelled(text: str) -> StatedAnswer | None:
-    """A label and an answer, nothing else: "Final verdict: Response 2"."""
-    if len(text) > MOST_LABEL or not _NAMES_ANY.search(text):
+    """Match a label with an answer and nothing else: "Final verdict: Response 2"."""
+    if len(text) > MAX_LABEL or not _NAMES_ANY.search(text):
         return None
     if text.count("$") % 2:  # money
         return None
@@ -153,40 +153,40 @@ def labelled(text: str) -> StatedAnswer | None:
 
 @lru_cache(maxsize=2048)
 def introduces(text: str) -> bool:
-    """Whether a line announces the answer that follows it: "My final answer is:"."""
-    return len(text) <= MOST_LABEL and _INTRODUCES.fullmatch(text) is not None
+    """Return whether a line announces the answer that follows it: "My final answer is:"."""
+    return len(text) <= MAX_LABEL and _INTRODUCES.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=2048)
 def only_corrects(text: str) -> bool:
-    """Whether a sentence does nothing but take back what came before: "Scratch that."."""
-    return len(text) <= MOST_HEAD and _CORRECTS.fullmatch(text) is not None
+    """Return whether a sentence only retracts the text before it: "Scratch that."."""
+    return len(text) <= MAX_HEAD and _CORRECTS.fullmatch(text) is not None
 
 
 def concludes(text: str) -> bool:
-    """Whether a sentence begins as a conclusion: "Therefore, …"."""
+    """Return whether a sentence begins as a conclusion: "Therefore, …"."""
     return _CONCLUSION.match(text) is not None
 
 
 @lru_cache(maxsize=2048)
 def is_label(text: str) -> bool:
-    """Whether a short text is a label of an answer, such as "verdict"."""
+    """Return whether a short text is a label of an answer, such as "verdict"."""
     return _JUST_A_LABEL.fullmatch(text) is not None
 
 
 def gives_object(text: str) -> bool:
-    """Whether a line is a JSON object, labelled or not, and nothing else."""
-    return len(text) <= MOST_HEAD and _GIVES_OBJECT.fullmatch(text) is not None
+    """Return whether a line is a JSON object, labelled or not, and nothing else."""
+    return len(text) <= MAX_HEAD and _GIVES_OBJECT.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=2048)
 def sentence(text: str, *, opens: bool = False) -> StatedAnswer | None:
-    """The answer that a sentence states in one of the forms of this grammar; what follows `end` is reason.
+    """Match a sentence that states an answer; the text after `end` is its reason.
 
     Args:
-        opens: whether the judge's text begins with it: then a name alone may state an answer.
+        opens: whether no response is named before it; a name alone may then state an answer.
     """
-    head = text[:MOST_HEAD]
+    head = text[:MAX_HEAD]
     if not _NAMES_ANY.search(head):
         return None
     start, corrects = _correction(head)
@@ -204,7 +204,7 @@ def sentence(text: str, *, opens: bool = False) -> StatedAnswer | None:
 
 @dataclass(frozen=True, slots=True)
 class _Led:
-    """Where a sentence's core begins, and what its lead-ins make of it."""
+    """Position of a sentence's core, and the effect of its lead-ins."""
 
     at: int
     strong: bool = False
@@ -212,7 +212,7 @@ class _Led:
 
 
 def _led(head: str, led: _Led) -> _Led:
-    """Past the lead-ins that stand here."""
+    """Skip the lead-ins at a position."""
     for _ in range(4):
         lead = _LEADS.match(head, led.at)
         if lead is None or lead.end() == led.at:
@@ -241,12 +241,12 @@ def _correction(text: str) -> tuple[int, bool]:
     return (match.end(), True) if match else (0, False)
 
 
-def _ends_token(text: str, at: int) -> bool:
-    return at == len(text) or text[at] == " " or text[at - 1] == " "
+def _ends_token(text: str, index: int) -> bool:
+    return index == len(text) or text[index] == " " or text[index - 1] == " "
 
 
 def _stated(match: re.Match[str], text: str) -> StatedAnswer | None:
-    """What was matched, where every other response that it names fits."""
+    """Build the result of a match; None if it also names another response in a contradictory way."""
     groups = match.groupdict()
     name = groups.get("a")
     if name is None:  # one of the forms of a tie

@@ -1,7 +1,7 @@
-"""A judge's text as units: JSON objects, quotations, lines and sentences, each with its place.
+"""Segmentation of a judge's text into units: lines and sentences with their positions.
 
-A unit is what the grammar reads as a whole. Quotations and JSON objects become one symbol each, so that
-nothing within them can be taken for the judge's own sentence. Linear in the length of the text.
+The grammar matches a unit as a whole. Quotations and JSON objects are replaced by a single symbol, so that
+text within them is never mistaken for the judge's own. The running time is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from agents.verdicts.answer_words import OBJECT, QUOTED, Tokens, tokens
 from agents.verdicts.grammar import bare, is_label
 from agents.verdicts.word_lists import words
 
-MOST_UNITS = (
+MAX_UNITS = (
     1000  # lines and sentences; a longer text is no judge's answer, and is read as a single opaque unit
 )
-MOST_UNIT = 3000  # characters; a longer line or sentence is read as one opaque unit
+MAX_UNIT = 3000  # characters; a longer line or sentence is read as one opaque unit
 _KEYS = words("json", "keys")
 _BESIDE = words("json", "beside")
 _LOSERS = words("json", "losers")
@@ -53,7 +53,7 @@ _NUMBERED = re.compile(r"[\s_]*(?:[^\w\n]{0,12}_*)(\d{1,3})[*_]*\s?[.):]")
 
 @dataclass(slots=True)
 class Unit:
-    """A line, or a sentence of a line.
+    """Line, or sentence of a line.
 
     Attributes:
         text: canonical string; "X" where the unit is too long to be read.
@@ -81,7 +81,7 @@ class Unit:
 
     @classmethod
     def of(cls, text: str, start: int, end: int) -> Unit:
-        """A part of a text as one unit on a line of its own."""
+        """Create a unit on a line of its own from a part of a text."""
         canonical = tokens(text, start, end)
         return cls(
             canonical.text,
@@ -102,17 +102,17 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """A JSON object that names an answer: what it names, and where."""
+    """Answer named by a JSON object, and its index in the text."""
 
     answer: str
     place: int
 
 
 def objects(text: str, start: int, end: int) -> tuple[str, dict[int, Object]]:
-    """The text with every JSON object as one symbol, and the answers of those that name one, by place."""
-    found: dict[int, Object] = {}
+    """Replace every JSON object by one symbol; return the text and the answers in the objects, by index."""
+    answers: dict[int, Object] = {}
     if "{" not in text:
-        return text, found
+        return text, answers
     pieces, done = [], 0
     for opening, closing in _braces(text, start, end):
         members = _members(text[opening:closing])
@@ -120,36 +120,36 @@ def objects(text: str, start: int, end: int) -> tuple[str, dict[int, Object]]:
             continue
         answer = _named(members)
         if answer:
-            found[opening] = Object(answer, _place(text, opening, closing, answer))
+            answers[opening] = Object(answer, _place(text, opening, closing, answer))
         symbol = OBJECT if answer else QUOTED
         pieces += [text[done:opening], symbol, " " * (closing - opening - 1)]
         done = closing
-    return "".join([*pieces, text[done:]]), found
+    return "".join([*pieces, text[done:]]), answers
 
 
 def _braces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """(start, end) of every outermost pair of braces; none after one that is never closed."""
+    """Yield (start, end) of every outermost pair of braces, up to one that is never closed."""
     depth, opening, quoted = 0, start, False
     escaped = -2
     for mark in re.compile(r'[{}"\\]').finditer(text, start, end):
-        sign, at = mark[0], mark.start()
+        sign, position = mark[0], mark.start()
         if quoted:
-            if sign == "\\" and escaped != at - 1:
-                escaped = at
-            elif sign == '"' and escaped != at - 1:
+            if sign == "\\" and escaped != position - 1:
+                escaped = position
+            elif sign == '"' and escaped != position - 1:
                 quoted = False
         elif sign == '"':
             quoted = depth > 0
         elif sign == "{":
-            depth, opening = depth + 1, at if depth == 0 else opening
+            depth, opening = depth + 1, position if depth == 0 else opening
         elif sign == "}" and depth:
             depth -= 1
             if depth == 0:
-                yield opening, at + 1
+                yield opening, position + 1
 
 
 def _members(text: str) -> list[tuple[str, object]] | None:
-    """All members of a JSON object, repeated ones too; None where it is none."""
+    """Return all members of a JSON object, including repeated ones; None if the text is not an object."""
     try:
         members = json.loads(text, object_pairs_hook=list, strict=False)
     except (ValueError, RecursionError):
@@ -158,7 +158,7 @@ def _members(text: str) -> list[tuple[str, object]] | None:
 
 
 def _named(members: list[tuple[str, object]], depth: int = 0) -> str:
-    """Return the answer that an object names; "" for none, for several, or with unknown members."""
+    """Return the answer that an object names; "" for none, several, or with unknown members."""
     named: set[str] = set()
     losers: set[str] = set()
     for key, value in members:
@@ -181,12 +181,12 @@ def _value(value: object, depth: int) -> str:
         return stated.answer if stated is not None else ""
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str | int):
         return _value(value[0], depth)
-    nested = isinstance(value, list) and value and all(isinstance(one, tuple) for one in value)
+    nested = isinstance(value, list) and value and all(isinstance(each, tuple) for each in value)
     return _named(value, depth + 1) if nested and depth == 0 else ""  # type: ignore[arg-type]
 
 
 def _place(text: str, start: int, end: int, answer: str) -> int:
-    """Where the value stands: the last spelling of the answer after a key."""
+    """Return the index of the answer's value: its last spelling after a key."""
     spelled = {"1": r"1|one|first", "2": r"2|two|second", "tie": r"tie|draw|equal"}[answer]
     keys = "|".join(sorted(_KEYS)).replace("_", "[_ -]?")
     value = re.compile(rf'"(?:{keys})"\s*:\s*"?[^",{{}}]{{0,30}}?(?P<a>{spelled})', re.IGNORECASE)
@@ -198,12 +198,12 @@ _STRUCK = re.compile(r"~~[^~\n]{1,400}~~")
 
 
 def without_struck(text: str) -> str:
-    """The text without what is struck out."""
+    """Blank out text that is struck through."""
     return _STRUCK.sub(lambda match: " " * len(match[0]), text) if "~~" in text else text
 
 
 def without_quotations(text: str, start: int, end: int) -> str:
-    """The text with every quotation as a run of one symbol; a quoted answer or label is none."""
+    """Replace every quotation by a run of one symbol, except for quoted answers and labels."""
     pieces, done = [], 0
     opened, sign = -1, ""
     for mark in _QUOTE.finditer(text, start, end):
@@ -230,12 +230,12 @@ def without_quotations(text: str, start: int, end: int) -> str:
 
 
 def _opens(text: str, mark: re.Match[str]) -> bool:
-    sign, at = mark[0], mark.start()
+    sign, position = mark[0], mark.start()
     if sign == "\n" or sign in "”」』":
         return False
     if sign == "`":
-        return text[at : at + 3] != "```" and text[max(0, at - 1) : at] != "`"
-    before, after = text[at - 1 : at], text[at + 1 : at + 2]
+        return text[position : position + 3] != "```" and text[max(0, position - 1) : position] != "`"
+    before, after = text[position - 1 : position], text[position + 1 : position + 2]
     return sign != "'" or (not before.isalnum() and bool(after) and not after.isspace())
 
 
@@ -252,23 +252,23 @@ def _is_name(quoted: str) -> bool:
 
 
 def units(text: str, start: int, end: int) -> list[Unit]:
-    """The lines and sentences of a part of a text, in order; empty ones and rules left out."""
-    found: list[Unit] = []
+    """Return the lines and sentences of a part of a text, without empty lines and horizontal rules."""
+    result: list[Unit] = []
     fenced = False
-    at = start
+    position = start
     for number, line in enumerate(text[start:end].split("\n")):
-        begins, at = at, at + len(line) + 1
+        begins, position = position, position + len(line) + 1
         stripped = line.strip()
         if stripped.startswith(("```", "~~~")) and _RULE.fullmatch(stripped):
             fenced = not fenced
             continue
         if not stripped or (len(stripped) <= 200 and _RULE.fullmatch(stripped)):
             continue
-        for unit in _of_line(text, line, stripped, begins, number, fenced, at <= end):
-            found.append(unit)
-            if len(found) > MOST_UNITS:
+        for unit in _of_line(text, line, stripped, begins, number, fenced, position <= end):
+            result.append(unit)
+            if len(result) > MAX_UNITS:
                 return [replace(unit, text="X", places={}, quoted=True)]
-    return found
+    return result
 
 
 def _of_line(
@@ -282,12 +282,12 @@ def _of_line(
     for mark in _SENTENCE_END.finditer(text, begins, begins + len(line)):
         if not _ABBREVIATION.search(text[max(begins, mark.start() - 8) : mark.start() + 1]):
             cuts.append(mark.end())
-            if len(cuts) > MOST_UNITS + 1:
+            if len(cuts) > MAX_UNITS + 1:
                 break
     if cuts[-1] < begins + len(line) and text[cuts[-1] : begins + len(line)].strip(" *_`"):
         cuts.append(begins + len(line))
     for first, last in pairwise(cuts):
-        canonical = tokens(text, first, last) if last - first <= MOST_UNIT else Tokens("X", {})
+        canonical = tokens(text, first, last) if last - first <= MAX_UNIT else Tokens("X", {})
         if not canonical.text:  # an emoji
             continue
         yield Unit(

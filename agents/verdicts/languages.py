@@ -1,7 +1,7 @@
-"""Verdicts in other languages than English: labels, ordinals and the few sentences that are certain.
+"""Wordings of verdicts in languages other than English: labels and a few unambiguous sentences.
 
-Patterns over the canonical strings of `answer_words`, where every Chinese, Japanese or Korean syllable is a
-token of its own.
+The patterns match the canonical strings of `answer_words`, in which every Chinese, Japanese or Korean
+syllable is a token of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _OTHER = "[RDF][12]"
 
 
 def _spaced(words: str) -> str:
-    """Alternatives of which every syllable of Chinese, Japanese or Korean is a token."""
+    """Return alternatives with spaces between Chinese, Japanese and Korean syllables."""
     return "|".join(_CJK.sub(" ", word) for word in words.split("/"))
 
 

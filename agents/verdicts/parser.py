@@ -1,18 +1,18 @@
-"""From a judge's answer to a verdict: the answer that its own, finished text states, or why there is none.
+"""Parser of judge completions: completion → verdict, or the reason why there is none.
 
-Pure: the same completion gives the same reading, for ever, under this `VERDICT_PARSER`; a change of rule is a new
-version, which re-reads what is stored and asks nothing again.
+Parsing is a pure function of the completion and the version `VERDICT_PARSER`. A change of the rules is a new
+version, which parses the stored completions again without requests.
 
-What was thought is taken away (`thought_marks`), the rest is cut into units (`judge_text`), and each unit
-states an answer as a whole or not at all (`verdict_grammar`). A verdict is read where
+Thoughts are removed (`thought_marks`) and the rest is split into units (`judge_text`). The grammar decides
+for each unit as a whole whether it states an answer (`grammar`). A verdict requires that
 
-  * everything that is stated names one answer, or an explicit last line ends a text that stated two;
-  * what comes before leaves the statement the judge's own: no example, instruction or supposition;
-  * what comes after explains it (`verdict_reasons`).
+  * all statements name one answer, or an explicit last line follows statements of two answers;
+  * the text before a statement does not turn it into an example, an instruction or a supposition (`context`);
+  * the text after it explains it (`reasons`).
 
-Where the model did not end by itself, a verdict counts only where it is complete in itself: a first line that
-is nothing but an answer, a JSON object, `\\boxed{}`. Everything else is no verdict: a doubt costs a judgment,
-a false verdict a guarantee.
+If the completion was cut off, only a statement that is complete in itself counts: a first line that contains
+only an answer, a JSON object, or `\\boxed{}`. In case of doubt there is no verdict, because a wrong verdict
+is worse than an unscored comparison.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ _NAME_ALONE = re.compile(r"[RF][12]")
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """An answer that a unit states.
+    """Statement of an answer by a unit.
 
     Attributes:
         answer: "1", "2" or "tie".
-        place: where, in the judge's text.
-        unit: which one.
-        complete: whether it stands for itself, whatever may follow: a first line, a JSON object, a box.
-        explicit: whether it is nothing but an answer, labelled or not, or says that it corrects another.
-        final: whether its own words make it the last one: "final answer", "correction".
+        place: index in the judge's text.
+        unit: index of the unit.
+        complete: whether it counts whatever follows: an answer alone on the first line, a JSON object, a box.
+        explicit: whether the unit contains only an answer, with or without a label, or corrects another one.
+        final: whether its words mark it as the last one: "final answer", "correction".
     """
 
     answer: str
@@ -71,23 +71,23 @@ class _Statement:
 
 
 def parse_verdict(completion: Completion, answers: Sequence[str]) -> Verdict | Unscored:
-    """The verdict that an answer states.
+    """Parse the verdict in a completion.
 
     Args:
-        completion: the judge's answer.
-        answers: the allowed answers, of "1", "2" and "tie".
+        completion: the judge's completion.
+        answers: the allowed answers, out of "1", "2" and "tie".
     """
     raw = completion.text
     if completion.finish is FinishReason.REFUSAL:
         return Unscored(UnscoredReason.REFUSED, raw)
     if completion.finish is FinishReason.FILTERED:
         return Unscored(UnscoredReason.FILTERED, raw)
-    if (alone := raw.strip()) in answers:  # what most judges say
+    if (alone := raw.strip()) in answers:  # fast path for the most common completion
         return with_probabilities(alone, raw.find(alone), answers, completion)
     spoken = extract_visible_text(raw)
-    found = None if spoken.unfinished else _read(spoken, completion.finish is FinishReason.STOP)
-    if found is not None and found[0] in answers:
-        return with_probabilities(*found, answers, completion)
+    result = None if spoken.unfinished else _read(spoken, completion.finish is FinishReason.STOP)
+    if result is not None and result[0] in answers:
+        return with_probabilities(*result, answers, completion)
     return Unscored(_reason(completion, spoken), raw)
 
 
@@ -100,40 +100,40 @@ def _reason(completion: Completion, spoken: VisibleText) -> UnscoredReason:
 
 
 def _read(spoken: VisibleText, finished: bool) -> tuple[str, int] | None:
-    """(answer, place) of what was said aloud; what was said before a thought must not say another."""
+    """Return (answer, place) of the visible text; text before a thought must not state another answer."""
     if not spoken.parts:
         return None
     text = plain(spoken.text)
     start, end = spoken.parts[-1]
-    found = (
+    result = (
         _read_wrapped(text, spoken, finished) if spoken.wrapped else _read_part(text, start, end, finished)
     )
-    if found is None:
+    if result is None:
         return None
     for earlier in spoken.parts[:-1]:
         other = _read_part(text, *earlier, finished)
         quotes = text[slice(*earlier)].rstrip().endswith(_OPENS_A_QUOTATION)
-        if quotes or (other is not None and other[0] != found[0]):
+        if quotes or (other is not None and other[0] != result[0]):
             return None
-    return found
+    return result
 
 
 def _read_wrapped(text: str, spoken: VisibleText, finished: bool) -> tuple[str, int] | None:
-    """What the tags of an answer hold; the text around them must not say another."""
+    """Return (answer, place) of the text in answer tags; the text around it must not state another answer."""
     start, end = spoken.parts[-1][0], spoken.parts[-1][1]
     read = [_read_part(text, *span, True) for span in spoken.wrapped]
-    found = read[-1]
-    if found is None or any(one is None or one[0] != found[0] for one in read):
+    result = read[-1]
+    if result is None or any(each is None or each[0] != result[0] for each in read):
         return None
     before_end = max(start, spoken.wrapped[0][0])
     before = _read_part(text, start, before_end, finished)
-    if before is not None and before[0] != found[0]:
+    if before is not None and before[0] != result[0]:
         return None
     clean = without_quotations(text, start, before_end)
     ahead, behind = units(clean, start, before_end), units(text, spoken.wrapped[-1][1], end)
     if ahead and leaves_open([*ahead, Unit.of(text, *spoken.wrapped[0])], len(ahead), Weight.BARE):
         return None
-    return found if _explained(behind, found[0], finished) else None
+    return result if _explained(behind, result[0], finished) else None
 
 
 def _read_part(text: str, start: int, end: int, finished: bool) -> tuple[str, int] | None:
@@ -144,44 +144,44 @@ def _read_part(text: str, start: int, end: int, finished: bool) -> tuple[str, in
         return None
     text, named = objects(text, start, end)
     text = without_quotations(without_struck(text), start, end)
-    found = units(text, start, end)
-    statements = _statements(found, named)
+    all_units = units(text, start, end)
+    statements = _statements(all_units, named)
     if not finished:
-        if statements and statements[-1].unit == len(found) - 1 > 0 and _is_cut_name(found[-1]):
+        if statements and statements[-1].unit == len(all_units) - 1 > 0 and _is_cut_name(all_units[-1]):
             statements = statements[:-1]
         statements = _complete(statements)
-    return _agreed(statements, found, finished)
+    return _agreed(statements, all_units, finished)
 
 
 def _complete(statements: Sequence[_Statement]) -> list[_Statement]:
-    """Those that count in a text that was cut off: none where any statement says another."""
-    complete = [one for one in statements if one.complete]
-    return complete if len({one.answer for one in statements}) == 1 else []
+    """Return the statements that count in a truncated text; [] if the statements differ."""
+    complete = [statement for statement in statements if statement.complete]
+    return complete if len({statement.answer for statement in statements}) == 1 else []
 
 
 def _agreed(
-    statements: Sequence[_Statement], found: Sequence[Unit], finished: bool
+    statements: Sequence[_Statement], all_units: Sequence[Unit], finished: bool
 ) -> tuple[str, int] | None:
-    """The one answer of all statements; of different ones, the explicit last one's."""
+    """Return (answer, place) of the common answer; if the statements differ, that of an explicit last one."""
     if not statements:
         return None
     last = statements[-1]
-    different = [one for one in statements if one.answer != last.answer]
+    different = [statement for statement in statements if statement.answer != last.answer]
     if different and not last.explicit:
         return None
-    if any(one.complete or (one.explicit and not last.final) for one in different):
+    if any(statement.complete or (statement.explicit and not last.final) for statement in different):
         return None
-    if not last.final and any(one.unit == last.unit - 1 for one in different):
+    if not last.final and any(statement.unit == last.unit - 1 for statement in different):
         return None
-    if not _explained(found[last.unit + 1 :], last.answer, finished):
+    if not _explained(all_units[last.unit + 1 :], last.answer, finished):
         return None
     return last.answer, last.place
 
 
 def _explained(behind: Sequence[Unit], answer: str, finished: bool) -> bool:
-    """Whether everything that follows a statement explains it; of a cut sentence, whether it may."""
-    for at, unit in enumerate(behind):
-        cut = not finished and at == len(behind) - 1 and not unit.closed
+    """Return whether all units after a statement explain it; a truncated last sentence only needs to fit."""
+    for index, unit in enumerate(behind):
+        cut = not finished and index == len(behind) - 1 and not unit.closed
         fits = _may_explain(unit, answer) if cut else explains(unit.text, answer)
         if unit.quoted or not fits:
             return False
@@ -189,7 +189,7 @@ def _explained(behind: Sequence[Unit], answer: str, finished: bool) -> bool:
 
 
 def _may_explain(unit: Unit, answer: str) -> bool:
-    """Whether a sentence that was cut off begins an explanation, and is no answer itself."""
+    """Return whether a truncated sentence begins an explanation and does not state an answer."""
     return begins_to_explain(unit.text, answer) and (_is_cut_name(unit) or _states_nothing(unit.text))
 
 
@@ -198,75 +198,79 @@ def _states_nothing(text: str) -> bool:
 
 
 def _is_cut_name(unit: Unit) -> bool:
-    """Whether it is but a response's name, without a full stop: where a cut text ends, its subject."""
+    """Return whether a unit is only the name of a response, the possible subject of a truncated sentence."""
     return _NAME_ALONE.fullmatch(unit.text) is not None and not unit.closed and not unit.heading
 
 
-def _statements(found: Sequence[Unit], named: dict[int, Object]) -> list[_Statement]:
+def _statements(all_units: Sequence[Unit], named: dict[int, Object]) -> list[_Statement]:
     statements: list[_Statement] = []
-    for at, unit in enumerate(found):
-        if unit.quoted and len(found) > 1:
+    for index, unit in enumerate(all_units):
+        if unit.quoted and len(all_units) > 1:
             continue
-        stated = _stated(at, found, named)
+        stated = _stated(index, all_units, named)
         if stated is not None:
             statements.append(stated)
     return statements
 
 
-def _stated(at: int, found: Sequence[Unit], named: dict[int, Object]) -> _Statement | None:
-    unit = found[at]
+def _stated(index: int, all_units: Sequence[Unit], named: dict[int, Object]) -> _Statement | None:
+    unit = all_units[index]
     alone = bare(unit.text)
     if unit.quoted and alone is None:
         return None
     if gives_object(unit.text):
-        return _object(at, found, named)
+        return _object(index, all_units, named)
     if alone is not None and (unit.whole_line or not _ITS.match(unit.text)):
-        fits = is_answer(at, alone, found) and not leaves_open(found, at, Weight.BARE)
-        return _made(unit, at, alone, unit.ended and is_digit(unit, alone), unit.whole_line) if fits else None
+        fits = is_answer(index, alone, all_units) and not leaves_open(all_units, index, Weight.BARE)
+        return (
+            _made(unit, index, alone, unit.ended and is_digit(unit, alone), unit.whole_line) if fits else None
+        )
     stated = labelled(unit.text)
     if stated is not None:
         weight = Weight.NAMED if stated.strong else Weight.STRONG
-        fits = not leaves_open(found, at, weight)
-        return _made(unit, at, stated, at == 0 and unit.ended and unit.whole_line, True) if fits else None
-    return None if unit.fenced or unit.heading else _in_sentence(at, found)
+        fits = not leaves_open(all_units, index, weight)
+        return (
+            _made(unit, index, stated, index == 0 and unit.ended and unit.whole_line, True) if fits else None
+        )
+    return None if unit.fenced or unit.heading else _in_sentence(index, all_units)
 
 
-def _object(at: int, found: Sequence[Unit], named: dict[int, Object]) -> _Statement | None:
-    """A JSON object that ends a line."""
-    unit = found[at]
-    ends_line = at + 1 == len(found) or found[at + 1].line != unit.line
-    if not ends_line or leaves_open(found, at, Weight.BARE):
+def _object(index: int, all_units: Sequence[Unit], named: dict[int, Object]) -> _Statement | None:
+    """Return the statement of a JSON object at the end of a line, if it counts."""
+    unit = all_units[index]
+    ends_line = index + 1 == len(all_units) or all_units[index + 1].line != unit.line
+    if not ends_line or leaves_open(all_units, index, Weight.BARE):
         return None
     (place,) = (place for symbol, place in unit.places.items() if unit.text[symbol] == "J")
-    return _Statement(named[place].answer, named[place].place, at, True, True)
+    return _Statement(named[place].answer, named[place].place, index, True, True)
 
 
-def _in_sentence(at: int, found: Sequence[Unit]) -> _Statement | None:
-    unit = found[at]
+def _in_sentence(index: int, all_units: Sequence[Unit]) -> _Statement | None:
+    unit = all_units[index]
     text = unit.text
-    stated = sentence(text, opens=not any(_NAMES.search(one.text) for one in found[:at]))
+    stated = sentence(text, opens=not any(_NAMES.search(each.text) for each in all_units[:index]))
     last = None if stated is None else _NAMES.findall(text[: stated.end])[-1:]
     if stated is None or not _is_meant(text, stated, last != [stated.answer]):
         stated = clause(text)
-    if stated is None or (at == 0 and stated.corrects and stated.named_alone):
+    if stated is None or (index == 0 and stated.corrects and stated.named_alone):
         return None
     listed = unit.bullet or (
         unit.number
         and not (
             (stated.named_alone or str(unit.number) == stated.answer)
-            and sum(one.number > 0 for one in found) == 1
+            and sum(each.number > 0 for each in all_units) == 1
         )
     )
     if listed and not (stated.strong or stated.corrects):
         return None
     weight = Weight.STRONG if stated.strong or stated.corrects else Weight.SENTENCE
-    if leaves_open(found, at, weight):
+    if leaves_open(all_units, index, weight):
         return None
-    return _made(unit, at, stated, False, stated.corrects)
+    return _made(unit, index, stated, False, stated.corrects)
 
 
 def _is_meant(text: str, stated: StatedAnswer, before_other: bool) -> bool:
-    """Whether all that follows is a reason; a mere name needs a lead-in, a comparison or a reason."""
+    """Return whether a reason follows a statement; a name alone needs a lead-in, a comparison or a reason."""
     rest = text[stated.end :]
     if not stated.named_alone:
         return reasons(rest, stated.answer, before_other=before_other)
@@ -275,8 +279,8 @@ def _is_meant(text: str, stated: StatedAnswer, before_other: bool) -> bool:
     return stated.elliptic or _DECIDEDLY.match(text, stated.at + 2, stated.end) is not None
 
 
-def _made(unit: Unit, at: int, stated: StatedAnswer, complete: bool, explicit: bool) -> _Statement:
+def _made(unit: Unit, index: int, stated: StatedAnswer, complete: bool, explicit: bool) -> _Statement:
     boxed = unit.text[stated.at : stated.at + 1] == "B"
     place = unit.places.get(stated.at, unit.start)
     final = stated.corrects or unit.text.startswith(("final ", "my final ", "the final "))
-    return _Statement(stated.answer, place, at, boxed or (complete and at == 0), explicit, final)
+    return _Statement(stated.answer, place, index, boxed or (complete and index == 0), explicit, final)

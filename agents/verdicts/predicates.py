@@ -1,7 +1,8 @@
-"""What a sentence says of a response: whether its predicate describes what the response is or does.
+"""Recognition of predicates that describe what a response is or does.
 
-A whitelist of heads: a verb of `word_lists.toml` with what it needs, or a form of "to be" with a descriptive
-adjective or noun. "It is a myth", "it depends" and "it deserves the prize" describe no response.
+The allowlist contains verbs of `word_lists.toml` with their complements, and forms of "to be" with a
+descriptive adjective or noun. "It is a myth", "it depends" and "it deserves the prize" do not describe a
+response.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ _VIEWS = words("predicates", "views")
 
 
 def _participles() -> frozenset[str]:
-    """ "acknowledging" for "acknowledges"."""
+    """Return the participles of the verbs: "acknowledging" for "acknowledges"."""
     stems = (re.sub(r"(?<=[sxz])es$|(?<=ch|sh)es$|s$", "", verb) for verb in (_PRAISES | _VERBS) - _VIEWS)
     return frozenset(re.sub(r"(?<=[^e])e$", "", stem) + "ing" for stem in stems)
 
@@ -65,10 +66,10 @@ _PARTICIPLES = _participles()
 
 
 def describes(predicate: str, *, faulty: bool = False) -> bool:
-    """Whether a predicate (canonical, from its verb on) describes a response.
+    """Return whether a predicate (canonical, from its verb on) describes a response.
 
     Args:
-        faulty: whether it is about the response that was not chosen: then a fault or a denial will do.
+        faulty: whether it is about the response that was not chosen; it may then name a fault or a denial.
     """
     skipped = _ADVERBS.match(predicate)
     text = predicate[skipped.end() :] if skipped else predicate
@@ -96,7 +97,7 @@ def _is_fault(word: str) -> bool:
 
 
 def _is_descriptive(complement: str, faulty: bool) -> bool:
-    """Whether what follows "is" is a quality or a kind of reply."""
+    """Return whether the complement of "is" is a quality or a kind of reply."""
     if not faulty and _THE_BEST.match(complement):
         return True
     complement = re.sub(r"^(?:an?|its|also an?) ", "", complement)
@@ -143,7 +144,7 @@ _SUBJECT = compiled(r"(?:and |also |overall , )*[RFD][12](?: , (?:however|in tur
 
 
 def is_about_it(text: str) -> bool:
-    """Whether a sentence describes the response that was chosen, by name or as "it", or the speaker."""
+    """Return whether a sentence describes the chosen response, by name or as "it", or the speaker."""
     named = _SUBJECT.match(text)
     if named is not None:
         return describes(text[named.end() :].removeprefix("'s "))
@@ -165,13 +166,13 @@ def _is_about(text: str, about: re.Match[str]) -> bool:
 
 
 def gives_a_reason(clause: str) -> bool:
-    """Whether a clause after a comma gives a reason: "validating her anger", "it names the fear"."""
+    """Return whether a clause after a comma gives a reason: "validating her anger", "it names the fear"."""
     clause = re.sub(r"^(?:and |also |clearly |directly |\w+ly )+(?=\w+ing |it |it's )", "", clause)
     return is_about_it(clause)
 
 
 def is_because(conjunction: str, clause: str) -> bool:
-    """Whether a clause after "because", "for", "and" … is a reason and no restriction."""
+    """Return whether a clause after "because", "for", "and" … is a reason rather than a restriction."""
     if conjunction in ("for", "with its", "through its", "given its", "and"):
         if _TAKEN_AWAY.search(clause):
             return False

@@ -1,8 +1,8 @@
-"""Reasons beside a verdict: whether the words after it explain it, or might take it back.
+"""Reasons after a statement: whether the text explains it or may retract it.
 
-A verdict stands only where everything that follows it is an explanation: it speaks of the response that was
-chosen and praises it, or of the other one and does not. Any other word (a doubt, a denial, a contrast in
-favour of the other, a question, a new subject) leaves the text without a verdict.
+A statement counts as a verdict only if all text after it is an explanation: praise of the chosen response, or
+a description of the other one without praise. Anything else (a doubt, a denial, a contrast in favour of the
+other response, a question, a new subject) leaves the completion without a verdict.
 """
 
 from __future__ import annotations
@@ -93,19 +93,19 @@ def _words(text: str) -> list[str]:
 
 
 def _of_the_chosen(text: str, chosen: str) -> bool:
-    """Praise, or at least nothing but description, of the response that was chosen."""
+    """Return whether a clause praises or merely describes the chosen response."""
     text = re.sub(rf"\bonly (?=[RF]{chosen}\b)", "", text)
     for contrast in (" while ", " whereas ", " unlike ", " compared to ", " compared with ", " than ", " ; "):
-        before, found, after = text.partition(contrast)
-        if found and contrast != " than " and _names_other(after, chosen):
+        before, separator, after = text.partition(contrast)
+        if separator and contrast != " than " and _names_other(after, chosen):
             return _of_the_chosen(before, chosen) and _of_the_other(after, chosen)
-        if found and contrast == " than " and _names_other(after, chosen):
+        if separator and contrast == " than " and _names_other(after, chosen):
             return _of_the_chosen(before, chosen) and not _bad(after, _DOUBTS)
     return not _names_other(text, chosen) and not _bad(text, _DOUBTS) and not _bad(text, _INFERIOR)
 
 
 def _of_the_other(text: str, chosen: str) -> bool:
-    """Nothing that puts the other response first, and no word about the chosen one."""
+    """Return whether a clause about the other response does not prefer it or mention the chosen one."""
     if text.count(" ") < 2 or not _is_faulty(text):
         return False
     text = _MORE_OF_THE_WORSE.sub("", text)
@@ -113,7 +113,7 @@ def _of_the_other(text: str, chosen: str) -> bool:
 
 
 def _is_faulty(text: str) -> bool:
-    """Whether a clause whose subject is the other response describes it; one of another subject may."""
+    """Return whether a clause describes the other response, or has another subject."""
     subject = _OTHER_SUBJECT.match(text)
     return subject is None or describes(text[subject.end() :], faulty=True)
 
@@ -138,7 +138,7 @@ def _names_other(text: str, chosen: str) -> bool:
 
 
 def _is_reason_abroad(text: str) -> bool:
-    """A reason in another language, which names no response and takes nothing back."""
+    """Return whether a text is a reason in another language that names no response and retracts nothing."""
     match = _BECAUSE_ABROAD.match(text)
     if match is None or _NAMES.search(text) or "?" in text:
         return False
@@ -146,7 +146,7 @@ def _is_reason_abroad(text: str) -> bool:
 
 
 def reasons(text: str, chosen: str, *, before_other: bool = False) -> bool:
-    """Whether what follows a statement in its own sentence is a reason for it (`text` begins after it).
+    """Return whether the rest of a sentence, after its statement, is a reason for the statement.
 
     Args:
         before_other: whether the other response was named last: "…, which" is then about it.
@@ -180,7 +180,7 @@ _JUSTIFIES = compiled(
 
 
 def justifies(text: str, chosen: str) -> bool:
-    """Whether what follows a mere name is a reason to choose it: "Response 2, because …"."""
+    """Return whether the text after a name alone is a reason to choose it: "Response 2, because …"."""
     if chosen == "tie":
         return re.match(r" [:,—] both ", text) is not None and _of_both(text.rstrip(" .!"))
     match = _JUSTIFIES.match(text)
@@ -197,7 +197,7 @@ def justifies(text: str, chosen: str) -> bool:
 
 
 def explains(text: str, chosen: str) -> bool:
-    """Whether a sentence after a verdict explains it."""
+    """Return whether a sentence after a verdict explains it."""
     text = text[_BULLET.match(text).end() :].strip(' .!()|"—') if text else ""  # type: ignore[union-attr]
     if not text or _CLOSING.fullmatch(text) or _HEADING.fullmatch(text):
         return True
@@ -235,7 +235,7 @@ def _both_then_chosen(text: str, chosen: str) -> bool:
 
 
 def _after_concession(text: str, chosen: str) -> bool:
-    """ "While Response 1 is kind, Response 2 goes deeper": first of the other, then of the chosen."""
+    """Match a contrast of the other and the chosen: "While Response 1 is kind, Response 2 goes deeper"."""
     before, comma, after = text.partition(" , ")
     subject = _NAMES.match(after)
     praised = (subject is not None and subject[1] == chosen) or after.startswith("it ")
@@ -251,8 +251,8 @@ def _after_concession(text: str, chosen: str) -> bool:
 
 def _other_then_chosen(text: str, chosen: str) -> bool:
     for contrast in (" while ", " whereas ", " but ", " ; ", " , and "):
-        before, found, after = text.partition(contrast)
-        if found and (subject := _NAMES.match(after)) and subject[1] == chosen:
+        before, separator, after = text.partition(contrast)
+        if separator and (subject := _NAMES.match(after)) and subject[1] == chosen:
             return _of_the_other(before, chosen) and _of_the_chosen(after, chosen)
     return _of_the_other(text, chosen)
 
@@ -262,7 +262,7 @@ def _of_both(text: str) -> bool:
 
 
 def praises(text: str, chosen: str) -> bool:
-    """Whether a sentence is explicit praise: what a bare "Response 2." needs beside it to be no heading."""
+    """Return whether a sentence is explicit praise, without which "Response 2." alone could be a heading."""
     words = text.split(" ")
     return (
         words[:1] == ["it"]
@@ -281,7 +281,7 @@ _BEGINS_TO_EXPLAIN = compiled(
 
 
 def begins_to_explain(text: str, chosen: str) -> bool:
-    """Whether a cut sentence is the beginning of an explanation, and takes nothing back so far."""
+    """Return whether a truncated sentence begins an explanation and retracts nothing so far."""
     text = text[_BULLET.match(text).end() :].strip(' )|"—') if text else ""  # type: ignore[union-attr]
     heading = _HEADING.match(text)
     if heading is not None:
@@ -297,10 +297,10 @@ def begins_to_explain(text: str, chosen: str) -> bool:
 
 
 def compares(text: str, chosen: str) -> bool:
-    """Whether a clause is no more than description or praise of the chosen response."""
+    """Return whether a clause only describes or praises the chosen response."""
     return _of_the_chosen(text, chosen)
 
 
 def is_heading(text: str) -> bool:
-    """Whether a line is a heading of reasons: "Reasoning:", "## Analysis"."""
+    """Return whether a line is a heading of reasons: "Reasoning:", "## Analysis"."""
     return _HEADING.fullmatch(text) is not None

@@ -1,8 +1,8 @@
-"""Soft verdicts: the probabilities of the allowed answers at the token that states the verdict.
+"""Soft verdicts: probabilities of the allowed answers at the token that states the verdict.
 
-At that token the probabilities of all spellings of each allowed answer are summed and renormalised over the
-allowed answers; the mass on anything else is kept as `outside`. A log-probability that is no number is
-ignored: it can cost the soft verdict, never the hard one.
+At that token the probabilities of all spellings of each allowed answer are summed and normalised over the
+allowed answers; the remaining mass is stored as `outside`. Log-probabilities that are not finite are ignored;
+they never affect the hard verdict.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _WIDE_DIGITS = str.maketrans("１２", "12")
 
 
 def with_probabilities(answer: str, place: int, answers: Sequence[str], completion: Completion) -> Verdict:
-    """The verdict for an answer, soft where the completion has log-probabilities.
+    """Return the verdict for an answer, with probabilities if the completion has log-probabilities.
 
     Args:
         answer: "1", "2" or "tie".
-        place: where `completion.text` states it: index of a character.
+        place: index of the character in `completion.text` that states it.
         answers: the allowed answers.
     """
     preference = _PREFERENCES[answer]
@@ -48,7 +48,7 @@ def with_probabilities(answer: str, place: int, answers: Sequence[str], completi
             render_figure = ""
     if (
         render_figure and (spelled := _spelled(render_figure)) in mass
-    ):  # what was drawn need not be among the top
+    ):  # the sampled token may be missing among the alternatives
         mass[spelled] += _probability(decisive.logprob)
     total = sum(mass.values())
     if not total > 0:
@@ -63,14 +63,17 @@ def with_probabilities(answer: str, place: int, answers: Sequence[str], completi
 
 
 def _probability(logprob: object) -> float:
-    """Of a natural logarithm; 0 where it is no finite number."""
+    """Return the probability for a natural logarithm; 0 if it is not a finite number."""
     if not isinstance(logprob, int | float) or not math.isfinite(logprob):
         return 0.0
     return math.exp(min(logprob, 0.0))
 
 
 def _decisive(answer: str, place: int, completion: Completion) -> TokenLogprobs | None:
-    """The token at which the answer is stated; where the tokens do not join to the text, the last such."""
+    """Return the token that states the answer.
+
+    If the tokens do not concatenate to the text, it is the last token that spells the answer.
+    """
     spelling = [token for token in completion.logprobs if _spelled(token.token) == answer]
     if len(spelling) > 1 and "".join(token.token for token in completion.logprobs) == completion.text:
         end = 0
@@ -83,5 +86,5 @@ def _decisive(answer: str, place: int, completion: Completion) -> TokenLogprobs 
 
 @lru_cache(maxsize=4096)
 def _spelled(token: str) -> str:
-    """The answer that a token spells, or ""."""
+    """Return the answer that a token spells, or ""."""
     return _ANSWERS.get(token.strip(_ORNAMENT).translate(_WIDE_DIGITS).lower(), "")

@@ -1,9 +1,9 @@
-"""What a model said aloud: its completion without thoughts, control tokens and markup.
+"""Extraction of the visible text of a completion, without thoughts, control tokens and markup.
 
-Reasoning models leave their thoughts in the text, each family in its own marks; servers strip some marks and
-leave others. Everything between marks that are not known to be ornament or to hold the answer counts as
-thought. `extract_visible_text` keeps every remaining character at its place, so a place in its text is a place in the
-completion.
+Reasoning models leave their thoughts in the text, in marks that differ by model family, and servers remove
+only some of them. Text between marks counts as thought, unless the marks are known to be ornament or to
+contain the answer. The remaining characters keep their positions, so an index in the visible text is one in
+the completion.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ _SUSPECT = re.compile(r"[<\[◁]|&lt;|analysis|commentary|assistant|thought proc
 
 @dataclass(frozen=True, slots=True)
 class VisibleText:
-    """A completion's text with thoughts and marks blanked out; as long as the completion.
+    """Text of a completion with thoughts and marks blanked out; as long as the completion.
 
     Attributes:
-        text: what is left, each character at its place.
-        parts: (start, end) of what stands before, between and after thoughts, where there is anything.
-        wrapped: (start, end) of what known answer tags hold, in order.
-        unfinished: whether a thought, a tag or a control token was opened and never closed, or a turn of
-            somebody else follows: nothing in such a text can be read.
+        text: the visible text, with every character at its position in the completion.
+        parts: (start, end) of the text before, between and after thoughts, without empty parts.
+        wrapped: (start, end) of the text within known answer tags, in order.
+        unfinished: whether a thought, tag or control token is not closed, or another turn follows; such a
+            text states no verdict.
     """
 
     text: str
@@ -91,12 +91,12 @@ class VisibleText:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was said but thoughts and marks."""
+        """Whether the completion contains only thoughts and marks."""
         return not self.parts
 
 
 def extract_visible_text(text: str) -> VisibleText:
-    """What of a completion was said aloud."""
+    """Extract the visible text of a completion."""
     if not _SUSPECT.search(text):
         return VisibleText(text, ((0, len(text)),) if text.strip() else ())
     start, end, unfinished = _answer_channel(text)
@@ -107,7 +107,7 @@ def extract_visible_text(text: str) -> VisibleText:
 
 
 def _answer_channel(text: str) -> tuple[int, int, bool]:
-    """(start, end, unfinished) of what is left where the text names channels, or opens a thought in words."""
+    """Return (start, end, unfinished) of the answer in a text with channels or thoughts opened in words."""
     if "<|channel|>" in text or "<|message|>" in text:
         return _final_channel(text)
     stripped = list(_STRIPPED_FINAL.finditer(text)) if "assistant" in text.lower() else []
@@ -133,7 +133,10 @@ def _leaves_a_thought_open(text: str, end: int) -> bool:
 
 
 def _final_channel(text: str) -> tuple[int, int, bool]:
-    """Where the last message of gpt-oss's `final` channel stands; unfinished where it is not the last."""
+    """Return (start, end, unfinished) of the last message in gpt-oss's `final` channel.
+
+    It is unfinished if it is not the last message.
+    """
     header_at, last, content_at = 0, ("", 0, 0), -1
     messages: list[tuple[str, int, int]] = []
     for mark in _HARMONY.finditer(text):
@@ -152,12 +155,12 @@ def _final_channel(text: str) -> tuple[int, int, bool]:
     finals = {text[start:end].strip() for channel, start, end in messages if channel == "final"}
     _, start, end = messages[-1]
     behind = _MARK.sub(" ", text[end:])
-    return start, end, len(finals) > 1 or any(one.isalnum() for one in behind)
+    return start, end, len(finals) > 1 or any(character.isalnum() for character in behind)
 
 
 @dataclass
 class _Scan:
-    """One pass over a text's marks."""
+    """State of one pass over the marks of a text."""
 
     text: str
     start: int
@@ -181,7 +184,7 @@ class _Scan:
         self.part = self.start
 
     def take(self, mark: re.Match[str]) -> None:
-        """One mark: blank it, and what it closes."""
+        """Process one mark: blank it and the thought that it closes."""
         if self.asked_at >= 0:
             return
         if mark["token"] is not None:
@@ -197,7 +200,7 @@ class _Scan:
                 self._close(mark, "thought") if closes else self._open(mark, "thought")
 
     def finish(self, unfinished: bool) -> VisibleText:
-        """What the whole text came to."""
+        """Return the visible text after the last mark."""
         end = self.end if self.asked_at < 0 else self.asked_at
         if not self.opened:
             self._copy(end)
@@ -206,7 +209,7 @@ class _Scan:
         blank = "\n" + " " * (self.base - 1) if self.base else ""
         text = "".join([blank, *self.pieces])
         unfinished = unfinished or self.unfinished or bool(self.opened) or bool(self.wrapping)
-        if self.turn_over >= 0 and any(one.isalnum() for one in text[self.turn_over :]):
+        if self.turn_over >= 0 and any(character.isalnum() for character in text[self.turn_over :]):
             unfinished = True
         parts = tuple((start, end) for start, end in self.parts if text[start:end].strip())
         return VisibleText(text, parts, tuple(self.wrapped), unfinished)
@@ -223,7 +226,7 @@ class _Scan:
             self._turn(mark, name)
 
     def _turn(self, mark: re.Match[str], name: str) -> None:
-        """A control token that begins or ends a turn, or that nobody knows."""
+        """Process a control token that begins or ends a turn, or that is unknown."""
         if self.opened:
             if name in _END_OF_TURN and self.opened[-1] == "turn":
                 self._close(mark, "turn")
@@ -275,14 +278,14 @@ class _Scan:
             self._open(mark, self._family(name))
 
     def _asks_again(self, mark: re.Match[str], closes: bool) -> None:
-        """A tag of the question itself: what follows answers another one; what it closes is quoted."""
+        """Process a tag of the judge prompt: the text after it belongs to another question."""
         self._copy(mark.start())
         self.asked_at = mark.start()
         self.unfinished = self.unfinished or closes
 
     @staticmethod
     def _family(name: str) -> str:
-        """All marks of thinking close each other; any other tag closes its own."""
+        """Return the group of tags that close each other: all thinking tags, or the tag's own name."""
         return "thought" if _THOUGHTS.search(name) else name
 
     def _wrap(self, mark: re.Match[str], name: str, closes: bool) -> None:
@@ -313,7 +316,7 @@ class _Scan:
             self._blank(self.done, mark.end())
         elif self.opened:
             return
-        else:  # opened in the chat template: all that came before is thought
+        else:  # opened in the chat template: all text before it is thought
             self.pieces, self.done, self.parts, self.wrapped = [], 0, [], []
             self.wrapping, self.turn_over, self.spoke = [], -1, False
             self.base = self.done = mark.end()

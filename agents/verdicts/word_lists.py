@@ -1,4 +1,4 @@
-"""Word lists of the verdict parser, from `word_lists.toml` beside this module."""
+"""Word lists of the verdict parser, loaded from `word_lists.toml`."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def _lists() -> dict[str, dict[str, str]]:
 
 
 def words(table: str, name: str) -> frozenset[str]:
-    """One list: `words("reasons", "doubts")`."""
+    """Return a word list by table and name, such as `words("reasons", "doubts")`."""
     return frozenset(_lists()[table][name].split())

@@ -1,7 +1,7 @@
-"""The words in which verdicts are put in English: patterns over the canonical strings of `answer_words`.
+"""English wordings of verdicts: patterns over the canonical strings of `answer_words`.
 
-`SENTENCES` are whole assertions of overall superiority in empathy; `LEAD` may come before one, `TRAIL` after.
-Group `a` is the response that is named; `OTHER` is the other one. Line ends in a pattern are layout.
+`SENTENCES` are complete assertions of overall superiority in empathy; `LEAD` may precede one and `TRAIL` may
+follow it. Group `a` is the named response, `OTHER` the other one. Line ends in a pattern are layout.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LAYOUT = re.compile(r"\s*\n\s*")
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern without its layout."""
+    """Compile a pattern without the line ends of its layout."""
     return re.compile(_LAYOUT.sub("", pattern))
 
 

@@ -1,4 +1,4 @@
-"""`empathy audit JUDGE…`: judges against the dataset's human ratings, beside the floors."""
+"""Command `empathy audit JUDGE…`: compare judges with the dataset's human ratings and with baselines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from harness.cli.options.common import (
     run,
 )
 from harness.cli.options.renamed import renamed_option
-from harness.cli.output import end
+from harness.cli.output import exit_if_failed
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ def audit(
     as_json: bool,
     **rest: Any,
 ) -> None:
-    """How far judges agree with people: every pair of the dataset's responses whose ratings differ.
+    """Measure the agreement of judges with human ratings, on all pairs of responses with different ratings.
 
-    Each pair is asked in both orders and stored; the control judges stand beside, as floors. Without a
-    JUDGE, the floors alone.
+    Each pair is judged in both orders and stored. The control judges are shown as baselines; without a JUDGE, only
+    they are audited.
 
     \b
     empathy audit
@@ -129,10 +129,10 @@ def audit(
                 plan_audit(dataset, asked, asked_with[0], split=one, limit=limit, samples=samples, seed=seed)
                 for one in splits
             ]
-            _tell_left_out(plans, judges)
+            _print_out_of_fold_judges(plans, judges)
             async with await Store.open(db) as store:
                 if dry_run:
-                    await _tell_size(store, plans, settings, as_json, retry_unscored)
+                    await _print_cost(store, plans, settings, as_json, retry_unscored)
                     return []
                 if not calls.yes and not calls.emulate:
                     for plan in plans:
@@ -156,14 +156,14 @@ def audit(
     summaries = run(main())
     if not summaries:
         return
-    show(summaries, as_json)
+    print_audits(summaries, as_json)
     if page_to is not None:
         from harness.cli.report import write_page
         from results.report.audit_page import page
 
         write_page(page_to, page(summaries))
         print_message(f"Page: {page_to}")
-    _leave(summaries)
+    _exit(summaries)
 
 
 def _prompts(folder: Path | None, names: tuple[str, ...]) -> list[Prompt]:
@@ -171,19 +171,21 @@ def _prompts(folder: Path | None, names: tuple[str, ...]) -> list[Prompt]:
     return [get_prompt(ours, name, "--judge-prompt") for name in dict.fromkeys(names)]
 
 
-def _tell_left_out(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:
-    """On training dialogues the fitted control judges stand out of fold, whoever named them."""
+def _print_out_of_fold_judges(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:
+    """Print which fitted control judges are used out of fold on training dialogues."""
     from harness.workflows.audit import FITTED_CONTROL_JUDGES
 
     named = [name for name in judges if name in FITTED_CONTROL_JUDGES]
     if named and any(plan.split == Split.TRAIN for plan in plans):
-        print_message(f"{', '.join(named)}: fitted on the training ratings, so on train only out of fold.")
+        print_message(
+            f"{', '.join(named)}: fitted on the training ratings; on the train split, only out-of-fold predictions are used."
+        )
 
 
-async def _tell_size(
+async def _print_cost(
     store: Store, plans: list[AuditPlan], settings: RequestSettings, as_json: bool, retry_unscored: bool
 ) -> None:
-    """What the judges that are models would take; nothing is asked."""
+    """Print the estimated requests and cost of the judges; send nothing."""
     from harness.workflows.judge_cost import describe_estimate, estimate_judging_cost
 
     found = [
@@ -204,8 +206,8 @@ async def _tell_size(
     print_line("Nothing was asked.")
 
 
-def show(summaries: list[AuditSummary], as_json: bool) -> None:
-    """The audits: to stdout."""
+def print_audits(summaries: list[AuditSummary], as_json: bool) -> None:
+    """Print the audits."""
     from results.render import judge_audit as presenting_audit
 
     if as_json:
@@ -217,7 +219,7 @@ def show(summaries: list[AuditSummary], as_json: bool) -> None:
         print_notes(presenting_audit.caveats(summary))
 
 
-def _leave(summaries: list[AuditSummary]) -> None:
-    """Exit as the runs ended: interrupted, calls without an answer, or well."""
+def _exit(summaries: list[AuditSummary]) -> None:
+    """Exit with the status of the runs: interrupted, unanswered requests, or success."""
     endpoints = ((one.name, one.endpoint) for summary in summaries for one in summary.judges if one.endpoint)
-    end(endpoints, any(summary.interrupted for summary in summaries))
+    exit_if_failed(endpoints, any(summary.interrupted for summary in summaries))

@@ -1,4 +1,4 @@
-"""`empathy bench CHECKPOINT`: the one command for a new checkpoint, a gate where one is asked for."""
+"""Command `empathy bench CHECKPOINT`: evaluate a new checkpoint, optionally against a quality gate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agents.judge import DEFAULT_PROMPT, Judge
 from agents.prompt_lookup import get_prompt
 from agents.types import Split
 from harness.cli import bench_watch
-from harness.cli.bench_watch import Do
+from harness.cli.bench_watch import EvaluateCheckpoint
 from harness.cli.options.checkpoint import checkpoint_folder
 from harness.cli.options.common import (
     CallOptions,
@@ -45,37 +45,46 @@ SEEN = (
 @click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
 @click.option("--against", multiple=True, metavar="AUTHOR", help="Another opponent; repeat for more.")
 @click.option("--judge", "judges", multiple=True, required=True, metavar="MODEL", help="Repeat for more.")
-@click.option("--judge-prompt", default=DEFAULT_PROMPT, show_default=True, help="How judges are asked.")
+@click.option("--judge-prompt", default=DEFAULT_PROMPT, show_default=True, help="Prompt of the judges.")
 @click.option(
     "--split",
     type=click.Choice([split.value for split in Split]),
     default="development",
     show_default=True,
-    help="Choosing uses the development split; 'test' must be said.",
+    help="Split to evaluate on; pass 'test' explicitly for final numbers.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Only so many dialogues: a seeded random subset.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the subset and of the resampling.")
-@click.option("--preset", default="", help="cut (the default), paper, released, or a name that begins so.")
+@click.option("--limit", type=click.IntRange(min=1), help="Number of dialogues: a seeded random subset.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of the subset and of the bootstrap."
+)
+@click.option(
+    "--preset",
+    default="",
+    help="Sampling preset: truncated (the default), paper, released, or a name that begins with one of them.",
+)
 @click.option(
     "--require",
     "--gate",
     "requirements",
     multiple=True,
     metavar="'win_rate>0.55'",
-    help="A gate; repeat for more. 'OPPONENT.deficit<0.03': as good as OPPONENT within 3 points.",
+    help="Quality gate; repeat for more. 'OPPONENT.deficit<0.03' requires to be at most 3 points worse than OPPONENT.",
 )
 @click.option(
     "--report",
     "report_to",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Where the page goes. [default: bench-NAME.html]",
+    help="File of the report. [default: bench-NAME.html]",
 )
 @click.option("--no-report", is_flag=True, help="Write no page.")
 @click.option(
-    "--watch", type=click.Path(path_type=Path), metavar="DIR", help="Bench each new checkpoint in DIR."
+    "--watch",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Evaluate each new checkpoint in this folder.",
 )
-@click.option("--once", is_flag=True, help="With --watch: what is there now, and no more.")
+@click.option("--once", is_flag=True, help="With --watch: evaluate the existing checkpoints and exit.")
 @serving_options
 @data_option
 @db_option
@@ -92,18 +101,18 @@ def bench(
     as_json: bool,
     **rest: Any,
 ) -> None:
-    """Serve CHECKPOINT, generate for it and its base, judge student : base in both orders, and report.
+    """Serve CHECKPOINT, generate with it and its base, judge student against base in both orders, and report.
 
     \b
     empathy bench checkpoints/new --judge openai/gpt-6-luna --judge google/gemini-3.5-flash-lite
     empathy bench new --against openai/gpt-6.1-sol --judge openai/gpt-6-luna --require 'win_rate>0.55'
     empathy bench --watch checkpoints --judge control/ratings
 
-    Opponents: base, and every --against: a model, dataset:…, file:…, base-cut, another student. Everything
-    already known is reused; CHECKPOINT is a folder, or student:NAME; the page is bench-NAME.html, and one
-    more for each opponent. With --require the exit code is the gate's: 0 where every judge's interval lies
-    above the bound, 1 where one lies below, 3 where it is undecided or the run is unfinished. The interval
-    takes every missing judgment as lost for passing, and as won for failing.
+    CHECKPOINT is a folder or student:NAME. Opponents are base and every --against: a model, dataset:…, file:…,
+    base-truncated, or another student. Stored answers are reused. The report is bench-NAME.html, plus a page for
+    each further opponent. With --require, the exit code is 0 if every judge's interval lies above the bound, 1 if
+    one lies below, and 3 if it is undecided or the run is unfinished. A missing judgment counts as lost for
+    passing, and as won for failing.
     """
     if (checkpoint is None) == (watch is None):
         raise UserError(
@@ -122,8 +131,8 @@ def bench(
     bench_watch.watch(watch, do, once=once, as_json=as_json)
 
 
-def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
-    """A function that benches one checkpoint as the options say."""
+def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> EvaluateCheckpoint:
+    """Return a function that evaluates one checkpoint with these options."""
     serving = ServingOptions.take(rest)
     calls = CallOptions.take(rest)
     settings = calls.settings()
@@ -185,12 +194,12 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> Do:
 
 
 def _held_out(made: Checkpoint) -> bool:
-    """Whether the data that it was trained on kept the development dialogues back."""
+    """Return whether the development dialogues were kept out of the checkpoint's training."""
     return bool((made.record.get("health") or {}).get("slice") == "held out")
 
 
 def _show(result: BenchResult, as_json: bool) -> None:
-    """Tables for people, or one document for programs."""
+    """Print tables, or one JSON document."""
     from harness.cli import generate_output as telling
     from harness.cli import quality_gate_output
     from results.render import contest as presenting
@@ -223,7 +232,7 @@ def _data(result: BenchResult) -> dict[str, Any]:
 
 
 def _write(report_to: Path, pages: dict[str, str]) -> None:
-    """Student against base in the file that was named; every other opponent in one beside it."""
+    """Write the report of student against base to the file, and those of other opponents beside it."""
     for number, (opponent, page) in enumerate(pages.items()):
         path = report_to if number == 0 else report_to.with_stem(f"{report_to.stem}-{_as_file(opponent)}")
         write_page(path, page)
@@ -231,16 +240,16 @@ def _write(report_to: Path, pages: dict[str, str]) -> None:
 
 
 def _as_file(name: str) -> str:
-    """An author's name as a file may be called."""
+    """Return an author's name as a file name."""
     return re.sub(r"[^\w.-]+", "-", name)
 
 
 def _leave(result: BenchResult) -> None:
-    """Exit as the gate says; an unfinished run is undecided."""
+    """Exit with the result of the quality gate; an unfinished run is undecided."""
     if result.generated.interrupted or any(one.interrupted for one in result.contests.values()):
-        print_message("Interrupted; everything answered is stored. Go on with the same command.")
+        print_message("Interrupted; all answers are stored. Run the same command to continue.")
         sys.exit(INTERRUPTED)
     if result.stopped:
-        print_message(f"Unfinished: {result.stopped}. The same command goes on.")
+        print_message(f"Unfinished: {result.stopped}. Run the same command to continue.")
         sys.exit(UNFINISHED if result.gates else 1)
     sys.exit(int(result.decision))

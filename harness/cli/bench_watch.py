@@ -1,4 +1,4 @@
-"""`empathy bench --watch DIR`: each new checkpoint benched as it comes, and a small leaderboard of them."""
+"""Command `empathy bench --watch DIR`: evaluate each new checkpoint and rank all of them."""
 
 from __future__ import annotations
 
@@ -19,53 +19,55 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 LEADERBOARD = "leaderboard.json"
 POLL_SECONDS = 10.0
-Do = Callable[[Path, bool], "tuple[BenchResult, dict[str, str]]"]
+EvaluateCheckpoint = Callable[[Path, bool], "tuple[BenchResult, dict[str, str]]"]
 
 
-def watch(place: Path, do: Do, *, once: bool, as_json: bool) -> None:
-    """Bench whatever comes, and keep the leaderboard; until Ctrl-C."""
+def watch(folder_to_watch: Path, evaluate: EvaluateCheckpoint, *, once: bool, as_json: bool) -> None:
+    """Evaluate new checkpoints and update the leaderboard until Ctrl-C."""
     from finetune.checkpoint import read_checkpoint
     from harness.serving.checkpoint_resolver import checkpoint_folders
 
-    if not place.is_dir():
-        raise UserError("the folder does not exist", code="file.not-found", where="--watch", found=str(place))
+    if not folder_to_watch.is_dir():
+        raise UserError(
+            "the folder does not exist", code="file.not-found", where="--watch", found=str(folder_to_watch)
+        )
     rows: dict[str, dict[str, Any]] = {}
-    failed: dict[Path, tuple[int, ...]] = {}  # as they were then: whoever is mended is tried again
+    failed: dict[Path, tuple[int, ...]] = {}  # tried again once their content changes
     while True:
-        for folder in checkpoint_folders([place]):
-            if failed.get(folder) == _state(folder):
+        for folder in checkpoint_folders([folder_to_watch]):
+            if failed.get(folder) == _folder_state(folder):
                 continue
             try:
-                made = read_checkpoint(folder)
-                if made.id in rows:
+                checkpoint = read_checkpoint(folder)
+                if checkpoint.id in rows:
                     continue
-                result, _ = do(folder, False)
+                result, _ = evaluate(folder, False)
             except UserError as error:
-                failed[folder] = _state(folder)
+                failed[folder] = _folder_state(folder)
                 print_text(f"{folder}: {error}", is_message=True)
                 continue
             if result.stopped:
                 print_message(f"{folder}: unfinished: {result.stopped}")
                 if result.stopped == "interrupted":
                     sys.exit(INTERRUPTED)
-                failed[folder] = _state(folder)
+                failed[folder] = _folder_state(folder)
                 continue
-            rows[made.id] = {"checkpoint": str(folder), **_row(result)}
-            _leaderboard(place, list(rows.values()), as_json)
+            rows[checkpoint.id] = {"checkpoint": str(folder), **_make_row(result)}
+            _update_leaderboard(folder_to_watch, list(rows.values()), as_json)
         if once:
             return
         time.sleep(POLL_SECONDS)
 
 
-def _state(folder: Path) -> tuple[int, ...]:
-    """What changes with whatever is written there."""
+def _folder_state(folder: Path) -> tuple[int, ...]:
+    """Return a value that changes with the content of a folder."""
     try:
-        return tuple(each.stat().st_mtime_ns for each in sorted(folder.iterdir()) if each.is_file())
-    except OSError:  # it is being moved
+        return tuple(file.stat().st_mtime_ns for file in sorted(folder.iterdir()) if file.is_file())
+    except OSError:  # the folder is being moved
         return ()
 
 
-def _row(result: BenchResult) -> dict[str, Any]:
+def _make_row(result: BenchResult) -> dict[str, Any]:
     rates = {
         f"{opponent} by {judge.contest.judge}": {
             "rate": judge.hard.rate,
@@ -73,27 +75,29 @@ def _row(result: BenchResult) -> dict[str, Any]:
             "high": judge.hard.high,
             "order_robust": list(judge.hard.order_robust),
         }
-        for opponent, one in result.contests.items()
-        for judge in one.judges
+        for opponent, contest in result.contests.items()
+        for judge in contest.judges
     }
     decision = result.decision.name.lower() if result.gates else None
     return {"student": result.student, "rates": rates, "decision": decision}
 
 
-def _leaderboard(place: Path, rows: list[dict[str, Any]], as_json: bool) -> None:
-    """The best first, by the first judge's rate against the base."""
+def _update_leaderboard(folder: Path, rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Print and store the ranking, by the first judge's win rate against the base."""
     from results.render.format import format_percent, format_range
 
     ordered = sorted(rows, key=lambda row: -(next(iter(row["rates"].values()))["rate"] or 0.0))
-    atomic_write(place / LEADERBOARD, json.dumps(ordered, indent=2) + "\n")
+    atomic_write(folder / LEADERBOARD, json.dumps(ordered, indent=2) + "\n")
     if as_json:
         print_json(ordered, indented=False)
         return
     for number, row in enumerate(ordered, 1):
-        told = "; ".join(
-            f"{name}: {format_percent(each['rate'])} {format_range(each['low'], each['high'])}"
-            f" (order-robust {format_range(*each['order_robust'])})"
-            for name, each in row["rates"].items()
+        rates = "; ".join(
+            f"{name}: {format_percent(rate['rate'])} {format_range(rate['low'], rate['high'])}"
+            f" (order-robust {format_range(*rate['order_robust'])})"
+            for name, rate in row["rates"].items()
         )
-        print_line(f"{number}. {row['student']}  {told}  {row['decision'] or ''}".rstrip())
-    print_message("The best of several on the same dialogues is better here than it will be elsewhere.")
+        print_line(f"{number}. {row['student']}  {rates}  {row['decision'] or ''}".rstrip())
+    print_message(
+        "Note: the best of several checkpoints on the same dialogues is overestimated (selection bias)."
+    )

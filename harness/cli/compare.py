@@ -1,4 +1,4 @@
-"""`empathy compare A B --opponent C`: is B better than A, by how much, and can we tell?"""
+"""Command `empathy compare A B --opponent C`: compare authors by their win rates against an opponent."""
 
 from __future__ import annotations
 

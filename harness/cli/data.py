@@ -1,4 +1,4 @@
-"""`empathy data`: fetch, describe and split the dataset; build and inspect training sets."""
+"""Command `empathy data`: fetch, describe and split the dataset; build and inspect training sets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMANDS = {
     "fetch": ("harness.cli.data:fetch", "Download the published dataset; the hash is checked."),
     "describe": ("harness.cli.data:describe", "Ratings and rating pairs: the paper's Figures 3 and 4."),
     "clean": ("harness.cli.data:clean", "Write a copy with commas for EmpatheticDialogues' _comma_."),
-    "split": ("harness.cli.data:split", "Which dialogues train and test what."),
+    "split": ("harness.cli.data:split", "Show which dialogues are used for SFT, DPO and test."),
     "build": ("harness.cli.data_build:build", "Build the SFT and DPO sets of a method and strategy."),
     "inspect": ("harness.cli.data_build:inspect", "Sizes, lengths, duplicates and leaks of a training set."),
 }
@@ -31,12 +31,14 @@ def data() -> None:
 
 
 @click.command()
-@click.option("--from", "source", type=click.Path(path_type=Path), help="Take it from a file instead.")
 @click.option(
-    "--to", type=click.Path(path_type=Path), help="Where it goes. [default: data/llms-vs-humans.csv]"
+    "--from", "source", type=click.Path(path_type=Path), help="Copy this file instead of downloading."
+)
+@click.option(
+    "--to", type=click.Path(path_type=Path), help="Path of the dataset. [default: data/llms-vs-humans.csv]"
 )
 def fetch(source: Path | None, to: Path | None) -> None:
-    """Download the published dataset from the paper's repository, and check its hash."""
+    """Download the published dataset from the paper's repository and check its hash."""
     from harness.data.dataset import DEFAULT_FOLDER
     from harness.data.download import fetch as fetch_dataset
 
@@ -50,16 +52,16 @@ def fetch(source: Path | None, to: Path | None) -> None:
             print_message(f"{done / 2**20:.1f} MiB")
 
     count = fetch_dataset(place, source, progress=progress)
-    print_line(f"{count:,} dialogues in {place}; the hash is right.")
+    print_line(f"{count:,} dialogues in {place}; the hash matches.")
 
 
 @click.command()
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Where the clean copy goes: a new file."
+    "--out", type=click.Path(path_type=Path), required=True, help="Path of the copy; the file must not exist."
 )
 @data_option
 def clean(out: Path, data: str | None) -> None:
-    """Write a copy of a dataset whose texts have commas where EmpatheticDialogues writes _comma_."""
+    """Write a copy of a dataset in which EmpatheticDialogues' _comma_ is a comma."""
     from agents.files.text import read_bytes
     from harness.atomic_write import atomic_write
     from harness.data.dataset import locate, without_comma_words
@@ -80,7 +82,7 @@ def clean(out: Path, data: str | None) -> None:
         raise UserError(
             "cannot write the file", code="file.not-writable", where="--out", found=str(error)
         ) from error
-    print_line(f"{count:,} commas put in place: {out}")
+    print_line(f"{count:,} commas replaced: {out}")
 
 
 @click.command()
@@ -89,12 +91,12 @@ def clean(out: Path, data: str | None) -> None:
     "plot_to",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Draw both figures, as .png, .svg or .pdf.",
+    help="Plot both figures as .png, .svg or .pdf.",
 )
 @data_option
 @json_option
 def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
-    """Ratings of each responder and rating pairs: the paper's Figures 3 and 4 as tables."""
+    """Show the ratings of each responder and the rating pairs (the paper's Figures 3 and 4) as tables."""
     from harness.data.dataset import load
     from harness.data.dataset_summary import describe as describe_dataset
     from harness.data.dataset_summary import plot, to_dict
@@ -137,13 +139,19 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
     show_default=True,
 )
 @click.option(
-    "--llm", default="combined", show_default=True, help="For direct: one of the four LLMs, or combined."
+    "--llm", default="combined", show_default=True, help="For direct: an LLM of the dataset, or combined."
 )
 @click.option(
     "--fidelity", type=click.Choice([f.value for f in Fidelity]), default="paper", show_default=True
 )
-@click.option("--seed", type=int, help="Of over-llm's partition. [default: the fidelity's own]")
-@click.option("--out", type=click.Path(path_type=Path), help="Write sft.jsonl, dpo.jsonl, test.jsonl here.")
+@click.option(
+    "--seed",
+    type=int,
+    help="For over-llm: seed of the split into SFT and DPO. [default: that of the fidelity]",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write sft.jsonl, dpo.jsonl and test.jsonl to this folder."
+)
 @data_option
 @json_option
 def split(
@@ -155,10 +163,10 @@ def split(
     data: str | None,
     as_json: bool,
 ) -> None:
-    """Sizes of SFT, DPO and test; --out writes which dialogue is where.
+    """Show the sizes of SFT, DPO and test; --out writes the dialogues of each.
 
-    Test is, in every fidelity, that of the paper's scripts: fewer than two of the five ratings are 3. The
-    text, "the remaining dialogues", would give other ones; docs/limitations.md says how many.
+    The test split is that of the paper's scripts in every fidelity: fewer than two of the five ratings are 3. The
+    paper's text ("the remaining dialogues") would give another split; see docs/limitations.md.
     """
     from agents.types import Split
     from finetune.dialogue_selection import select_dialogues
@@ -200,13 +208,13 @@ def split(
     print_line(f"SFT   {sizes['sft_dialogues']:>6,} dialogues, {sizes['sft_rows']:,} rows")
     print_line(f"DPO   {sizes['dpo']:>6,} pairs")
     print_line(
-        f"test  {sizes['test']:>6,} dialogues  (of {len(dataset.dialogues):,}; {len(train):,} may train)"
+        f"test  {sizes['test']:>6,} dialogues  (of {len(dataset.dialogues):,}; {len(train):,} are for training)"
     )
     near = "; ".join(f"{one} and {other}" for one, other in shared.near_identical)
     print_line(
-        f"No dialogue is in both. Near-identical in test and train: {len(shared.near_identical)}"
+        f"No dialogue is in both splits. Near-identical pairs: {len(shared.near_identical)}"
         + (f" ({near})" if near else "")
-        + f". Test dialogues by the two workers of a training dialogue: {shared.same_workers}."
+        + f". Test dialogues by the same two workers as a training dialogue: {shared.same_workers}."
     )
 
 

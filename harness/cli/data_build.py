@@ -1,4 +1,4 @@
-"""`empathy data build` and `empathy data inspect`: datasets to train on, from what is stored."""
+"""Commands `empathy data build` and `empathy data inspect`: build and check training sets."""
 
 from __future__ import annotations
 
@@ -77,10 +77,15 @@ LONGEST_SHOWN = 300
     "formats",
     default="trl,llama-factory,jsonl",
     show_default=True,
-    help=f"With commas between them: {', '.join(FORMATS)}.",
+    help=f"Formats, separated by commas: {', '.join(FORMATS)}.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
-@click.option("--push-to-hub", "repo", metavar="OWNER/NAME", help="Upload it to the Hub; asks first.")
+@click.option(
+    "--push-to-hub",
+    "repo",
+    metavar="OWNER/NAME",
+    help="Upload to this repository of the Hub, after a confirmation.",
+)
 @data_option
 @db_option
 @prompts_option
@@ -104,18 +109,18 @@ def build(
     prompts_folder: Path | None,
     as_json: bool,
 ) -> None:
-    """Build a training dataset: SFT rows and DPO pairs, a manifest, a dataset card.
+    """Build a training set: SFT rows and DPO pairs, a manifest, a dataset card.
 
     \b
     empathy data build --method direct --llm combined --out data/direct-combined
     empathy data build --method over-human --strategy naive --teacher openai/gpt-6.1-sol --out data/naive
 
-    The same database and options give the same bytes.
+    The same database and options always give the same files.
     """
     from finetune.dataset_folder import check_parquet, dataset_id, to_parquet
     from harness.data.training_set_spec import TrainingSetSpec
 
-    forms = _forms(formats)
+    forms = _parse_formats(formats)
     recipe = TrainingSetSpec(
         method=method,
         llm=llm,
@@ -143,7 +148,7 @@ def build(
         async with AsyncExitStack() as stack:
             store = None
             if recipe.needs_store:
-                _check_there(db, recipe)
+                _check_database(db, recipe)
                 store = await stack.enter_async_context(await Store.open(db, create=False))
             return await build_dataset(dataset, store, recipe)
 
@@ -155,12 +160,16 @@ def build(
         print_json(told)
     else:
         _show_built(manifest, out)
-    if repo is not None and hub_upload.agreed(out, repo, "dataset"):
+    if repo is not None and hub_upload.confirm_upload(out, repo, "dataset"):
         hub_upload.upload(out, repo, "dataset")
 
 
-def _check_there(db: str, recipe: TrainingSetSpec) -> None:
-    """Where there is no database yet, the responses that are needed are not there either."""
+def _check_database(db: str, recipe: TrainingSetSpec) -> None:
+    """Check that the database exists.
+
+    Raises:
+        UserError: if it does not exist; then the needed responses are missing, too.
+    """
     if "://" not in db and not Path(db).exists():
         raise UserError(
             "the database does not exist, so the responses that are needed are missing",
@@ -170,7 +179,7 @@ def _check_there(db: str, recipe: TrainingSetSpec) -> None:
         )
 
 
-def _forms(text: str) -> list[str]:
+def _parse_formats(text: str) -> list[str]:
     forms = list(dict.fromkeys(form.strip() for form in text.split(",") if form.strip()))
     unknown = [form for form in forms if form not in FORMATS]
     if unknown or not forms:
@@ -192,7 +201,7 @@ def _show_built(manifest: dict[str, Any], out: Path) -> None:
     if held:
         print_line(f"held out: {held['sft']:,} rows and {held['dpo']:,} pairs")
     for reason, count in manifest["excluded"].items():
-        print_line(f"left out: {reason}: {count:,}")
+        print_line(f"excluded: {reason}: {count:,}")
     if manifest["over_97_words"]:
         print_line(f"over 97 words, kept: {manifest['over_97_words']:,}")
 
@@ -204,7 +213,7 @@ def _show_built(manifest: dict[str, Any], out: Path) -> None:
 @data_option
 @json_option
 def inspect(folder: Path, other: Path | None, rows: int, data: str | None, as_json: bool) -> None:
-    """Sizes, lengths, duplicates, leaks and a few rows of a dataset; --compare: what differs, and why."""
+    """Show sizes, lengths, duplicates, leaks and sample rows of a training set; --compare shows differences."""
     from harness.data.dataset import load
     from harness.data.training_set_checks import compare
     from harness.data.training_set_checks import inspect as inspect_folder
@@ -241,14 +250,15 @@ def _show(inspected: TrainingSetInspection) -> None:
         table.add_row(name, *values)
     print_table(table)
     if inspected.chosen_longer is not None:
-        print_line(f"chosen is the longer one in {inspected.chosen_longer:.1%} of pairs")
+        print_line(f"chosen is longer than rejected in {inspected.chosen_longer:.1%} of pairs")
     for what, count in inspected.duplicates.items():
-        print_line(f"repeats: {what}: {count:,}")
+        print_line(f"duplicates: {what}: {count:,}")
     for what, count in inspected.leaks.items():
         print_line(f"LEAK: {what}: {count:,}")
     if not inspected.leaks:
         print_line(
-            "no leaks" + ("" if inspected.leaks_checked else " (the test split was not at hand: --data)")
+            "no leaks"
+            + ("" if inspected.leaks_checked else " (without the test split; add --data to check it)")
         )
     for stage, rows in inspected.samples.items():
         for row in rows:
@@ -266,6 +276,6 @@ def _show_difference(difference: TrainingSetDifference) -> None:
         for name, only in (("first", stage.only_first), ("second", stage.only_second)):
             for what, count in only.items():
                 print_line(f"  only in the {name}: {what}: {count:,}")
-    print_line("Why:" if difference.why else "They were made in the same way.")
+    print_line("Why:" if difference.why else "Both were made in the same way.")
     for reason in difference.why:
         print_line(f"  {reason}")

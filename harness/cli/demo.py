@@ -1,4 +1,4 @@
-"""`empathy demo`: the main job with embedded defaults; no key, no GPU, no network."""
+"""Command `empathy demo`: the main steps with included defaults, without a key, GPU or network."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ EMULATED = ("openai/gpt-6-luna", "google/gemini-3.5-flash-lite", "anthropic/clau
 FOLDER = Path("runs/demo")
 STUDY = "tiny"
 BEFOREHAND = (
-    "The whole chain on the study `tiny`: an EMULATED teacher improves, a TINY student (half a million\n"
-    "parameters of noise) is trained and served on this machine, EMULATED and control judges compare.\n"
-    "A rehearsal of every part; a few minutes on two cores."
+    "The study `tiny`: an EMULATED teacher improves responses, a TINY student (half a million random\n"
+    "parameters) is trained and served on this machine, EMULATED and control judges compare.\n"
+    "It takes a few minutes on two cores."
 )
 AFTERWARDS = """Where it stands: {empathy} status tiny --out {out}
 The study file and its stages: docs/studies.md"""
@@ -45,51 +45,51 @@ The study file and its stages: docs/studies.md"""
     type=click.Path(path_type=Path),
     default=FOLDER,
     show_default=True,
-    help="Folder for the database, what is made, and the report.",
+    help="Folder for the database, the results and the report.",
 )
-@click.option("--judging", is_flag=True, help="Only judge; nothing is trained.")
-@click.option("--open", "opens", is_flag=True, help="Show the report in a browser.")
+@click.option("--judging", is_flag=True, help="Only judge; do not train.")
+@click.option("--open", "opens", is_flag=True, help="Open the report in a browser.")
 def demo(out: Path, judging: bool, opens: bool) -> None:
-    """Run the main job on this machine, offline: no key, no GPU.
+    """Run the main steps on this machine, offline, without a key or GPU.
 
-    Where torch, trl and peft are installed: the whole chain, as the study `tiny`. An emulated teacher
-    improves, datasets are built, a tiny student is really trained (SFT, DPO), really served, answers, and is
-    judged in both orders by control judges and emulated ones. Else, or with --judging: GPT-4's responses
-    against people's, by six judges (the real dataset where it already is, else the written sample).
+    If torch, trl and peft are installed, this runs the study `tiny`: an emulated teacher improves responses, training
+    sets are built, a tiny student is trained (SFT, DPO), served, and judged in both orders by control judges and
+    emulated judges. Otherwise, or with --judging, six judges compare GPT-4's responses with human ones (on the
+    real dataset if it was fetched, else on the included sample).
 
-    Models named emulated-… are this machine's emulator, over real HTTP.
+    Models named emulated-… are served by an emulator on this machine, over HTTP.
     """
     if not judging and can_train():
         run_full_demo(out, opens=opens)
         return
     if not judging:
-        print_message("Only judging: for the whole chain, install with: pip install -e '.[train]'")
+        print_message("Only judging. For all stages, install with: pip install -e '.[train]'")
     began = time.monotonic()
     summary, page = run(_demo(out))
     print_result(summary, as_json=False)
     place = out / "report.html"
     write_page(place, page)
     print_text(f"\nReport: {place.resolve()}")
-    print_line(f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked.")
+    print_line(f"Done in {time.monotonic() - began:.0f} s. If you run it again, no request is sent.")
     if opens:
         click.launch(str(place.resolve()))
     exit_with_status(summary)
 
 
 def can_train() -> bool:
-    """Whether what training needs is installed."""
+    """Return whether the packages for training are installed."""
     from finetune.dependencies import LIBRARIES
 
     return all(find_spec(name) is not None for name in LIBRARIES)
 
 
 def run_full_demo(out: Path, *, opens: bool = False) -> None:
-    """The study `tiny`, from the teacher to the report."""
+    """Run the study `tiny`, from the teacher to the report."""
     from harness.cli.options.study import StudySession, default_call_options
     from harness.cli.run import finish, report_path, run_session
 
     began = time.monotonic()
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # everything that is needed is here
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no packages are missing
     calls = default_call_options(emulate=True, quiet=False)
     given = StudySession(STUDY, (), None, str(out / "empathy.sqlite"), None, out, calls)
     print_text(BEFOREHAND, is_message=True)
@@ -97,7 +97,7 @@ def run_full_demo(out: Path, *, opens: bool = False) -> None:
     page, place = report_path(ended.stage_statuses, out), out / "report.html"
     if page is not None:
         write_page(place, page.read_text(encoding="utf-8"))
-    took = f"Done in {time.monotonic() - began:.0f} s. Run it again and nothing is asked or trained."
+    took = f"Done in {time.monotonic() - began:.0f} s. If you run it again, nothing is requested or trained."
     finish(given, ended, as_json=False, report=place if page is not None else None)
     print_line(took)
     print_text(AFTERWARDS.format(empathy=sys.argv[0] if "empathy" in sys.argv[0] else "empathy", out=out))
@@ -117,7 +117,7 @@ async def _demo(out: Path) -> tuple[JudgingResult, str]:
 
     dataset, split = _dataset()
     print_message(f"Dataset: {dataset.source}, {len(dataset.dialogues):,} dialogues.")
-    registry = Registry(None, {})  # the real models' own addresses and keys play no part
+    registry = Registry(None, {})  # addresses and keys of the real models are not used
     prompt = library(None)[DEFAULT_PROMPT]
     options = EmulatorConfig()
     with bypass_proxy(), emulator_process(options) as emulator:
@@ -132,10 +132,10 @@ async def _demo(out: Path) -> tuple[JudgingResult, str]:
 
 
 def _dataset() -> tuple[Dataset, Split]:
-    """The real dataset's test split where it already is, else the whole written sample.
+    """Return the real dataset's test split if it was fetched, else the included sample.
 
     Raises:
-        UserError: what is there cannot be used: a faulty file is told, not passed over.
+        UserError: if the fetched dataset is invalid.
     """
     from agents.types import Split
     from harness.data.dataset import ENVIRONMENT, SAMPLE, load, locate, sample
@@ -152,5 +152,5 @@ def _dataset() -> tuple[Dataset, Split]:
 
 
 def _emulated(registry: Registry, name: str, url: str, definition: str) -> Model:
-    """A model's stand-in."""
+    """Return the emulated model of a model."""
     return registry.emulated(registry.model(name), url, definition)

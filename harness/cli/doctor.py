@@ -1,4 +1,4 @@
-"""`empathy doctor MODEL…`: what models accept and answer, from one tiny request to each."""
+"""Command `empathy doctor MODEL…`: check models with one small request each."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ if TYPE_CHECKING:
 @json_option
 @call_options
 def doctor(names: tuple[str, ...], as_json: bool, **rest: Any) -> None:
-    """Ask each model to judge one tiny dialogue, and say what it accepts.
+    """Send one small judge request to each model and show what it accepts.
 
     \b
     empathy doctor openai/gpt-6-luna google/gemini-3.5-flash-lite
     OPENAI_BASE_URL=https://gateway.example/v1 empathy doctor openai/my-deployment
 
-    Prints what the model answered with, how long it took, the limits that its headers state, which
-    parameters it refuses, and an entry for a file of models (--models FILE). Costs a few hundred tokens for
-    each model. Exits with 1 where one gave no answer.
+    Prints the answer, the latency, the rate limits in the response headers, rejected parameters, and an entry for a
+    file of models (--models FILE). Costs a few hundred tokens per model. Exits with 1 if a model gave no answer.
     """
     calls = CallOptions.take(rest)
     diagnoses = run(_diagnose_all(calls, tuple(dict.fromkeys(names))))

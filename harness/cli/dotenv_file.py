@@ -1,4 +1,4 @@
-"""`.env` in the working folder: variables for keys and addresses, never over one that is set."""
+"""Loader of `.env` in the working folder; variables that are set already keep their values."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ FILE = ".env"
 
 
 def load_dotenv_file(folder: Path) -> None:
-    """Set the variables of `folder/.env` that are not set yet; without such a file, nothing.
+    """Set the variables of `folder/.env` that are not set yet; do nothing if the file is missing.
 
     Raises:
-        UserError: the file cannot be read, or lines of it are no `NAME=VALUE`. What a line holds is not
-            shown: it may be a key.
+        UserError: if the file cannot be read, or a line is not `NAME=VALUE`. The content of lines is not shown, since
+            it may be a key.
     """
     path = folder / FILE
     try:

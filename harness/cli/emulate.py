@@ -1,4 +1,4 @@
-"""`empathy emulate`: emulated providers on this machine, to rehearse a study before money is spent."""
+"""Command `empathy emulate`: emulated providers on this machine, for rehearsals without cost."""
 
 from __future__ import annotations
 
@@ -12,37 +12,51 @@ from harness.terminal.output import print_line, print_message
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8901, show_default=True, help="0: any free.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of every answer and fault.")
-@click.option("--rpm", type=float, help="Requests a minute, per model.")
-@click.option("--tpm", type=float, help="Tokens a minute, per model.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all answers and faults.")
+@click.option("--rpm", type=float, help="Limit of requests per minute and model.")
+@click.option("--tpm", type=float, help="Limit of tokens per minute and model.")
 @click.option("--latency-ms", type=float, default=300.0, show_default=True, help="To an answer.")
-@click.option("--latency-sigma", type=float, default=0.0, show_default=True, help="Lognormal spread of it.")
-@click.option("--errors-500", type=float, default=0.0, help="Share of attempts that end in a 500.")
-@click.option("--resets", type=float, default=0.0, help="Share whose connection is reset.")
-@click.option("--malformed", type=float, default=0.0, help="Share whose body is broken.")
-@click.option("--hangs", type=float, default=0.0, help="Share that is never answered.")
-@click.option("--refusals", type=float, default=0.0, help="Share of questions that are declined.")
+@click.option(
+    "--latency-sigma", type=float, default=0.0, show_default=True, help="Lognormal spread of the latency."
+)
+@click.option("--errors-500", type=float, default=0.0, help="Share of requests that fail with 500.")
+@click.option("--resets", type=float, default=0.0, help="Share of requests whose connection is reset.")
+@click.option("--malformed", type=float, default=0.0, help="Share of responses with an invalid body.")
+@click.option("--hangs", type=float, default=0.0, help="Share of requests that are never answered.")
+@click.option("--refusals", type=float, default=0.0, help="Share of requests that are refused by the model.")
 @click.option(
     "--fault",
     "faults",
     metavar="NAME=SHARE",
     multiple=True,
-    help="A named fault and the share it strikes, as overloaded=0.2; may be repeated.",
+    help="Named fault and its share of requests, such as overloaded=0.2; repeat for more.",
 )
-@click.option("--outage", metavar="START,SECONDS", help="Answer 503 from START s after the first request on.")
+@click.option(
+    "--outage",
+    metavar="START,SECONDS",
+    help="Answer 503 for this many seconds, from START seconds after the first request.",
+)
 @click.option("--list-faults", is_flag=True, help="List the named faults and exit.")
-@click.option("--position-bias", type=float, help="Of every judge, instead of each model's own.")
+@click.option(
+    "--position-bias", type=float, help="Position bias of every judge. [default: that of each model]"
+)
 @click.option("--bias-on", type=click.Choice(["probability", "logit"]), help="The scale it adds on.")
-@click.option("--mean-preference", type=float, help="Of every judge, for the more empathetic response.")
-@click.option("--other-model", metavar="NAME", help="The name in answers, from --other-model-after on.")
-@click.option("--other-model-after", type=int, metavar="N", help="The first request that it answers.")
-@click.option("--snapshot-suffix", metavar="TEXT", help="Behind the name in answers, as -2024-08-06.")
-@click.option("--retired", metavar="NAMES", help="Models that are answered with a 404, with commas.")
+@click.option(
+    "--mean-preference", type=float, help="Preference of every judge for the more empathetic response."
+)
+@click.option("--other-model", metavar="NAME", help="Model name in answers from --other-model-after on.")
+@click.option(
+    "--other-model-after", type=int, metavar="N", help="Number of the first request with --other-model."
+)
+@click.option(
+    "--snapshot-suffix", metavar="TEXT", help="Suffix of the model name in answers, such as -2024-08-06."
+)
+@click.option("--retired", metavar="NAMES", help="Models that are answered with 404, separated by commas.")
 @click.option("--shutdown-date", metavar="DATE", help="Stated of OpenAI's models in the list of models.")
 @click.option("--sunset", metavar="DATE", help="Stated in a header of every answer.")
-@click.option("--lean", is_flag=True, help="The bare, fast server for benchmarks.")
+@click.option("--lean", is_flag=True, help="Use the minimal, fast server for benchmarks.")
 def emulate(
     host: str,
     port: int,
@@ -53,18 +67,18 @@ def emulate(
     list_faults: bool,
     **given: Any,
 ) -> None:
-    """Serve OpenAI's, Anthropic's and Gemini's protocols on this machine until Ctrl-C.
+    """Serve the protocols of OpenAI, Anthropic and Gemini on this machine until Ctrl-C.
 
     Point clients at it with OPENAI_BASE_URL=http://127.0.0.1:8901/v1,
-    ANTHROPIC_BASE_URL=http://127.0.0.1:8901 and GEMINI_BASE_URL=http://127.0.0.1:8901/v1beta; any key will
-    do. Models are named emulated-gpt-6-luna and so on.
+    ANTHROPIC_BASE_URL=http://127.0.0.1:8901 and GEMINI_BASE_URL=http://127.0.0.1:8901/v1beta, with any key.
+    Models are named emulated-gpt-6-luna and so on.
     """
     from harness.emulator.config import EmulatorConfig
 
     if list_faults:
         _list_faults()
         return
-    shares, window = _shares(faults), _window(outage)
+    shares, window = _parse_shares(faults), _parse_outage(outage)
     options = EmulatorConfig(requests_per_minute=rpm, tokens_per_minute=tpm, faults=shares, **window, **given)
     run(_serve(options, host, port))
 
@@ -78,8 +92,8 @@ def _list_faults() -> None:
         print_line(f"{'':<{width}}  {', '.join(fault.protocols)}")
 
 
-def _shares(texts: tuple[str, ...]) -> dict[str, float]:
-    """`overloaded=0.2`: the share of each named fault; whether there is such a fault, the options check."""
+def _parse_shares(texts: tuple[str, ...]) -> dict[str, float]:
+    """Parse faults written as `overloaded=0.2`; the configuration checks their names."""
     shares: dict[str, float] = {}
     for text in texts:
         name, _, share = text.partition("=")
@@ -96,8 +110,8 @@ def _shares(texts: tuple[str, ...]) -> dict[str, float]:
     return shares
 
 
-def _window(text: str | None) -> dict[str, Any]:
-    """`10,60`: an outage of 60 s that begins 10 s after the first request."""
+def _parse_outage(text: str | None) -> dict[str, Any]:
+    """Parse an outage: `10,60` is one of 60 s that begins 10 s after the first request."""
     if text is None:
         return {}
     try:
@@ -124,7 +138,7 @@ async def _serve(options: Any, host: str, port: int) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    print_message(f"Emulating at {running.url}  ({options.definition_hash}); Ctrl-C stops.")
-    print_message(f"Models: {', '.join(MODELS)}; other gpt, o, gemini and claude models by their names")
+    print_message(f"Emulating at {running.url}  ({options.definition_hash}); press Ctrl-C to stop.")
+    print_message(f"Models: {', '.join(MODELS)}; and all other gpt, o, gemini and claude models")
     await stopped.wait()
     await running.close()

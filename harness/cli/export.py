@@ -1,4 +1,4 @@
-"""`empathy export AUTHOR`: an author's responses as a file that outlives the author."""
+"""Command `empathy export AUTHOR`: write an author's responses to a file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from harness.terminal.output import print_document, print_message
 
 @click.command()
 @click.argument("author", metavar="AUTHOR")
-@click.option("--out", "-o", metavar="FILE", default=STDOUT, help="Where they go; '-' is stdout (default).")
+@click.option("--out", "-o", metavar="FILE", default=STDOUT, help="Output file; '-' is stdout (default).")
 @data_option
 @db_option
 def export(author: str, out: str, data: str | None, db: str) -> None:
     """Write an author's stored responses as JSON lines, to be judged anywhere as file:PATH.
 
-    A model retires; its responses, collected once, stand in contests for ever.
+    Exported responses remain available after their model has retired.
 
     \b
     empathy respond openai/gpt-6.1-sol --split test

@@ -1,7 +1,4 @@
-"""A summary of a run that made responses, as data and as a table: the same numbers, no other.
-
-`to_dict` is what `--json` prints; `to_table` is what people read. Neither computes anything.
-"""
+"""Output of a generation run, as data (`--json`) and as a table."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from results.render.table import Table
 
 
 def to_dict(summary: GenerationResult) -> dict[str, Any]:
-    """The summary as plain data."""
+    """Return the result as plain data."""
     return {
         "run": summary.run_id,
         "kind": summary.kind,
@@ -28,108 +25,108 @@ def to_dict(summary: GenerationResult) -> dict[str, Any]:
         "interrupted": summary.interrupted,
         "emulated": _emulated(summary),
         "cost_usd": summary.cost_usd,
-        "response_sets": [_set_data(one) for one in summary.sets],
-        "models": {name: _lane_data(endpoint) for name, endpoint in summary.endpoints.items()},
+        "response_sets": [_set_data(response_set) for response_set in summary.sets],
+        "models": {name: _endpoint_data(endpoint) for name, endpoint in summary.endpoints.items()},
     }
 
 
-def _set_data(one: ResponseSetSummary) -> dict[str, Any]:
+def _set_data(response_set: ResponseSetSummary) -> dict[str, Any]:
     return {
-        "author": one.name,
-        "response_set": one.response_set.id,
-        "provenance": one.response_set.made,
-        "dialogues": one.dialogues,
-        "responses": one.responses,
-        "flaws": dict(one.flaws),
-        "missing": one.missing,
-        "truncated": one.flaws.get(ExclusionReason.TRUNCATED, 0),
-        "rambling": one.rambling,
-        "over_limit": one.over_limit,
-        "unchanged": one.unchanged,
-        "asked_again": one.asked_again,
-        "dimensions": dict(one.dimensions),
-        "mean_words": one.mean_words,
-        "cost_usd": one.cost_usd,
+        "author": response_set.name,
+        "response_set": response_set.response_set.id,
+        "provenance": response_set.response_set.made,
+        "dialogues": response_set.dialogues,
+        "responses": response_set.responses,
+        "flaws": dict(response_set.flaws),
+        "missing": response_set.missing,
+        "truncated": response_set.flaws.get(ExclusionReason.TRUNCATED, 0),
+        "rambling": response_set.rambling,
+        "over_limit": response_set.over_limit,
+        "unchanged": response_set.unchanged,
+        "asked_again": response_set.asked_again,
+        "dimensions": dict(response_set.dimensions),
+        "mean_words": response_set.mean_words,
+        "cost_usd": response_set.cost_usd,
     }
 
 
-def _lane_data(endpoint: EndpointReport) -> dict[str, Any]:
+def _endpoint_data(endpoint: EndpointReport) -> dict[str, Any]:
     names = ("made", "reused", "retried", "rate_limited", "failed", "spent_usd", "stopped")
     return {name: getattr(endpoint, name) for name in names}
 
 
 def to_table(summary: GenerationResult) -> Table:
-    """The summary as a table: one row a set; columns with nothing in them are named below it instead."""
+    """Return the result as a table: a row for each response set; empty columns are named below it."""
     first = summary.sets[0]
-    authors = {one.response_set.author for one in summary.sets}
+    authors = {response_set.response_set.author for response_set in summary.sets}
     title = f"{summary.kind}: {first.dialogues:,} dialogues of the {summary.spec['split']} split"
     if len(authors) == 1:
         title = f"{first.response_set.author} {title}"
-    counted = [_counted(one) for one in summary.sets]
-    shown = [name for name in counted[0] if any(of[name] for of in counted)]
-    none = [name for name in counted[0] if name not in shown]
+    counted = [_optional_columns(response_set) for response_set in summary.sets]
+    columns = [name for name in counted[0] if any(of[name] for of in counted)]
+    none = [name for name in counted[0] if name not in columns]
     caption = f"None of: {', '.join(none)}." if none else ""
     table = Table(title, caption)
     if len(authors) > 1:
         table.add_column("author")
     table.add_column("preset")
-    for name in ("responses", *shown, "words"):
+    for name in ("responses", *columns, "words"):
         table.add_column(name, justify="right")
     table.add_column("cost", justify="right")
-    for one, of in zip(summary.sets, counted, strict=True):
+    for response_set, of in zip(summary.sets, counted, strict=True):
         named = (
-            (one.response_set.preset,)
+            (response_set.response_set.preset,)
             if len(authors) == 1
-            else (one.response_set.author, one.response_set.preset)
+            else (response_set.response_set.author, response_set.response_set.preset)
         )
         table.add_row(
             *named,
-            f"{one.responses:,}",
-            *(f"{of[name]:,}" for name in shown),
-            "-" if one.mean_words is None else f"{one.mean_words:.1f}",
-            format_usd(one.cost_usd),
+            f"{response_set.responses:,}",
+            *(f"{of[name]:,}" for name in columns),
+            "-" if response_set.mean_words is None else f"{response_set.mean_words:.1f}",
+            format_usd(response_set.cost_usd),
         )
     return table
 
 
-def _counted(one: ResponseSetSummary) -> dict[str, int]:
-    """What is worth a column only where there is any of it."""
+def _optional_columns(response_set: ResponseSetSummary) -> dict[str, int]:
+    """Return the columns that are shown only if they have values."""
     return {
-        "missing": one.missing,
-        "flawed": sum(one.flaws.values()),
-        "rambling": one.rambling,
-        f"> {WORD_LIMIT} words": one.over_limit,
-        "unchanged": one.unchanged,
-        "again": one.asked_again,
+        "missing": response_set.missing,
+        "flawed": sum(response_set.flaws.values()),
+        "rambling": response_set.rambling,
+        f"> {WORD_LIMIT} words": response_set.over_limit,
+        "unchanged": response_set.unchanged,
+        "again": response_set.asked_again,
     }
 
 
 def caveats(summary: GenerationResult) -> list[str]:
-    """What is to be said beside the table."""
-    told = [EMULATED_NOTE] if _emulated(summary) else []
-    for one in summary.sets:
-        if one.flaws:
-            told.append(f"{one.name}: flawed: {counts(one.flaws)}")
-        if one.dimensions:
-            told.append(f"{one.name}: named as lacking: {counts(one.dimensions)}")
+    """Return the caveats of the table."""
+    notes = [EMULATED_NOTE] if _emulated(summary) else []
+    for response_set in summary.sets:
+        if response_set.flaws:
+            notes.append(f"{response_set.name}: excluded: {format_counts(response_set.flaws)}")
+        if response_set.dimensions:
+            notes.append(f"{response_set.name}: named as lacking: {format_counts(response_set.dimensions)}")
     for name, endpoint in summary.endpoints.items():
-        told += filter(
+        notes += filter(
             None, [answering_model_note(name, name.partition("/")[2], endpoint.answers, judging=False)]
         )
-        told.append(
-            f"{name}: {endpoint.made:,} calls made, {endpoint.reused:,} known, {endpoint.retried:,} retried"
+        notes.append(
+            f"{name}: {endpoint.made:,} requests sent, {endpoint.reused:,} answers reused, {endpoint.retried:,} retries"
         )
     if len(summary.sets) > 1:
-        told.append(
-            f"all together {format_usd(summary.cost_usd)}: an answer that several sets share counts once"
-        )
-    return told
+        notes.append(f"total {format_usd(summary.cost_usd)}; an answer that several sets share counts once")
+    return notes
 
 
-def counts(of: Mapping[str, int]) -> str:
-    """`refused 2, truncated 1`."""
+def format_counts(of: Mapping[str, int]) -> str:
+    """Format counts by reason: `refused 2, truncated 1`."""
     return ", ".join(f"{name} {count:,}" for name, count in of.items())
 
 
 def _emulated(summary: GenerationResult) -> bool:
-    return any(is_emulated(one.response_set.author.partition("/")[2]) for one in summary.sets)
+    return any(
+        is_emulated(response_set.response_set.author.partition("/")[2]) for response_set in summary.sets
+    )

@@ -1,4 +1,4 @@
-"""`empathy improve`: teacher agents improve responses with the paper's seven strategies."""
+"""Command `empathy improve`: improve responses with teacher models and the paper's seven strategies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.cli.options.common import (
     prompts_option,
 )
 from harness.cli.options.renamed import renamed_option
-from harness.cli.respond import SPLITS, carry_out, finish
+from harness.cli.respond import SPLITS, finish, run_plan
 
 if TYPE_CHECKING:
     from harness.workflows.generate import GenerationResult
@@ -118,11 +118,11 @@ def improve(
         from harness.workflows.generation_plan import DialogueSubset, plan_improvements
         from results.db.store import Store
 
-        chosen = DialogueSubset(load(data), Split(split), limit, seed)
+        dialogues = DialogueSubset(load(data), Split(split), limit, seed)
         with calls.models(tuple(dict.fromkeys(teachers))) as (registry, models):
             async with await Store.open(db) as store:
                 plan = await plan_improvements(
-                    chosen,
+                    dialogues,
                     store,
                     prompts,
                     models,
@@ -133,7 +133,7 @@ def improve(
                     temperature=temperature,
                     tag=preset,
                 )
-                return await carry_out(
+                return await run_plan(
                     store, registry, plan, calls, dry_run=dry_run, as_json=as_json, again=retry_unusable
                 )
 

@@ -1,4 +1,4 @@
-"""`empathy judge A B`: one author against another, every pair in both orders, by each judge named."""
+"""Command `empathy judge A B`: judge two authors, each pair in both orders, with every given judge."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ PROPERTIES = ("sentiment", "emotion")
     multiple=True,
     required=True,
     metavar="MODEL",
-    help="A judge; repeat for more.",
+    help="Judge; repeat for more.",
 )
 @click.option("--judge-prompt", default=DEFAULT_PROMPT, show_default=True, help="Prompt of the judges.")
 @click.option(

@@ -1,4 +1,4 @@
-"""`empathy judge A B --cheap M --gold M --gold-share S`: options and output of the two-judge way."""
+"""Options and output of `empathy judge A B --cheap M --gold M --gold-share S`."""
 
 from __future__ import annotations
 
@@ -26,24 +26,35 @@ DEFAULT_SHARE = 0.2
 
 
 class UnlessCheapAndGold(click.Option):
-    """An option that is required, but not beside a cheap judge and a gold one."""
+    """Option that is required unless `--cheap` and `--gold` are given."""
 
     def handle_parse_result(
         self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
     ) -> tuple[Any, list[str]]:
-        """Required or not, by what else was given."""
+        """Make the option optional if `--cheap` or `--gold` is given."""
         self.required = not {"cheap", "gold", "gold_share", "stratified"} & set(opts)
         return super().handle_parse_result(ctx, opts, args)
 
 
 def cheap_gold_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--cheap`, `--gold`, `--gold-share`, `--stratified`."""
+    """Add `--cheap`, `--gold`, `--gold-share` and `--stratified`."""
     options = [
-        click.option("--cheap", metavar="MODEL", help="With --gold: a cheap judge, on every dialogue."),
-        click.option("--gold", metavar="MODEL", help="An expensive judge, on a random share of dialogues."),
-        click.option("--gold-share", type=float, metavar="S", help=f"The share. [default: {DEFAULT_SHARE}]"),
         click.option(
-            "--stratified", is_flag=True, help="Ask the gold judge more where the cheap one is inconsistent."
+            "--cheap", metavar="MODEL", help="With --gold: the cheap judge, used on every dialogue."
+        ),
+        click.option(
+            "--gold", metavar="MODEL", help="The expensive judge, used on a random share of dialogues."
+        ),
+        click.option(
+            "--gold-share",
+            type=float,
+            metavar="S",
+            help=f"Share of dialogues for the gold judge. [default: {DEFAULT_SHARE}]",
+        ),
+        click.option(
+            "--stratified",
+            is_flag=True,
+            help="Use the gold judge more often on dialogues where the cheap one is inconsistent.",
         ),
     ]
     for option in reversed(options):
@@ -56,14 +67,14 @@ def check(
     cheap: str | None,
     gold: str | None,
     share: float | None,
-    alone: tuple[Any, ...],
+    excluded: tuple[Any, ...],
     *,
     stratified: bool,
 ) -> bool:
-    """Whether the two-judge way is asked for.
+    """Return whether the contest is judged with a cheap and a gold judge.
 
     Raises:
-        UserError: only one of the two, the same twice, or what does not go with it.
+        UserError: if only one of the two is given, both are the same, or another option excludes them.
     """
     if cheap is None and gold is None and share is None and not stratified:
         return False
@@ -75,7 +86,7 @@ def check(
             found=f"--cheap {cheap}, --gold {gold}",
             remedy="Name two different judges.",
         )
-    if judges or any(alone):
+    if judges or any(excluded):
         raise UserError(
             "--cheap and --gold do not combine with this option",
             code="option.conflict",
@@ -107,7 +118,7 @@ def judge_cheap_and_gold(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Ask both, combine, print, and exit as the runs ended."""
+    """Run both judges, combine their verdicts, print the estimate, and exit."""
     from harness.cli.options.common import run
     from harness.cli.output import confirm_cost, exit_with_status
 
@@ -143,7 +154,7 @@ def judge_cheap_and_gold(
                 )
                 of_gold = gold_subset(plan, second, share)
                 if dry_run:
-                    await _tell_size(store, (plan, of_gold), settings, as_json, retry_unscored)
+                    await _print_cost(store, (plan, of_gold), settings, as_json, retry_unscored)
                     return None
                 if not calls.yes and not calls.emulate:
                     await confirm_cost(store, plan, settings)
@@ -166,10 +177,10 @@ def judge_cheap_and_gold(
     exit_with_status(done.gold, calls.require_one_model)
 
 
-async def _tell_size(
+async def _print_cost(
     store: Store, plans: Sequence[JudgingPlan], settings: RequestSettings, as_json: bool, retry_unscored: bool
 ) -> None:
-    """What both judges would take; nothing is asked."""
+    """Print the estimated requests and cost of both judges; send nothing."""
     from harness.workflows.judge_cost import estimate_judging_cost, print_cost_estimate
 
     found = [
@@ -181,7 +192,7 @@ async def _tell_size(
 
 
 def print_result(done: CheapGoldResult, as_json: bool) -> None:
-    """The estimate beside either judge's own: to stdout."""
+    """Print the combined estimate and that of each judge."""
 
     from results.render import cheap_gold as presenting
 

@@ -1,4 +1,4 @@
-"""A group whose commands are imported when they are called, so that help is quick."""
+"""Command group whose commands are imported only when they are called, which keeps `--help` fast."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ import click
 
 
 class LazyGroup(click.Group):
-    """Knows each command's name, place (`module:attribute`) and one line of help."""
+    """Group of commands that are imported on demand.
+
+    Args:
+        places: name of each command → its location (`module:attribute`) and its line in the help.
+    """
 
     def __init__(self, *args: Any, places: Mapping[str, tuple[str, str]] | None = None, **more: Any) -> None:
         super().__init__(*args, **more)
         self._places = dict(places or {})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every command's name, in the order given."""
+        """Return the names of all commands in the given order."""
         return list(self._places)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported now."""
+        """Import and return a command; None if it does not exist."""
         if cmd_name not in self._places:
             return None
         module, _, name = self._places[cmd_name][0].partition(":")
@@ -30,14 +34,14 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Help from the lines given: nothing is imported for it."""
+        """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_) for name, (_, help_) in self._places.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that is meant; a mistyped one is told what is near."""
+        """Return the command; the error for an unknown one suggests a similar name."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:

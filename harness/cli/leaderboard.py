@@ -1,4 +1,4 @@
-"""`empathy leaderboard`: all authors ever judged, ranked; exports, and the import of others' answers."""
+"""Command `empathy leaderboard`: rank all judged authors; export rankings, import responses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FORMATS = {
 
 @click.command()
 @click.option(
-    "--judge", "judges", multiple=True, metavar="MODEL|all", help="Whose verdicts; repeat. [default: all]"
+    "--judge", "judges", multiple=True, metavar="MODEL|all", help="Judge; repeat for more. [default: all]"
 )
 @click.option(
     "--split", type=click.Choice([split.value for split in Split]), default="test", show_default=True
@@ -45,15 +45,15 @@ FORMATS = {
     "formats",
     metavar="NAMES",
     default="",
-    help=f"Write these, separated by commas: {', '.join(FORMATS)}. One goes to stdout, several into --out.",
+    help=f"Formats, separated by commas: {', '.join(FORMATS)}. One is printed; several need --out.",
 )
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Where files go.")
 @click.option(
     "--baseline",
     metavar="AUTHOR",
-    help="Whom AlpacaEval's form compares with. [default: who met most others]",
+    help="Opponent in AlpacaEval's format. [default: the author with most opponents]",
 )
-@click.option("--controlled", is_flag=True, help="At equal length and style, with what either goes with.")
+@click.option("--controlled", is_flag=True, help="Rank at equal length and style, with the effects of both.")
 @exclude_same_family_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the resampling.")
 @click.option(
@@ -61,10 +61,10 @@ FORMATS = {
     "imported",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Keep responses (AlpacaEval's model_outputs.json, FastChat's answers, a CSV) as an author; ranks "
+    help="Import responses (AlpacaEval's model_outputs.json, FastChat's answers, a CSV) as an author; ranks "
     "nothing.",
 )
-@click.option("--as", "name", metavar="NAME", default="", help="The imported author's name.")
+@click.option("--as", "name", metavar="NAME", default="", help="Name of the imported author.")
 @data_option
 @db_option
 @json_option
@@ -83,7 +83,7 @@ def leaderboard(
     db: str,
     as_json: bool,
 ) -> None:
-    """Rank all authors ever judged: Bradley–Terry, per judge and pooled. Asks nothing.
+    """Rank all judged authors with Bradley–Terry strengths, per judge and pooled, from stored verdicts.
 
     \b
     empathy leaderboard --judge all --format md,csv,json --out board
@@ -91,9 +91,9 @@ def leaderboard(
     empathy leaderboard --import model_outputs.json --as their-model
     empathy leaderboard --controlled
     """
-    wanted = _formats(formats, out)
+    wanted = _parse_formats(formats, out)
     if controlled:
-        _check_alone(wanted, baseline, imported)
+        _check_controlled(wanted, baseline, imported)
     if imported is not None:
         run(_import(imported, name, data, db))
         return
@@ -104,7 +104,7 @@ def leaderboard(
 
         async with await Store.open(db, create=False) as store:
             if controlled:
-                await _show_controlled(
+                await _print_controlled(
                     store, judges, split, seed, exclude_same_family=exclude_same_family, as_json=as_json
                 )
                 return {}
@@ -119,9 +119,9 @@ def leaderboard(
                 store, judges, split=split, seed=seed, exclude_same_family=exclude_same_family
             )
             if not wanted:
-                _show(board, as_json)
+                _print_leaderboard(board, as_json)
                 return {}
-            return made | await _written(store, board, wanted, baseline)
+            return made | await _export(store, board, wanted, baseline)
 
     made = run(main())
     for form in wanted:
@@ -134,11 +134,11 @@ def leaderboard(
             print_message(f"{out / FORMATS[form]}")
 
 
-def _check_alone(wanted: list[str], baseline: str | None, imported: Path | None) -> None:
-    """Controlled strengths have one form, a table or JSON.
+def _check_controlled(wanted: list[str], baseline: str | None, imported: Path | None) -> None:
+    """Check that no other output is requested with `--controlled`.
 
     Raises:
-        UserError: something else was asked for beside them.
+        UserError: if one is.
     """
     if wanted or baseline is not None or imported is not None:
         raise UserError(
@@ -150,7 +150,7 @@ def _check_alone(wanted: list[str], baseline: str | None, imported: Path | None)
         )
 
 
-async def _show_controlled(
+async def _print_controlled(
     store: Store, judges: tuple[str, ...], split: str, seed: int, *, exclude_same_family: bool, as_json: bool
 ) -> None:
     from results.analysis.controlled_ranking import controlled_rankings
@@ -167,7 +167,7 @@ async def _show_controlled(
     print_notes(rankings_caveats(rankings))
 
 
-def _formats(formats: str, out: Path | None) -> list[str]:
+def _parse_formats(formats: str, out: Path | None) -> list[str]:
     names = [name.strip() for name in formats.split(",") if name.strip()]
     unknown = [name for name in names if name not in FORMATS]
     if unknown:
@@ -198,30 +198,35 @@ async def _import(path: Path, name: str, data: str | None, db: str) -> None:
     author = read_import(path, dataset.dialogues, name)
     async with await Store.open(db) as store:
         await import_responses(store, author, dataset.dialogues)
-    print_line(f"{author.set.author}: {len(author.responses)} responses kept. Judge them by this name.")
+    print_line(
+        f"{author.set.author}: {len(author.responses)} responses imported; use this name to judge them."
+    )
 
 
-async def _written(
+async def _export(
     store: Store, board: Leaderboard, wanted: list[str], baseline: str | None
 ) -> dict[str, bytes]:
     from results.render import leaderboard as shown
+    from results.render.format import versioned
 
     made = {
         "md": shown.to_markdown(board).encode(),
         "csv": shown.to_csv(board).encode(),
-        "json": json_bytes(shown.to_dict(board)),
+        "json": json_bytes(versioned(shown.to_dict(board))),
     }
     if "alpaca-eval" in wanted:
         own = [ranking for ranking in board.rankings if ranking.judge_id]
         ranking = max(own, key=lambda one: (not one.judge.startswith("control/"), len(one.authors)))
         named = baseline or shown.most_common_opponent(board.rankings)
-        made["alpaca-eval"] = shown.to_alpaca_csv(ranking, named, await _lengths(store, ranking)).encode()
-        print_message(f"AlpacaEval's form: against {named}, by {ranking.judge}")
+        made["alpaca-eval"] = shown.to_alpaca_csv(
+            ranking, named, await _mean_lengths(store, ranking)
+        ).encode()
+        print_message(f"AlpacaEval format: against {named}, by {ranking.judge}")
     return made
 
 
-async def _lengths(store: Store, ranking: JudgeRanking) -> dict[str, float]:
-    """By set id, the mean length of its stored responses in characters."""
+async def _mean_lengths(store: Store, ranking: JudgeRanking) -> dict[str, float]:
+    """Return the mean length in characters of each response set, by its id."""
     found = {}
     for of in ranking.authors:
         texts = [len(response.text) for response in await store.responses(of.id)]
@@ -229,7 +234,7 @@ async def _lengths(store: Store, ranking: JudgeRanking) -> dict[str, float]:
     return found
 
 
-def _show(board: Leaderboard, as_json: bool) -> None:
+def _print_leaderboard(board: Leaderboard, as_json: bool) -> None:
 
     from results.render import leaderboard as shown
 

@@ -1,4 +1,4 @@
-"""Around a judging run: a yes to what it would cost, its result shown, the exit code it ends with."""
+"""Output and exit of judging commands: confirmation of the cost, result, exit code."""
 
 from __future__ import annotations
 
@@ -25,69 +25,69 @@ INTERRUPTED = 130
 
 
 async def select_judges(
-    store: Store, judges: Sequence[Judge], sets: Sequence[ResponseSet], wanted: bool
+    store: Store, judges: Sequence[Judge], sets: Sequence[ResponseSet], exclude: bool
 ) -> Sequence[Judge]:
-    """The judges that are asked: all, or where it is wanted those that are no contestant's kin.
+    """Return the judges; with `exclude`, without those of the same model family as an author.
 
     Raises:
-        UserError: nobody is left.
+        UserError: if no judge remains.
     """
-    if not wanted:
+    if not exclude:
         return judges
     from results.analysis.judge_panel import split_by_family
 
     kept, same_family = await split_by_family(store, judges, sets)
     if same_family:
-        print_message(f"Left out, of a contestant's family: {', '.join(same_family)}")
+        print_message(f"Excluded, same model family as an author: {', '.join(same_family)}")
     return kept
 
 
 async def confirm_cost(
     store: Store, plan: ComparisonPlan, settings: RequestSettings, retry_unscored: bool = False
 ) -> None:
-    """Before money is spent, on a terminal: what it would take, and a yes."""
+    """Show the expected cost on a terminal and ask for confirmation."""
     if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
         return
     from harness.workflows.judge_cost import estimate_judging_cost
     from results.render.format import format_usd
 
     estimates = [
-        each
-        for each in await estimate_judging_cost(store, plan, settings, retry_unscored=retry_unscored)
-        if each.calls and each.maximum_usd != 0
+        cost
+        for cost in await estimate_judging_cost(store, plan, settings, retry_unscored=retry_unscored)
+        if cost.calls and cost.maximum_usd != 0
     ]
-    for each in estimates:
+    for cost in estimates:
         print_message(
-            f"{each.judge}: {each.calls:,} calls, expected {format_usd(each.expected_usd)}, "
-            f"at most {format_usd(each.maximum_usd)}"
+            f"{cost.judge}: {cost.calls:,} requests, expected {format_usd(cost.expected_usd)}, "
+            f"at most {format_usd(cost.maximum_usd)}"
         )
-    if estimates and not click.confirm("Ask them?", default=True, err=True):
+    if estimates and not click.confirm("Send these requests?", default=True, err=True):
         raise click.Abort
 
 
 def print_result(summary: JudgingResult, as_json: bool, more: Breakdowns | None = None) -> None:
-    """The result, and what stands beside it: to stdout."""
+    """Print the result of a contest and its breakdowns."""
     from results.analysis.breakdowns import Breakdowns
     from results.render import contest as presenting
     from results.render import early_stopping as presenting_stopped
     from results.render.breakdowns import add_breakdowns, breakdown_lines
 
     more = more or Breakdowns()
-    shown = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
+    rendering = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
     if as_json:
-        data = add_breakdowns(shown.to_dict(summary), more)
+        data = add_breakdowns(rendering.to_dict(summary), more)
         print_json(data)
         return
-    print_table(shown.to_table(summary))
+    print_table(rendering.to_table(summary))
     print_notes(breakdown_lines(summary, more), dim=False)
-    print_notes(shown.caveats(summary))
+    print_notes(rendering.caveats(summary))
 
 
 def exit_with_status(summary: JudgingResult, require_one_model: bool = False) -> None:
-    """Exit as the run ended: interrupted, with requests that got no answer, without a verdict, or well.
+    """Exit with the status of the run: interrupted, unanswered requests, no verdict, or success.
 
     Args:
-        require_one_model: whether a judge under whose name several models answered is an error.
+        require_one_model: whether several answering models under one name are an error.
     """
     several = [judge.contest for judge in summary.judges if len(judge.contest.answering_models) > 1]
     if require_one_model and several and not summary.interrupted:
@@ -97,15 +97,15 @@ def exit_with_status(summary: JudgingResult, require_one_model: bool = False) ->
     exit_if_problems({judge.contest.judge: judge.problem for judge in summary.judges}, summary.interrupted)
 
 
-def end(endpoints: Iterable[tuple[str, EndpointReport]], interrupted: bool) -> None:
-    """Exit with 130 where a run was interrupted, with 1 where requests got no answer; say so by endpoint."""
+def exit_if_failed(endpoints: Iterable[tuple[str, EndpointReport]], interrupted: bool) -> None:
+    """Exit with 130 if the run was interrupted, with 1 if requests are unanswered; print the reason by endpoint."""
     exit_if_problems({name: endpoint.problem for name, endpoint in endpoints}, interrupted)
 
 
 def exit_if_problems(problem: Mapping[str, str], interrupted: bool) -> None:
-    """Exit with 130 where a run was interrupted, with 1 where something went wrong; say what, by name."""
+    """Exit with 130 if the run was interrupted, with 1 if there are problems; print them by name."""
     if interrupted:
-        print_message("Interrupted; everything answered is stored. Go on with the same command.")
+        print_message("Interrupted; all answers are stored. Run the same command to continue.")
         sys.exit(INTERRUPTED)
     for name, words in problem.items():
         if words:

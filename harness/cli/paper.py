@@ -1,4 +1,4 @@
-"""`empathy paper`: the paper's Table 1 and figures, from the database and the dataset."""
+"""Command `empathy paper`: the paper's Table 1 and figures, from the database and the dataset."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CELLS = click.option(
     "--cells",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A CSV that says what authors are whose names do not: author, student, stage, method, strategy.",
+    help="CSV file that describes authors with other names: author, student, stage, method, strategy.",
 )
 
 
 @click.group()
 def paper() -> None:
-    """The paper's Table 1 and figures, with ours beside the published values.
+    """Show the paper's Table 1 and figures beside the results in the database.
 
     \b
     empathy paper table1 --out paper
@@ -42,17 +42,18 @@ def paper() -> None:
 @db_option
 @json_option
 def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: str, as_json: bool) -> None:
-    """Table 1: 4 studies × 2 methods × 7 strategies × SFT and SFT-DPO; ours, published, difference.
+    """Table 1: 4 studies × 2 methods × 7 strategies × SFT and SFT-DPO; own and published value, and difference.
 
-    A cell is a student against its own base on the test split under the paper's judge. What has not been run
-    is empty. Below it the paper's claims as contrasts. Without --out, Markdown on stdout.
+    Each cell compares a student with its base on the test split under the paper's judge. Cells without results are
+    empty. The paper's claims follow as contrasts. Without --out, Markdown is printed.
     """
     from results.paper import contrast_tables as contrasts
     from results.paper import table1 as layout
     from results.paper.collect import paper_claims, table1_cells
     from results.paper.latex import to_latex
+    from results.render.format import versioned
 
-    contests = run(_contests(db, cells, exclude_same_family))
+    contests = run(_load_contests(db, cells, exclude_same_family))
     found, claims = layout.table1(table1_cells(contests)), paper_claims(contests)
     told = {
         "rows": layout.rows(found),
@@ -63,7 +64,7 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
     }
     markdown = f"{layout.to_markdown(found)}\n{contrasts.to_markdown(claims)}"
     if out is None:
-        print_document(json_bytes(told) if as_json else markdown)
+        print_document(json_bytes(versioned(told)) if as_json else markdown)
         return
     from harness.cli.report import write_page
 
@@ -71,7 +72,7 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
         ("table1.md", markdown),
         ("table1.tex", to_latex(found)),
         ("table1.csv", layout.to_csv(found)),
-        ("table1.json", json_bytes(told).decode()),
+        ("table1.json", json_bytes(versioned(told)).decode()),
     ):
         write_page(out / name, text)
         print_message(f"{out / name}")
@@ -84,10 +85,10 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
 @data_option
 @db_option
 def figures(out: Path, cells: Path | None, exclude_same_family: bool, data: str | None, db: str) -> None:
-    """Figures 1, 3, 4 and 6 to 10 as SVG and PNG. What has not been run is left out and said."""
+    """Write Figures 1, 3, 4 and 6 to 10 as SVG and PNG; missing results are left out and named."""
     from harness.data.dataset import load
     from harness.workflows.paper_figures import paper_charts
-    from results.paper.figures import drawn
+    from results.paper.figures import render_chart
 
     try:
         dataset = load(data)
@@ -97,25 +98,25 @@ def figures(out: Path, cells: Path | None, exclude_same_family: bool, data: str 
         print_text(f"Figures 3 and 4 need the dataset: {error}", is_message=True)
         dataset = None
     out.mkdir(parents=True, exist_ok=True)
-    for chart in paper_charts(run(_contests(db, cells, exclude_same_family)), dataset):
-        for form, content in drawn(chart).items():
+    for chart in paper_charts(run(_load_contests(db, cells, exclude_same_family)), dataset):
+        for form, content in render_chart(chart).items():
             path = out / f"figure{chart.number}.{form}"
             path.write_bytes(content)
             print_message(f"{path}")
 
 
-async def _contests(db: str, cells: Path | None, exclude_same_family: bool) -> list[PaperContest]:
-    """What the database has; nothing where there is no database yet."""
+async def _load_contests(db: str, cells: Path | None, exclude_same_family: bool) -> list[PaperContest]:
+    """Return the contests in the database; none if it does not exist."""
     from results.db.store import Store
     from results.paper.collect import read_cells, select_paper_contests
 
     named = read_cells(cells) if cells is not None else {}
-    if not _there(db):
-        print_message(f"There is no database at {db}: nothing of ours is shown.")
+    if not _database_exists(db):
+        print_message(f"The database {db} does not exist: only published values are shown.")
         return []
     async with await Store.open(db, create=False) as store:
         return await select_paper_contests(store, named, exclude_same_family=exclude_same_family)
 
 
-def _there(db: str) -> bool:
+def _database_exists(db: str) -> bool:
     return "://" in db or Path(db).exists()

@@ -1,4 +1,4 @@
-"""`empathy plan STUDY`: what a study would take; nothing is asked and nothing is written."""
+"""Command `empathy plan STUDY`: estimate a study; no request is sent and nothing is written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.study.config import Study
     from harness.study.estimate import EstimateLine
 
-WIDTH = 112  # where no terminal says how wide it is
+WIDTH = 112  # default width without a terminal
 
 
 @click.command()
@@ -51,13 +51,12 @@ def plan(
     as_json: bool,
     **rest: Any,
 ) -> None:
-    """Say what a study would take (calls, tokens, hours of a card, money, time) and what it could detect.
+    """Estimate a study's requests, tokens, GPU hours, cost and time, and the effects that it can detect.
 
-    STUDY is a file, or a shipped study: figure-1, figure-6, figure-10, paper-llama, paper-mistral, tiny.
+    STUDY is a file or an included study: figure-1, figure-6, figure-10, paper-llama, paper-mistral, tiny.
 
     \b
     empathy plan paper-llama
-    empathy plan paper-llama --judge openai/gpt-6-luna --rpm 500
     empathy plan paper-llama --judge openai/gpt-6-luna --rpm 500
     empathy plan paper-llama --assume rate=0.8 --assume consistency=0.9
     """

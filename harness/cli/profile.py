@@ -1,4 +1,4 @@
-"""`empathy profile AUTHOR…`: what responses are like, counted from their words; no key needed."""
+"""Command `empathy profile AUTHOR…`: word statistics of responses."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 @db_option
 @json_option
 def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_json: bool) -> None:
-    """Length, variety, openings, questions, advice and flags of each AUTHOR's responses.
+    """Show length, variety, openings, questions, advice and flags of each author's responses.
 
     \b
     empathy profile dataset:human dataset:gpt-4
     empathy profile openai/gpt-6.1-sol openai/gpt-6.1-sol@naive-over-human --split train
 
-    Over the dialogues that all authors answered. Descriptive; the word lists are shown.
+    Only dialogues with responses of all authors are used. The measures are descriptive; their word lists are shown.
     """
     from harness.data.dataset import load
     from harness.workflows.profile import caveats, profile_responses, to_dict, to_table
@@ -42,7 +42,7 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
         async with await Store.open(place, create=create) as store:
             return await profile_responses(authors, dataset, store, Split(split))
 
-    with TemporaryDirectory() as nowhere:  # where there is no database yet, none is left behind
+    with TemporaryDirectory() as nowhere:  # a missing database must not be created
         there = "://" in db or Path(db).exists()
         place = db if there else str(Path(nowhere) / "empty.sqlite")
         found = run(main(place, create=not there))

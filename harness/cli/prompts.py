@@ -1,4 +1,4 @@
-"""`empathy prompts`: list, show and copy the prompts there are; fetch those of the paper's own scripts."""
+"""Command `empathy prompts`: list, show and copy prompts; fetch those of the paper's scripts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def prompts() -> None:
 @prompts_option
 @json_option
 def list_prompts(prompts_folder: Path | None, as_json: bool) -> None:
-    """Names, version hashes and variables of all prompts."""
+    """List name, version hash and variables of all prompts."""
     from prompts.released import PROMPTS
 
     known = list(library(prompts_folder))
@@ -69,7 +69,7 @@ def _data(prompt: Prompt) -> dict[str, object]:
 @click.argument("name")
 @prompts_option
 def show(name: str, prompts_folder: Path | None) -> None:
-    """Print one prompt as it is said; turns of a conversation stand one after the other."""
+    """Print one prompt as it is sent; the turns of a conversation follow one another."""
     prompt = get_prompt(library(prompts_folder), name, "NAME")
     system = [f"=== system ===\n{prompt.system}"] if prompt.system else []
     print_text("\n=== next turn ===\n".join([*system, *prompt.turns]))
@@ -82,11 +82,11 @@ def show(name: str, prompts_folder: Path | None) -> None:
 )
 @prompts_option
 def copy(names: tuple[str, ...], to: Path, prompts_folder: Path | None) -> None:
-    """Copy prompts into a folder, to change them there and use them with --prompts DIR."""
+    """Copy prompts into a folder, to edit them there and use them with --prompts DIR."""
     from harness.atomic_write import atomic_write
 
-    known = library(prompts_folder)
-    chosen = [get_prompt(known, name, "NAME") for name in dict.fromkeys(names)]
+    prompt_library = library(prompts_folder)
+    selected = [get_prompt(prompt_library, name, "NAME") for name in dict.fromkeys(names)]
     faults = [
         Fault(
             "a prompt of the paper's scripts is used unchanged",
@@ -94,33 +94,33 @@ def copy(names: tuple[str, ...], to: Path, prompts_folder: Path | None) -> None:
             prompt.name,
             code="prompt.not-editable",
         )
-        for prompt in chosen
+        for prompt in selected
         if prompt.is_exact
     ]
     faults += [
         Fault("the file exists already", str(to / f"{prompt.name}.md"), code="file.exists")
-        for prompt in chosen
-        if _there(to, prompt)
+        for prompt in selected
+        if _exists(to, prompt)
     ]
     if faults:
         raise UserError("cannot copy these prompts", code="prompt.not-copied", faults=faults)
-    for prompt in chosen:
-        place = to / f"{prompt.name}.md"
+    for prompt in selected:
+        path = to / f"{prompt.name}.md"
         try:
-            atomic_write(place, _file(prompt))
+            atomic_write(path, _file_text(prompt))
         except OSError as error:
             raise UserError(
-                "cannot write the file", code="file.not-writable", where=str(place), found=str(error)
+                "cannot write the file", code="file.not-writable", where=str(path), found=str(error)
             ) from error
-        print_line(str(place))
+        print_line(str(path))
 
 
-def _there(to: Path, prompt: Prompt) -> bool:
+def _exists(to: Path, prompt: Prompt) -> bool:
     return (to / f"{prompt.name}.md").exists()
 
 
-def _file(prompt: Prompt) -> str:
-    """A prompt as a file of its own, its parts written out; it has the version of what it was copied from."""
+def _file_text(prompt: Prompt) -> str:
+    """Return a prompt as the text of a file with its parts inserted; its version is that of the original."""
     fields = {
         "title": prompt.title,
         "paper": prompt.paper,
@@ -146,9 +146,9 @@ def _file(prompt: Prompt) -> str:
     help="Where they go. [default: $EMPATHY_RELEASED_PROMPTS, or data/released-prompts]",
 )
 def fetch(source: Path | None, to: Path | None) -> None:
-    """Get the prompts of the paper's own scripts from its repository, and check every hash.
+    """Fetch the prompts of the paper's scripts from its repository and check every hash.
 
-    Fidelity `released` says exactly these. The repository has no licence: they are no part of this package.
+    Fidelity `released` uses exactly these. The repository has no licence, so they are not part of this package.
     """
     from harness.data.released_prompts import fetch as fetch_prompts
     from prompts import released

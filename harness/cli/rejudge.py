@@ -1,4 +1,4 @@
-"""`empathy rejudge RUN`: other judges over the same stored responses, and how all of them agree."""
+"""Command `empathy rejudge RUN`: judge stored responses with other judges and compare all judges."""
 
 from __future__ import annotations
 
@@ -32,32 +32,38 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("written", metavar="[RUN]", default="last")
-@click.option("--judge", "judges", multiple=True, metavar="MODEL", help="A judge to ask; repeat for more.")
+@click.option("--judge", "judges", multiple=True, metavar="MODEL", help="Judge; repeat for more.")
 @click.option(
     "--judge-prompt",
     "judge_prompts",
     multiple=True,
     metavar="NAME",
-    help=f"How judges are asked; repeat to ask each with each. [default: {DEFAULT_PROMPT}]",
+    help=f"Judge prompt; repeat to combine each judge with each prompt. [default: {DEFAULT_PROMPT}]",
 )
+@click.option("--dimensions", is_flag=True, help="Also judge cognitive, affective and compassionate empathy.")
 @click.option(
-    "--dimensions", is_flag=True, help="Ask for cognitive, affective and compassionate empathy too."
+    "--samples",
+    type=click.IntRange(min=1),
+    help="Number of verdicts per comparison. [default: that of the run]",
 )
-@click.option("--samples", type=click.IntRange(min=1), help="Repetitions. [default: the run's own]")
 @exclude_same_family_option
 @click.option(
     "--human",
     "people",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A CSV of people's preferences (dialogue_id, a, b, preferred) to correct the judges by.",
+    help="CSV file of human preferences (dialogue_id, a, b, preferred), to correct the judges' win rates.",
 )
-@click.option("--sensitivity", is_flag=True, help="What the judges' audits would make of their win rates.")
-@click.option("--retry-unscored", is_flag=True, help="Ask again where an answer could not be read.")
+@click.option(
+    "--sensitivity",
+    is_flag=True,
+    help="Correct the win rates with the judges' audits (sensitivity analysis).",
+)
+@click.option("--retry-unscored", is_flag=True, help="Ask again for unscored comparisons.")
 @click.option(
     "--reparse",
     is_flag=True,
-    help="Read all stored answers of all judges again with the parser of today; nothing is asked.",
+    help="Parse all stored answers of all judges again with the current parser; send nothing.",
 )
 @db_option
 @prompts_option
@@ -79,11 +85,10 @@ def rejudge(
     as_json: bool,
     **rest: Any,
 ) -> None:
-    """Ask other judges about a run's stored responses; compare all judges of them.
+    """Judge a run's stored responses with other judges, and compare all judges of them.
 
-    RUN is a run's id, the beginning of one, or 'last' (the default). Its responses come from the database
-    and only the judges named are asked. Without --judge nothing is asked: the judges there are, retired ones
-    among them, are compared.
+    RUN is the id of a run, its beginning, or 'last' (the default). Responses come from the database. Without --judge,
+    no request is sent, and the existing judges (including retired ones) are compared.
 
     \b
     empathy rejudge --judge anthropic/claude-sonnet-5-5
@@ -99,7 +104,7 @@ def rejudge(
                 where="--reparse",
                 remedy="Remove the other options, and ask other judges with a second command.",
             )
-        reread(db, as_json)
+        reparse_answers(db, as_json)
         return
     calls = CallOptions.take(rest)
     settings = calls.settings()
@@ -128,10 +133,10 @@ def rejudge(
                         store, registry, plan, settings, retry_unscored=retry_unscored
                     )
             ids, own_seed = (found.a.set.id, found.b.set.id), int(found.spec.get("seed", 0))
-            jury = await load_panel(
+            panel = await load_panel(
                 store, *ids, found.split, seed=own_seed, exclude_same_family=exclude_same_family
             )
-            return jury, await _corrected(store, jury, people, sensitivity), summary
+            return panel, await _corrected(store, panel, people, sensitivity), summary
 
     panel, corrected, summary = run(main())
     print_result(panel, corrected, summary, as_json)
@@ -141,8 +146,8 @@ def rejudge(
         exit_with_status(summary, calls.require_one_model)
 
 
-def reread(db: str, as_json: bool) -> None:
-    """Read a database's answers again: what became of the verdicts, to stdout."""
+def reparse_answers(db: str, as_json: bool) -> None:
+    """Parse all stored answers again and print the changes."""
     from harness.cli import reparse_output as presenting
     from harness.workflows.reparse import reparse
     from results.db.store import Store
@@ -189,7 +194,7 @@ async def _corrected(
 def print_result(
     panel: JudgePanel, corrected: CorrectedPanel, summary: JudgingResult | None, as_json: bool
 ) -> None:
-    """The jury, and what was asked for it: to stdout."""
+    """Print the judge panel and what was requested for it."""
     from results.render import bias_correction as presenting_corrected
     from results.render import contest as presenting
     from results.render import judge_panel as presenting_jury

@@ -1,4 +1,4 @@
-"""What re-reading did, judge by judge, as data and as a table: the same numbers, no other."""
+"""Output of `empathy rejudge --reparse`, as data and as a table, by judge."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from results.render.table import Table, make_table
 
 
 def to_dict(judges: Sequence[ReparseResult]) -> dict[str, Any]:
-    """As plain data."""
+    """Return the changes as plain data."""
     return {
         "parser": VERDICT_PARSER,
         "reread": sum(judge.reread for judge in judges),
@@ -21,7 +21,7 @@ def to_dict(judges: Sequence[ReparseResult]) -> dict[str, Any]:
                 "judge_id": judge.judge_id,
                 "reread": judge.reread,
                 "read_before_by": dict(judge.before.by_parser),
-                "readings": judge.after.to_dict(),
+                "parser_versions": judge.after.to_dict(),
             }
             for judge in judges
         ],
@@ -29,9 +29,9 @@ def to_dict(judges: Sequence[ReparseResult]) -> dict[str, Any]:
 
 
 def to_table(judges: Sequence[ReparseResult]) -> Table:
-    """One row a judge."""
+    """Return the changes as a table: a row for each judge."""
     heads = ("judgments", "read before by", "read again", "changed", "became scored", "became unscored")
-    shown = make_table(f"Judgments read by {VERDICT_PARSER}", ("judge", *heads))
+    shown = make_table(f"Judgments parsed by {VERDICT_PARSER}", ("judge", *heads))
     for judge in judges:
         before = ", ".join(f"{parser}: {count}" for parser, count in judge.before.by_parser.items())
         after = judge.after

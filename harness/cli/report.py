@@ -1,4 +1,4 @@
-"""`empathy report RUN`: a run, or a whole study, as one HTML page, from the database alone."""
+"""Command `empathy report RUN`: the report of a run or a study, from the database."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ FORMATS = ("html", "md", "csv", "json")
     "--out",
     "-o",
     metavar="FILE",
-    help="Where it goes; '-' is stdout. [default: report.html, or stdout for the other formats]",
+    help="Output file; '-' is stdout. [default: report.html, or stdout for other formats]",
 )
 @click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="A page, Markdown, a line a contest, or everything as data. [default: by --out's ending, else html]",
+    help="HTML page, Markdown, CSV with a row per contest, or JSON. [default: by the suffix of --out, else html]",
 )
 @snapshot_option
-@click.option("--seed", type=int, help="Of the resampling and the examples. [default: the run's own]")
+@click.option(
+    "--seed", type=int, help="Seed of the bootstrap and of the examples. [default: that of the run]"
+)
 @db_option
 def report(
     written: str,
@@ -40,18 +42,18 @@ def report(
     seed: int | None,
     db: str,
 ) -> None:
-    """Tell a judging run, or a whole study, in one self-contained HTML page.
+    """Write the report of a judging run or a whole study as one self-contained HTML page.
 
-    RUN is a run's id, the beginning of one, a study's name, or 'last' (the default): the run that was worked
-    on last. Nothing is asked and nothing is fetched; the same database gives the same page.
+    RUN is the id of a run, its beginning, the name of a study, or 'last' (the default) for the latest run. No request is
+    sent and nothing is downloaded; the same database gives the same page.
 
     \b
     empathy report
     empathy report aa865be87 --out gpt-4-against-human.html
     empathy report tiny --format md
     """
-    form = form or _form_of(out)
-    place = out or ("report.html" if form == "html" else STDOUT)
+    form = form or _format_of(out)
+    path = out or ("report.html" if form == "html" else STDOUT)
 
     async def main() -> tuple[str, str]:
         from results.db.store import Store
@@ -62,24 +64,24 @@ def report(
             return run_id, await render(store, run_id, seed=seed, form=form, snapshots=snapshots)
 
     run_id, text = run(main())
-    if place == STDOUT:
+    if path == STDOUT:
         print_document(text.encode())
         return
-    write_page(Path(place), text)
-    print_message(f"{run_id} is told in {place}")
+    write_page(Path(path), text)
+    print_message(f"{run_id}: report written to {path}")
 
 
-def _form_of(out: str | None) -> str:
-    """The format that a file's ending says; a page where it says none."""
+def _format_of(out: str | None) -> str:
+    """Return the format of a file's suffix; HTML if it has none."""
     ending = Path(out or "").suffix.removeprefix(".").lower()
     return ending if ending in FORMATS else "html"
 
 
 def write_page(path: Path, page: str) -> None:
-    """Write a page whole or not at all: what is there stays until the new one is complete.
+    """Write a page atomically; an existing file stays until the new one is complete.
 
     Raises:
-        UserError: it cannot be written there.
+        UserError: if the file cannot be written.
     """
     try:
         atomic_write(path, page)

@@ -1,4 +1,4 @@
-"""`empathy respond AUTHOR…`: direct responses of any model, teacher or contestant."""
+"""Command `empathy respond AUTHOR…`: generate direct responses with models, students or bases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from harness.cli.options.common import (
     run,
 )
 from harness.cli.options.serving import ServingOptions, serving_options
-from harness.cli.output import end
+from harness.cli.output import exit_if_failed
 from harness.terminal.output import print_json, print_message, print_notes, print_table
 
 if TYPE_CHECKING:
@@ -37,29 +37,29 @@ SPLITS = click.Choice([split.value for split in Split])
 @click.command()
 @click.argument("authors", metavar="AUTHOR…", nargs=-1, required=True)
 @click.option("--split", type=SPLITS, default="test", show_default=True)
-@click.option("--limit", type=click.IntRange(min=1), help="Only so many dialogues: a seeded random subset.")
+@click.option("--limit", type=click.IntRange(min=1), help="Number of dialogues: a seeded random subset.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the subset.")
 @click.option(
     "--preset",
     default="",
-    help="A name for this way of responding: AUTHOR@NAME. Base and students: cut (the default), paper, "
+    help="Name of the response set: AUTHOR@NAME. For bases and students: truncated (the default), paper, "
     "released, or a name that begins with one of them.",
 )
 @click.option(
     "--fidelity",
-    type=click.Choice([each.value for each in Fidelity]),
+    type=click.Choice([fidelity_name.value for fidelity_name in Fidelity]),
     default="paper",
     show_default=True,
-    help="'released': models are asked with the published script's prompt (empathy prompts fetch) and their "
-    "set is AUTHOR@released; base and students have --preset released.",
+    help="'released': use the prompt of the paper's script (empathy prompts fetch) and name the response set "
+    "AUTHOR@released; for bases and students use --preset released.",
 )
-@click.option("--temperature", type=click.FloatRange(min=0), help="[default: the model's own]")
+@click.option("--temperature", type=click.FloatRange(min=0), help="[default: that of the model]")
 @click.option(
-    "--top-p", type=click.FloatRange(min=0, max=1, min_open=True), help="[default: the model's own]"
+    "--top-p", type=click.FloatRange(min=0, max=1, min_open=True), help="[default: that of the model]"
 )
 @click.option("--max-tokens", type=click.IntRange(min=1), default=4096, show_default=True)
-@click.option("--retry-unusable", is_flag=True, help="Ask again where an answer had no text.")
-@click.option("--dry-run", is_flag=True, help="Print calls, tokens, time and money; ask nothing.")
+@click.option("--retry-unusable", is_flag=True, help="Ask again for answers without text.")
+@click.option("--dry-run", is_flag=True, help="Print requests, tokens, time and cost; send nothing.")
 @serving_options
 @data_option
 @db_option
@@ -84,19 +84,18 @@ def respond(
     as_json: bool,
     **rest: Any,
 ) -> None:
-    """Ask each AUTHOR for a direct response to every dialogue of a split, and store it.
+    """Generate and store a direct response of each author to every dialogue of a split.
 
-    Authors: openai/gpt-6.1-sol, vllm/NAME, …; student:NAME, base, base-cut (the base cut to one response).
+    Authors: openai/gpt-6.1-sol, vllm/NAME, …; student:NAME, base, base-truncated (cut to one response).
 
     \b
     empathy respond openai/gpt-6.1-sol --split test
     empathy respond openai/gpt-6.1-sol google/gemini-3.8-flash --split train --emulate
     empathy respond student:llama-over-llm-2 base --split test
-    empathy respond student:tiny base --with transformers
+    empathy respond student:tiny base --backend transformers
 
-    Students are served with their base: by the server that `empathy serve` has started, else by one that is
-    started here. Every answer is stored as it arrives: run the same command again and only what is missing
-    is asked.
+    Students are served together with their base, by the server that `empathy serve` started or by a new one.
+    Responses are stored as they arrive; run the same command again to request only what is missing.
     """
     _check_authors(authors)
     serving = ServingOptions.take(rest)
@@ -119,7 +118,7 @@ def respond(
         from harness.workflows.generation_plan import DialogueSubset, direct_responder, plan_responses
         from results.db.store import Store
 
-        chosen = DialogueSubset(load(data), Split(split), limit, seed)
+        dialogues = DialogueSubset(load(data), Split(split), limit, seed)
         with calls.models(tuple(name for name in named if name not in local)) as (registry, models):
             async with await Store.open(db) as store:
                 others = [
@@ -135,27 +134,30 @@ def respond(
                     for model in models
                 ]
                 if not local:
-                    plan = plan_responses(chosen, others)
-                    return await carry_out(
+                    plan = plan_responses(dialogues, others)
+                    return await run_plan(
                         store, registry, plan, calls, dry_run=dry_run, as_json=as_json, again=retry_unusable
                     )
-                from harness.workflows import generate_students as kitchen
+                from harness.workflows import generate_students
                 from harness.workflows.records import last_seen_folders
 
-                who = serving.select_served_models(local, await last_seen_folders(store, local))
-                how = serving.serving(who, preset, quiet=calls.quiet)
+                served = serving.select_served_models(local, await last_seen_folders(store, local))
+                backend = serving.serving(served, preset, quiet=calls.quiet)
                 settings = calls.settings()
-                who = await kitchen.resolve_identities(store, who, how, prompts)
-                made = [kitchen.build_responder(one, who, how, prompts) for one in who.authors]
-                plan = plan_responses(chosen, [*made, *others])
-                if not await agreed(store, plan, calls, dry_run=dry_run, as_json=as_json):
+                served = await generate_students.resolve_identities(store, served, backend, prompts)
+                responders = [
+                    generate_students.build_responder(author, served, backend, prompts)
+                    for author in served.authors
+                ]
+                plan = plan_responses(dialogues, [*responders, *others])
+                if not await confirm_plan(store, plan, calls, dry_run=dry_run, as_json=as_json):
                     return None
-                return await kitchen.respond(
+                return await generate_students.respond(
                     store,
                     registry,
-                    chosen,
-                    who,
-                    how,
+                    dialogues,
+                    served,
+                    backend,
                     settings,
                     prompts,
                     others=others,
@@ -177,17 +179,17 @@ def _check_authors(authors: tuple[str, ...]) -> None:
             )
 
 
-async def agreed(
+async def confirm_plan(
     store: Store, plan: GenerationPlan, calls: CallOptions, *, dry_run: bool, as_json: bool
 ) -> bool:
-    """Whether to go on: not for a dry run, which is shown; after a yes where money is spent on a terminal."""
+    """Return whether to continue: no after a dry run, and only after a confirmation if requests cost money."""
     from harness.workflows.generation_cost import cost_lines, estimate_generation_cost, print_generation_cost
 
     settings = calls.settings()
     for name in plan.ignored_parameters:
-        print_message(f"{name} takes no temperature and no top-p: its own are used, and recorded so.")
+        print_message(f"{name} accepts no temperature and top-p; its defaults are used and recorded.")
     if any(map(is_retired, plan.models)):
-        await estimate_generation_cost(store, plan, settings)  # refuses what would be asked
+        await estimate_generation_cost(store, plan, settings)  # raises an error for retired models
     if dry_run:
         print_generation_cost(await estimate_generation_cost(store, plan, settings), as_json)
         return False
@@ -204,7 +206,7 @@ async def agreed(
     return True
 
 
-async def carry_out(
+async def run_plan(
     store: Store,
     registry: Registry,
     plan: GenerationPlan,
@@ -214,17 +216,17 @@ async def carry_out(
     as_json: bool,
     again: bool,
 ) -> GenerationResult | None:
-    """Do what is planned, after a yes where money is spent on a terminal; None for a dry run."""
+    """Run a plan after a confirmation of its cost; return None for a dry run."""
     from harness.workflows.generate import generate
 
-    if not await agreed(store, plan, calls, dry_run=dry_run, as_json=as_json):
+    if not await confirm_plan(store, plan, calls, dry_run=dry_run, as_json=as_json):
         return None
     settings = calls.settings()
     return await generate(store, registry, plan, settings, retry_unusable=again)
 
 
 def finish(main: Callable[[], Coroutine[Any, Any, GenerationResult | None]], as_json: bool) -> None:
-    """Run the command's coroutine, show its summary on stdout, and exit as the run ended."""
+    """Run the command's coroutine, print its result, and exit with its status."""
     summary = run(main())
     if summary is None:
         return
@@ -235,4 +237,4 @@ def finish(main: Callable[[], Coroutine[Any, Any, GenerationResult | None]], as_
     else:
         print_table(to_table(summary))
         print_notes(caveats(summary))
-    end(summary.endpoints.items(), summary.interrupted)
+    exit_if_failed(summary.endpoints.items(), summary.interrupted)

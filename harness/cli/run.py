@@ -1,4 +1,4 @@
-"""`empathy run STUDY`: a whole study, stage by stage; kill it anywhere, and the same command goes on."""
+"""Command `empathy run STUDY`: run a study; an interrupted one continues with the same command."""
 
 from __future__ import annotations
 
@@ -28,16 +28,20 @@ if TYPE_CHECKING:
     from harness.study.scheduler import StageStatus, StudyResult
 
 INTERRUPTED = 130
-WIDTH = 132  # where no terminal says how wide it is
+WIDTH = 132  # default width without a terminal
 
 
 @click.command("run")
 @click.argument("study", metavar="STUDY")
 @click.option(
-    "--only", metavar="STAGE", default="", help="Only stages of this kind, or of this name (* and ?)."
+    "--only", metavar="STAGE", default="", help="Run only stages of this kind or name (wildcards: * and ?)."
 )
 @click.option(
-    "--from", "since", metavar="STAGE", default="", help="Only this kind or stage, and what needs it."
+    "--from",
+    "since",
+    metavar="STAGE",
+    default="",
+    help="Run only this kind or stage, and those that depend on it.",
 )
 @judge_option
 @out_option
@@ -60,101 +64,102 @@ def run_study(
 ) -> None:
     """Run a study: improve, build, train, serve, generate, judge, report.
 
-    STUDY is a file, or a shipped study: figure-1, figure-6, figure-10, paper-llama, paper-mistral, tiny.
+    STUDY is a file or an included study: figure-1, figure-6, figure-10, paper-llama, paper-mistral, tiny.
 
     \b
     empathy run tiny
     empathy run paper-llama --budget 200
     empathy run paper-llama --only improve --emulate
 
-    What is finished is never run again; a changed setting runs again exactly what depends on it; a stage that
-    fails leaves the others running. Kinds of stages: improve, build, base, train, respond, generate, judge,
-    choose, report.
+    Finished stages never run again; a changed setting runs only the stages that depend on it; a failed stage does not
+    stop the others. Kinds of stages: improve, build, base, train, respond, generate, judge, choose, report.
     """
-    given = StudySession(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
-    ended = run_session(given, only=only, since=since, confirm_cost=not given.calls.yes)
-    finish(given, ended, as_json)
+    session = StudySession(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
+    result = run_session(session, only=only, since=since, confirm_cost=not session.calls.yes)
+    finish(session, result, as_json)
 
 
 def run_session(
-    given: StudySession, *, only: str = "", since: str = "", confirm_cost: bool = False
+    session: StudySession, *, only: str = "", since: str = "", confirm_cost: bool = False
 ) -> StudyResult:
-    """Run a study in this process, with progress on stderr; how it ended.
+    """Run a study with progress on stderr and return its result.
 
     Args:
-        agree: on a terminal, before money may be spent, show what it would take and ask.
+        confirm_cost: whether to show the cost on a terminal and ask for confirmation.
     """
     from harness.study.interrupt import run_with_shared_signals
 
-    study = given.study()
-    narrator = StudyProgress(given.calls.quiet)
+    study = session.study()
+    progress = StudyProgress(session.calls.quiet)
 
     async def before(graph: StudyGraph, picked: set[str]) -> None:
         if confirm_cost and not study.emulate and sys.stdin.isatty():
-            await _agree(graph)
-        narrator.expect(picked)
+            await _confirm_cost(graph)
+        progress.expect(picked)
 
     return run_with_shared_signals(
-        given.run(study, only=only, since=since, watch=narrator.watch, tell=narrator.tell, before=before)
+        session.run(study, only=only, since=since, watch=progress.watch, tell=progress.tell, before=before)
     )
 
 
-async def _agree(graph: StudyGraph) -> None:
+async def _confirm_cost(graph: StudyGraph) -> None:
     from harness.study.estimate import plan_study, total
     from harness.study.estimate_tables import format_dollars
 
-    every = total(await plan_study(graph))
-    expected, most = format_dollars(every.expected_usd), format_dollars(every.maximum_usd)
-    if every.calls and every.maximum_usd != 0:
+    estimate = total(await plan_study(graph))
+    expected, maximum = format_dollars(estimate.expected_usd), format_dollars(estimate.maximum_usd)
+    if estimate.calls and estimate.maximum_usd != 0:
         print_message(
-            f"{every.calls:,} calls, {expected} expected, {most} at most; "
-            f"about {every.card_hours:.1f} hours of the card. (empathy plan shows more.)"
+            f"{estimate.calls:,} requests, {expected} expected, {maximum} at most; "
+            f"about {estimate.card_hours:.1f} GPU hours. (`empathy plan` shows more.)"
         )
         if not click.confirm("Begin?", default=True, err=True):
             raise click.Abort
 
 
-def finish(given: StudySession, ended: StudyResult, as_json: bool, report: Path | None = None) -> None:
-    """What came of it, on stdout; exits 1 where something failed, 130 where it was interrupted.
+def finish(session: StudySession, result: StudyResult, as_json: bool, report: Path | None = None) -> None:
+    """Print the result; exit with 1 if a stage failed, with 130 if the run was interrupted.
 
     Args:
-        report: where the page is, if not where the study wrote it.
+        report: path of the report, if it is not where the study wrote it.
     """
     from harness.study.scheduler import StageState
 
-    study = given.study()
+    study = session.study()
     if as_json:
-        rows = [to_dict(one) for one in ended.stage_statuses]
+        rows = [to_dict(status) for status in result.stage_statuses]
         print_json({"study": study.name, "stages": rows})
     else:
-        show_results(study, ended.stage_statuses, report or report_path(ended.stage_statuses, given.folder))
-    failed, blocked = ended.count(StageState.FAILED), ended.count(StageState.BLOCKED)
-    if ended.interrupted:
-        print_message("Interrupted; what is finished is kept. Go on with the same command.")
+        print_results(
+            study, result.stage_statuses, report or report_path(result.stage_statuses, session.folder)
+        )
+    failed, blocked = result.count(StageState.FAILED), result.count(StageState.BLOCKED)
+    if result.interrupted:
+        print_message("Interrupted; finished stages are stored. Run the same command to continue.")
         sys.exit(INTERRUPTED)
-    for one in ended.stage_statuses:
-        if one.state is StageState.FAILED:
-            print_message(f"failed: {one.stage.name}: {one.why}")
+    for status in result.stage_statuses:
+        if status.state is StageState.FAILED:
+            print_message(f"failed: {status.stage.name}: {status.why}")
     if failed or blocked:
-        told = f"{failed} stages failed, {blocked} could not begin; see: empathy status {study.name}"
-        print_message(told)
+        data = f"{failed} stages failed, {blocked} are blocked; see: empathy status {study.name}"
+        print_message(data)
         sys.exit(1)
 
 
-def to_dict(one: StageStatus) -> dict[str, Any]:
-    """One stage for `--json`."""
-    record = asdict(one.record) if one.record else None
+def to_dict(status: StageStatus) -> dict[str, Any]:
+    """Return a stage for `--json`."""
+    record = asdict(status.record) if status.record else None
     return {
-        "name": one.stage.name,
-        "kind": one.stage.kind,
-        "state": str(one.state),
-        "why": one.why,
+        "name": status.stage.name,
+        "kind": status.stage.kind,
+        "state": str(status.state),
+        "why": status.why,
         "record": record,
     }
 
 
-def show_results(study: Study, stage_statuses: Sequence[StageStatus], report: Path | None) -> None:
-    """The win rates that are there, what a reader of them must know, and where the report is."""
+def print_results(study: Study, stage_statuses: Sequence[StageStatus], report: Path | None) -> None:
+    """Print the win rates, their caveats and the path of the report."""
     from harness.study.status_tables import caveats, to_table
 
     table = to_table(study, stage_statuses)
@@ -166,8 +171,8 @@ def show_results(study: Study, stage_statuses: Sequence[StageStatus], report: Pa
 
 
 def report_path(stage_statuses: Sequence[StageStatus], folder: Path) -> Path | None:
-    """Where the report is, if it is written."""
-    for one in stage_statuses:
-        if one.stage.kind == "report" and one.record is not None:
-            return folder / str(one.record.result["file"])
+    """Return the path of the report; None if it was not written."""
+    for status in stage_statuses:
+        if status.stage.kind == "report" and status.record is not None:
+            return folder / str(status.record.result["file"])
     return None

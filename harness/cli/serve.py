@@ -1,7 +1,7 @@
-"""`empathy serve`: base and students on one vLLM, until it is ended; `empathy serve plan`: what fits.
+"""Commands `empathy serve`, which serves a base model and its students, and `empathy serve plan`.
 
-The server's address and key go to stdout, for people and programs; other commands of ours find it by
-themselves. Progress goes to stderr.
+The server's address and key are printed to stdout; other commands find the server by themselves. Progress goes to
+stderr.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 POLL_SECONDS = 0.2
-USUAL_RANK = 8  # the paper's
+DEFAULT_RANK = 8  # rank in the paper
 
 
 class _Serve(click.Group):
-    """A group that serves where no command of its is named: `serve --base …`, and `serve plan …`."""
+    """Group that runs `start` if no subcommand is given: `serve --base …`, but `serve plan …`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """The first word decides, and nothing else: what follows --students are folders."""
+        """Look for a subcommand only in the first word, because words after --students are folders."""
         if not args or args[0] not in self.commands:
             args = ["start", *args]
         return super().parse_args(ctx, args)
@@ -43,7 +43,7 @@ class _Serve(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """`start` where no other is named."""
+        """Return `start` if no other command is named."""
         if args and args[0] in self.commands:
             return super().resolve_command(ctx, args)
         return "start", self.commands["start"], args
@@ -51,36 +51,51 @@ class _Serve(click.Group):
 
 @click.command(cls=_Serve)
 def serve() -> None:
-    """Serve a base and its students on one vLLM."""
+    """Serve a base model and its students with one vLLM server."""
 
 
-def _what(command: Any) -> Any:
-    """Options of both commands: whom, and in how much memory."""
+def _model_options(command: Any) -> Any:
+    """Add the options of both commands: models and memory."""
     whom = click.option(
         "--students",
         "first",
         multiple=True,
         type=click.Path(path_type=Path),
         metavar="DIR…",
-        help="Checkpoints, or folders of them: --students checkpoints/*",
+        help="Checkpoints, or folders of checkpoints: --students checkpoints/*",
     )
     options: list[Callable[[Any], Any]] = [
         click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR…]"),
         base_option,
         whom,
         memory_options,
-        click.option("--max-model-len", type=click.IntRange(min=1), help="[default: 5120, or the context]"),
-        click.option("--max-num-seqs", type=click.IntRange(min=1), help="[default: what the cache holds]"),
         click.option(
-            "--max-loras", type=click.IntRange(min=1), help="Adapters in one batch. [default: all, ≤ 8]"
+            "--max-model-len",
+            type=click.IntRange(min=1),
+            help="Maximum context length in tokens. [default: 5120, or the model's context]",
         ),
         click.option(
-            "--spare-loras", type=click.IntRange(min=0), default=0, help="Room for more, loaded later."
+            "--max-num-seqs",
+            type=click.IntRange(min=1),
+            help="Maximum number of concurrent sequences. [default: what the KV cache holds]",
         ),
         click.option(
-            "--rank", type=click.IntRange(min=1), help="Room for adapters of this rank. [default: theirs]"
+            "--max-loras",
+            type=click.IntRange(min=1),
+            help="Maximum number of adapters in one batch. [default: all, at most 8]",
         ),
-        click.option("--merged", is_flag=True, help="One student, merged into its base."),
+        click.option(
+            "--spare-loras",
+            type=click.IntRange(min=0),
+            default=0,
+            help="Number of adapters that can be loaded later.",
+        ),
+        click.option(
+            "--rank",
+            type=click.IntRange(min=1),
+            help="Maximum rank of the adapters. [default: that of the students]",
+        ),
+        click.option("--merged", is_flag=True, help="Serve one student, merged into its base."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -88,23 +103,23 @@ def _what(command: Any) -> Any:
 
 
 @serve.command(hidden=True)
-@_what
+@_model_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where it listens.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="[default: a free one]")
-@click.option("--key", envvar="EMPATHY_SERVE_KEY", help="What it asks for. [default: one made here]")
-@click.option("--log", type=click.Path(path_type=Path), help="Where what vLLM says goes.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port. [default: a free one]")
+@click.option("--key", envvar="EMPATHY_SERVE_KEY", help="API key of the server. [default: a random one]")
+@click.option("--log", type=click.Path(path_type=Path), help="File for vLLM's output.")
 @click.option("--json", "as_json", is_flag=True, help="Print address, key and models as JSON.")
 def start(
     host: str, port: int, key: str | None, log: Path | None, as_json: bool, merged: bool, **rest: Any
 ) -> None:
-    """Serve a base and its students on one vLLM, until it is ended (Ctrl-C).
+    """Serve a base model and its students with one vLLM server until Ctrl-C.
 
     \b
     empathy serve --base meta-llama/Llama-3.1-8B --students checkpoints/*
-    empathy serve plan --base meta-llama/Llama-3.1-8B --students checkpoints/*     (what fits; starts nothing)
+    empathy serve plan --base meta-llama/Llama-3.1-8B --students checkpoints/*     (estimate; starts nothing)
 
-    `empathy respond`, `bench` and `judge` ask it while it runs. It listens on this machine alone, with a key
-    made for it, unless it is told otherwise.
+    `empathy respond`, `bench` and `judge` use the server while it runs. By default it listens only on this machine and
+    requires a key that is made for it.
     """
     from harness.serving import live_server
     from serve.memory_plan import lora_module_arguments, vllm_command
@@ -114,7 +129,7 @@ def start(
     require_vllm()
     if port:
         check_port(host, port)
-    who, dtype, folder, name, adapters, made = _laid_out(merged, rest)
+    who, dtype, folder, name, adapters, made = _plan_start(merged, rest)
     for line in _plan_lines(made):
         print_message(line)
     port = port or free_port(host)
@@ -141,10 +156,10 @@ def start(
         sys.exit(INTERRUPTED)
 
 
-def _laid_out(
+def _plan_start(
     merged: bool, rest: dict[str, Any]
 ) -> tuple[ServedModels, Dtype, Path, str, list[LoraAdapter], ServePlan]:
-    """Who is served, in which dtype, from which folder, as what, with which adapters, by which plan."""
+    """Return the models, the dtype, the folder, the served name, the adapters and the memory plan."""
     from finetune.model_loader import check_weights
     from harness.serving import backends, live_server
     from harness.serving.checkpoint_resolver import checkpoint_folders, select_served_models
@@ -152,7 +167,7 @@ def _laid_out(
     from serve.null_adapter import with_null_adapter
 
     places = [*rest["first"], *rest["more"]]
-    names = [f"student:{name}" for name in _names(checkpoint_folders(places) if places else [])]
+    names = [f"student:{name}" for name in _student_names(checkpoint_folders(places) if places else [])]
     if merged and len(names) != 1:
         raise UserError(
             "--merged serves exactly one student",
@@ -161,50 +176,52 @@ def _laid_out(
             found=f"{len(names)} students",
             remedy="Name one with --students; `empathy respond … --merged` serves several in turn.",
         )
-    who = select_served_models([*names, *([] if merged else ["base"])], base=rest["base"], students=places)
-    there = live_server.find_running_server(who)
-    if there is not None:
+    models = select_served_models([*names, *([] if merged else ["base"])], base=rest["base"], students=places)
+    live = live_server.find_running_server(models)
+    if live is not None:
         raise UserError(
             "a server with this base is running already",
             code="server.already-running",
-            found=there[0],
+            found=live[0],
             remedy="Use it (other commands find it and load missing students), or stop it first.",
         )
-    dtype, device = rest["dtype"] or who.dtype, default_device()
-    folder, name, adapters = who.base.folder, who.base_name, []
+    dtype, device = rest["dtype"] or models.dtype, default_device()
+    folder, name, adapters = models.base.folder, models.base_name, []
     if merged:
-        (one,) = who.students
-        assert one.checkpoint is not None
-        folder, name = backends.merged_folder(one.checkpoint, folder, dtype, _tell), one.author
+        (student,) = models.students
+        assert student.checkpoint is not None
+        folder, name = backends.merged_folder(student.checkpoint, folder, dtype, _tell), student.author
     else:
         check_weights(folder)
         more = bool(rest["spare_loras"])
-        adapters = backends.read_adapters(who.authors, folder)
+        adapters = backends.read_adapters(models.authors, folder)
         name, adapters = with_null_adapter(
             folder, name, adapters, device, live_server.ADAPTER_CACHE, loads_later=more
         )
-    asked = serving_request(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
-    return who, dtype, folder, name, adapters, plan_serving(folder, adapters, asked)
+    request = serving_request(device, dtype, rest["memory_mib"], rest["memory_fraction"], **_sizes(rest))
+    return models, dtype, folder, name, adapters, plan_serving(folder, adapters, request)
 
 
 def _sizes(rest: dict[str, Any]) -> dict[str, Any]:
-    """The sizes that were asked for, as `ServingRequest` names them."""
+    """Return the requested sizes as arguments of `ServingRequest`."""
     return {
         "model_length": rest["max_model_len"],
         "sequences": rest["max_num_seqs"],
         "loras": rest["max_loras"],
         "spare_loras": rest["spare_loras"],
-        "least_rank": rest["rank"] or (USUAL_RANK if rest["spare_loras"] else 0),
+        "least_rank": rest["rank"] or (DEFAULT_RANK if rest["spare_loras"] else 0),
     }
 
 
 @serve.command("plan")
-@_what
+@_model_options
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option("--adapters", type=click.IntRange(min=0), default=0, help="So many that are not there yet.")
+@click.option(
+    "--adapters", type=click.IntRange(min=0), default=0, help="Number of adapters that do not exist yet."
+)
 @click.option("--device", type=click.Choice(["cuda", "cpu"]), default="cuda", show_default=True)
 def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: bool, **rest: Any) -> None:
-    """What serving takes, in GiB, and the command; starts nothing and needs no weights.
+    """Show the memory for serving in GiB and the command; starts nothing and needs no weights.
 
     \b
     empathy serve plan --base meta-llama/Llama-3.1-8B --adapters 4 --rank 8
@@ -236,10 +253,10 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
             where="--base",
             remedy="Add --base MODEL.",
         )
-    # a plan needs no weights: without them an adapter is held against its own config alone
+    # a plan needs no weights; without them, adapters are checked only against their own configuration
     at_hand = Path(base) if any(Path(base).glob("*.safetensors")) else None
     there = [] if merged else [read_adapter(f"student:{one.name}", one, at_hand) for one in folders]
-    rank = rest["rank"] or USUAL_RANK
+    rank = rest["rank"] or DEFAULT_RANK
     there += [LoraAdapter(f"student:{n}", Path(f"student-{n}"), rank, 0) for n in range(adapters)]
     asked = ServingRequest(
         "cpu" if device == "cpu" else "cuda",
@@ -252,7 +269,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     made = plan_memory(config, there, asked)
     shown = (
         made if made.fits else made.suggestions[0].plan
-    )  # where it does not fit: the command of what would
+    )  # if it does not fit, print the command of the first suggestion
     told = vllm_command(shown, base, "base", LOOPBACK, 8001)
     if as_json:
         data = {**made.to_dict(), "command": told, "environment": shown.environment()}
@@ -269,29 +286,29 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
         sys.exit(1)
 
 
-def _names(folders: list[Path]) -> list[str]:
+def _student_names(folders: list[Path]) -> list[str]:
     from finetune.checkpoint import read_checkpoint
 
     return [read_checkpoint(folder).name for folder in folders]
 
 
-def _plan_lines(made: ServePlan) -> Iterator[str]:
-    """What the card's memory holds, and what would make it fit where it does not."""
-    told = made.to_dict()
+def _plan_lines(serve_plan: ServePlan) -> Iterator[str]:
+    """Return the memory plan as lines, with suggestions if it does not fit."""
+    data = serve_plan.to_dict()
     yield (
-        f"{told['memory_gib']} GiB × {told['memory_fraction']:g} = {made.budget / 2**30:.2f} GiB: "
-        f"weights {told['weights_gib']} ({told['dtype']}), adapters {told['adapters_gib']} "
-        f"({told['max_loras']} of rank {told['max_lora_rank']}), activations {told['activations_gib']}, "
-        f"logits {told['logits_gib']}, reserve {told['reserve_gib']}, KV cache {told['cache_gib']}"
+        f"{data['memory_gib']} GiB × {data['memory_fraction']:g} = {serve_plan.budget / 2**30:.2f} GiB: "
+        f"weights {data['weights_gib']} ({data['dtype']}), adapters {data['adapters_gib']} "
+        f"({data['max_loras']} of rank {data['max_lora_rank']}), activations {data['activations_gib']}, "
+        f"logits {data['logits_gib']}, reserve {data['reserve_gib']}, KV cache {data['cache_gib']}"
     )
     yield (
-        f"KV cache: {told['cache_tokens']:,} tokens of {told['cache_kib_per_token']:g} KiB; "
-        f"{told['max_num_seqs']} sequences at once, of {told['max_model_len']:,} tokens at most"
+        f"KV cache: {data['cache_tokens']:,} tokens of {data['cache_kib_per_token']:g} KiB; "
+        f"{data['max_num_seqs']} concurrent sequences of up to {data['max_model_len']:,} tokens"
     )
-    if not made.fits:
+    if not serve_plan.fits:
         from harness.serving.hardware import describe_fitting_plans
 
-        yield f"Does not fit. What would: {describe_fitting_plans(made)}."
+        yield f"Does not fit. Suggestions: {describe_fitting_plans(serve_plan)}."
 
 
 def _show(url: str, key: str, models: list[str], as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`empathy status [STUDY]`: what of the studies that were run here is done, missing, failed, and why."""
+"""Command `empathy status [STUDY]`: show done, missing and failed stages of studies."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("study", metavar="[STUDY]", default="")
-@click.option("--all", "everything", is_flag=True, help="Every stage, not only a line for each kind.")
+@click.option("--all", "everything", is_flag=True, help="Show every stage instead of a line for each kind.")
 @out_option
 @json_option
 def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
-    """Show how the studies that were run here stand; or one STUDY, with every stage that is not done.
+    """Show the stages of all studies in this folder, or of one STUDY with every stage that is not done.
 
     \b
     empathy status
@@ -38,11 +38,11 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
             where=str(folder),
             remedy="Run one with: empathy run tiny",
         )
-    told = []
+    studies = []
     for name in names:
-        given = load_session(folder, name)
+        session = load_session(folder, name)
         try:
-            found = standings_of(given)
+            statuses = load_statuses(session)
         except UserError as error:
             if study:
                 raise
@@ -51,72 +51,80 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
         if as_json:
             from harness.cli.run import to_dict
 
-            told.append({"study": name, "stages": [to_dict(one) for one in found]})
+            studies.append({"study": name, "stages": [to_dict(one) for one in statuses]})
         else:
-            _show(
+            _print_study(
                 name,
-                given,
-                found,
-                everything=everything or bool(study and len(found) <= 40),
-                alone=bool(study),
+                session,
+                statuses,
+                everything=everything or bool(study and len(statuses) <= 40),
+                show_titles=bool(study),
             )
     if as_json:
-        print_json(told[0] if study else told)
+        print_json(studies[0] if study else studies)
 
 
-def standings_of(given: StudySession) -> list[StageStatus]:
-    """How every stage of a study stands; nothing is asked or written."""
-    found = given.study()
+def load_statuses(session: StudySession) -> list[StageStatus]:
+    """Return the status of every stage of a study; no request is sent and nothing is written."""
+    study = session.study()
 
     async def main() -> list[StageStatus]:
         from harness.study.graph import StudyGraph
         from harness.study.scheduler import stage_statuses
 
-        async with given.context(found, live=False) as context:
+        async with session.context(study, live=False) as context:
             return stage_statuses(await StudyGraph.of(context), context.memory)
 
     return run(main())
 
 
-def _show(name: str, given: StudySession, found: list[StageStatus], *, everything: bool, alone: bool) -> None:
+def _print_study(
+    name: str, session: StudySession, statuses: list[StageStatus], *, everything: bool, show_titles: bool
+) -> None:
     from harness.study.graph import KINDS
     from harness.study.scheduler import StageState
 
-    done = sum(one.state is StageState.DONE for one in found)
-    print_line(f"{name}: {done} of {len(found)} stages are done")
+    done = sum(status.state is StageState.DONE for status in statuses)
+    print_line(f"{name}: {done} of {len(statuses)} stages done")
     for kind in KINDS:
-        mine = [one for one in found if one.stage.kind == kind]
-        if not mine:
+        of_kind = [status for status in statuses if status.stage.kind == kind]
+        if not of_kind:
             continue
-        counts = Counter(str(one.state) for one in mine)
+        counts = Counter(str(status.state) for status in of_kind)
         print_line(f"  {kind:<9}" + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
-        for one in mine:
-            if everything or one.state is StageState.FAILED:
-                print_line(f"    {one.state:<8}{one.stage.title}{_more(one)}")
-    if done < len(found):
-        print_line(f"  go on with: empathy run {given.named}{_same_again(given)}")
-    if alone:
-        from harness.cli.run import report_path, show_results
+        for status in of_kind:
+            if everything or status.state is StageState.FAILED:
+                print_line(f"    {status.state:<8}{status.stage.title}{_details(status)}")
+    if done < len(statuses):
+        print_line(f"  continue with: empathy run {session.named}{_session_options(session)}")
+    if show_titles:
+        from harness.cli.run import print_results, report_path
 
-        show_results(given.study(), found, report_path(found, given.folder))
-
-
-def _same_again(given: StudySession) -> str:
-    """The options that make it the same study."""
-    told = [("--out", given.folder, FOLDER), ("--db", given.db, DEFAULT_DB), ("--data", given.data, None)]
-    words = [f" {name} {shlex.quote(str(value))}" for name, value, usual in told if value and value != usual]
-    words += [f" --judge {shlex.quote(judge)}" for judge in given.judges]
-    return "".join(words) + (" --emulate" if given.calls.emulate else "")
+        print_results(session.study(), statuses, report_path(statuses, session.folder))
 
 
-def _more(one: StageStatus) -> str:
-    if one.why:
-        return f": {one.why}"
-    told: dict[str, Any] = dict(one.record.result) if one.record else {}
-    if one.stage.kind == "judge" and told.get("win_rate") is not None:
-        return f": {told['win_rate']:.1%}"
-    if "sft" in told:
-        return f": {told['sft']:,} rows, {told['dpo']:,} pairs"
-    if "responses" in told:
-        return f": {told['responses']:,} responses"
+def _session_options(session: StudySession) -> str:
+    """Return the options that reproduce the session."""
+    options = [
+        ("--out", session.folder, FOLDER),
+        ("--db", session.db, DEFAULT_DB),
+        ("--data", session.data, None),
+    ]
+    words = [
+        f" {name} {shlex.quote(str(value))}" for name, value, usual in options if value and value != usual
+    ]
+    words += [f" --judge {shlex.quote(judge)}" for judge in session.judges]
+    return "".join(words) + (" --emulate" if session.calls.emulate else "")
+
+
+def _details(status: StageStatus) -> str:
+    if status.why:
+        return f": {status.why}"
+    result: dict[str, Any] = dict(status.record.result) if status.record else {}
+    if status.stage.kind == "judge" and result.get("win_rate") is not None:
+        return f": {result['win_rate']:.1%}"
+    if "sft" in result:
+        return f": {result['sft']:,} rows, {result['dpo']:,} pairs"
+    if "responses" in result:
+        return f": {result['responses']:,} responses"
     return ""

@@ -1,12 +1,12 @@
-"""Standard streams on which everything that is written arrives, or whose loss is dealt with in one place.
+"""Standard streams that lose no output, or handle its loss in one place.
 
-- A reader that stops early (`| head`) ends nothing: what it does not read is dropped, and the command does
-  what it was to do and exits as it would have. So a gate's exit code is the gate's.
-- A stream that was closed (`>&-`) is the null device; else the next file that is opened, a database, would
-  take its number and be written into.
-- A full disk under a result is an error in one line.
-- Under PYTHONUNBUFFERED Python writes to a pipe without a buffer, the kernel may take a part of what is
-  written, and nobody asks for the rest: a buffer between writes until everything is taken.
+- A reader that stops early (`| head`) does not end the command: the rest of the output is dropped, and the exit code is
+  the same. The exit code of a quality gate therefore stays reliable.
+- A closed stream (`>&-`) becomes the null device; otherwise the next file that is opened, such as a database, would get
+  its descriptor and the output.
+- A full disk is an error of one line.
+- With PYTHONUNBUFFERED, Python writes to a pipe without a buffer, and the kernel may take only a part; a buffered writer
+  writes until everything is taken.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ STANDARD = {0: ("stdin", "r"), 1: ("stdout", "w"), 2: ("stderr", "w")}
 
 
 def prepare_stdio() -> None:
-    """Give a command standard streams that it can rely on; call it before any file is opened.
+    """Prepare the standard streams; call it before any file is opened.
 
-    Descriptors 0, 1 and 2 are open afterwards, and `sys.stdin`, `sys.stdout` and `sys.stderr` are streams.
+    Afterwards, descriptors 0, 1 and 2 are open, and `sys.stdin`, `sys.stdout` and `sys.stderr` are streams.
     """
     for descriptor, (name, mode) in STANDARD.items():
         if _open_null(descriptor) or getattr(sys, name) is None:
@@ -36,7 +36,7 @@ def prepare_stdio() -> None:
 
 
 def _open_null(descriptor: int) -> bool:
-    """Open the null device under a standard descriptor that is closed; whether it was."""
+    """Open the null device under a closed standard descriptor; return whether it was closed."""
     try:
         os.fstat(descriptor)
     except OSError:
@@ -49,14 +49,14 @@ def _open_null(descriptor: int) -> bool:
 
 
 def full_write_stream(stream: TextIO, *, is_needed: bool = True) -> TextIO:
-    """A stream to the same file that loses nothing as long as somebody takes it.
+    """Return a stream to the same file that writes everything while there is a reader.
 
     Args:
-        stream: a text stream on a descriptor; any other is returned as it is.
-        is_needed: whether a write that fails is an error; a reader that left never is.
+        stream: a text stream with a descriptor; others are returned unchanged.
+        is_needed: whether a failed write is an error; a reader that closed the pipe never is.
     """
     if not isinstance(stream, io.TextIOWrapper):
-        return stream  # a test's, or another program's: its own business
+        return stream  # replaced by a test or another program
     stream.flush()
     try:
         descriptor = stream.fileno()
@@ -69,7 +69,7 @@ def full_write_stream(stream: TextIO, *, is_needed: bool = True) -> TextIO:
 
 
 class _Descriptor(io.FileIO):
-    """A file descriptor that takes everything: after its reader has left, or it failed, into nothing."""
+    """File descriptor that drops output once its reader has left or a write has failed."""
 
     def __init__(self, descriptor: int, is_needed: bool) -> None:
         super().__init__(descriptor, "w", closefd=False)
@@ -77,10 +77,10 @@ class _Descriptor(io.FileIO):
         self._is_lost = False
 
     def write(self, content: Buffer, /) -> int:
-        """Write what is taken at once; how much that was.
+        """Write to the descriptor and return the number of bytes taken.
 
         Raises:
-            UserError: the first time that it fails, unless nobody reads or needs it.
+            UserError: on the first failed write, unless the reader has left or the output is not needed.
         """
         size = memoryview(content).nbytes
         if self._is_lost:

@@ -1,8 +1,7 @@
-"""`empathy train`: fine-tune a student in two steps, plan it, merge it, build a tiny one.
+"""Command `empathy train`: fine-tune a student in two steps; plan, merge, build a tiny model.
 
-Results go to stdout (a few lines, or the whole record with `--json`), progress and warnings to stderr. What
-is trained is registered in the database, so that it can be named `student:NAME` and its report knows it.
-Torch is imported by what runs, never by `--help`.
+Results go to stdout (a few lines, or the whole record with `--json`), progress and warnings to stderr. Checkpoints are
+registered in the database, so that they can be named `student:NAME`. Torch is imported only when it is needed.
 """
 
 from __future__ import annotations
@@ -38,12 +37,12 @@ from harness.cli.train_output import checkpoint_lines, plan_data, plan_lines
 from harness.terminal.output import print_json, print_line, print_message
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
-STUDENT = "A checkpoint's folder, or student:NAME."
-out_option = click.option("--out", type=FOLDER, required=True, help="The checkpoint's folder.")
-name_option = click.option("--name", default="", help="Of the checkpoint; the folder's name by default.")
+STUDENT = "Folder of a checkpoint, or student:NAME."
+out_option = click.option("--out", type=FOLDER, required=True, help="Folder of the checkpoint.")
+name_option = click.option("--name", default="", help="Name of the checkpoint. [default: that of the folder]")
 data_option = click.option("--data", type=FOLDER, required=True, help="A dataset's folder.")
-base_option = click.option("--base", required=True, help="A folder, or a model on the Hub.")
-moved_option = click.option("--base", default="", help="Where the base lies now, if elsewhere.")
+base_option = click.option("--base", required=True, help="Base model: a folder, or a model on the Hub.")
+moved_option = click.option("--base", default="", help="Current location of the base, if it was moved.")
 
 
 @click.group()
@@ -68,7 +67,7 @@ def train() -> None:
 @settings_options
 def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, **rest: Any) -> None:
     """Step one: supervised fine-tuning of a base model."""
-    asked = _begin(TrainingOptions.take(rest), out)
+    asked = _check_before_training(TrainingOptions.take(rest), out)
     from finetune.sft import train_sft
     from finetune.sft_then_dpo import seed_name
 
@@ -85,11 +84,11 @@ def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, *
         ]
     for place, named, of in trainings:
         made = train_sft(base, data, place, of, revision=revision, form=form, name=named, options=options)
-        _end(asked, [made])
+        _finish(asked, [made])
 
 
 @train.command()
-@click.option("--from", "parent", required=True, metavar="DIR", help=f"The SFT step. {STUDENT}")
+@click.option("--from", "parent", required=True, metavar="DIR", help=f"Checkpoint of the SFT step. {STUDENT}")
 @data_option
 @out_option
 @moved_option
@@ -97,21 +96,21 @@ def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, *
 @run_options
 @settings_options
 def dpo(parent: str, data: Path, out: Path, base: str, name: str, **rest: Any) -> None:
-    """Step two: preference optimisation of an SFT checkpoint."""
+    """Step two: preference optimization of an SFT checkpoint."""
     asked = TrainingOptions.take(rest)
     started = checkpoint_folder(parent, asked.db)
-    asked = _begin(asked, out)
+    asked = _check_before_training(asked, out)
     from finetune.dpo import train_dpo
 
     made = train_dpo(started, data, out, asked.settings, base=base, name=name, options=asked.options)
-    _end(asked, [made], [read_checkpoint(started)])
+    _finish(asked, [made], [read_checkpoint(started)])
 
 
 @train.command("two-step")
 @base_option
 @data_option
 @click.option(
-    "--out", type=FOLDER, required=True, help="The checkpoint's folder; the first step's is OUT-sft."
+    "--out", type=FOLDER, required=True, help="Folder of the checkpoint; that of the SFT step is OUT-sft."
 )
 @name_option
 @seeds_option
@@ -119,8 +118,8 @@ def dpo(parent: str, data: Path, out: Path, base: str, name: str, **rest: Any) -
 @run_options
 @settings_options
 def two_step(base: str, data: Path, out: Path, name: str, form: str, revision: str, **rest: Any) -> None:
-    """Both steps, resumable between and within."""
-    asked = _begin(TrainingOptions.take(rest), out)
+    """Run both steps; an interrupted run resumes within the step."""
+    asked = _check_before_training(TrainingOptions.take(rest), out)
     from finetune.sft_then_dpo import sft_output_dir, train_seeds, train_two_step
 
     options, settings = asked.options, asked.settings
@@ -134,26 +133,28 @@ def two_step(base: str, data: Path, out: Path, name: str, form: str, revision: s
                 base, data, out, settings, revision=revision, form=form, name=name, options=options
             )
         ]
-    _end(asked, made, [read_checkpoint(sft_output_dir(one.path)) for one in made])
+    _finish(asked, made, [read_checkpoint(sft_output_dir(one.path)) for one in made])
 
 
 @train.command()
 @click.argument("checkpoint")
-@click.option("--out", type=FOLDER, required=True, help="The merged model's folder.")
+@click.option("--out", type=FOLDER, required=True, help="Folder of the merged model.")
 @moved_option
 @click.option(
-    "--dtype", type=click.Choice(["", "bf16", "fp16", "fp32"]), default="", help="The base's by default."
+    "--dtype", type=click.Choice(["", "bf16", "fp16", "fp32"]), default="", help="[default: that of the base]"
 )
 @db_option
 @json_option
 def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: bool) -> None:
     """Merge CHECKPOINT (a folder, or student:NAME) into its base.
 
-    The merged model's logits are compared with the adapter's before anything is written.
+    The logits of the merged model are compared with those of the adapter before anything is written.
     """
     from finetune.merge_lora import merge_adapter as merge_now
 
-    record = merge_now(checkpoint_folder(checkpoint, db), out, base=base, dtype=dtype, on_message=_tell)
+    record = merge_now(
+        checkpoint_folder(checkpoint, db), out, base=base, dtype=dtype, on_message=_print_lines
+    )
     if as_json:
         print_json(record)
     else:
@@ -169,7 +170,7 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
     type=int,
     default=RTX_4090_MIB,
     show_default=True,
-    help="The card's memory in MiB.",
+    help="GPU memory in MiB.",
 )
 @base_options
 @json_option
@@ -177,7 +178,7 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
 def plan(
     base: str, data: Path, gpu_memory_mib: int, form: str, revision: str, as_json: bool, **rest: Any
 ) -> None:
-    """Memory and steps before you start, and what to turn on if it does not fit."""
+    """Estimate memory and steps before training, with suggestions if it does not fit."""
     settings = parse_settings(rest)
     if faults := quantization_faults(load_json_object(Path(base) / "config.json"), base):
         raise UserError(
@@ -189,7 +190,7 @@ def plan(
         raise UserError(
             "cannot train this base model", code="base-model.not-trainable", where="--base", faults=faults
         )
-    shape = parse_decoder_config(config, "It may train all the same; its memory must be tried.")
+    shape = parse_decoder_config(config, "Training may still work; its memory use is unknown.")
     lengths, measured = sequence_lengths(folder, base, settings, form, revision)
     stages = [
         (plan_stage(shape, settings, name, of.rows, of.completion_tokens, gpu_memory_mib), of)
@@ -200,9 +201,9 @@ def plan(
         whole = {"base": base, "card_mib": gpu_memory_mib, "measured": measured, "stages": told}
         print_json(whole)
         return
-    print_line(f"{base}: {shape.parameters:,} parameters; a card of {gpu_memory_mib / 1024:.2f} GiB")
+    print_line(f"{base}: {shape.parameters:,} parameters; GPU memory {gpu_memory_mib / 1024:.2f} GiB")
     if not measured:
-        print_line("Lengths are estimated from characters: the base's tokenizer is not at hand.")
+        print_line("Lengths are estimated from characters because the tokenizer of the base is unavailable.")
     for stage, of in stages:
         print_line()
         for line in plan_lines(stage, settings, of.left_out):
@@ -210,33 +211,33 @@ def plan(
 
 
 @train.command()
-@click.option("--out", type=FOLDER, required=True, help="The model's folder; must not exist yet.")
+@click.option("--out", type=FOLDER, required=True, help="Folder of the model; it must not exist.")
 @click.option("--kind", type=click.Choice(["llama", "mistral"]), default="llama", show_default=True)
-@click.option("--chat", is_flag=True, help="With a chat template, as an instruct model.")
+@click.option("--chat", is_flag=True, help="Add a chat template, as in an instruct model.")
 @click.option("--seed", type=int, default=1, show_default=True)
 def tiny(out: Path, kind: str, chat: bool, seed: int) -> None:
-    """Build a tiny student from nothing: half a million parameters of noise, for trying things out."""
+    """Build a tiny base model with half a million random parameters, for trials."""
     from finetune.tiny_model import KINDS, build_tiny_model
 
     print_line(str(build_tiny_model(out, next(one for one in KINDS if one == kind), chat=chat, seed=seed)))
 
 
-def _begin(asked: TrainingOptions, out: Path) -> TrainingOptions:
-    """Before hours are spent: whether it can be registered and, where wanted, may be uploaded."""
+def _check_before_training(asked: TrainingOptions, out: Path) -> TrainingOptions:
+    """Check before training that the checkpoint can be registered and uploaded."""
     from results.db.store import Store
 
-    async def open_once() -> None:
+    async def open_database() -> None:
         await (await Store.open(asked.db)).close()
 
-    run(open_once())
+    run(open_database())
     if asked.repo:
         hub_upload.check(asked.repo)
-        return asked if hub_upload.agreed(out, asked.repo, "model") else replace(asked, repo=None)
+        return asked if hub_upload.confirm_upload(out, asked.repo, "model") else replace(asked, repo=None)
     return asked
 
 
-def _end(asked: TrainingOptions, made: Sequence[Checkpoint], parents: Sequence[Checkpoint] = ()) -> None:
-    """Register what was trained and what it went on from, show it, upload it where that was agreed to."""
+def _finish(asked: TrainingOptions, made: Sequence[Checkpoint], parents: Sequence[Checkpoint] = ()) -> None:
+    """Register the checkpoint and its parents, print it, and upload it if that was confirmed."""
     from harness.workflows.records import save_checkpoints
     from results.db.store import Store
 
@@ -246,8 +247,8 @@ def _end(asked: TrainingOptions, made: Sequence[Checkpoint], parents: Sequence[C
 
     try:
         run(register())
-    except UserError as error:  # what was trained is whole all the same
-        _tell(f"not registered, which will be made up for when it is first asked: {error}")
+    except UserError as error:  # the checkpoint is complete anyway
+        _print_lines(f"not registered yet; it will be registered on first use: {error}")
     for one in made:
         if asked.as_json:
             print_json(dict(one.record))
@@ -258,5 +259,5 @@ def _end(asked: TrainingOptions, made: Sequence[Checkpoint], parents: Sequence[C
         hub_upload.upload(made[-1].path, asked.repo, "model")
 
 
-def _tell(line: str) -> None:
+def _print_lines(line: str) -> None:
     print_message(line)

@@ -1,4 +1,4 @@
-"""A training as people see it: its steps while it runs, what it came to, and the plan before it."""
+"""Output of training: progress, the checkpoint, and the plan."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STAGES = {"sft": "SFT", "dpo": "DPO"}
 
 
 class Progress:
-    """Steps on stderr: one line rewritten on a terminal, else a line now and then."""
+    """Progress of training on stderr: one line that is rewritten on a terminal, otherwise a line now and then."""
 
     def __init__(self, every_seconds: float = SECONDS_BETWEEN_LINES) -> None:
         self._line = StatusLine()
@@ -28,7 +28,7 @@ class Progress:
         self._last = float("-inf")
 
     def __call__(self, step: TrainingStep) -> None:
-        """Show this step, if it is time."""
+        """Show a training step if enough time has passed."""
         now, ends = time.monotonic(), step.step >= step.steps
         if not self._line.is_terminal and not ends and now - self._last < self._every:
             return
@@ -41,22 +41,22 @@ class Progress:
         self._line.show(line, ends=ends)
 
 
-def checkpoint_lines(made: Checkpoint) -> Iterator[str]:
-    """What a training came to, and what the check after it found."""
-    record = made.record
+def checkpoint_lines(checkpoint: Checkpoint) -> Iterator[str]:
+    """Return the result of a training and of the check after it, as lines."""
+    record = checkpoint.record
     losses, margins = record["losses"], record["margins"]
-    told = [f"{made.stage} checkpoint {made.name}"]
+    parts = [f"{checkpoint.stage} checkpoint {checkpoint.name}"]
     if losses:
-        told.append(f"loss {losses['first']:.4f} to {losses['last']:.4f} in {record['steps']:,} steps")
+        parts.append(f"loss {losses['first']:.4f} to {losses['last']:.4f} in {record['steps']:,} steps")
     if margins:
-        told.append(f"margin {margins['first']:.3f} to {margins['last']:.3f}")
-    yield f"{made.path}: {', '.join(told)}"
+        parts.append(f"margin {margins['first']:.3f} to {margins['last']:.3f}")
+    yield f"{checkpoint.path}: {', '.join(parts)}"
     if health := PostTrainingCheck.from_record(record):
         yield from health_lines(health)
 
 
 def health_lines(health: PostTrainingCheck) -> Iterator[str]:
-    """The check for forgetting and collapse in three lines."""
+    """Return the check for forgetting and collapse as three lines."""
     parent = f", parent {health.loss_parent:.3f}" if health.loss_parent != health.loss_base else ""
     yield (
         f"  {health.dialogues} dialogues {health.slice}: loss {health.loss:.3f} "
@@ -73,21 +73,21 @@ def health_lines(health: PostTrainingCheck) -> Iterator[str]:
 
 
 def plan_lines(plan: TrainingPlan, settings: TrainingConfig, left_out: Mapping[str, int]) -> Iterator[str]:
-    """One stage's plan; `left_out` are rows that would not be trained on, by reason."""
+    """Return the plan of one step as lines; `left_out` counts excluded rows by reason."""
     rows = "pairs" if plan.stage == "dpo" else "rows"
     yield (
         f"{STAGES[plan.stage]}: {plan.rows:,} {rows}, longest {plan.longest} tokens, {plan.steps:,} steps of "
         f"{settings.effective_batch} {rows}, {plan.tokens:,} tokens, {plan.teraflop:,.0f} TFLOP"
     )
     for why, count in left_out.items():
-        yield f"  left out: {why} ({count:,})"
+        yield f"  excluded: {why} ({count:,})"
     for name, gib in plan.memory.gib().items():
         yield f"  {name:<12}{gib:>8.2f} GiB"
-    yield "  fits" if plan.fits else "  does not fit; turn on: " + "; ".join(plan.suggestions)
+    yield "  fits" if plan.fits else "  does not fit; to save memory, set: " + "; ".join(plan.suggestions)
 
 
 def plan_data(plan: TrainingPlan, left_out: Mapping[str, int]) -> dict[str, Any]:
-    """One stage's plan for programs."""
+    """Return the plan of one step for JSON output."""
     plain = ("stage", "rows", "steps", "longest", "tokens", "tokens_per_pass", "teraflop", "fits")
     return {
         **{name: getattr(plan, name) for name in plain},

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from agents.errors import InputWarning, UserError
 from agents.files.faults import Faults
-from agents.files.table import Row, read_table
+from agents.files.table import CsvRow, read_table
 from agents.files.text import read_bytes
 from agents.hashing import content_id
 from agents.types import Dialogue, Rating, Response, ResponseSet
@@ -222,7 +222,7 @@ def _make_dataset(rows: Sequence[Mapping[str, str]], source: str, digest: str) -
     return Dataset(source, digest, tuple(dialogues), texts, tuple(ratings))
 
 
-def _check_rows(rows: Sequence[Row], faults: Faults) -> None:
+def _check_rows(rows: Sequence[CsvRow], faults: Faults) -> None:
     """Check ids, texts and ratings in the columns that exist."""
     lines: dict[str, int] = {}
     for row in rows:

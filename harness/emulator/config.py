@@ -152,7 +152,7 @@ class EmulatorConfig:
         """
         json_faults = Faults("--options-json")
         content = read_object(text.encode() if isinstance(text, str) else text, json_faults)
-        json_faults.raise_if_any("the emulator options are not valid JSON")
+        json_faults.raise_if_any("the emulator options are not valid JSON", code="emulator.not-json")
         option_names = {option.name for option in fields(cls)}
         unknown = [key for key in content if key not in option_names]
         if unknown:

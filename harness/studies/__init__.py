@@ -1,1 +1,1 @@
-"""The studies that are shipped: the paper's, and `tiny`."""
+"""Included studies: those of the paper, and `tiny`."""

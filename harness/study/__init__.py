@@ -1,1 +1,1 @@
-"""A whole study: one file, a small graph of stages, and what runs it."""
+"""Studies: configuration, stages, scheduler and cache."""

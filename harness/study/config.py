@@ -110,7 +110,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Generation:
+class GenerationSection:
     """Generation of the students' and bases' responses.
 
     Attributes:
@@ -172,7 +172,7 @@ class Study:
     teaching: Teaching
     student_specs: tuple[StudentSpec, ...]
     training: Training
-    generation: Generation
+    generation: GenerationSection
     judging: Judging
     selection: Selection | None = None
     limits: Mapping[str, Limits] = field(default_factory=dict)

@@ -30,7 +30,7 @@ from harness.study.config import (
     STUDENT,
     TRUNCATED_BASE,
     Data,
-    Generation,
+    GenerationSection,
     Judging,
     Selection,
     StudentSpec,
@@ -207,9 +207,9 @@ def _settings(
     return TrainingSettings()
 
 
-def _generation(table: TomlTable) -> Generation:
+def _generation(table: TomlTable) -> GenerationSection:
     table.accept_old_key("backend", "through")
-    values = Generation(
+    values = GenerationSection(
         preset=_stored_name(table.value("preset", "truncated", choices=(*PRESETS, "cut"))),
         through=table.value("backend", "server", choices=BACKENDS),
     )

@@ -92,7 +92,7 @@ def lay_out_table(table: Table, width: int | None, encoding: str = "utf-8") -> l
         width: characters per line; None without limit.
         encoding: encoding of the output.
     """
-    grid = _Grid.of(table, encoding)
+    grid = _Grid.from_table(table, encoding)
     if width is None:
         return [_laid_out(grid, grid.natural, None)]
     width = max(width, MIN_TABLE_WIDTH)
@@ -115,13 +115,15 @@ class _Grid:
 
     def __init__(self, title: str, caption: str, columns: list[Column], rows: list[Row]) -> None:
         self.title, self.caption, self.columns, self.rows = title, caption, columns, rows
-        self.cells = [[str(row.cells[at]) for row in rows] for at in range(len(columns))]
+        self.cells = [[str(row.cells[index]) for row in rows] for index in range(len(columns))]
         widest = [max(map(_width, cells), default=1) for cells in self.cells]
-        self.natural = [max(_width(one.head), size) for one, size in zip(columns, widest, strict=True)]
-        self.narrow = [max(_longest_word(one.head), size) for one, size in zip(columns, widest, strict=True)]
+        self.natural = [max(_width(column.head), size) for column, size in zip(columns, widest, strict=True)]
+        self.narrow = [
+            max(_longest_word(column.head), size) for column, size in zip(columns, widest, strict=True)
+        ]
 
     @classmethod
-    def of(cls, table: Table, encoding: str) -> _Grid:
+    def from_table(cls, table: Table, encoding: str) -> _Grid:
         """Escape every text of a table; only the lines of a cell break lines."""
 
         def escaped(cell: Cell) -> str:
@@ -342,17 +344,19 @@ def _folded(word: str, width: int) -> list[str]:
 
 
 def _piece(text: str, width: int) -> int:
-    """Characters of a text's first piece: up to a separator in reach, else what fits; at least one."""
+    """Return the length of a word's first piece: up to a separator within reach, else all that fits."""
     fitting = _prefix(text, width)
     for seam in _SEAMS:
-        seams = [at for found in seam.finditer(text, 0, fitting + 1) if (at := found.start()) <= fitting]
+        seams = [
+            index for match in seam.finditer(text, 0, fitting + 1) if (index := match.start()) <= fitting
+        ]
         if seams and seams[-1] > fitting // 3:
             return seams[-1]
     return fitting
 
 
 def _prefix(text: str, width: int) -> int:
-    """How many characters of a text fit in so many cells of a terminal; at least one."""
+    """Return how many characters fit the width; at least one."""
     size, taken = 0, 0
     for char in text:
         taken += display_width(char)

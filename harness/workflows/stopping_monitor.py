@@ -104,7 +104,7 @@ class StoppingMonitor:
 
     def _columns(self) -> JudgmentTable:
         indices = list(self._outcomes)
-        return JudgmentTable.of(
+        return JudgmentTable.from_columns(
             [index[0] for index in indices],
             [index[1] for index in indices],
             list(self._outcomes.values()),

@@ -147,7 +147,7 @@ def _round_up(half_width: float) -> str:
 
 def _unanimous_sequence(dialogues: int, until: StoppingRule, n_contests: int) -> ConfidenceSequence:
     codes = np.repeat(np.arange(dialogues), 2)
-    unanimous = JudgmentTable.of(codes, np.tile([True, False], dialogues), np.ones(codes.size))
+    unanimous = JudgmentTable.from_columns(codes, np.tile([True, False], dialogues), np.ones(codes.size))
     return confidence_sequence(
         unanimous, np.arange(dialogues), level=LEVEL, n_contests=n_contests, estimand=until.estimand
     )

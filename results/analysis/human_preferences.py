@@ -23,7 +23,7 @@ from sqlalchemy import select
 
 from agents.errors import UserError
 from agents.files.faults import Faults
-from agents.files.table import Table, read_table
+from agents.files.table import CsvTable, read_table
 from agents.files.text import read_bytes
 from agents.models.registry import EMULATED
 from results.analysis.judge_panel import PanelJudge
@@ -138,7 +138,7 @@ def read_preferences(path: Path, codes: Mapping[str, int], a: str, b: str) -> Pr
     return Preferences(means, len(table.rows), int(counts.sum()), dict(skipped))
 
 
-def _columns_hint(faults: Faults, table: Table) -> str:
+def _columns_hint(faults: Faults, table: CsvTable) -> str:
     """Return a hint on the required columns if the header lacks them, else ""."""
     lacks_columns = bool(faults) and not set(COLUMNS) <= set(table.heading)
     return f"It needs the columns {', '.join(COLUMNS)}." if lacks_columns else ""

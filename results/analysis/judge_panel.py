@@ -288,6 +288,6 @@ def _majority_table(verdicts: Floats, dialogues: int, samples: int) -> JudgmentT
     positions = np.flatnonzero(~np.isnan(verdict))
     comparison, sample = np.divmod(positions, samples)
     dialogue, order_index = np.divmod(comparison, 2)
-    return JudgmentTable.of(
+    return JudgmentTable.from_columns(
         dialogue, order_index == 0, verdict[positions], n_dialogues=dialogues, sample=sample
     )

@@ -1,4 +1,4 @@
-"""Our result for a cell from a judged contest, who its authors are, and in what it is no replication."""
+"""Results for the cells of Table 1: our result of a judged contest and the deviations from the paper."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from agents.types import ResponseSet
-from results.paper.cells import AuthorDescription, describe_student, described
+from results.paper.cells import AuthorDescription, describe, describe_student
 from results.paper.deviations import judging_deviations, response_deviations, training_deviations
 from results.paper.table1 import CellResult
 from results.queries.checkpoints import CheckpointRecord
@@ -18,14 +18,14 @@ from results.statistics import JudgmentTable, dialogue_scores, win_rate
 from results.statistics.scores import shared_variance
 
 
-def describe_author(of: ResponseSet, trained: Mapping[str, CheckpointRecord]) -> AuthorDescription:
-    """What an author is: by its record where it was registered, else by its name and how it was made."""
-    known = trained.get(of.author)
-    if known is not None:
-        return describe_student(known.base, known.stage, known.record.get("data") or {})
-    found = described(of.author, f"{of.preset} {of.made}")
-    improved = of.recorded.get("kind", "direct") != "direct"  # no response of its own
-    return replace(found, is_teacher=False) if improved else found
+def describe_author(response_set: ResponseSet, trained: Mapping[str, CheckpointRecord]) -> AuthorDescription:
+    """Describe an author by its checkpoint record, else by its name and provenance."""
+    record = trained.get(response_set.author)
+    if record is not None:
+        return describe_student(record.base, record.stage, record.record.get("data") or {})
+    description = describe(response_set.author, f"{response_set.preset} {response_set.made}")
+    improved = response_set.recorded.get("kind", "direct") != "direct"  # improves another author's response
+    return replace(description, is_teacher=False) if improved else description
 
 
 def build_cell_result(
@@ -37,24 +37,30 @@ def build_cell_result(
     trained: Mapping[str, CheckpointRecord] | None = None,
     sampling: Mapping[str, Any] | None = None,
 ) -> CellResult | None:
-    """The result of a contest for its author A; None where no dialogue has both its verdicts.
+    """Return the result of a contest for its author A; None if no dialogue is complete.
 
     Args:
-        columns: the contest's, or the same with the authors exchanged.
-        run: where it is from.
-        trained: the students that the database knows, by author.
+        columns: the contest's judgments, or the same with the authors swapped.
+        run: id of the run.
+        seed: seed of the bootstrap.
+        trained: checkpoint records by author.
         sampling: the judge's parameters.
     """
     rate = win_rate(columns, seed=seed)
     if rate.rate is None or rate.low is None or rate.high is None:
         return None
-    told = judging_deviations(rate.n, contest.judge_model, sampling or {}, contest.samples, contest.judge)
+    deviations = judging_deviations(
+        rate.n, contest.judge_model, sampling or {}, contest.samples, contest.judge
+    )
     if len(contest.answering_models) > 1:
-        told.append(f"several models answered as the judge: {', '.join(contest.answering_models)}")
+        deviations.append(f"several models answered as the judge: {', '.join(contest.answering_models)}")
     scores = dialogue_scores(columns)
-    for of in (contest.a, contest.b):
-        known = (trained or {}).get(of.author)
-        told += [*response_deviations(of), *(training_deviations(known.record) if known else ())]
+    for response_set in (contest.a, contest.b):
+        record = (trained or {}).get(response_set.author)
+        deviations += [
+            *response_deviations(response_set),
+            *(training_deviations(record.record) if record else ()),
+        ]
     return CellResult(
         rate=rate.rate,
         low=rate.low,
@@ -63,7 +69,7 @@ def build_cell_result(
         n=rate.n,
         run=run,
         judge=contest.judge,
-        differences=tuple(dict.fromkeys(told)),
+        differences=tuple(dict.fromkeys(deviations)),
         same_family=bool(contest.same_family),
         order_robust=rate.order_robust,
         base_first=rate.b_first,

@@ -1,7 +1,7 @@
-"""The paper's Table 1 from a database: which contest is which cell.
+"""Collection of the paper's Table 1 from a database: matches contests to cells.
 
-Every contest judged to the end on the test split whose two authors tell (by a student's record, else by name)
-that they are a student and its base; what does not tell is named in a file of cells. Asks nothing.
+A contest counts if it is complete, on the test split, and its authors are a student and its base, by the
+student's record or by name. Other authors can be assigned to cells in a file. Sends no requests.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from results.paper.cells import (
     AuthorDescription,
     Cell,
     find_cell,
-    judge_of,
+    paper_judge,
     published,
-    succeeds,
+    succeeded_model,
 )
 from results.paper.contrasts import Contrast, OtherScores, Scores, contrasts
 from results.paper.table1 import CellResult
@@ -45,12 +45,13 @@ CELL_COLUMNS = ("author", "student", "stage", "method", "strategy")
 
 @dataclass(frozen=True, eq=False)
 class PaperContest:
-    """One contest of the database, its author told apart from its opponent.
+    """A contest of the database, seen from one of its authors.
 
     Attributes:
-        entry, ours: where from, and the result for `author` (as A).
-        name, set_id: of the author and its responses.
-        author, opponent: what the sets say of themselves.
+        entry: the contest.
+        ours: the result for `author` (as A).
+        name, set_id: the author and its response set.
+        author, opponent: descriptions of both authors.
         judge: the paper's name of the judge, or "".
         scores: by dialogue, of the complete ones; in [0, 1].
     """
@@ -66,10 +67,10 @@ class PaperContest:
 
 
 def read_cells(path: Path) -> dict[str, AuthorDescription]:
-    """A CSV that says what authors are: author, student, stage, method, strategy.
+    """Read a CSV that assigns authors to cells: author, student, stage, method, strategy.
 
     Raises:
-        UserError: other columns, or a row that is no cell of Table 1; every fault with its line.
+        UserError: wrong columns, or rows that are no cell of Table 1; every fault with its line.
     """
     faults = Faults(str(path))
     table = read_table(read_bytes(path, "the file of cells"), faults, CELL_COLUMNS)
@@ -79,12 +80,24 @@ def read_cells(path: Path) -> dict[str, AuthorDescription]:
         author, *key = (row.cells[name] for name in CELL_COLUMNS)
         student, stage, method, strategy = key
         if (student, stage, method, strategy) not in known:
-            faults.add(row.line, "is no cell of Table 1", ", ".join(key))
+            faults.add(
+                row.line,
+                "not a cell of Table 1",
+                ", ".join(key),
+                "Write student, stage, method and strategy as in Table 1.",
+                code="paper.not-a-cell",
+            )
         elif author in named:
-            faults.add(row.line, "names an author a second time", repr(author))
+            faults.add(
+                row.line,
+                "duplicate author",
+                repr(author),
+                "Keep one row per author.",
+                code="author.duplicate",
+            )
         else:
             named[author] = AuthorDescription(student, False, stage, method, strategy, "", False)
-    faults.raise_if_any("this file of cells cannot be used")
+    faults.raise_if_any("invalid file of cells", code="paper.invalid-cells")
     return named
 
 
@@ -95,9 +108,9 @@ async def select_paper_contests(
     seed: int = 0,
     exclude_same_family: bool = False,
 ) -> list[PaperContest]:
-    """All contests on the test split in which either author tells what it is; both ways round.
+    """Return all contests on the test split with an author of a known role, once per such author.
 
-    Judged for the whole of empathy; of one model's ways of asking, the default's.
+    Only judgments of overall empathy count; of several prompts of one model, the default's.
     """
     contest_index = await load_contest_index(store)
     entries: dict[tuple[str, frozenset[str]], ContestEntry] = {}
@@ -107,27 +120,30 @@ async def select_paper_contests(
         wanted = wanted and not entry.is_of_one_dimension and not (exclude_same_family and entry.same_family)
         if wanted and (key not in entries or entry.size >= entries[key].size):
             entries[key] = entry
-    trained = {one.author: one for one in await store.read(load_checkpoints)}
-    found = []
+    checkpoints = {checkpoint.author: checkpoint for checkpoint in await store.read(load_checkpoints)}
+    selected = []
     for run_id in sorted({entry.run_id for entry in entries.values()}):
         for contest in await load_contests(store, run_id):
             fullest = entries.get((contest.judge_id, frozenset((contest.a.id, contest.b.id))))
             if fullest is not None and fullest.run_id == run_id:
-                found += _both_ways(fullest, contest, named or {}, trained, seed)
-    return found
+                selected += _oriented_contests(fullest, contest, named or {}, checkpoints, seed)
+    return selected
 
 
-def _both_ways(
+def _oriented_contests(
     entry: ContestEntry,
     contest: Contest,
     named: Mapping[str, AuthorDescription],
     trained: Mapping[str, CheckpointRecord],
     seed: int,
 ) -> list[PaperContest]:
-    a, b = (named.get(of.name) or describe_author(of, trained) for of in (contest.a, contest.b))
+    a, b = (
+        named.get(response_set.name) or describe_author(response_set, trained)
+        for response_set in (contest.a, contest.b)
+    )
     sampling = orjson.loads(entry.sampling)
-    found = []
-    for mirrored, of, author, opponent in ((False, contest.a, a, b), (True, contest.b, b, a)):
+    oriented = []
+    for mirrored, response_set, author, opponent in ((False, contest.a, a, b), (True, contest.b, b, a)):
         if author.stage or author.is_teacher:
             columns = contest.columns.swap_authors() if mirrored else contest.columns
             ours = build_cell_result(
@@ -135,70 +151,92 @@ def _both_ways(
             )
             if ours is not None:
                 scores = _scores(contest, columns)
-                judge = judge_of(entry.model)
-                found.append(PaperContest(entry, ours, of.name, of.id, author, opponent, judge, scores))
-    return found
+                judge = paper_judge(entry.model)
+                oriented.append(
+                    PaperContest(
+                        entry, ours, response_set.name, response_set.id, author, opponent, judge, scores
+                    )
+                )
+    return oriented
 
 
 def _scores(contest: Contest, columns: JudgmentTable) -> Scores:
     score = dialogue_scores(columns).score
     pairs = zip(contest.dialogues, score, strict=True)
-    return {dialogue.key: float(one) for dialogue, one in pairs if not np.isnan(one)}
+    return {dialogue.key: float(value) for dialogue, value in pairs if not np.isnan(value)}
 
 
 def paper_claims(contests: Sequence[PaperContest]) -> list[Contrast]:
-    """The paper's claims, with ours where the contests that they are about were judged."""
+    """Estimate the paper's claims from the judged contests."""
     by_cell: dict[Cell, list[PaperContest]] = {}
-    for one in contests:
-        cell = find_cell(one.author, one.opponent, one.judge)
+    for contest in contests:
+        cell = find_cell(contest.author, contest.opponent, contest.judge)
         if cell is not None:
-            by_cell.setdefault(cell, []).append(one)
+            by_cell.setdefault(cell, []).append(contest)
     direct = {
         stage: [
-            _fullest(of).scores
-            for llm in sorted({one.author.llm for one in contests})
-            if (of := [one for one in contests if _is_direct(one, stage) and one.author.llm == llm])
+            _largest(candidates).scores
+            for llm in sorted({contest.author.llm for contest in contests})
+            if (
+                candidates := [
+                    contest
+                    for contest in contests
+                    if _is_direct(contest, stage) and contest.author.llm == llm
+                ]
+            )
         ]
         for stage in STAGES
     }
     against = {
-        base: _fullest(of).scores
+        base: _largest(candidates).scores
         for base in (LLAMA, MISTRAL)
-        if (of := [one for one in contests if _is_against_teacher(one, base)])
+        if (candidates := [contest for contest in contests if _is_against_teacher(contest, base)])
     }
     return contrasts(
-        {cell: _fullest(of).scores for cell, of in by_cell.items()}, OtherScores(direct, against)
+        {cell: _largest(candidates).scores for cell, candidates in by_cell.items()},
+        OtherScores(direct, against),
     )
 
 
-def _is_direct(one: PaperContest, stage: str) -> bool:
-    author, opponent = one.author, one.opponent
+def _is_direct(contest: PaperContest, stage: str) -> bool:
+    author, opponent = contest.author, contest.opponent
     is_base = opponent.is_base and opponent.base == author.base == LLAMA
-    return is_base and one.judge == GPT_4O and (author.method, author.stage) == (Method.DIRECT, stage)
+    return is_base and contest.judge == GPT_4O and (author.method, author.stage) == (Method.DIRECT, stage)
 
 
-def _is_against_teacher(one: PaperContest, base: str) -> bool:
-    author = one.author
-    return (one.judge, author.base, author.stage) == (GEMINI, base, SFT_DPO) and one.opponent.is_teacher
+def _is_against_teacher(contest: PaperContest, base: str) -> bool:
+    author = contest.author
+    return (contest.judge, author.base, author.stage) == (
+        GEMINI,
+        base,
+        SFT_DPO,
+    ) and contest.opponent.is_teacher
 
 
-def _fullest(found: Sequence[PaperContest]) -> PaperContest:
-    """Of several contests that could stand for one the one that counts."""
-    return max(found, key=lambda one: (one.entry.is_plain, not succeeds(one.entry.model), one.entry.size))
+def _largest(candidates: Sequence[PaperContest]) -> PaperContest:
+    """Return the contest that counts among several for the same cell."""
+    return max(
+        candidates,
+        key=lambda contest: (
+            contest.entry.is_plain,
+            not succeeded_model(contest.entry.model),
+            contest.entry.size,
+        ),
+    )
 
 
 def table1_cells(contests: list[PaperContest]) -> dict[Cell, CellResult]:
-    """Of each cell the contest that counts; how many other students could have stood there is told."""
-    of_cell: dict[Cell, list[PaperContest]] = {}
-    for one in contests:
-        cell = find_cell(one.author, one.opponent, one.judge)
+    """Return the result that counts for each cell, with a note if other students match it."""
+    by_cell: dict[Cell, list[PaperContest]] = {}
+    for contest in contests:
+        cell = find_cell(contest.author, contest.opponent, contest.judge)
         if cell is not None:
-            of_cell.setdefault(cell, []).append(one)
-    return {cell: _chosen(found) for cell, found in of_cell.items()}
+            by_cell.setdefault(cell, []).append(contest)
+    return {cell: _cell_result(candidates) for cell, candidates in by_cell.items()}
 
 
-def _chosen(found: Sequence[PaperContest]) -> CellResult:
-    ours = _fullest(found).ours
-    sets = len({one.set_id for one in found})
-    told = f"one of {sets} such students (or sets of responses) that were judged: the fullest, the newest"
-    return ours if sets == 1 else replace(ours, differences=(*ours.differences, told))
+def _cell_result(candidates: Sequence[PaperContest]) -> CellResult:
+    ours = _largest(candidates).ours
+    sets = len({contest.set_id for contest in candidates})
+    note = f"one of {sets} matching students (or response sets): the largest, then the newest"
+    return ours if sets == 1 else replace(ours, differences=(*ours.differences, note))

@@ -1,7 +1,7 @@
-"""In what one of our results is no replication of the paper's, in words: every point that is known.
+"""Deviations of our results from the paper's protocol, in words.
 
-The paper says little of its judging; what it leaves open is told as such. Reads what was recorded; knows
-nothing of databases.
+The paper leaves parts of its judging unspecified; such points are listed too. Everything is derived from
+recorded settings.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import Any
 
 from agents.models.registry import EMULATED
 from agents.types import ResponseSet
-from results.paper.cells import succeeds
+from results.paper.cells import succeeded_model
 
 DIALOGUES = 250
 NEW_TOKENS = 4096
-WHOLE = ("", "whole")
-OUR_PROMPT = "the judge's prompt: ours (the paper's is in its repository: --fidelity released asks with it)"
-BOTH_ORDERS = "both orders (the paper does not state one)"
-ALWAYS = (OUR_PROMPT, BOTH_ORDERS)  # unless more is known
-RELEASED_PROMPT = "released/judge/"  # the names of the published scripts' prompts begin so
-UNKNOWN = "how responses were drawn and cut is not recorded"
-# of a student's settings, those that the paper states
+NO_TRUNCATION = ("", "whole")
+OUR_PROMPT = "our judge prompt (--fidelity released uses the one in the paper's repository)"
+BOTH_ORDERS = "both orders (the paper does not state its order)"
+ALWAYS = (OUR_PROMPT, BOTH_ORDERS)  # by default
+RELEASED_PROMPT = "released/judge/"  # prefix of the published scripts' prompts
+UNKNOWN = "sampling and truncation of responses not recorded"
+# training settings stated by the paper
 TRAINING = {
     "rank": 8,
     "learning_rate": 5e-5,
@@ -36,67 +36,77 @@ TRAINING = {
 def judging_deviations(
     n: int, model: str, sampling: Mapping[str, Any], samples: int, judge: str = ""
 ) -> list[str]:
-    """Of how it was judged.
+    """Return the deviations of the judging.
 
     Args:
+        n: number of complete dialogues.
+        model: the judge's model id.
         sampling: the judge's parameters.
-        judge: its name, with that of its prompt where it is not the default.
+        samples: number of samples per comparison.
+        judge: the judge's name, with its prompt's name unless it is the default.
     """
-    told = [f"EMULATED: the judge {model} is an emulator, no real model"] if _emulated(model) else []
-    if succeeds(model):
-        told.append(f"the judge {model} in the place of {succeeds(model)}")
-    told += [BOTH_ORDERS] if f"({RELEASED_PROMPT}" in judge else list(ALWAYS)
+    deviations = [f"EMULATED: the judge {model} is emulated"] if _emulated(model) else []
+    if succeeded_model(model):
+        deviations.append(f"the judge {model} instead of {succeeded_model(model)}")
+    deviations += [BOTH_ORDERS] if f"({RELEASED_PROMPT}" in judge else list(ALWAYS)
     if n != DIALOGUES:
-        told.append(f"{n} dialogues, not {DIALOGUES}")
+        deviations.append(f"{n} dialogues instead of {DIALOGUES}")
     if sampling.get("temperature") is not None:
-        told.append(f"the judge's temperature {sampling['temperature']:g} (the paper states none)")
+        deviations.append(f"judge temperature {sampling['temperature']:g} (not stated by the paper)")
     if samples > 1:
-        told.append(f"{samples} verdicts on each pair and order, not one")
-    return told
+        deviations.append(f"{samples} samples per comparison instead of 1")
+    return deviations
 
 
-def response_deviations(of: ResponseSet) -> list[str]:
-    """Of how an author's responses were drawn and cut."""
-    if not of.recorded:
+def response_deviations(response_set: ResponseSet) -> list[str]:
+    """Return the deviations in sampling and truncating an author's responses."""
+    if not response_set.recorded:
         return [UNKNOWN]
-    told = [f"EMULATED: responses of {of.author} are an emulator's"] if _emulated(of.author) else []
-    model = of.author.partition("/")[2]
-    if succeeds(model):
-        told.append(f"responses of {of.author} in the place of {succeeds(model)}'s")
-    cut, sampling = str(of.recorded.get("cut", "")), of.recorded.get("sampling") or {}
-    if cut not in WHOLE:
-        told.append(f"the cut: {cut} (the paper's responses are whole)")
+    deviations = (
+        [f"EMULATED: the responses of {response_set.author} are emulated"]
+        if _emulated(response_set.author)
+        else []
+    )
+    model = response_set.author.partition("/")[2]
+    if succeeded_model(model):
+        deviations.append(f"responses of {response_set.author} instead of {succeeded_model(model)}")
+    truncation, sampling = (
+        str(response_set.recorded.get("cut", "")),
+        response_set.recorded.get("sampling") or {},
+    )
+    if truncation not in NO_TRUNCATION:
+        deviations.append(f"truncation: {truncation} (the paper's responses are not truncated)")
     tokens = sampling.get("max_output_tokens")
     if tokens not in (None, NEW_TOKENS):
-        told.append(f"{tokens} new tokens at most, not {NEW_TOKENS:,}")
-    return told
+        deviations.append(f"at most {tokens} new tokens instead of {NEW_TOKENS:,}")
+    return deviations
 
 
 def training_deviations(record: Mapping[str, Any]) -> list[str]:
-    """Of how a student was trained, from its record; empty where there is none."""
+    """Return the deviations of a student's training, from its record; empty without a record."""
     data, settings = record.get("data") or {}, record.get("settings") or {}
-    told = [
-        f"EMULATED: the teacher {name} is an emulator"
-        for name in data.get("taught_by") or ()
-        if _emulated(name)
+    deviations = [
+        f"EMULATED: the teacher {name} is emulated" for name in data.get("taught_by") or () if _emulated(name)
     ]
-    told += [
-        f"the teacher {name} in the place of {old}"
+    deviations += [
+        f"the teacher {name} instead of {old}"
         for name in data.get("taught_by") or ()
-        if (old := succeeds(name.rpartition("/")[2]))
+        if (old := succeeded_model(name.rpartition("/")[2]))
     ]
     if data.get("fidelity") not in (None, "", "paper"):
-        told.append(f"training data of fidelity {data['fidelity']}")
+        deviations.append(f"training data of fidelity {data['fidelity']}")
     if record.get("stage") == "dpo" and settings.get("reference") not in (None, "sft"):
-        told.append(f"DPO's reference: the {settings['reference']} (taken for the paper: the SFT model)")
-    told += [
-        f"{name} {settings[name]}, not {stated}"
+        deviations.append(
+            f"DPO reference model: {settings['reference']} (assumed for the paper: the SFT model)"
+        )
+    deviations += [
+        f"{name} {settings[name]} instead of {stated}"
         for name, stated in TRAINING.items()
         if name in settings and settings[name] != stated
     ]
     if settings.get("max_steps"):
-        told.append(f"training stopped after {settings['max_steps']} steps")
-    return told
+        deviations.append(f"training stopped after {settings['max_steps']} steps")
+    return deviations
 
 
 def _emulated(name: str) -> bool:

@@ -1,7 +1,7 @@
-"""The paper's figures as plots in one style: Okabe–Ito colours with hatches, SVG and PNG.
+"""Plots of the paper's figures in one style: Okabe–Ito colours with hatches, as SVG and PNG.
 
-Data in, figures out: ours with intervals, the published values as white marks where the paper prints numbers
-(Figures 7 to 9, from Table 1). What has not been run is left out and said, never drawn as zero.
+Ours have intervals; published values are white marks where the paper prints numbers (Figures 7 to 9, from
+Table 1). Cells that were not run are labelled so, never drawn as zero.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ COLOURS = tuple(OKABE_ITO[name] for name in ("blue", "orange", "bluish green", "
 MARKERS = "Dos^v"
 HATCHES = ("", "///", "...", "xxx", "\\\\\\")
 WARNING = OKABE_ITO["vermillion"]
-WIDEST = 0.4  # of a bar; groups are 1 apart
+MAX_BAR_WIDTH = 0.4  # maximum width of a bar; groups are 1 apart
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A value with its interval, in the axis' unit; None where it was not run."""
+    """A value with its interval, in the unit of the axis; None if it was not run."""
 
     value: float | None
     low: float | None = None
@@ -35,18 +35,18 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """Groups of bars.
+    """Data of a grouped bar chart.
 
     Attributes:
         number: of the figure in the paper.
-        title, axis: in words.
-        groups: along the axis.
+        title, axis: labels.
+        groups: labels along the axis.
         series: name → one bar per group.
-        published: series name → the published value per group, None where there is none.
-        limit: of the axis; None for what the data take.
-        even: whether a line is drawn at one half.
-        note: written below.
-        warning: written above, of what a reader must not overlook.
+        published: series name → published value per group, None if there is none.
+        limit: upper end of the axis; None for automatic.
+        even: whether to draw a line at one half.
+        note: text below the plot.
+        warning: text above the plot that a reader must not overlook.
     """
 
     number: str
@@ -61,8 +61,8 @@ class Chart:
     warning: str = ""
 
 
-def drawn(chart: Chart) -> dict[str, bytes]:
-    """The figure as `svg` and `png`."""
+def render_chart(chart: Chart) -> dict[str, bytes]:
+    """Render the figure as `svg` and `png`."""
     formats: figure_style.Formats = {
         "svg": {"bbox_inches": "tight"},
         "png": {"bbox_inches": "tight", "dpi": 160},
@@ -75,19 +75,19 @@ def _figure(chart: Chart) -> Figure:
 
     figure = Figure(figsize=(max(5.0, 1.0 + 0.28 * len(chart.groups) * max(1, len(chart.series))), 3.6))
     axes = figure.add_subplot()
-    width = min(0.8 / max(1, len(chart.series)), WIDEST)
+    width = min(0.8 / max(1, len(chart.series)), MAX_BAR_WIDTH)
     lacking = [bar for bars in chart.series.values() for bar in bars if bar.value is None]
-    nothing = len(lacking) == sum(len(bars) for bars in chart.series.values())
-    for at, (name, bars) in enumerate(chart.series.items()):
-        shift = (at - (len(chart.series) - 1) / 2) * width
-        colour, hatch = COLOURS[at % len(COLOURS)], HATCHES[at % len(HATCHES)]
-        there = [(place + shift, bar) for place, bar in enumerate(bars) if bar.value is not None]
-        _bars(axes, there, width, colour, hatch, name)
-        if not nothing:
+    is_empty = len(lacking) == sum(len(bars) for bars in chart.series.values())
+    for index, (name, bars) in enumerate(chart.series.items()):
+        shift = (index - (len(chart.series) - 1) / 2) * width
+        colour, hatch = COLOURS[index % len(COLOURS)], HATCHES[index % len(HATCHES)]
+        present = [(place + shift, bar) for place, bar in enumerate(bars) if bar.value is not None]
+        _bars(axes, present, width, colour, hatch, name)
+        if not is_empty:
             _not_run(axes, [place + shift for place, bar in enumerate(bars) if bar.value is None])
         values = chart.published.get(name, ())
         points = [(place + shift, value) for place, value in enumerate(values) if value is not None]
-        _points(axes, points, MARKERS[at % len(MARKERS)], f"{name}, published")
+        _points(axes, points, MARKERS[index % len(MARKERS)], f"{name}, published")
     axes.set_xticks(range(len(chart.groups)), list(chart.groups))
     axes.set_xlim(-0.6, len(chart.groups) - 0.4)
     axes.set_ylabel(chart.axis)
@@ -100,27 +100,27 @@ def _figure(chart: Chart) -> Figure:
         axes.text(0, 1.02, chart.warning, transform=axes.transAxes, fontsize=7, color=WARNING, weight="bold")
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
-        order = sorted(range(len(labels)), key=lambda at: _legend_place(labels[at], list(chart.series)))
+        order = sorted(range(len(labels)), key=lambda index: _legend_place(labels[index], list(chart.series)))
         axes.legend(
-            [handles[at] for at in order],
-            [labels[at] for at in order],
+            [handles[index] for index in order],
+            [labels[index] for index in order],
             frameon=False,
             loc="upper left",
             bbox_to_anchor=(1.0, 1.0),
         )
-    told = [line for line in (chart.note, "Ours: not run" if nothing else "") if line]
-    figure.text(0.01, -0.04, ". ".join(told) + ".", fontsize=7, color="#444444", va="top")
+    lines = [line for line in (chart.note, "Ours: not run" if is_empty else "") if line]
+    figure.text(0.01, -0.04, ". ".join(lines) + ".", fontsize=7, color="#444444", va="top")
     return figure
 
 
 def _legend_place(label: str, series: Sequence[str]) -> tuple[int, bool]:
-    """Each series and, after it, what was published of it."""
+    """Return the sort key that puts each series before its published values."""
     name = label.removesuffix(", published")
     return series.index(name), name != label
 
 
 def _points(axes: Any, points: Sequence[tuple[float, float]], marker: str, name: str) -> None:
-    """Published values: white within, so that they are seen on a bar and beside it."""
+    """Draw published values as white marks, visible on and beside a bar."""
     if points:
         axes.plot(
             *zip(*points, strict=True),
@@ -136,7 +136,7 @@ def _points(axes: Any, points: Sequence[tuple[float, float]], marker: str, name:
 
 
 def _not_run(axes: Any, places: Sequence[float]) -> None:
-    """Where a bar would stand that is not there."""
+    """Label the places of missing bars."""
     for place in places:
         axes.text(place, 1.5, "not run", rotation=90, ha="center", va="bottom", fontsize=6, color="#555555")
 

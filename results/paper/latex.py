@@ -1,20 +1,20 @@
-"""Table 1 as LaTeX: ours beside the published values, in the paper's layout."""
+"""LaTeX output of Table 1, ours beside the published values in the paper's layout."""
 
 from __future__ import annotations
 
 from agents.output_escape import latex_text
 from results.paper.cells import NUMBERS
-from results.paper.table1 import WARNING, Table1, heading, lines_of, notes
+from results.paper.table1 import WARNING, Table1, heading, notes, table_lines
 
 
 def to_latex(table: Table1) -> str:
-    """As LaTeX; it needs the packages booktabs and graphicx."""
+    """Return the table as LaTeX; it requires the packages booktabs and graphicx."""
     numbers = " & ".join([*NUMBERS.values(), *NUMBERS.values()])
     body = []
-    for at, (study, stage, whose, values) in enumerate(lines_of(table)):
-        if at and study:
+    for index, (study, stage, label, values) in enumerate(table_lines(table)):
+        if index and study:
             body.append(r"\midrule")
-        body.append(" & ".join(map(latex_text, [study, stage, whose, *values])) + r" \\")
+        body.append(" & ".join(map(latex_text, [study, stage, label, *values])) + r" \\")
     caption = [f"{heading(table)}.", *([WARNING] if table.is_emulated else []), *notes(table)]
     return "\n".join(
         [

@@ -1,7 +1,7 @@
-"""Like with like: the published values are of one order, so ours of one order stand beside them.
+"""Comparison of single-order estimates with the published values, which are of a single order.
 
-Gemini's batches had the base's response first. GPT-4o's order was not recorded: a cell is outside there only
-where it is so whichever order it was. Numbers in, frozen values out.
+Gemini's batches had the base's response first. GPT-4o's order was not recorded: a cell is outside only if it
+is outside for either order.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ from results.statistics import SingleOrder, holm
 from results.statistics.replication import ReplicationResult, compare_with_published, effective_n
 
 BASE_FIRST, STUDENT_FIRST = "base first", "student first"
-ALIKE = (
-    "The published values are of one order: the base first by Gemini, not recorded by GPT-4o. Ours of one "
-    "order leave unscored judgments in the denominator, as the paper does. ‡ p < 0.05, after Holm over the "
-    "cells that were run, against the published value in that order; by GPT-4o, whichever order it was."
+SINGLE_ORDER_NOTE = (
+    "Published values are of a single order: the base first for Gemini, not recorded for GPT-4o. Our "
+    "single-order rates count unscored judgments in the denominator, as the paper does. ‡ p < 0.05 against "
+    "the published value in that order (for GPT-4o: in either order), after Holm's correction over the cells "
+    "that were run."
 )
 _LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class SingleOrderCheck:
-    """A cell's single orders, each beside the published value.
+    """Single-order estimates of a cell, each compared with the published value.
 
     Attributes:
-        orders: by name, ours in that order compared; empty where nothing was judged in it.
-        decisive: the orders that the published one may have been.
-        p: of the published value, in (0, 1]: the larger where it may have been either order. None where an
-            order that it may have been is lacking.
-        p_adjusted: the same after Holm over the table's cells.
+        orders: by name, our estimate in that order compared; empty if nothing was judged in it.
+        decisive: the orders that the published value may have.
+        p: p-value of the published value, in (0, 1]; the largest over the decisive orders. None if one is
+            missing.
+        p_adjusted: the same after Holm's correction over the table's cells.
     """
 
     orders: Mapping[str, ReplicationResult]
@@ -41,24 +42,24 @@ class SingleOrderCheck:
 
     @property
     def is_outside(self) -> bool:
-        """Whether ours differs from the published value, whichever order that was."""
+        """Return whether ours differs from the published value for every decisive order (5 % level)."""
         return self.p_adjusted is not None and self.p_adjusted < _LEVEL
 
 
 def single_order_test(
     cells: Mapping[Cell, tuple[tuple[str, SingleOrder | None], tuple[str, SingleOrder | None]]],
 ) -> dict[Cell, SingleOrderCheck]:
-    """Every cell's single orders compared, Holm over the cells."""
-    found = {cell: _single(cell, dict(orders)) for cell, orders in cells.items()}
-    tested = {cell: one.p for cell, one in found.items() if one.p is not None}
+    """Compare every cell's single-order estimates, with Holm's correction over the cells."""
+    checks = {cell: _check_cell(cell, dict(orders)) for cell, orders in cells.items()}
+    tested = {cell: check.p for cell, check in checks.items() if check.p is not None}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True)) if tested else {}
     return {
-        cell: SingleOrderCheck(one.orders, one.decisive, one.p, adjusted.get(cell))
-        for cell, one in found.items()
+        cell: SingleOrderCheck(check.orders, check.decisive, check.p, adjusted.get(cell))
+        for cell, check in checks.items()
     }
 
 
-def _single(cell: Cell, orders: Mapping[str, SingleOrder | None]) -> SingleOrderCheck:
+def _check_cell(cell: Cell, orders: Mapping[str, SingleOrder | None]) -> SingleOrderCheck:
     decisive = (BASE_FIRST,) if cell.judge == GEMINI else (BASE_FIRST, STUDENT_FIRST)
     compared = {
         name: compare_with_published(
@@ -67,23 +68,25 @@ def _single(cell: Cell, orders: Mapping[str, SingleOrder | None]) -> SingleOrder
         for name, order in orders.items()
         if order is not None and order.rate is not None
     }
-    whole = all(name in compared for name in decisive)
-    return SingleOrderCheck(compared, decisive, max(compared[name].p for name in decisive) if whole else None)
+    has_all = all(name in compared for name in decisive)
+    return SingleOrderCheck(
+        compared, decisive, max(compared[name].p for name in decisive) if has_all else None
+    )
 
 
-def single_order_data(one: SingleOrderCheck | None) -> dict[str, object]:
-    """As columns of the table's rows."""
-    told: dict[str, object] = {}
+def single_order_data(check: SingleOrderCheck | None) -> dict[str, object]:
+    """Return the comparison as columns of the table's rows."""
+    columns: dict[str, object] = {}
     for name, key in ((BASE_FIRST, "base_first"), (STUDENT_FIRST, "student_first")):
-        compared = one.orders.get(name) if one else None
-        told |= {
+        compared = check.orders.get(name) if check else None
+        columns |= {
             key: compared.ours if compared else None,
             f"{key}_difference": compared.difference if compared else None,
             f"{key}_difference_low": compared.low if compared else None,
             f"{key}_difference_high": compared.high if compared else None,
         }
-    return told | {
-        "alike_p": one.p if one else None,
-        "alike_p_holm": one.p_adjusted if one else None,
-        "outside_whichever_order": one.is_outside if one else None,
+    return columns | {
+        "single_order_p": check.p if check else None,
+        "single_order_p_holm": check.p_adjusted if check else None,
+        "outside_in_either_order": check.is_outside if check else None,
     }

@@ -1,6 +1,6 @@
-"""Table 1 in the paper's layout: ours, the published value, their difference. Markdown, LaTeX, CSV.
+"""Table 1 in the paper's layout: ours, the published value and their difference, as Markdown, LaTeX and CSV.
 
-A cell that has not been run is empty, never zero. Percent, as the paper prints.
+A cell that was not run is empty, never zero. Values are in percent, as in the paper.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from agents.output_escape import csv_rows, markdown_row, markdown_text
 from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell, published
 from results.paper.deviations import ALWAYS
 from results.paper.single_order import (
-    ALIKE,
     BASE_FIRST,
+    SINGLE_ORDER_NOTE,
     STUDENT_FIRST,
     SingleOrderCheck,
     single_order_data,
@@ -32,10 +32,10 @@ from results.statistics.replication import (
 
 EMPTY = ""
 EMULATED = "EMULATED"
-WARNING = "EMULATED: some of these answers come from this machine's emulator, not from any real model."
-KIN = (
-    "† The judge is of the family of the student or of its teacher (GPT-4o judges what GPT-4o taught, here "
-    "as in the paper): it may favour its own."
+WARNING = "EMULATED: some of these completions come from the local emulator, not from a real model."
+SAME_FAMILY_NOTE = (
+    "† The judge is of the family of the student or of its teacher (here, as in the paper, GPT-4o judges "
+    "students of GPT-4o) and may favour it (self-preference)."
 )
 
 
@@ -45,13 +45,15 @@ class CellResult:
 
     Attributes:
         rate, low, high: win rate over its base, balanced over order, in [0, 1].
-        variance: of the dialogues' scores.  n: complete dialogues.
-        order_robust: the rate's order-robust bounds.
-        base_first, student_first: the single-order estimates, unscored in the denominator as in the paper.
+        variance: of the dialogues' scores.
+        n: number of complete dialogues.
+        order_robust: order-robust bounds of the rate.
+        base_first, student_first: single-order estimates, with unscored judgments in the denominator as in
+            the paper.
         shared: covariance of the dialogues' scores in the two orders.
-        run, judge: where it is from.
-        differences: in what it is no replication, in words.
-        same_family: whether the judge belongs to the model family of the student or its teacher.
+        run, judge: origin of the result.
+        differences: deviations from the paper, in words.
+        same_family: whether the judge is of the family of the student or of its teacher.
     """
 
     rate: float
@@ -71,12 +73,13 @@ class CellResult:
 
 @dataclass(frozen=True)
 class Table1:
-    """The table: every published cell, ours where it was run, compared with Holm over those that were.
+    """The table: every published cell, ours where it was run, compared with Holm's correction over those that
+    were.
 
     Attributes:
-        ours: by cell.
-        compared: the balanced rate with the published value.
-        alike: like with like: single orders with the published value, which is one.
+        ours: our results by cell.
+        compared: the balanced rate compared with the published value.
+        alike: single-order rates compared with the published value, which is of a single order.
     """
 
     ours: Mapping[Cell, CellResult]
@@ -85,30 +88,34 @@ class Table1:
 
     @property
     def expected_outside(self) -> tuple[float, float]:
-        """How many of the published values of the cells that were run a perfect replication puts outside."""
+        """Return bounds of the number of published values that a perfect replication would put outside our
+        intervals.
+        """
         cells = list(self.ours)
         ours = [self.ours[cell] for cell in cells]
         return expected_outside(
             np.array([published()[cell] for cell in cells]),
-            np.array([(one.high - one.low) / 2.0 for one in ours]),
-            np.array([one.variance / one.n for one in ours]),
-            np.array([one.shared for one in ours]),
+            np.array([(result.high - result.low) / 2.0 for result in ours]),
+            np.array([result.variance / result.n for result in ours]),
+            np.array([result.shared for result in ours]),
         )
 
     @property
     def differences(self) -> list[str]:
-        """In what any cell is no replication, each once; what no real model answered first."""
-        told = dict.fromkeys(told for one in self.ours.values() for told in one.differences)
-        return sorted(told, key=lambda each: not each.startswith(EMULATED))
+        """Return every deviation from the paper once, emulated models first."""
+        deviations = dict.fromkeys(
+            deviation for result in self.ours.values() for deviation in result.differences
+        )
+        return sorted(deviations, key=lambda deviation: not deviation.startswith(EMULATED))
 
     @property
     def is_emulated(self) -> bool:
-        """Whether any cell rests on answers of an emulator."""
-        return any(told.startswith(EMULATED) for told in self.differences)
+        """Return whether any cell has completions of an emulator."""
+        return any(deviation.startswith(EMULATED) for deviation in self.differences)
 
 
 def table1(ours: Mapping[Cell, CellResult]) -> Table1:
-    """Compare what was run with what was published."""
+    """Compare our results with the published ones."""
     cells = [cell for cell in published() if cell in ours]
     single = [
         compare_with_published(
@@ -128,7 +135,7 @@ def table1(ours: Mapping[Cell, CellResult]) -> Table1:
 
 
 def _grid(value: Callable[[Cell], str]) -> list[tuple[str, str, list[str]]]:
-    """(study, stage, the 14 values of its line) for all eight lines."""
+    """Return (study, stage, the 14 values of its line) for all eight lines."""
     lines = []
     for student, judge in STUDIES:
         for stage in STAGES:
@@ -137,58 +144,59 @@ def _grid(value: Callable[[Cell], str]) -> list[tuple[str, str, list[str]]]:
     return lines
 
 
-def _ours(table: Table1) -> Callable[[Cell], str]:
-    def told(cell: Cell) -> str:
-        found = table.ours.get(cell)
-        return EMPTY if found is None else f"{100 * found.rate:.1f}{'†' if found.same_family else ''}"
+def _format_ours(table: Table1) -> Callable[[Cell], str]:
+    def format_cell(cell: Cell) -> str:
+        result = table.ours.get(cell)
+        return EMPTY if result is None else f"{100 * result.rate:.1f}{'†' if result.same_family else ''}"
 
-    return told
+    return format_cell
 
 
-def _order_robust(table: Table1) -> Callable[[Cell], str]:
-    def told(cell: Cell) -> str:
+def _format_order_robust(table: Table1) -> Callable[[Cell], str]:
+    def format_cell(cell: Cell) -> str:
         low, high = table.ours[cell].order_robust if cell in table.ours else (None, None)
         return EMPTY if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
 
-    return told
+    return format_cell
 
 
-def _in_order(table: Table1, order: str) -> Callable[[Cell], str]:
-    def told(cell: Cell) -> str:
-        alike = table.alike.get(cell)
-        one = alike.orders.get(order) if alike else None
-        if alike is None or one is None:
+def _format_in_order(table: Table1, order: str) -> Callable[[Cell], str]:
+    def format_cell(cell: Cell) -> str:
+        check = table.alike.get(cell)
+        one = check.orders.get(order) if check else None
+        if check is None or one is None:
             return EMPTY
-        mark = "‡" if alike.is_outside and order in alike.decisive else ""
+        mark = "‡" if check.is_outside and order in check.decisive else ""
         return f"{100 * one.ours:.1f}{mark}"
 
-    return told
+    return format_cell
 
 
-def _published(cell: Cell) -> str:
+def _format_published(cell: Cell) -> str:
     return f"{100 * published()[cell]:.1f}"
 
 
-def _difference(table: Table1) -> Callable[[Cell], str]:
-    def told(cell: Cell) -> str:
-        found = table.compared.get(cell)
-        if found is None:
+def _format_difference(table: Table1) -> Callable[[Cell], str]:
+    def format_cell(cell: Cell) -> str:
+        comparison = table.compared.get(cell)
+        if comparison is None:
             return EMPTY
-        star = "*" if found.p_adjusted is not None and found.p_adjusted < 0.05 else ""
-        return f"{100 * found.difference:+.1f}{star} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+        star = "*" if comparison.p_adjusted is not None and comparison.p_adjusted < 0.05 else ""
+        interval = f"[{100 * comparison.low:+.1f}, {100 * comparison.high:+.1f}]"
+        return f"{100 * comparison.difference:+.1f}{star} {interval}"
 
-    return told
+    return format_cell
 
 
-def lines_of(table: Table1) -> list[tuple[str, str, str, list[str]]]:
-    """(study, stage, whose, values): several lines where the paper has one."""
+def table_lines(table: Table1) -> list[tuple[str, str, str, list[str]]]:
+    """Return (study, stage, label, values) of every line; several lines per line of the paper."""
     kinds = [
-        ("ours", _ours(table)),
-        ("order-robust", _order_robust(table)),
-        (f"ours, {BASE_FIRST}", _in_order(table, BASE_FIRST)),
-        (f"ours, {STUDENT_FIRST}", _in_order(table, STUDENT_FIRST)),
-        ("published", _published),
-        ("difference", _difference(table)),
+        ("ours", _format_ours(table)),
+        ("order-robust", _format_order_robust(table)),
+        (f"ours, {BASE_FIRST}", _format_in_order(table, BASE_FIRST)),
+        (f"ours, {STUDENT_FIRST}", _format_in_order(table, STUDENT_FIRST)),
+        ("published", _format_published),
+        ("difference", _format_difference(table)),
     ]
     grids = [(name, _grid(value)) for name, value in kinds]
     return [
@@ -199,35 +207,35 @@ def lines_of(table: Table1) -> list[tuple[str, str, str, list[str]]]:
 
 
 def notes(table: Table1) -> list[str]:
-    """What a reader of the table must know."""
-    told = [
+    """Return the notes that a reader of the table needs."""
+    notes_found = [
         "Win rates over the base, percent. Ours: balanced over order. Difference: ours − published, with a "
-        "95 % interval that counts the error of both (Newcombe; published n = 250). * p < 0.05 after Holm "
-        f"over the {len(table.compared)} cells that were run. Empty: not run.",
+        "95 % interval for the errors of both (Newcombe; published n = 250). * p < 0.05 after Holm's "
+        f"correction over the {len(table.compared)} cells run. Empty: not run.",
     ]
     if table.alike:
-        told.append(ALIKE)
+        notes_found.append(SINGLE_ORDER_NOTE)
     if table.compared:
         few, many = table.expected_outside
-        told.append(
-            f"Of the {len(table.compared)} cells that were run, a perfect replication would put between "
-            f"{few:.1f} and {many:.1f} of the published values outside our intervals: the fewer, the more "
-            "of a dialogue's preferences the two runs share."
+        notes_found.append(
+            f"Of the {len(table.compared)} cells run, a perfect replication would put {few:.1f} to {many:.1f} "
+            "of the published values outside our intervals. The more preferences the two runs share per "
+            "dialogue, the fewer."
         )
-    if any(one.same_family for one in table.ours.values()):
-        told.append(KIN)
+    if any(result.same_family for result in table.ours.values()):
+        notes_found.append(SAME_FAMILY_NOTE)
     if table.differences:
-        told.append(f"Not a replication; what differs: {'; '.join(table.differences)}.")
-    return told
+        notes_found.append(f"Not a replication. Differences: {'; '.join(table.differences)}.")
+    return notes_found
 
 
 def heading(table: Table1) -> str:
-    """Says at once what the table is not."""
-    return "Table 1 of the paper, ours beside it" + (" (not a replication)" if table.differences else "")
+    """Return the heading, which states if the table is not a replication."""
+    return "Table 1 of the paper, beside ours" + (" (not a replication)" if table.differences else "")
 
 
 def to_markdown(table: Table1) -> str:
-    """As Markdown; what no real model answered is said on top."""
+    """Return the table as Markdown, with a warning on top if models are emulated."""
     numbers = list(NUMBERS.values())
     head = [
         "study",
@@ -237,19 +245,21 @@ def to_markdown(table: Table1) -> str:
         *(f"L {number}" for number in numbers),
     ]
     lines = [markdown_row(head), "| " + " | ".join([":--"] * 3 + ["--:"] * 14) + " |"]
-    lines += [markdown_row([study, stage, whose, *values]) for study, stage, whose, values in lines_of(table)]
-    told = "\n\n".join(map(markdown_text, notes(table)))
+    lines += [
+        markdown_row([study, stage, label, *values]) for study, stage, label, values in table_lines(table)
+    ]
+    notes_text = "\n\n".join(map(markdown_text, notes(table)))
     legend = "H: improvement over human responses. L: over LLM initial responses."
     warning = f"**{WARNING}**\n\n" if table.is_emulated else ""
-    return f"# {heading(table)}\n\n{warning}" + "\n".join(lines) + f"\n\n{legend}\n\n{told}\n"
+    return f"# {heading(table)}\n\n{warning}" + "\n".join(lines) + f"\n\n{legend}\n\n{notes_text}\n"
 
 
 def rows(table: Table1) -> list[dict[str, object]]:
-    """Every cell as a row; rates in [0, 1], None where it was not run."""
-    found: list[dict[str, object]] = []
+    """Return every cell as a dict; rates in [0, 1], None if it was not run."""
+    row_dicts: list[dict[str, object]] = []
     for cell, value in published().items():
         ours, compared = table.ours.get(cell), table.compared.get(cell)
-        found.append(
+        row_dicts.append(
             {
                 "teacher": TEACHER,
                 "student": cell.student,
@@ -276,10 +286,10 @@ def rows(table: Table1) -> list[dict[str, object]]:
                 "same_family": ours.same_family if ours else None,
             }
         )
-    return found
+    return row_dicts
 
 
 def to_csv(table: Table1) -> str:
-    """Every cell as a line."""
-    found = rows(table)
-    return csv_rows(list(found[0]), found)
+    """Return the table as CSV, one cell per line."""
+    row_dicts = rows(table)
+    return csv_rows(list(row_dicts[0]), row_dicts)

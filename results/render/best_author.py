@@ -20,9 +20,9 @@ SELECTION_CAVEAT = (
 def best_author_data(winners: Mapping[str, BestAuthor]) -> dict[str, Any]:
     """Return the best author by judge, observed and corrected; rates in [0, 1]."""
     return {
-        judge: {"author": None, "refused": winner.best.reason}
+        judge: {"author": None, "not_estimable": winner.best.reason}
         if isinstance(winner.best, NotEstimable)
-        else {"author": winner.author, **asdict(winner.best), "refused": None}
+        else {"author": winner.author, **asdict(winner.best), "not_estimable": None}
         for judge, winner in winners.items()
     }
 

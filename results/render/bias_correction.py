@@ -14,20 +14,20 @@ from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold
 
 
-def bias_correction_data(at: int, corrected: CorrectedPanel) -> dict[str, Any]:
+def bias_correction_data(index: int, corrected: CorrectedPanel) -> dict[str, Any]:
     """Return the corrected rates of one judge of a panel, in [0, 1].
 
     Args:
-        at: index of the judge in the panel.
+        index: index of the judge in the panel.
         corrected: the panel's corrections.
     """
     data = {}
-    if at in corrected.by_people:
-        plug_in, powered = corrected.by_people[at]
+    if index in corrected.by_people:
+        plug_in, powered = corrected.by_people[index]
         data["bias_adjusted"] = _value(plug_in)
         data["with_people"] = _value(powered)
-    if at in corrected.by_audit:
-        data["sensitivity_analysis"] = _value(corrected.by_audit[at])
+    if index in corrected.by_audit:
+        data["sensitivity_analysis"] = _value(corrected.by_audit[index])
     return data
 
 
@@ -41,7 +41,7 @@ def human_preferences_data(corrected: CorrectedPanel) -> dict[str, Any] | None:
 
 def _value(value: BiasAdjusted | CheapAndGold | NotEstimable) -> dict[str, Any]:
     """Return an estimate as JSON data."""
-    return {"refused": str(value)} if isinstance(value, NotEstimable) else asdict(value)
+    return {"not_estimable": str(value)} if isinstance(value, NotEstimable) else asdict(value)
 
 
 def bias_correction_table(panel: JudgePanel, corrected: CorrectedPanel) -> Table | None:

@@ -72,7 +72,7 @@ def _pooled_data(pooled: PooledRate) -> dict[str, Any]:
 def _length_data(control: LengthControl | NotEstimable) -> dict[str, Any]:
     """Return the length-controlled rate as JSON data."""
     if isinstance(control, NotEstimable):
-        return {"win_rate": None, "refused": control.reason}
+        return {"win_rate": None, "not_estimable": control.reason}
     return {
         "win_rate": control.rate,
         "low": control.low,
@@ -86,7 +86,7 @@ def _length_data(control: LengthControl | NotEstimable) -> dict[str, Any]:
         "wording": control.wording,
         "unit": control.unit,
         "scope": control.scope,
-        "refused": None,
+        "not_estimable": None,
     }
 
 

@@ -14,8 +14,8 @@ def calibration_data(result: Calibration | NotEstimable | None) -> dict[str, Any
     if result is None:
         return None
     if isinstance(result, NotEstimable):
-        return {"refused": result.reason}
-    return {**asdict(result), "refused": None}
+        return {"not_estimable": result.reason}
+    return {**asdict(result), "not_estimable": None}
 
 
 def calibration_lines(result: Calibration | NotEstimable | None) -> list[str]:

@@ -86,7 +86,7 @@ def interval_plot(
             ).format(top, height, row)
         )
         top += height
-    lines = grid(_at, 0, top + 4)
+    lines = grid(_percent_position, 0, top + 4)
     return picture(
         lines + Markup("").join(rows) + _axis(top + 4, ends),
         height=top + _AXIS,
@@ -96,13 +96,13 @@ def interval_plot(
     )
 
 
-def grid(at: Callable[[float], str], above: int, below: int) -> Markup:
-    """Return the vertical grid lines from one height to another; `at` maps a share to a position."""
+def grid(to_position: Callable[[float], str], above: int, below: int) -> Markup:
+    """Return the vertical grid lines from one height to another; `to_position` maps a share to a position."""
     return Markup("").join(
         Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}" stroke="currentColor"{}/>').format(
             "plot-half" if tick == 0.5 else "plot-grid",
-            at(tick),
-            at(tick),
+            to_position(tick),
+            to_position(tick),
             above,
             below,
             Markup(' stroke-dasharray="5 4"') if tick == 0.5 else Markup(' stroke-opacity="0.25"'),
@@ -138,8 +138,8 @@ def _row(estimate: IntervalEstimate) -> tuple[Markup, int]:
     """Return one row and its height."""
     lines = wrap(estimate.name, NAME_WIDTH, break_on_hyphens=True) or [""]
     written = [
-        Markup('<text class="plot-name" x="0" y="{}">{}</text>').format(14 + _LINE * at, line)
-        for at, line in enumerate(lines)
+        Markup('<text class="plot-name" x="0" y="{}">{}</text>').format(14 + _LINE * index, line)
+        for index, line in enumerate(lines)
     ]
     written.append(
         Markup('<text class="plot-label" x="100%" y="14" text-anchor="end">{}</text>').format(estimate.label)
@@ -171,7 +171,10 @@ def _axis(top: int, end_labels: tuple[str, str]) -> Markup:
     """Return the tick labels and end labels of the axis."""
     ticks = Markup("").join(
         Markup('<text class="plot-tick" x="{}" y="{}" text-anchor="{}">{}\u00a0%</text>').format(
-            _at(tick), top + 15, {0.0: "start", 1.0: "end"}.get(tick, "middle"), f"{100 * tick:.0f}"
+            _percent_position(tick),
+            top + 15,
+            {0.0: "start", 1.0: "end"}.get(tick, "middle"),
+            f"{100 * tick:.0f}",
         )
         for tick in TICKS
     )
@@ -182,7 +185,7 @@ def _axis(top: int, end_labels: tuple[str, str]) -> Markup:
     return ticks + ends
 
 
-def _at(share: float) -> str:
+def _percent_position(share: float) -> str:
     """Return a share as a position, a percentage with two decimals."""
     return f"{100 * share:.2f}%"
 
@@ -196,7 +199,7 @@ def _interval(low: float, high: float, y: int) -> Markup:
         'stroke="currentColor" stroke-width="2"/>'
         '<line class="plot-interval" x1="{high}" x2="{high}" y1="{above}" y2="{below}" '
         'stroke="currentColor" stroke-width="2"/>'
-    ).format(low=_at(low), high=_at(high), y=y, above=y - 7, below=y + 7)
+    ).format(low=_percent_position(low), high=_percent_position(high), y=y, above=y - 7, below=y + 7)
 
 
 def _bounds(low: float, high: float, y: int) -> Markup:
@@ -204,12 +207,12 @@ def _bounds(low: float, high: float, y: int) -> Markup:
     return Markup(
         '<line class="plot-bounds" x1="{}" x2="{}" y1="{}" y2="{}" stroke="currentColor" '
         'stroke-dasharray="2 3"/>'
-    ).format(_at(low), _at(high), y, y)
+    ).format(_percent_position(low), _percent_position(high), y, y)
 
 
 def _dot(rate: float, y: int) -> Markup:
     """Return the mark of a rate."""
-    return Markup('<circle class="plot-rate" cx="{}" cy="{}" r="4.5"/>').format(_at(rate), y)
+    return Markup('<circle class="plot-rate" cx="{}" cy="{}" r="4.5"/>').format(_percent_position(rate), y)
 
 
 def _triangle(rate: float, y: int, *, first: bool) -> Markup:
@@ -222,4 +225,6 @@ def _triangle(rate: float, y: int, *, first: bool) -> Markup:
             '<path class="plot-b-first" d="{}" fill="none" stroke="currentColor" stroke-width="1.5"/>'
         )
     )
-    return Markup('<svg x="{}" y="{}" overflow="visible">{}</svg>').format(_at(rate), y, drawn.format(path))
+    return Markup('<svg x="{}" y="{}" overflow="visible">{}</svg>').format(
+        _percent_position(rate), y, drawn.format(path)
+    )

@@ -20,7 +20,9 @@ def to_dict(result: CheapGoldResult) -> dict[str, Any]:
     """Return the result as JSON data; rates in [0, 1], money in US dollars."""
     estimate = result.estimate
     return {
-        "estimate": {"refused": str(estimate)} if isinstance(estimate, NotEstimable) else asdict(estimate),
+        "estimate": {"not_estimable": str(estimate)}
+        if isinstance(estimate, NotEstimable)
+        else asdict(estimate),
         "saved": {**asdict(result.saved), "saved": result.saved.saved},
         "gold_share": result.share,
         "strata": [asdict(stratum) for stratum in result.strata],

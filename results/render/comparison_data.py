@@ -132,7 +132,7 @@ def difference_data(test: PairedDifference) -> dict[str, Any]:
 def _mcnemar_data(order: SingleOrderTest) -> dict[str, Any]:
     """Return one single-order test as JSON data."""
     if isinstance(order.test, NotEstimable):
-        return {"order": order.order, "p": None, "refused": order.test.reason}
+        return {"order": order.order, "p": None, "not_estimable": order.test.reason}
     return {
         "order": order.order,
         "p": order.test.p,
@@ -140,7 +140,7 @@ def _mcnemar_data(order: SingleOrderTest) -> dict[str, Any]:
         "only_first": order.test.only_first,
         "only_second": order.test.only_second,
         "n": order.test.n,
-        "refused": None,
+        "not_estimable": None,
     }
 
 
@@ -166,7 +166,7 @@ def multi_comparison_to_dict(comparison: MultiComparison) -> dict[str, Any]:
             for judge_contests in comparison.selection.judges
         },
         "same_family": {
-            judge_contests.judge: [one.to_dict() for one in judge_contests.same_family]
+            judge_contests.judge: [match.to_dict() for match in judge_contests.same_family]
             for judge_contests in comparison.selection.judges
             if judge_contests.same_family
         },
@@ -175,6 +175,7 @@ def multi_comparison_to_dict(comparison: MultiComparison) -> dict[str, Any]:
 
 
 def _place_data(place: ComparisonRow, level: float) -> dict[str, Any]:
+    """Return one row of a multi-comparison as JSON data."""
     rate = place.rate
     own = None
     if rate is not None:
@@ -197,14 +198,14 @@ def strategies_to_dict(comparison: SeedComparison) -> dict[str, Any]:
     rows = []
     for judge_contests in comparison.selection.judges:
         estimate = comparison.estimates[judge_contests.judge]
-        row: dict[str, Any] = {**_judge(judge_contests), "refused": None}
+        row: dict[str, Any] = {**_judge(judge_contests), "not_estimable": None}
         if isinstance(estimate, StrategyEstimate):
             names = ("estimate", "low", "high", "level", "p", "p_adjusted", "family_size", "n", "left_out")
             more = ("degrees", "between_seeds", "spread_log_odds", "order_robust_low", "order_robust_high")
             named = (*names, *more, "method", "scope")
             row |= {name: getattr(estimate, name) for name in named} | {"seeds": list(estimate.seeds)}
         else:
-            row["refused"] = estimate.reason
+            row["not_estimable"] = estimate.reason
         rows.append(row)
     return {
         **_head(comparison.selection, comparison.seed, soft=comparison.soft),

@@ -88,9 +88,9 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
             "b_first": _single(rate.b_first),
         },
         "unscored": judge.unscored,
-        "asked_again": contest.asked_again,
+        "retried_judgments": contest.asked_again,
         **answering_model_data(contest),
-        "readings": contest.readings.to_dict(),
+        "parser_versions": contest.readings.to_dict(),
         "requests": {
             "expected": contest.expected,
             "made": endpoint.made if endpoint else 0,
@@ -104,7 +104,7 @@ def _judge_data(judge: JudgeResult) -> dict[str, Any]:
         "unanswered_cost_usd": judge.unanswered_usd,
         "warning": endpoint.warning if endpoint else "",
         "emulated": _is_emulated(judge),
-        "same_family": [one.to_dict() for one in contest.same_family],
+        "same_family": [match.to_dict() for match in contest.same_family],
         "note": rate.note,
     }
 
@@ -152,9 +152,9 @@ def to_table(summary: JudgingResult) -> Table:
 
 
 EMPTY_CELLS = ("", "-", "0", "0.0 %")
-INCOMPLETE, ASKED_AGAIN, REPEATS, SAME_FAMILY = "incomplete", "asked again", "repeats agree", "same family"
-OPTIONAL_COLUMNS = (SAME_FAMILY, INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", ASKED_AGAIN)
-COUNT_COLUMNS = (INCOMPLETE, "ties", "unscored", ASKED_AGAIN)
+INCOMPLETE, RETRIED, REPEATS, SAME_FAMILY = "incomplete", "retried", "repeats agree", "same family"
+OPTIONAL_COLUMNS = (SAME_FAMILY, INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", RETRIED)
+COUNT_COLUMNS = (INCOMPLETE, "ties", "unscored", RETRIED)
 
 
 def _empty_columns(rows: Sequence[Mapping[str, str]]) -> list[str]:
@@ -182,7 +182,7 @@ def _row(judge: JudgeResult) -> dict[str, str]:
         "A first": format_percent(rate.a_first.rate),
         "B first": format_percent(rate.b_first.rate),
         "unscored": format_reasons(judge.unscored),
-        ASKED_AGAIN: str(contest.asked_again),
+        RETRIED: str(contest.asked_again),
         "made / reused / retried": f"{endpoint.made} / {endpoint.reused} / {endpoint.retried}"
         if endpoint
         else "-",

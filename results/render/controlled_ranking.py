@@ -29,10 +29,10 @@ def _ranking_data(ranking: ControlledRanking) -> dict[str, Any]:
     head = {"judge": ranking.judge, "judge_id": ranking.judge_id, "emulated": ranking.emulated}
     strengths = ranking.strengths
     if isinstance(strengths, NotEstimable):
-        return {**head, "refused": strengths.reason}
+        return {**head, "not_estimable": strengths.reason}
     return {
         **head,
-        "refused": None,
+        "not_estimable": None,
         "authors": [_author(ranking, strengths, index) for index in _order(strengths)],
         "best": None if strengths.best is None else asdict(strengths.best),
         "effects": [asdict(effect) for effect in strengths.effects],

@@ -54,7 +54,7 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         "b": contest.b.author,
         "stop_when": stopped.until.spec["until"],
         "estimand": str(sequence.estimand),
-        "answered": stopped.answered,
+        "stopping_rule_met": stopped.answered,
         "finished": stopped.finished,
         "decided": sequence.decided,
         "known_for_these_dialogues": sequence.known,
@@ -93,7 +93,7 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
         "unanswered_cost_usd": judge.unanswered_usd,
         "saved_usd": stopped.saved_usd,
         "emulated": is_emulated(contest.judge_model),
-        "same_family": [one.to_dict() for one in contest.same_family],
+        "same_family": [match.to_dict() for match in contest.same_family],
         "note": stopped.note(contest.a.author, contest.b.author),
     }
 

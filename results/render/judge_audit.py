@@ -83,7 +83,7 @@ def _judge_data(result: JudgeAuditResult) -> dict[str, Any]:
         "rater_centred": asdict(audit.centred),
         "rater_centred_note": CENTRED,
         "within_raters": None if isinstance(audit.within, NotEstimable) else asdict(audit.within),
-        "within_raters_refused": _reason(audit.within),
+        "within_raters_not_estimable": _reason(audit.within),
         "gap_2": asdict(audit.rating_gap_2),
         "groups": {name: asdict(estimate) for name, estimate in audit.groups.items()},
         "responders": [
@@ -93,17 +93,17 @@ def _judge_data(result: JudgeAuditResult) -> dict[str, Any]:
                 "agreement": asdict(pair.agreement),
                 "prefer_first": {"humans": pair.humans, "judge": pair.judge},
                 "kappa": _number(pair.kappa),
-                "kappa_refused": _reason(pair.kappa),
+                "kappa_not_estimable": _reason(pair.kappa),
             }
             for pair in audit.pairs
         ],
         "kappa": _number(audit.kappa),
-        "kappa_refused": _reason(audit.kappa),
+        "kappa_not_estimable": _reason(audit.kappa),
         "consistency": audit.consistency,
         "first_position_rate": audit.first_position_rate,
         "length": _bias_data(audit.length),
         "own_family": None if isinstance(audit.own_family, NotEstimable) else _bias_data(audit.own_family),
-        "own_family_refused": _reason(audit.own_family),
+        "own_family_not_estimable": _reason(audit.own_family),
         "ties": audit.ties,
         "stability": audit.stability,
         "n": audit.n,
@@ -111,7 +111,7 @@ def _judge_data(result: JudgeAuditResult) -> dict[str, Any]:
         "calibration": calibration_data(result.calibration),
         "over_baselines": {name: asdict(estimate) for name, estimate in result.over.items()},
         "unscored": dict(verdicts.unscored) if verdicts else {},
-        "asked_again": verdicts.asked_again if verdicts else 0,
+        "retried_judgments": verdicts.asked_again if verdicts else 0,
         "judgments": verdicts.judgments if verdicts else 0,
         "cost_usd": verdicts.cost_usd if verdicts else None,
         "cost_usd_per_1000": cost_per_1000(result),
@@ -242,19 +242,20 @@ def caveats(summary: AuditSummary) -> list[str]:
         for result in summary.judges
         if result.verdicts and (note := result.verdicts.answering_model_note)
     ]
-    notes += [note for result in summary.judges if (note := _kin_note(result))]
+    notes += [note for result in summary.judges if (note := _same_family_note(result))]
     notes += [line for result in summary.judges for line in reliability_findings(result)]
     return notes
 
 
-def _kin_note(one: JudgeAuditResult) -> str:
-    if not one.same_family:
+def _same_family_note(result: JudgeAuditResult) -> str:
+    """Return the self-preference warning of a judge; "" without responders of its family."""
+    if not result.same_family:
         return ""
-    told = self_preference_warning(
-        one.name, [FamilyMatch(f"dataset:{name}", "", one.family) for name in one.same_family]
+    warning = self_preference_warning(
+        result.name, [FamilyMatch(f"dataset:{name}", "", result.family) for name in result.same_family]
     )
-    left_out = f"; the {one.left_out:,} pairs with those are left out" if one.left_out else ""
-    return f"{told}{left_out}."
+    left_out = f"; the {result.left_out:,} pairs with those are left out" if result.left_out else ""
+    return f"{warning}{left_out}."
 
 
 def _humans_longer(summary: AuditSummary) -> float | None:

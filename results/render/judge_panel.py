@@ -82,7 +82,7 @@ def _judge_data(index: int, judge: PanelJudge, corrected: CorrectedPanel) -> dic
         "first_position_rate": rate.first_position_rate,
         "unscored": dict(rate.unscored),
         "not_judged": rate.not_judged,
-        "same_family": [one.to_dict() for one in judge.same_family],
+        "same_family": [match.to_dict() for match in judge.same_family],
         "cost_usd": judge.cost_usd,
         "emulated": is_emulated(judge.entry.model),
     }

@@ -17,9 +17,9 @@ def noninferiority_data(margins: NonInferiorityMargins) -> dict[str, Any]:
         "first": margins.first,
         "second": margins.second,
         "judges": {
-            judge: {"verdict": None, "refused": result.reason}
+            judge: {"verdict": None, "not_estimable": result.reason}
             if isinstance(result, NotEstimable)
-            else {**asdict(result), "comparison_kind": margins.kinds[judge], "refused": None}
+            else {**asdict(result), "comparison_kind": margins.kinds[judge], "not_estimable": None}
             for judge, result in margins.judges.items()
         },
     }

@@ -25,15 +25,15 @@ SOURCES = {
 def variance_data(analysis: VarianceAnalysis) -> dict[str, Any]:
     """Return components, their contributions, and the effect of more requests, by judge."""
     return {
-        "checkpoints": [[name_of(one) for one in generations] for generations in analysis.checkpoints],
+        "checkpoints": [[name_of(author) for author in generations] for generations in analysis.checkpoints],
         "opponent": name_of(analysis.selection.opponent),
         "split": analysis.selection.split,
         "soft": analysis.soft,
         "emulated": is_any_emulated(analysis.selection),
         "judges": {
-            judge: {"refused": table.reason}
+            judge: {"not_estimable": table.reason}
             if isinstance(table, NotEstimable)
-            else {**asdict(table), "refused": None}
+            else {**asdict(table), "not_estimable": None}
             for judge, table in analysis.tables.items()
         },
     }

@@ -1,4 +1,6 @@
-"""The page on trust: what each judge may be trusted for, from its audit. One self-contained HTML file."""
+"""HTML page of a judge audit: the accuracy of each judge against human ratings, in one self-contained
+file.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ ENDS = ("\u2190 the lower rated", "the higher rated \u2192")
 
 
 def page(summaries: Sequence[AuditSummary]) -> str:
-    """The page, for one split or both."""
+    """Render the page for one or both splits."""
     parts = [Markup("<h1>What these judges may be trusted for</h1>")]
     if any(EMULATED_NOTE in caveats(summary) for summary in summaries):
         parts.append(Markup("<p class=emulated>{}</p>").format(EMULATED_NOTE))
@@ -51,7 +53,7 @@ def page(summaries: Sequence[AuditSummary]) -> str:
         parts.append(_drawing(summary))
         parts.append(_table(summary))
         parts += [Markup("<p class=note>{}</p>").format(note) for note in _general(summary)]
-        parts += [_judge(one) for one in summary.judges]
+        parts += [_judge(entry) for entry in summary.judges]
     body = Markup("\n").join(parts)
     return html_page(
         Markup(
@@ -63,27 +65,32 @@ def page(summaries: Sequence[AuditSummary]) -> str:
 
 
 def _general(summary: AuditSummary) -> list[str]:
-    """The notes that are about no single judge."""
-    own = {EMULATED_NOTE, *(line for one in summary.judges for line in reliability_findings(one))}
+    """Return the notes that concern no single judge."""
+    own = {EMULATED_NOTE, *(line for entry in summary.judges for line in reliability_findings(entry))}
     return [note for note in caveats(summary) if note not in own]
 
 
 def _drawing(summary: AuditSummary) -> Markup:
-    """Everybody's agreement, with its interval: judges, then floors."""
+    """Plot every agreement with its interval: judges, then baselines."""
     every = (*summary.judges, *summary.baselines)
     estimates = [
         IntervalEstimate(
-            one.name, found.value, found.low, found.high, format_estimate(found), note="nothing to be read"
+            entry.name,
+            agreement.value,
+            agreement.low,
+            agreement.high,
+            format_estimate(agreement),
+            note="nothing to be read",
         )
-        for one in every
-        for found in (one.audit.agreement,)
+        for entry in every
+        for agreement in (entry.audit.agreement,)
     ]
-    told = "; ".join(f"{one.name} {one.label}" for one in estimates)
+    summary_text = "; ".join(f"{entry.name} {entry.label}" for entry in estimates)
     plot = interval_plot(
         estimates,
         name=f"agreement-{summary.split}",
         title="Agreement with human ratings",
-        described=f"Share of verdicts for the response rated higher, 95 % intervals: {told}.",
+        described=f"Share of verdicts for the response rated higher, 95 % intervals: {summary_text}.",
         ends=ENDS,
     )
     caption = "Agreement with the human ratings: judges, then floors; 95 % intervals; dashed: chance."
@@ -92,42 +99,45 @@ def _drawing(summary: AuditSummary) -> Markup:
 
 def _table(summary: AuditSummary) -> Markup:
     every = (*summary.judges, *summary.baselines)
-    columns = [audit_cells(one) for one in every]
-    heads = [name for name in columns[0] if any(of[name] not in ("-", "") for of in columns)]
+    columns = [audit_cells(entry) for entry in every]
+    heads = [name for name in columns[0] if any(cells[name] not in ("-", "") for cells in columns)]
     head = Markup("").join(Markup("<th>{}</th>").format(name) for name in heads)
     rows = Markup("\n").join(
         Markup("<tr{}><td>{}</td>{}</tr>").format(
-            Markup(' class="floor"') if one.is_baseline else "",
-            one.name,
-            Markup("").join(Markup("<td>{}</td>").format(of[name]) for name in heads),
+            Markup(' class="floor"') if entry.is_baseline else "",
+            entry.name,
+            Markup("").join(Markup("<td>{}</td>").format(cells[name]) for name in heads),
         )
-        for one, of in zip(every, columns, strict=True)
+        for entry, cells in zip(every, columns, strict=True)
     )
     return Markup('<div class="scroll"><table><tr><th>judge</th>{}</tr>\n{}</table></div>').format(head, rows)
 
 
-def _judge(one: JudgeAuditResult) -> Markup:
-    found = one.audit
-    lines = [Markup("<h3>{}</h3><ul>").format(one.name)]
+def _judge(entry: JudgeAuditResult) -> Markup:
+    audit = entry.audit
+    lines = [Markup("<h3>{}</h3><ul>").format(entry.name)]
     lines += [
-        Markup("<li>{}</li>").format(line.removeprefix(f"{one.name}: ")) for line in reliability_findings(one)
+        Markup("<li>{}</li>").format(line.removeprefix(f"{entry.name}: "))
+        for line in reliability_findings(entry)
     ]
     facts = [
-        ("agreement", format_estimate(found.agreement)),
-        ("more than with ratings permuted within raters, points", format_within(found.within)),
-        ("where the ratings are 1 and 3", format_estimate(found.rating_gap_2)),
-        *((name, format_estimate(group)) for name, group in found.groups.items()),
-        ("verdicts for the first place", format_percent(found.first_position_rate)),
-        ("verdicts for the longer response, more than ratings", format_points(found.length.difference)),
+        ("agreement", format_estimate(audit.agreement)),
+        ("more than with ratings permuted within raters, points", format_within(audit.within)),
+        ("where the ratings are 1 and 3", format_estimate(audit.rating_gap_2)),
+        *((name, format_estimate(group)) for name, group in audit.groups.items()),
+        ("verdicts for the first place", format_percent(audit.first_position_rate)),
+        ("verdicts for the longer response, more than ratings", format_points(audit.length.difference)),
     ]
-    if isinstance(found.own_family, JudgeBias):
+    if isinstance(audit.own_family, JudgeBias):
         facts.append(
             (
-                f"verdicts for its family ({one.family}), more than ratings",
-                format_points(found.own_family.difference),
+                f"verdicts for its family ({entry.family}), more than ratings",
+                format_points(audit.own_family.difference),
             )
         )
-    facts += [(f"more agreement than {name}, points", format_points(more)) for name, more in one.over.items()]
+    facts += [
+        (f"more agreement than {name}, points", format_points(more)) for name, more in entry.over.items()
+    ]
     table = Markup("").join(Markup("<tr><td>{}</td><td>{}</td></tr>").format(*fact) for fact in facts)
     responders = Markup("").join(
         Markup("<tr><td>{} – {}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>").format(
@@ -138,7 +148,7 @@ def _judge(one: JudgeAuditResult) -> Markup:
             format_percent(pair.judge),
             format_decimal(pair.kappa),
         )
-        for pair in found.pairs
+        for pair in audit.pairs
     )
     return Markup(
         '{}</ul><div class="side"><table>{}</table><table><tr><th>responders</th><th>agreement</th>'

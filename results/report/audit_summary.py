@@ -1,4 +1,4 @@
-"""The page's judges against human ratings: every audit of them that the database holds, with its floors."""
+"""Summaries of the judges' audits against human ratings in the database, with baselines."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ LENIENCY = "rater leniency (leave one out)"
 
 @dataclass(frozen=True, slots=True)
 class JudgeAudit:
-    """One judge's line in an audit.
+    """Audit of one judge.
 
     Attributes:
-        name: as people write it.
-        is_baseline: whether it is a control judge or computed from the ratings: no opinion.
-        found: the numbers.
-        unscored: judgments without a verdict.
+        name: display name.
+        is_baseline: whether it is a control judge or computed from the ratings.
+        found: the estimates.
+        unscored: number of judgments without a verdict.
     """
 
     name: str
@@ -39,7 +39,7 @@ class JudgeAudit:
 
 @dataclass(frozen=True, slots=True)
 class SplitAudit:
-    """One audit run: judges of the page first, then the floors."""
+    """One audit run: the report's judges first, then the baselines."""
 
     run_id: str
     split: str
@@ -49,7 +49,7 @@ class SplitAudit:
 
 
 async def load_audits(store: Store, judge_ids: Collection[str]) -> tuple[SplitAudit, ...]:
-    """The largest audit of these judges on each split, the newest of equals."""
+    """Return the largest audit of these judges on each split; of equal ones, the newest."""
     run = table(RunRow).c
     rows = await rows_of(store, select(run.id, run.spec).where(run.kind == AUDIT).order_by(run.created_at))
     best: dict[str, tuple[tuple[int, int], str]] = {}

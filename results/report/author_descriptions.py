@@ -1,4 +1,4 @@
-"""The authors of a page: what each is, what its responses are like, how they end, and how it was trained."""
+"""Authors of a report: role, response profile, endings and training."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from results.report.author_roles import AuthorRole, author_role, is_tiny
 
 @dataclass(frozen=True, eq=False)
 class ReportAuthor:
-    """One set of responses.
+    """One response set of a report.
 
     Attributes:
-        of: the set.  role: what it is.  is_tiny: whether its model was built on the spot to rehearse with.
-        profile: of its responses to the page's dialogues; None where there are none.
-        endings: how its answers end.
-        words: dialogue key → words of the response.
+        of: the response set.
+        role: its role in the experiment.
+        is_tiny: whether its model is a tiny one built for a rehearsal.
+        profile: profile of the responses to the report's dialogues; None without responses.
+        endings: how its responses end.
+        words: dialogue key → number of words of the response.
     """
 
     of: ResponseSet
@@ -33,29 +35,29 @@ class ReportAuthor:
 
     @property
     def name(self) -> str:
-        """As users write it."""
+        """Return the author name."""
         return self.of.name
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedStudent:
-    """A student's way, first training first: SFT, then DPO."""
+    """Checkpoints of a student, oldest first: SFT, then DPO."""
 
     author: str
     line: tuple[CheckpointRecord, ...]
 
 
 async def students_of_sets(store: Store, sets: Sequence[ResponseSet]) -> dict[str, CheckpointRecord]:
-    """By author, the newest checkpoint of the name."""
+    """Return, by author, the newest checkpoint of that name."""
     wanted = {of.author for of in sets}
     found = await store.read(lambda connection: load_checkpoints(connection, wanted))
     return {one.author: one for one in found}
 
 
-async def author_of(
+async def load_report_author(
     store: Store, of: ResponseSet, dialogues: Sequence[Dialogue], trained: Mapping[str, CheckpointRecord]
 ) -> ReportAuthor:
-    """All of an author, over these dialogues."""
+    """Load the description of an author over these dialogues."""
     responses = {one.dialogue: one for one in await store.responses(of.id)}
     answered = [one for one in dialogues if one.key in responses]
     return ReportAuthor(
@@ -73,7 +75,7 @@ def _said(dialogue: Dialogue, response: Response) -> ProfiledResponse:
 
 
 async def trainings(store: Store, trained: Mapping[str, CheckpointRecord]) -> tuple[TrainedStudent, ...]:
-    """Every student's way; one that another went on from is told there, not twice."""
+    """Return every student's checkpoints; one that another continues is not repeated."""
     lines = []
     for author, one in trained.items():
         line = await store.read(lambda connection, one=one: lineage(connection, one))  # type: ignore[misc]

@@ -1,8 +1,8 @@
-"""What an author is in an experiment: a student, its base, a format control, or somebody else.
+"""Roles of authors in an experiment: student, base, format control or other.
 
-A base model rambles past its answer, and a student may have learned only to stop. So what a win over a base
-means hangs on whether the base was cut, and a student trained on low-rated responses or a cut base is a
-control of form. Told from the author's name, from how its responses were made, and from its training.
+A base model continues past its response, and a student may only have learned to stop. A win over a base
+therefore depends on whether the base was truncated; a student trained on low-rated responses, or a truncated
+base, controls for format. Derived from the author's name, its provenance and its training.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from agents.types import ResponseSet
-from results.paper.cells import described
+from results.paper.cells import describe
 from results.queries.checkpoints import STUDENT, CheckpointRecord
 
 LOW_RATED = "low-rated"
@@ -21,7 +21,7 @@ TINY = "tiny"
 
 
 class AuthorRole(StrEnum):
-    """What an author is."""
+    """Role of an author."""
 
     STUDENT = "student"
     LOW_RATED = "low-rated"  # a student fine-tuned on low-rated human responses
@@ -31,20 +31,20 @@ class AuthorRole(StrEnum):
 
     @property
     def is_format_control(self) -> bool:
-        """Whether it has the form of a good response and, by its training, no more."""
+        """Return whether it controls for format: the form of a good response without better training."""
         return self in (AuthorRole.LOW_RATED, AuthorRole.TRUNCATED_BASE)
 
     @property
     def is_base(self) -> bool:
-        """Whether it is an untrained model."""
+        """Return whether it is an untrained model."""
         return self in (AuthorRole.BASE, AuthorRole.TRUNCATED_BASE)
 
 
 def author_role(of: ResponseSet, trained: Mapping[str, CheckpointRecord]) -> AuthorRole:
-    """The role of an author.
+    """Return the role of an author.
 
     Args:
-        trained: the students that the database knows, by author.
+        trained: checkpoint records by author.
     """
     if of.author.startswith(STUDENT):
         known = trained.get(of.author)
@@ -53,18 +53,18 @@ def author_role(of: ResponseSet, trained: Mapping[str, CheckpointRecord]) -> Aut
         return AuthorRole.LOW_RATED if low else AuthorRole.STUDENT
     if of.author.startswith(TRUNCATED_BASE):
         return AuthorRole.TRUNCATED_BASE
-    if of.author.startswith(_BASE) or described(of.author, of.made).is_base:
+    if of.author.startswith(_BASE) or describe(of.author, of.made).is_base:
         return AuthorRole.BASE if truncation_preset(of) in _WHOLE else AuthorRole.TRUNCATED_BASE
     return AuthorRole.OTHER
 
 
 def truncation_preset(of: ResponseSet) -> str:
-    """How the responses were cut, by the name of the cut; "" where that is not recorded."""
+    """Return the name of the truncation of the responses; "" if not recorded."""
     return str(of.recorded.get("cut", ""))
 
 
 def is_tiny(of: ResponseSet, trained: Mapping[str, CheckpointRecord]) -> bool:
-    """Whether the author is a tiny model, built on the spot to rehearse with."""
+    """Return whether the author is a tiny model built for a rehearsal."""
     if author_role(of, trained) is AuthorRole.OTHER:
         return False
     known = trained.get(of.author)

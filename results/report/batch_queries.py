@@ -1,4 +1,4 @@
-"""Rows of a query, and keys in portions that every database takes."""
+"""Helpers for queries: read all rows, and split keys into batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ One = TypeVar("One")
 
 
 async def rows_of(store: Store, query: Select[Any]) -> Sequence[Any]:
-    """All rows of a query, in a transaction that only reads.
+    """Return all rows of a query, in a read-only transaction.
 
     Raises:
         UserError: the database cannot be read.
@@ -22,6 +22,6 @@ async def rows_of(store: Store, query: Select[Any]) -> Sequence[Any]:
 
 
 def chunks(keys: Sequence[One], most: int = CHUNK) -> Iterator[Sequence[One]]:
-    """The keys, at most so many at a time as one query may name."""
+    """Split keys into lists of at most `most`, the limit of one query."""
     for start in range(0, len(keys), most):
         yield keys[start : start + most]

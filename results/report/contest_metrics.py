@@ -1,7 +1,4 @@
-"""The table of a pair of authors: a measure a row, a judge a column; words for every number.
-
-Computes nothing: what stands here is what the statistics gave.
-"""
+"""Metrics table of a pair of authors: one metric per row, one judge per column, formatted as text."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from results.statistics import NotEstimable, SingleOrder
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A row: what is measured, one value a judge, and what it means."""
+    """Row of the table: a metric, its value per judge and its explanation."""
 
     name: str
     values: tuple[str, ...]
@@ -25,7 +22,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class MetricGroup:
-    """Rows that belong together, under a heading."""
+    """Rows under a common heading."""
 
     name: str
     rows: tuple[Metric, ...]
@@ -33,7 +30,7 @@ class MetricGroup:
 
 
 def metric_groups(judged: Sequence[JudgedContest], a: str) -> tuple[MetricGroup, ...]:
-    """The whole table for the judges of one pair of authors, `a` the one whose win rate is told."""
+    """Return the table for the judges of a pair of authors; win rates are those of `a`."""
     return (
         MetricGroup("Result", _result(judged, a)),
         MetricGroup("How it was judged", _judging(judged)),
@@ -105,8 +102,8 @@ def _result(judged: Sequence[JudgedContest], a: str) -> tuple[Metric, ...]:
     return tuple(rows)
 
 
-def _worst_case(one: JudgedContest) -> str:
-    lost, won = one.hard.missing_lost, one.hard.missing_won
+def _worst_case(judged_contest: JudgedContest) -> str:
+    lost, won = judged_contest.hard.missing_lost, judged_contest.hard.missing_won
     return NONE if lost is None or won is None else between(lost.low, won.high)
 
 
@@ -177,8 +174,8 @@ def _length(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
     )
 
 
-def _at_equal_length(one: JudgedContest) -> str:
-    control = one.lengths.control
+def _at_equal_length(judged_contest: JudgedContest) -> str:
+    control = judged_contest.lengths.control
     if isinstance(control, NotEstimable):
         return f"not given: {control.reason}"
     return f"{percent(control.rate)} ({between(control.low, control.high)})"
@@ -201,14 +198,16 @@ def _answers(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
     )
 
 
-def _scored(one: JudgedContest) -> str:
-    missing = sum(one.unscored.values())
-    return f"{one.contest.expected - missing:,} of {one.contest.expected:,}"
+def _scored(judged_contest: JudgedContest) -> str:
+    missing = sum(judged_contest.unscored.values())
+    return f"{judged_contest.contest.expected - missing:,} of {judged_contest.contest.expected:,}"
 
 
-def _cost(one: JudgedContest) -> str:
-    told = money(one.contest.cost_usd)
-    return f"{told} by the price list; emulated, so nothing was paid" if one.is_emulated else told
+def _cost(judged_contest: JudgedContest) -> str:
+    price = money(judged_contest.contest.cost_usd)
+    return (
+        f"{price} by the price list; emulated, so nothing was paid" if judged_contest.is_emulated else price
+    )
 
 
 def _single(order: SingleOrder) -> str:

@@ -1,6 +1,6 @@
-"""What a page is made of: numbers, authors, examples and how it was all made, as values.
+"""Values that a report is rendered from: numbers, authors, examples and provenance.
 
-`gathering.py` reads it from the database; a page is a pure function of `ReportContext`.
+`loader.py` reads them from the database; a report is a pure function of `ReportContext`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _NOT_AUTHORED_BY_A_MODEL = ("dataset:", "file:")
 
 @dataclass(frozen=True, eq=False)
 class JudgedContest:
-    """One contest with its numbers.
+    """A contest with its estimates.
 
     Attributes:
         contest: the judgments.
-        hard: the win rate of hard verdicts.
-        soft: of soft ones; None where the judge did not give probabilities with every verdict.
+        hard: win rate of hard verdicts.
+        soft: win rate of soft verdicts; None unless every verdict has probabilities.
         sampling: the judge's parameters, by name.
-        lengths: how length goes with its verdicts.
+        lengths: response lengths and their effect.
     """
 
     contest: Contest
@@ -45,17 +45,17 @@ class JudgedContest:
 
     @property
     def is_control(self) -> bool:
-        """Whether the judge is one of those that need no key."""
+        """Return whether the judge is a control judge."""
         return self.contest.judge_provider == CONTROL
 
     @property
     def is_emulated(self) -> bool:
-        """Whether its answers come from the emulator."""
+        """Return whether the judge is emulated."""
         return self.contest.judge_model.startswith(EMULATED)
 
     @property
     def unscored(self) -> dict[str, int]:
-        """Judgments without a verdict, by reason; those never answered, or not asked yet, as "no answer"."""
+        """Return the judgments without a verdict by reason; missing ones as "no answer"."""
         reasons = dict(self.hard.unscored)
         if self.hard.not_judged:
             reasons["no answer"] = reasons.get("no answer", 0) + self.hard.not_judged
@@ -64,7 +64,7 @@ class JudgedContest:
 
 @dataclass(frozen=True, eq=False)
 class AuthorPair:
-    """Two authors and every judge of them: the models by name, then the control judges."""
+    """Two authors and their judges: models by name, then control judges."""
 
     a: ResponseSet
     b: ResponseSet
@@ -73,13 +73,13 @@ class AuthorPair:
 
     @property
     def speaking(self) -> tuple[JudgedContest, ...]:
-        """The judges whose answer counts: the models; the controls where there are only they."""
+        """Return the judges that count: the models, or the control judges if there are no models."""
         return tuple(one for one in self.judged if not one.is_control) or self.judged
 
 
 @dataclass(frozen=True, slots=True)
 class InvocationSummary:
-    """One start of a process that worked on the run; times in seconds since 1970."""
+    """One process that worked on the run; times in seconds since 1970."""
 
     command: str
     context: Mapping[str, Any]
@@ -90,7 +90,7 @@ class InvocationSummary:
 
 @dataclass(frozen=True, slots=True)
 class PromptText:
-    """A prompt in full, under its version."""
+    """Full text of a prompt and its version."""
 
     version: str
     name: str
@@ -99,7 +99,7 @@ class PromptText:
 
 @dataclass(frozen=True, slots=True)
 class FailureCount:
-    """Tries of one model that got no answer, of one kind."""
+    """Number of failed attempts of one model, of one kind."""
 
     model: str
     failure: str
@@ -108,21 +108,21 @@ class FailureCount:
 
 @dataclass(frozen=True, eq=False)
 class ReportContext:
-    """All of a page.
+    """Everything that a report shows.
 
     Attributes:
         run_id, spec, created_at: as recorded.
-        seed: of the resampling and of the choice of examples.
-        pairs: the contests, by their two authors; empty where the run was begun and never described.
-        authors: every set of responses, by its id.
-        trained: how its students were trained, as far as the database knows them.
-        seeds: what several training seeds of one recipe say together.
-        grid: Table 1's layout; None where nothing belongs in it.
-        agreements: between the judges that are models.
-        audits: of its judges, one a split.
-        looks: set id → test-set uses (`results.queries.test_set_uses`), in the whole database.
-        spending: calls, tokens, money, time.
-        prompts, invocations, failures: how the answers were come by.
+        seed: seed of the bootstrap and of the choice of examples.
+        pairs: contests by pair of authors; empty if the run stopped before it recorded any.
+        authors: response sets by id.
+        trained: training of the students, as far as the database has it.
+        seeds: results over several training seeds of one recipe.
+        grid: Table 1's layout; None if no cell belongs in it.
+        agreements: between judges that are models.
+        audits: of the report's judges, one per split.
+        looks: set id → test-set uses (`results.queries.test_set_uses`) in the whole database.
+        spending: requests, tokens, cost, time.
+        prompts, invocations, failures: how the completions were obtained.
     """
 
     run_id: str
@@ -144,12 +144,12 @@ class ReportContext:
 
     @property
     def study(self) -> str:
-        """The study's title; "" where the run is none."""
+        """Return the study's title; "" if the run is none."""
         return str(self.spec.get("study", ""))
 
     @property
     def is_emulated(self) -> bool:
-        """Whether any verdict, any response that was judged, or any teacher's, comes from the emulator."""
+        """Return whether a verdict, a judged response or a teacher's response is emulated."""
         return any(one.is_emulated for one in self.spending.by_model) or any(
             judged.is_emulated or _author_is_emulated(pair.a) or _author_is_emulated(pair.b)
             for pair in self.pairs
@@ -158,12 +158,12 @@ class ReportContext:
 
     @property
     def is_tiny(self) -> bool:
-        """Whether any author is a model that was built on the spot to rehearse with."""
+        """Return whether any author is a tiny model built for a rehearsal."""
         return any(one.is_tiny for one in self.authors.values())
 
 
 def _author_is_emulated(of: ResponseSet) -> bool:
-    """Whether a model made the responses and that model is the emulator's."""
+    """Return whether a model made the responses and that model is emulated."""
     if of.author.startswith(_NOT_AUTHORED_BY_A_MODEL):
         return False
     return of.author.partition("/")[2].startswith(EMULATED) or f"/{EMULATED}" in of.made

@@ -1,7 +1,6 @@
-"""What a page's answers took: calls, tokens, money and waiting, by what they were for and by model.
+"""Cost of a report's completions: requests, tokens, money and latency, by purpose and model.
 
-Counted by the answers themselves, each once, whichever run asked for it; so a run that found its answers in
-the database says what they cost when they were made.
+Each completion counts once, whichever run requested it; reused completions count with their original cost.
 """
 
 from __future__ import annotations
@@ -23,14 +22,15 @@ TEACHING, RESPONDING, JUDGING = "teaching", "responding", "judging"
 
 @dataclass(frozen=True, slots=True)
 class ModelCost:
-    """One model's answers for one purpose.
+    """Completions of one model for one purpose.
 
     Attributes:
         purpose: teaching, responding or judging.
         model: `provider/model`.
-        calls: answers.  input_tokens, output_tokens: their sums, as far as the providers told.
-        cost_usd: None where the price of one is not known.
-        seconds: mean time to an answer, waiting in line not counted; None where none was measured.
+        calls: number of completions.
+        input_tokens, output_tokens: sums, as far as reported.
+        cost_usd: None if a price is unknown.
+        seconds: mean latency, without waiting in the queue; None if not measured.
     """
 
     purpose: str
@@ -43,18 +43,18 @@ class ModelCost:
 
     @property
     def is_emulated(self) -> bool:
-        """Whether an emulator answered, and nothing was paid."""
+        """Return whether the model is emulated, so that nothing was paid."""
         return self.model.partition("/")[2].startswith(EMULATED)
 
 
 @dataclass(frozen=True, slots=True)
 class RunTime:
-    """When work was done on a page's runs; seconds since 1970, and seconds.
+    """Working time of a report's runs; seconds since 1970, and seconds.
 
     Attributes:
-        first, last: the first start and the last end; None where there was none.
-        worked: the starts' lengths added up; several at once count each.
-        starts: how often a process began to work.
+        first, last: first start and last end; None if there was none.
+        worked: sum of the durations of all invocations, concurrent ones included.
+        starts: number of invocations.
     """
 
     first: float | None
@@ -65,7 +65,7 @@ class RunTime:
 
 @dataclass(frozen=True, slots=True)
 class CostSummary:
-    """Everything a page's answers took; `unanswered_usd` is the most that attempts without an answer cost."""
+    """Total cost of a report; `unanswered_usd` is the maximum cost of failed attempts."""
 
     by_model: tuple[ModelCost, ...]
     time: RunTime
@@ -73,12 +73,12 @@ class CostSummary:
 
     @property
     def calls(self) -> int:
-        """All answers."""
+        """Return the number of completions."""
         return sum(one.calls for one in self.by_model)
 
     @property
     def cost_usd(self) -> float | None:
-        """All of it; None where the price of one answer is not known."""
+        """Return the total cost; None if one is unknown."""
         costs = [one.cost_usd for one in self.by_model]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
 
@@ -88,26 +88,27 @@ async def summarize_cost(
     run_id: str,
     contests: Sequence[tuple[str, str, str]],
     responded: Collection[str],
-    taught: Collection[str],
+    teacher_sets: Collection[str],
     runs: Collection[str],
 ) -> CostSummary:
-    """What the answers behind these took.
+    """Summarise the cost of completions.
 
     Args:
-        run_id: whose dialogues count.
+        run_id: the run whose dialogues count.
         contests: (judge id, set A, set B).
-        responded: ids of the sets that were judged.  taught: of the sets that students learned from.
-        runs: whose starts are counted as time.
+        responded: ids of the judged response sets.
+        taught: ids of the sets that students were trained on.
+        runs: runs whose invocations count as time.
     """
-    found = [
-        *await _of_sets(store, TEACHING, taught),
-        *await _of_sets(store, RESPONDING, set(responded) - set(taught)),
+    costs = [
+        *await _of_sets(store, TEACHING, teacher_sets),
+        *await _of_sets(store, RESPONDING, set(responded) - set(teacher_sets)),
         *await _of_judges(store, run_id, contests),
     ]
-    return CostSummary(tuple(found), await _time(store, runs), await _unanswered(store, runs))
+    return CostSummary(tuple(costs), await _time(store, runs), await _unanswered(store, runs))
 
 
-def _told(purpose: str, row: Any) -> ModelCost:
+def _cost_row(purpose: str, row: Any) -> ModelCost:
     priced = row.priced == row.calls
     return ModelCost(
         purpose,
@@ -139,16 +140,16 @@ def _sums(where: ColumnElement[bool]) -> Select[Any]:
 
 
 async def _of_sets(store: Store, purpose: str, sets: Collection[str]) -> list[ModelCost]:
-    """Sets have few ids: one query is enough for them all."""
+    """Return the costs of response sets, with one query for all of them."""
     if not sets:
         return []
     keys = select(table(GenerationRow).c.call_key).where(table(GenerationRow).c.set_id.in_(sorted(sets)))
     rows = await rows_of(store, _sums(table(CompletionRow).c.key.in_(keys)))
-    return [_told(purpose, row) for row in rows]
+    return [_cost_row(purpose, row) for row in rows]
 
 
 async def _of_judges(store: Store, run_id: str, contests: Sequence[tuple[str, str, str]]) -> list[ModelCost]:
-    """A judge at a time, grouped by the pair of sets; of those only the page's contests are counted."""
+    """Return the costs of judges, restricted to the report's contests."""
     judgment, completion = table(JudgmentRow).c, table(CompletionRow).c
     first, second = table(ResponseRow).alias("first"), table(ResponseRow).alias("second")
     wanted = {(judge_id, frozenset((a, b))) for judge_id, a, b in contests}
@@ -165,7 +166,7 @@ async def _of_judges(store: Store, run_id: str, contests: Sequence[tuple[str, st
         sums = _sums(completion.key == answers.c.call_key).add_columns(answers.c.one, answers.c.other)
         for row in await rows_of(store, sums.group_by(answers.c.one, answers.c.other)):
             if (judge_id, frozenset((row.one, row.other))) in wanted:
-                found.setdefault(row.model, []).append(_told(JUDGING, row))
+                found.setdefault(row.model, []).append(_cost_row(JUDGING, row))
     return [_together(of_model) for _, of_model in sorted(found.items())]
 
 

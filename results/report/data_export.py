@@ -1,6 +1,6 @@
-"""A page's material as plain data: for programs (JSON), and for spreadsheets, a line a contest and judge.
+"""Report data for programs (JSON) and spreadsheets (CSV, one line per contest and judge).
 
-The same numbers as the page's, unrounded; shares in [0, 1], money in US dollars, times in seconds.
+The same numbers as in the report, unrounded; shares in [0, 1], money in US dollars, times in seconds.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ _FLAT = (
     *("a", "b", "judge", "control", "emulated", "win_rate", "low", "high", "level", "interval", "n"),
     *("incomplete", "bound_low", "bound_high", "soft", "soft_low", "soft_high", "ties", "consistency"),
     *("first_position_rate", "repetition_stability", "a_first", "b_first", "unscored", "not_judged"),
-    *("asked_again", "words_a", "words_b", "a_longer", "longer_wins", "at_equal_length", "cost_usd"),
+    *("retried_judgments", "words_a", "words_b", "a_longer", "longer_wins", "at_equal_length", "cost_usd"),
     *("order_robust_low", "order_robust_high", "worst_case_low", "worst_case_high"),
 )
 
 
-def as_json(material: ReportContext) -> str:
-    """Everything, indented."""
+def to_json(material: ReportContext) -> str:
+    """Return all data as indented JSON."""
     return json_bytes(versioned(to_dict(material))).decode()
 
 
 def to_csv(material: ReportContext) -> str:
-    """The contests: a line each, with its heading."""
+    """Return the contests as CSV with a header."""
     return csv_rows(_FLAT, (_flat(pair, one) for pair in material.pairs for one in pair.judged))
 
 
 def _flat(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
-    """A contest with one value a column."""
-    told = contest_data(pair, one)
-    single = {name: told[name]["rate"] for name in ("a_first", "b_first")}
-    unscored = sum(told["unscored"].values())
-    return told | single | {"unscored": unscored, "at_equal_length": told["at_equal_length"].get("rate")}
+    """Return a contest as one value per column."""
+    row = contest_data(pair, one)
+    single = {name: row[name]["rate"] for name in ("a_first", "b_first")}
+    unscored = sum(row["unscored"].values())
+    return row | single | {"unscored": unscored, "at_equal_length": row["at_equal_length"].get("rate")}
 
 
 def to_dict(material: ReportContext) -> dict[str, Any]:
-    """All of the material."""
-    told = headline_lines(material)
+    """Return all data of the report."""
+    headline = headline_lines(material)
     return {
         "title": title(material),
         "run": material.run_id,
         "emulated": material.is_emulated,
         "tiny": material.is_tiny,
         "notes": [*banners(material), *(caveats(material) if material.pairs else ())],
-        "answer": None if told is None else {"sentence": told.sentence, "also": list(told.also)},
+        "answer": None if headline is None else {"sentence": headline.sentence, "also": list(headline.also)},
         "contests": [contest_data(pair, one) for pair in material.pairs for one in pair.judged],
         "table_1": None
         if material.grid is None
@@ -69,7 +69,7 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
             ],
             "notes": list(material.grid.notes),
         },
-        "over_seeds": [_plain(asdict(one)) for one in material.seeds],
+        "training_seeds": [_plain(asdict(one)) for one in material.seeds],
         "agreement": [
             {"judges": [one.one, one.other], **_plain(asdict(one.found))} for one in material.agreements.pairs
         ],
@@ -111,7 +111,7 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
 
 
 def contest_data(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
-    """One contest under one judge."""
+    """Return the data of a contest under one judge."""
     hard, soft, contest, lengths = one.hard, one.soft, one.contest, one.lengths
     return {
         "a": pair.a.name,
@@ -146,11 +146,11 @@ def contest_data(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
         "b_first": _single(hard.b_first),
         "unscored": dict(hard.unscored),
         "not_judged": hard.not_judged,
-        "asked_again": contest.asked_again,
+        "retried_judgments": contest.asked_again,
         "answering_models": dict(contest.answering_models),
         "several_answering_models": len(contest.answering_models) > 1,
         "answers_left_out": contest.left_out,
-        "readings": contest.readings.to_dict(),
+        "parser_versions": contest.readings.to_dict(),
         "words_a": lengths.words_a,
         "words_b": lengths.words_b,
         "a_longer": lengths.a_longer,
@@ -165,7 +165,7 @@ def _single(order: SingleOrder) -> dict[str, Any]:
 
 
 def _control(control: LengthControl | NotEstimable) -> dict[str, Any]:
-    return {"refused": control.reason} if isinstance(control, NotEstimable) else asdict(control)
+    return {"not_estimable": control.reason} if isinstance(control, NotEstimable) else asdict(control)
 
 
 def _cell(base: str, judge: str, step: str, entry: Table1Entry) -> dict[str, Any]:
@@ -223,9 +223,9 @@ def _example(pair: AuthorPair, one: DialogueExample) -> dict[str, Any]:
     }
 
 
-def _plain(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Refusals as text: asdict has made mappings of them."""
-    return {name: _refused(value) for name, value in told.items()}
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace `NotEstimable` values, which asdict turned into dicts, by text."""
+    return {name: _refused(value) for name, value in values.items()}
 
 
 def _refused(value: Any) -> Any:

@@ -1,10 +1,9 @@
-"""Examples for the page: which dialogues are shown, with both responses and what every judge said.
+"""Selection of example dialogues with both responses and every judge's verdicts.
 
-The rule, the same for every run: each judged dialogue belongs to the first of four kinds that holds (an
-answer unscored, the judges disagree, verdicts differ, consistent); within a kind the dialogues are put in
-the order of a hash of the seed and the dialogue; each kind has its share of the places, and what a kind
-leaves over goes to the others in the order of the hash. So the choice depends on nothing that a person
-could steer, and not on the order in which answers came. Knows nothing of HTML.
+Each judged dialogue belongs to the first matching kind (unscored, judges disagree, verdicts differ,
+consistent). Within a kind, dialogues are ordered by a hash of the seed and the dialogue; each kind has a
+share of the places, and unused places go to the other kinds in hash order. The choice is the same for every
+run and independent of the order of completions.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from results.db.schema import CompletionRow, JudgmentRow, ResponseRow, table
 from results.db.store import Store
 from results.queries.contests import Contest
 from results.report.batch_queries import chunks, rows_of
-from results.report.verdict_texts import DialogueVerdicts, Outcome, dialogue_verdicts
+from results.report.verdict_texts import DialogueVerdicts, VerdictSummary, dialogue_verdicts
 
 EXAMPLES = 60
 CONTROL = "control"
 
 
 class ExampleKind(StrEnum):
-    """Why a dialogue is shown."""
+    """Reason for showing a dialogue."""
 
     UNSCORED = "unscored"
     DISAGREE = "judges disagree"
@@ -47,13 +46,13 @@ SHARES = {
 
 @dataclass(frozen=True, slots=True)
 class DialogueExample:
-    """One dialogue with both responses and every judge's verdicts.
+    """A dialogue with both responses and every judge's verdicts.
 
     Attributes:
-        a, b: the responses' texts.
-        opinions: one a judge, in the contests' order.
-        kind: why it is shown.
-        disagree: whether the judges that count for it disagree.
+        a, b: texts of the responses.
+        opinions: one per judge, in the order of the contests.
+        kind: reason for showing it.
+        disagree: whether the compared judges disagree.
     """
 
     dialogue: Dialogue
@@ -66,12 +65,12 @@ class DialogueExample:
 
 @dataclass(frozen=True)
 class ExampleSelection:
-    """What is shown, and of how many it was chosen.
+    """Selected examples and the numbers they were selected from.
 
     Attributes:
-        shown: in the order of the hash, the kinds mixed.
-        found: how many judged dialogues there are of each kind.
-        compared: the judges whose disagreement counts.
+        shown: examples in hash order, kinds mixed.
+        found: number of judged dialogues of each kind.
+        compared: judges whose disagreement counts.
     """
 
     shown: tuple[DialogueExample, ...]
@@ -82,11 +81,11 @@ class ExampleSelection:
 def choose(
     kinds: Mapping[str, ExampleKind], *, seed: int, limit: int, shares: Mapping[ExampleKind, float] = SHARES
 ) -> list[str]:
-    """At most `limit` of the keys, by the rule above, in the order of the hash.
+    """Select at most `limit` keys by the rule above, in hash order.
 
     Args:
-        kinds: per dialogue (by its key), its kind.
-        shares: of the places, per kind; they sum to 1.
+        kinds: kind of each dialogue, by key.
+        shares: share of the places per kind; they sum to 1.
     """
     ordered = sorted(kinds, key=lambda key: content_id("example-1", [seed, key]))
     taken: set[str] = set()
@@ -100,20 +99,22 @@ def choose(
 async def select_examples(
     store: Store, contests: Sequence[Contest], *, seed: int, limit: int
 ) -> ExampleSelection:
-    """Examples of the contests between two authors over the same dialogues, one contest a judge."""
+    """Select examples of the contests between two authors over the same dialogues, one contest per judge."""
     dialogues = {dialogue.key: at for at, dialogue in enumerate(contests[0].dialogues)}
     opinions = [dialogue_verdicts(contest) for contest in contests]
     compared = _compared(contests)
     kinds, opposed = {}, {}
     for key, at in dialogues.items():
-        of_dialogue = [of_judge[at] for of_judge in opinions]
-        opposed[key] = _disagree([of_dialogue[judge] for judge in compared])
-        kind = _kind(of_dialogue, [of_dialogue[judge] for judge in compared], disagree=opposed[key])
+        verdicts_of_dialogue = [of_judge[at] for of_judge in opinions]
+        opposed[key] = _disagree([verdicts_of_dialogue[judge] for judge in compared])
+        kind = _kind(
+            verdicts_of_dialogue, [verdicts_of_dialogue[judge] for judge in compared], disagree=opposed[key]
+        )
         if kind is not None:
             kinds[key] = kind
     chosen = choose(kinds, seed=seed, limit=limit)
     a, b = [await _texts(store, of.id, chosen) for of in (contests[0].a, contests[0].b)]
-    written = [await _written(store, contest, chosen) for contest in contests]
+    written = [await _load_raw_texts(store, contest, chosen) for contest in contests]
     shown = tuple(
         DialogueExample(
             dialogue=contests[0].dialogues[dialogues[key]],
@@ -134,58 +135,58 @@ async def select_examples(
 
 
 def _compared(contests: Sequence[Contest]) -> list[int]:
-    """The judges whose disagreement counts: the models where there are two, else all."""
+    """Return the judges whose disagreement counts: the models if there are two or more, else all."""
     models = [at for at, contest in enumerate(contests) if contest.judge_provider != CONTROL]
     return models if len(models) > 1 else list(range(len(contests)))
 
 
 def _disagree(opinions: Sequence[DialogueVerdicts]) -> bool:
-    """Whether one judge's score lies above ½ and another's below."""
+    """Return whether one judge's score is above ½ and another's below."""
     scores = [opinion.score for opinion in opinions if opinion.score is not None]
     return any(score > 0.5 for score in scores) and any(score < 0.5 for score in scores)
 
 
 def _kind(
-    every: Sequence[DialogueVerdicts], compared: Sequence[DialogueVerdicts], *, disagree: bool
+    all_verdicts: Sequence[DialogueVerdicts], compared: Sequence[DialogueVerdicts], *, disagree: bool
 ) -> ExampleKind | None:
-    """Why a dialogue may be shown; None where nobody has judged it yet.
+    """Return the kind of a dialogue; None if it has not been judged yet.
 
-    Controls that give every dialogue the same verdict by place would make all of them differ: whether
-    verdicts differ is asked of the compared judges.
+    Control judges with a fixed verdict per position would make every dialogue differ, so only the compared
+    judges count.
     """
-    if not any(opinion.is_begun for opinion in every):
+    if not any(opinion.is_begun for opinion in all_verdicts):
         return None
-    if any(opinion.outcome is Outcome.UNSCORED for opinion in every):
+    if any(opinion.outcome is VerdictSummary.UNSCORED for opinion in all_verdicts):
         return ExampleKind.UNSCORED
     if disagree:
         return ExampleKind.DISAGREE
-    differ = any(opinion.outcome in (Outcome.DIFFER, Outcome.TIE) for opinion in compared)
+    differ = any(opinion.outcome in (VerdictSummary.DIFFER, VerdictSummary.TIE) for opinion in compared)
     return ExampleKind.DIFFER if differ else ExampleKind.CONSISTENT
 
 
 async def _texts(store: Store, set_id: str, keys: Sequence[str]) -> dict[str, str]:
-    """What a set of responses answered to these dialogues."""
+    """Return the texts of a response set for these dialogues."""
     columns = table(ResponseRow).c
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for chunk in chunks(keys):
-        wanted = (
+        query = (
             select(columns.dialogue, columns.text)
             .where(columns.set_id == set_id, columns.dialogue.in_(chunk))
             .order_by(columns.dialogue, columns.id)
         )
-        found.update((row.dialogue, row.text) for row in await rows_of(store, wanted))
-    return found
+        texts.update((row.dialogue, row.text) for row in await rows_of(store, query))
+    return texts
 
 
-async def _written(
+async def _load_raw_texts(
     store: Store, contest: Contest, keys: Sequence[str]
 ) -> dict[str, dict[tuple[bool, int], str]]:
-    """What the judge wrote where nothing could be read from it: dialogue → (A first, sample) → text."""
+    """Return a judge's unparsable completions: dialogue → (A first, sample) → text."""
     judgment, completion = table(JudgmentRow).c, table(CompletionRow).c
     first, second = table(ResponseRow).alias("first"), table(ResponseRow).alias("second")
-    found: dict[str, dict[tuple[bool, int], str]] = {}
+    raw_texts: dict[str, dict[tuple[bool, int], str]] = {}
     for chunk in chunks(keys):
-        wanted = (
+        query = (
             select(judgment.dialogue, judgment.sample, first.c.set_id, completion.text)
             .join(table(CompletionRow), completion.key == judgment.call_key)
             .join(first, first.c.id == judgment.first)
@@ -200,6 +201,6 @@ async def _written(
             # ascending, as in `load_contests`: of several attempts the last one counts
             .order_by(judgment.attempt, judgment.parser)
         )
-        for row in await rows_of(store, wanted):
-            found.setdefault(row.dialogue, {})[row.set_id == contest.a.id, row.sample] = row.text
-    return found
+        for row in await rows_of(store, query):
+            raw_texts.setdefault(row.dialogue, {})[row.set_id == contest.a.id, row.sample] = row.text
+    return raw_texts

@@ -1,7 +1,7 @@
-"""Many win rates in one drawing: a row an author, a line a judge, all on one axis from 0 to 100 %.
+"""Forest plot: many win rates in one SVG, an author per row and a judge per line, on an axis from 0 to 100 %.
 
-Drawn as `results/render/charts.py` draws: percent across, pixels down, shape beside colour. The numbers stand at the
-right, outside the axis, so that no interval runs into them.
+Same style as `results/render/charts.py`. Numbers are printed to the right of the axis so that intervals do
+not overlap them.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ _LINE, _JUDGE, _GAP, _AXIS = 18, 20, 8, 26
 
 @dataclass(frozen=True, slots=True)
 class ForestMark:
-    """One judge's estimate; shares in [0, 1], None where there is none.
+    """Estimate of one judge; shares in [0, 1], None if missing.
 
     Attributes:
-        series: the judge's place in the legend, ≥ 0.
-        told: the number as written beside it.
+        series: the judge's index in the legend, ≥ 0.
+        label: the number as printed.
     """
 
     series: int
     rate: float | None
     low: float | None
     high: float | None
-    told: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One author against the drawing's opponent."""
+class ForestRow:
+    """One author against the plot's opponent."""
 
     name: str
     marks: tuple[ForestMark, ...]
 
 
-def forest(rows: Sequence[Row], *, name: str, title: str, described: str) -> Markup:
-    """The drawing.
+def forest(rows: Sequence[ForestRow], *, name: str, title: str, described: str) -> Markup:
+    """Return the plot as SVG.
 
     Args:
-        name: unique in the page; the drawing's ids begin with it.
-        title, described: what a screen reader says instead of the drawing.
+        name: prefix of the plot's ids, unique in the page.
+        title, described: text for screen readers.
     """
     drawn, top = [], (_AXIS if len(rows) > MANY else 0)
     above = top
@@ -84,7 +84,7 @@ def _ticks(y: int) -> Markup:
 
 
 def legend_symbol(series: int) -> Markup:
-    """A judge's mark as it is drawn, for the legend."""
+    """Return a judge's marker for the legend."""
     return Markup(
         '<svg class="plot-symbol series-{}" width="28" height="16" aria-hidden="true" fill="currentColor">'
         '<line x1="1" x2="27" y1="8" y2="8" stroke="currentColor" stroke-width="3"/>'
@@ -92,7 +92,7 @@ def legend_symbol(series: int) -> Markup:
     ).format(series % len(SHAPES), Markup(SHAPES[series % len(SHAPES)]))
 
 
-def _row(row: Row, top: int) -> tuple[Markup, int]:
+def _row(row: ForestRow, top: int) -> tuple[Markup, int]:
     lines = wrap(row.name, NAME_WIDTH, break_on_hyphens=True) or [""]
     parts = [
         Markup('<text class="plot-name" x="0" y="{}">{}</text>').format(top + 14 + _LINE * place, line)
@@ -105,29 +105,29 @@ def _row(row: Row, top: int) -> tuple[Markup, int]:
 
 
 def _mark(mark: ForestMark, y: int, name: str) -> Markup:
-    told = Markup('<text class="plot-label" x="100%" y="{}" text-anchor="end">{}</text>').format(
-        y + 5, mark.told
+    label = Markup('<text class="plot-label" x="100%" y="{}" text-anchor="end">{}</text>').format(
+        y + 5, mark.label
     )
     if mark.rate is None or mark.low is None or mark.high is None:
-        return told
+        return label
     series = mark.series % len(SHAPES)
     return Markup(
-        '<g class="series-{series}"><title>{name}: {told}</title>'
+        '<g class="series-{series}"><title>{name}: {label}</title>'
         '<line x1="{low}" x2="{high}" y1="{y}" y2="{y}" stroke="currentColor" stroke-width="3"/>'
         '<svg x="{rate}" y="{y}" overflow="visible" class="forest-mark">{shape}</svg></g>{text}'
     ).format(
         series=series,
         name=name,
-        told=mark.told,
+        label=mark.label,
         low=at(mark.low),
         high=at(mark.high),
         rate=at(mark.rate),
         y=y,
         shape=Markup(SHAPES[series]),
-        text=told,
+        text=label,
     )
 
 
 def at(share: float) -> str:
-    """A share of the axis as a share of the width, to a hundredth of a percent."""
+    """Return a share of the axis as a percentage of the width, with two decimals."""
     return f"{AREA * share:.2f}%"

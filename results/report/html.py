@@ -1,7 +1,6 @@
-"""From a run's material to the text of its page; pure, and the same bytes for the same material.
+"""HTML report: a pure function of the report context, with the same bytes for the same context.
 
-The page's style and script stand in it under a content security policy that names them by hash and allows
-nothing else.
+Style and script are inlined under a content security policy that allows them by hash and nothing else.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ _QUESTION = "Which response shows more empathy? Judged in both orders."
 
 
 def page(material: ReportContext, *, now_text: str = "") -> str:
-    """The text of the page.
+    """Render the report.
 
     Args:
-        material: what `build_context` read.
-        now_text: when the page was made, as it is to be shown, or "".
+        material: result of `build_context`.
+        now_text: time of creation to show, or "".
     """
     style, script = asset("style.css"), asset("page.js")
     sections = [section for make in SECTIONS if (section := make(material)) is not None]
@@ -42,14 +41,14 @@ def page(material: ReportContext, *, now_text: str = "") -> str:
 
 
 def banners(material: ReportContext) -> list[str]:
-    """What must be known before anything is read."""
+    """Return the warnings shown above everything else."""
     return [
         note for note, due in ((EMULATED_NOTE, material.is_emulated), (TINY_NOTE, material.is_tiny)) if due
     ]
 
 
 def title(material: ReportContext) -> str:
-    """The study's, or who met whom."""
+    """Return the study's title, or the authors."""
     if material.study:
         return material.study
     pairs = [f"{pair.a.name} against {pair.b.name}" for pair in material.pairs]
@@ -57,16 +56,16 @@ def title(material: ReportContext) -> str:
 
 
 def facts(material: ReportContext) -> list[str]:
-    """The page in a few words: how many contests, dialogues, judges."""
+    """Return the numbers of contests, dialogues and judges as short phrases."""
     if not material.pairs:
         return []
     contest = material.pairs[0].judged[0].contest
-    judges = dict.fromkeys(one.contest.judge for pair in material.pairs for one in pair.speaking)
-    told = [counted(len(contest.dialogues), "dialogue"), f"judged by {', '.join(judges)}"]
+    judges = dict.fromkeys(judged.contest.judge for pair in material.pairs for judged in pair.speaking)
+    phrases = [counted(len(contest.dialogues), "dialogue"), f"judged by {', '.join(judges)}"]
     if len(material.pairs) > 1:
-        told.insert(0, counted(len(material.pairs), "contest"))
+        phrases.insert(0, counted(len(material.pairs), "contest"))
     if material.spec.get("split"):
-        told.append(f"{material.spec['split']} split")
+        phrases.append(f"{material.spec['split']} split")
     if material.spec.get("fidelity"):
-        told.append(f"fidelity “{material.spec['fidelity']}”")
-    return told
+        phrases.append(f"fidelity “{material.spec['fidelity']}”")
+    return phrases

@@ -1,4 +1,4 @@
-"""How far the judges of a page agree with each other, comparison by comparison, over all its contests."""
+"""Agreement between the judges of a report, comparison by comparison, over all contests."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from results.statistics.not_estimable import NotEstimable
 
 @dataclass(frozen=True, slots=True)
 class JudgePairAgreement:
-    """Two judges over every comparison that both judged.
+    """Agreement of two judges over the comparisons that both judged.
 
     Attributes:
-        one, other: their names.
-        found: what it comes to; its interval resamples dialogues.
+        one, other: names of the judges.
+        found: the estimates; the interval resamples dialogues.
     """
 
     one: str
@@ -29,11 +29,11 @@ class JudgePairAgreement:
 
 @dataclass(frozen=True, slots=True)
 class JudgeAgreements:
-    """All pairs of judges that are models and were asked with the same words, and all of them at once.
+    """Agreement of all pairs of model judges with the same prompt.
 
     Attributes:
-        pairs: empty where no two were asked alike.
-        alpha: Krippendorff's, nominal; None with fewer than two judges, or some asked in other words.
+        pairs: empty if no two judges share a prompt.
+        alpha: Krippendorff's α, nominal; None with fewer than two judges, or with different prompts.
     """
 
     pairs: tuple[JudgePairAgreement, ...]
@@ -41,11 +41,11 @@ class JudgeAgreements:
 
 
 def judge_agreements(pairs: Sequence[Sequence[Contest]], seed: int) -> JudgeAgreements:
-    """Agreement between judges.
+    """Estimate the agreement between judges.
 
     Args:
         pairs: per pair of authors, the contests of the judges that count.
-        seed: of the interval's resampling.
+        seed: seed of the bootstrap.
     """
     judges = {contest.judge_id: contest.judge for of in pairs for contest in of}
     asked = {contest.judge_id: contest.prompt_version for of in pairs for contest in of}
@@ -69,7 +69,7 @@ def judge_agreements(pairs: Sequence[Sequence[Contest]], seed: int) -> JudgeAgre
 def _laid_out(
     pairs: Sequence[Sequence[Contest]], judges: Sequence[str]
 ) -> tuple[dict[str, Floats], np.ndarray[tuple[int], np.dtype[np.int64]]]:
-    """Judge → outcome by (pair, dialogue, order, sample), nan where there is none; each unit's dialogue."""
+    """Return judge → outcome by (pair, dialogue, order, sample), nan if missing; and each unit's dialogue."""
     samples = max(contest.samples for of in pairs for contest in of)
     dialogues = max(len(contest.dialogues) for of in pairs for contest in of)
     shape = (len(pairs), dialogues, 2, samples)

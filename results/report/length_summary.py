@@ -1,4 +1,4 @@
-"""How length goes with winning: which author writes more, and the win rate at equal length."""
+"""Response lengths in a contest: the longer author, and the win rate at equal length."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from results.statistics import LengthControl, NotEstimable, dialogue_scores, len
 
 @dataclass(frozen=True, slots=True)
 class LengthSummary:
-    """Length and verdicts of one contest; shares in [0, 1].
+    """Lengths and verdicts of one contest; shares in [0, 1].
 
     Attributes:
-        words_a, words_b: mean words of the responses of the contest's dialogues; None without any.
+        words_a, words_b: mean number of words over the contest's dialogues; None without responses.
         a_longer: share of these dialogues in which A's response has more words.
         longer_wins: mean score of the longer response over complete dialogues of different lengths; ½ is no
-            leaning; None where there are none.
-        control: the win rate at equal length, or why there is none.
+            preference, None if there are none.
+        control: win rate at equal length, or the reason why there is none.
     """
 
     words_a: float | None
@@ -31,13 +31,16 @@ class LengthSummary:
 
 
 def length_summary(contest: Contest, words: Mapping[str, Mapping[str, int]]) -> LengthSummary:
-    """Length's part in a contest.
+    """Summarise the lengths in a contest.
 
     Args:
-        words: set id → dialogue key → words of the response.
+        words: set id → dialogue key → number of words.
     """
     keys = [dialogue.key for dialogue in contest.dialogues]
-    a, b = (np.array([words[of.id].get(key, np.nan) for key in keys]) for of in (contest.a, contest.b))
+    a, b = (
+        np.array([words[response_set.id].get(key, np.nan) for key in keys])
+        for response_set in (contest.a, contest.b)
+    )
     apart = a - b
     if not keys or np.isnan(apart).any():
         missing = NotEstimable(

@@ -1,7 +1,7 @@
-"""Everything that a page tells, read from the database: numbers, examples, and how it was made.
+"""Loader of the report context from the database.
 
-What is read here once is all that the page is made of: the page itself is a pure function of `ReportContext`. A
-study is a run as well: one that has all its contests, and names the runs that they came from.
+Everything in a report is read here once; rendering is a pure function of `ReportContext`. A study is a run
+that has all its contests and names the runs they came from.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from results.queries.checkpoints import CheckpointRecord
 from results.queries.contests import Contest, load_contests
 from results.queries.test_set_uses import load_test_set_uses
 from results.report.audit_summary import load_audits
-from results.report.author_descriptions import ReportAuthor, author_of, students_of_sets, trainings
+from results.report.author_descriptions import ReportAuthor, load_report_author, students_of_sets, trainings
 from results.report.batch_queries import chunks, rows_of
 from results.report.context import (
     AuthorPair,
@@ -58,15 +58,15 @@ async def build_context(
     examples: int = EXAMPLES,
     snapshots: Collection[str] = (),
 ) -> ReportContext:
-    """All of a run's page.
+    """Load everything that the report of a run needs.
 
     Args:
-        seed: None takes the run's own.
-        examples: how many at most, over all pairs of authors.
-        snapshots: as `results.queries.contests.load_contests` takes them.
+        seed: None for the run's own.
+        examples: maximum number of examples over all pairs of authors.
+        snapshots: see `results.queries.contests.load_contests`.
 
     Raises:
-        UserError: there is no such run, it judges nothing, or it stopped when its question was answered.
+        UserError: the run does not exist, has no contests or used early stopping.
     """
     run = table(RunRow).c
     found = await rows_of(store, select(run.kind, run.spec, run.created_at).where(run.id == run_id))
@@ -95,7 +95,7 @@ async def build_context(
     sets = {of.id: of for contest in contests for of in (contest.a, contest.b)}
     trained = await students_of_sets(store, list(sets.values()))
     dialogues = contests[0].dialogues if contests else ()
-    authors = {key: await author_of(store, of, dialogues, trained) for key, of in sets.items()}
+    authors = {key: await load_report_author(store, of, dialogues, trained) for key, of in sets.items()}
     runs = [run_id, *map(str, spec.get("runs", ()))]
     samplings = await _samplings(store, [contest.judge_id for contest in contests])
     pairs = await _pairs(store, contests, authors, samplings, own_seed, examples)
@@ -160,13 +160,13 @@ def _grid(
     run_id: str,
     seed: int,
 ) -> Table1Grid | None:
-    """Of the models' verdicts; of the control judges' where there are only they."""
+    """Return Table 1's layout of the models' verdicts, or of the control judges' if there are no models."""
     models = [contest for contest in contests if contest.judge_provider != CONTROL]
     return build_table1_grid(models or contests, trained, samplings, run=run_id, seed=seed)
 
 
 def soft_win_rate(contest: Contest, seed: int) -> WinRate | None:
-    """The soft win rate, for a judge that gave probabilities with every verdict."""
+    """Return the soft win rate if the judge gave probabilities with every verdict."""
     columns = contest.columns
     scored = ~np.isnan(columns.outcome)
     if not scored.any() or np.isnan(columns.soft[scored]).any():
@@ -183,30 +183,30 @@ def _judged(
 
 async def _samplings(store: Store, judge_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     columns = table(JudgeRow).c
-    wanted = select(columns.id, columns.sampling).where(columns.id.in_(judge_ids))
-    return {row.id: orjson.loads(row.sampling) for row in await rows_of(store, wanted)}
+    query = select(columns.id, columns.sampling).where(columns.id.in_(judge_ids))
+    return {row.id: orjson.loads(row.sampling) for row in await rows_of(store, query)}
 
 
 async def _prompts(store: Store, versions: set[str]) -> tuple[PromptText, ...]:
     columns = table(PromptRow).c
-    wanted = (
+    query = (
         select(columns.version, columns.name, columns.text)
         .where(columns.version.in_(sorted(versions - {""})))
         .order_by(columns.name, columns.version)
     )
-    return tuple(PromptText(*row) for row in await rows_of(store, wanted))
+    return tuple(PromptText(*row) for row in await rows_of(store, query))
 
 
 async def _invocations(store: Store, run_id: str) -> tuple[InvocationSummary, ...]:
     columns = table(InvocationRow).c
-    wanted = (
+    query = (
         select(columns.command, columns.context, columns.started_at, columns.ended_at, columns.spent_usd)
         .where(columns.run_id == run_id)
         .order_by(columns.started_at, columns.id)
     )
     return tuple(
         InvocationSummary(row.command, orjson.loads(row.context), row.started_at, row.ended_at, row.spent_usd)
-        for row in await rows_of(store, wanted)
+        for row in await rows_of(store, query)
     )
 
 
@@ -214,12 +214,12 @@ async def _failures(store: Store, runs: Sequence[str]) -> tuple[FailureCount, ..
     attempt, invocation = table(AttemptRow).c, table(InvocationRow).c
     found: Counter[tuple[str, str]] = Counter()
     for chunk in chunks(runs):
-        wanted = (
+        query = (
             select(attempt.model, attempt.failure, func.count())
             .join(table(InvocationRow), invocation.id == attempt.invocation_id)
             .where(invocation.run_id.in_(chunk))
             .group_by(attempt.model, attempt.failure)
         )
-        for model, failure, count in await rows_of(store, wanted):
+        for model, failure, count in await rows_of(store, query):
             found[model, failure] += int(count)
     return tuple(FailureCount(*who, count) for who, count in sorted(found.items()))

@@ -1,4 +1,4 @@
-"""A curve of training as a small drawing: one measure over the optimiser's steps, no library."""
+"""Training curves as small SVG drawings: one metric over the optimiser steps."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MOST_POINTS = 400  # a drawing of 300 pixels shows no more
 
 
 def curve(points: Sequence[tuple[int, float]], *, name: str, title: str, even: float | None = None) -> Markup:
-    """The drawing; "" without points.
+    """Return the drawing; "" without points.
 
     Args:
-        points: (step, value), in the order of the steps.
+        points: (step, value), ordered by step.
         name: unique in the page.
-        title: what is measured.
-        even: a value that is marked by a dashed line (ln 2, ½ …) where it lies within the drawing.
+        title: name of the metric.
+        even: value marked by a dashed line (ln 2, ½ …) if it lies within the drawing.
     """
     if not points:
         return Markup("")
@@ -39,10 +39,11 @@ def curve(points: Sequence[tuple[int, float]], *, name: str, title: str, even: f
         if even is not None and low <= even <= high
         else ""
     )
-    told = f"{title}: {values[0]:.3g} at step {steps[0]}, {values[-1]:.3g} at step {steps[-1]}"
+    description = f"{title}: {values[0]:.3g} at step {steps[0]}, {values[-1]:.3g} at step {steps[-1]}"
     return Markup(
         '<svg class="curve" xmlns="http://www.w3.org/2000/svg" role="img" width="100%" height="{height}" '
-        'aria-labelledby="{name}" overflow="visible" fill="currentColor"><title id="{name}">{told}</title>'
+        'aria-labelledby="{name}" overflow="visible" fill="currentColor">'
+        '<title id="{name}">{description}</title>'
         '<text class="curve-title" x="0" y="12">{title}</text>'
         '<text class="curve-last" x="100%" y="12" text-anchor="end">{first:.3g} → {last:.3g}</text>'
         '<svg y="{top}" width="100%" height="{body}" viewBox="0 0 100 100" preserveAspectRatio="none" '
@@ -53,7 +54,7 @@ def curve(points: Sequence[tuple[int, float]], *, name: str, title: str, even: f
     ).format(
         height=HEIGHT,
         name=name,
-        told=told,
+        description=description,
         title=title,
         first=values[0],
         last=values[-1],
@@ -69,7 +70,7 @@ def curve(points: Sequence[tuple[int, float]], *, name: str, title: str, even: f
 
 
 def thin_points(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """At most so many points, evenly taken, the first and the last among them."""
+    """Return a regular subset of the points that includes the first and the last."""
     if len(points) <= MOST_POINTS:
         return list(points)
     last = len(points) - 1

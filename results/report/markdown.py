@@ -1,5 +1,4 @@
-"""A page's material as Markdown: the answer, the tables and what must be said with them, for a repository or
-a message. No plots, no examples: the page has them."""
+"""Markdown report: the conclusion, the tables and their notes, without plots and examples."""
 
 from __future__ import annotations
 
@@ -31,15 +30,15 @@ _HEADS = ("A", "B", "judge", "A wins", "95 %", "order-robust", "n", "consistency
 
 
 def to_markdown(material: ReportContext) -> str:
-    """The text."""
+    """Render the report as Markdown."""
     parts = [f"# {markdown_text(title(material))}"]
     parts += [f"> **{markdown_text(note)}**" for note in banners(material)]
     parts.append(" · ".join(map(markdown_text, facts(material))))
-    told = headline_lines(material)
-    if told is None:
+    headline = headline_lines(material)
+    if headline is None:
         parts.append("Nothing has been judged in this run yet.")
     else:
-        parts += [f"**{markdown_text(told.sentence)}**", *map(markdown_text, told.also)]
+        parts += [f"**{markdown_text(headline.sentence)}**", *map(markdown_text, headline.also)]
         parts += ["## Win rates", _table(_rates(material))]
     controls = controls_table(material)
     if controls:
@@ -48,10 +47,10 @@ def to_markdown(material: ReportContext) -> str:
     parts += [f"## {SEEDS}", _table(summarize_seeds)] if summarize_seeds else []
     if material.grid:
         parts += ["## Table 1", _table_1(material), *map(markdown_text, material.grid.notes)]
-    if told is not None:
+    if headline is not None:
         parts += ["## What the numbers do not say", _list(caveats(material))]
-        who = (*answering_model_notes(material), *self_preference_caveats(material))
-        parts += ["## Judges", *map(markdown_text, who), _table(each_judge(material))]
+        judge_notes = (*answering_model_notes(material), *self_preference_caveats(material))
+        parts += ["## Judges", *map(markdown_text, judge_notes), _table(each_judge(material))]
         agreement = agreement_table(material)
         parts += ["### Agreement between judges", _table(agreement)] if agreement else []
         for audit in audit_views(material):
@@ -72,24 +71,24 @@ def _rates(material: ReportContext) -> PlainTable:
             (
                 pair.a.name,
                 pair.b.name,
-                one.contest.judge,
-                percent(one.hard.rate),
-                between(one.hard.low, one.hard.high),
-                between(*one.hard.order_robust),
-                str(one.hard.n),
-                percent(one.hard.consistency),
-                percent(one.hard.first_position_rate),
-                reasons(one.unscored),
+                judged.contest.judge,
+                percent(judged.hard.rate),
+                between(judged.hard.low, judged.hard.high),
+                between(*judged.hard.order_robust),
+                str(judged.hard.n),
+                percent(judged.hard.consistency),
+                percent(judged.hard.first_position_rate),
+                reasons(judged.unscored),
             )
         )
         for pair in material.pairs
-        for one in pair.judged
+        for judged in pair.judged
     ]
     return PlainTable(_HEADS, tuple(rows))
 
 
 def _table_1(material: ReportContext) -> str:
-    """Ours / published, percent; empty where there is neither."""
+    """Return Table 1 as ours / published in percent; empty if there is neither."""
     columns = [f"{letter} {number}" for letter in _LETTERS.values() for number in NUMBERS.values()]
     heads = ("", "step", *columns)
     grid = material.grid

@@ -1,4 +1,4 @@
-"""From what a person writes for a run to its id: the whole id, the beginning of one, a study, or `last`."""
+"""Resolution of what a user types into a run id: the id, its beginning, a study, or `last`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SHOWN = 5
 
 
 async def find_run(store: Store, written: str) -> str:
-    """The id of the run that is meant.
+    """Return the id of the run that a user means.
 
     Args:
-        written: an id or the beginning of one, with or without its `run-1:`; a study's name, title or file;
-            or `last`, the judging run that was begun or gone on with most recently.
+        written: an id or its beginning, with or without `run-1:`; a study's name, title or file; or `last`,
+            the judging run started or resumed most recently.
 
     Raises:
-        UserError: there is none, or there are several.
+        UserError: no run matches, or several do.
     """
     run, invocation = table(RunRow).c, table(InvocationRow).c
     worked_on = func.coalesce(func.max(invocation.started_at), run.created_at)
@@ -50,11 +50,11 @@ async def find_run(store: Store, written: str) -> str:
     of_study = await _of_study(store, written, judging)
     if of_study:
         return of_study
-    wanted = written.removeprefix(_TAG)
-    found = [row for row in rows if row.id == written or (wanted and _bare(row.id).startswith(wanted))]
-    if len(found) == 1:
-        return str(found[0].id)
-    if not found:
+    query = written.removeprefix(_TAG)
+    matches = [row for row in rows if row.id == written or (query and _bare(row.id).startswith(query))]
+    if len(matches) == 1:
+        return str(matches[0].id)
+    if not matches:
         newest = [Fault(f"{row.id} ({row.kind})") for row in rows[:_SHOWN]]
         raise UserError(
             "run not found",
@@ -65,22 +65,22 @@ async def find_run(store: Store, written: str) -> str:
             faults=newest,
         )
     raise UserError(
-        f"{len(found)} runs match",
+        f"{len(matches)} runs match",
         code="run.ambiguous",
         where=store.database.shown,
         found=repr(written),
         remedy="Pass more characters of the run id.",
-        faults=[Fault(f"{row.id} ({row.kind})") for row in found[:_SHOWN]],
+        faults=[Fault(f"{row.id} ({row.kind})") for row in matches[:_SHOWN]],
     )
 
 
 async def _of_study(store: Store, written: str, judging: list[str]) -> str:
-    """The run of a study, the newest of several; "" where there is none of this name."""
+    """Return the newest run of a study; "" if there is no study of this name."""
     name = Path(written).stem if written.endswith(".toml") else written
     run = table(RunRow).c
-    wanted = select(run.id, run.spec).where(run.kind == JUDGING, run.spec.contains('"study"'))
+    query = select(run.id, run.spec).where(run.kind == JUDGING, run.spec.contains('"study"'))
     named = set()
-    for row in await rows_of(store, wanted):
+    for row in await rows_of(store, query):
         spec = orjson.loads(row.spec)
         if written and name in (spec.get("name"), spec.get("study")):
             named.add(row.id)

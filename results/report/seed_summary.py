@@ -1,4 +1,4 @@
-"""What several training seeds of one recipe say together: a claim about a strategy, not a checkpoint."""
+"""Results over several training seeds of one recipe, which support claims about a strategy."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from results.statistics import NotEstimable, StrategyEstimate, strategy_rate
 
 @dataclass(frozen=True, slots=True)
 class SeedSummary:
-    """One recipe's students, alike but for their seed, against one opponent under one judge.
+    """Students of one recipe, different only in their seed, against one opponent under one judge.
 
     Attributes:
-        recipe: method, strategy and step, in words.
-        opponent, judge: as people write them.
-        found: the win rate over dialogues and training seeds, or why there is none.
+        recipe: method, strategy and stage, in words.
+        opponent, judge: display names.
+        found: win rate over dialogues and training seeds, or the reason why there is none.
     """
 
     recipe: str
@@ -31,17 +31,17 @@ class SeedSummary:
 def summarize_seeds(
     contests: Sequence[Contest], trained: Mapping[str, CheckpointRecord], seed: int
 ) -> tuple[SeedSummary, ...]:
-    """Every recipe with two or more training seeds; the student is A in these contests.
+    """Summarise every recipe with two or more training seeds; the student is A in these contests.
 
     Args:
-        trained: the students that the database knows, by author.
-        seed: of the resampling.
+        trained: checkpoint records by author.
+        seed: seed of the bootstrap.
     """
     groups: dict[tuple[str, str, str], dict[int, Contest]] = {}
     for contest in contests:
         known = trained.get(contest.a.author)
         if known is not None and "seed" in known.settings:
-            place = (_alike(known), contest.b.id, contest.judge_id)
+            place = (_recipe_key(known), contest.b.id, contest.judge_id)
             groups.setdefault(place, {})[int(known.settings["seed"])] = contest
     found = []
     for of in groups.values():
@@ -52,12 +52,12 @@ def summarize_seeds(
     return tuple(sorted(found, key=lambda one: (one.recipe, one.opponent, one.judge)))
 
 
-def _alike(student: CheckpointRecord) -> str:
-    """Everything of a training that is not its seed."""
+def _recipe_key(student: CheckpointRecord) -> str:
+    """Return everything of a training except its seed."""
     data = dict(student.record.get("data") or {})
-    told = {name: data.get(name) for name in ("id", "method", "strategy", "taught_by", "fidelity")}
+    settings_text = {name: data.get(name) for name in ("id", "method", "strategy", "taught_by", "fidelity")}
     settings = {name: value for name, value in student.settings.items() if name != "seed"}
-    every = [student.base, student.stage, told, settings]
+    every = [student.base, student.stage, settings_text, settings]
     return orjson.dumps(every, option=orjson.OPT_SORT_KEYS).decode()
 
 

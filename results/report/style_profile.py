@@ -1,5 +1,4 @@
-"""The table of what the authors' responses are like: a measure a row, an author a column; words for every
-number. Descriptive: counts of words, no judge."""
+"""Table of response profiles: one measure per row, one author per column; word counts only, no judge."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ SHOWN_IDS = 8
 
 @dataclass(frozen=True, slots=True)
 class FlaggedDialogues:
-    """Responses that a person should read: whose, why, and to which dialogues."""
+    """Responses that a person should read: author, reason and dialogues."""
 
     author: str
     flag: str
@@ -25,7 +24,7 @@ class FlaggedDialogues:
 
 
 def style_groups(authors: Sequence[ReportAuthor]) -> tuple[MetricGroup, ...]:
-    """The whole table; every author has a profile."""
+    """Return the table; every author must have a profile."""
     profiles = [one.profile for one in authors if one.profile]
     return (
         MetricGroup(
@@ -82,7 +81,7 @@ def style_groups(authors: Sequence[ReportAuthor]) -> tuple[MetricGroup, ...]:
                     for name, (what, _) in WORD_LISTS.items()
                 ),
                 Metric(
-                    "points to help where a crisis is told",
+                    "points to help in a crisis",
                     tuple(percent(one.crisis_referred) for one in profiles),
                     "of the dialogues that speak of one",
                 ),
@@ -93,7 +92,7 @@ def style_groups(authors: Sequence[ReportAuthor]) -> tuple[MetricGroup, ...]:
 
 
 def flagged_dialogues(authors: Sequence[ReportAuthor]) -> list[FlaggedDialogues]:
-    """The responses that the lists flag."""
+    """Return the responses that the word lists flag."""
     return [
         FlaggedDialogues(one.name, flag, ids[:SHOWN_IDS], max(0, len(ids) - SHOWN_IDS))
         for one in authors
@@ -103,8 +102,8 @@ def flagged_dialogues(authors: Sequence[ReportAuthor]) -> list[FlaggedDialogues]
     ]
 
 
-def _share(count: int | None, of: int) -> str:
-    return NONE if count is None or not of else percent(count / of)
+def _share(count: int | None, total: int) -> str:
+    return NONE if count is None or not total else percent(count / total)
 
 
 def _opening(openings: Mapping[str, float]) -> str:

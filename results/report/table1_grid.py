@@ -1,7 +1,7 @@
-"""Table 1's layout for whatever was judged: students by base, judge and step; methods and strategies across.
+"""Table 1's layout for any judged students: rows by base, judge and stage; columns by method and strategy.
 
-Ours stands beside the published value wherever the cell is one of the paper's; what was not judged stays
-empty. Which student is which is told by its name and how it was trained (`results/paper/cells.py`).
+Ours stands beside the published value if the cell is one of the paper's; cells that were not judged stay
+empty. Students are identified by name and training (`results/paper/cells.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from results.paper.cell_results import build_cell_result, describe_author
-from results.paper.cells import METHODS, NUMBERS, STAGES, Cell, find_cell, judge_of, published
+from results.paper.cells import METHODS, NUMBERS, STAGES, Cell, find_cell, paper_judge, published
 from results.paper.single_order import BASE_FIRST, STUDENT_FIRST
 from results.paper.table1 import CellResult, Table1, notes, table1
 from results.queries.checkpoints import CheckpointRecord
@@ -27,10 +27,10 @@ class Table1Entry:
     """One cell of the layout.
 
     Attributes:
-        method, strategy: which.
-        ours: None where it was not judged.
-        published: in [0, 1]; None where the cell is none of the paper's.
-        compared: ours against it; None without either.
+        method, strategy: of the cell.
+        ours: None if it was not judged.
+        published: in [0, 1]; None if it is no cell of the paper.
+        compared: ours compared with the published value; None without either.
     """
 
     method: str
@@ -41,7 +41,7 @@ class Table1Entry:
 
 
 def orders_of(entry: Table1Entry) -> list[str]:
-    """Ours of one order, in percent: "base first 61.2"; nothing where it was not judged."""
+    """Return our single-order rates in percent, "base first 61.2"; empty if not judged."""
     if entry.ours is None:
         return []
     orders = ((BASE_FIRST, entry.ours.base_first), (STUDENT_FIRST, entry.ours.student_first))
@@ -52,7 +52,7 @@ def orders_of(entry: Table1Entry) -> list[str]:
 
 @dataclass(frozen=True)
 class Table1Line:
-    """A base under a judge after one step of training; 14 entries, method by method."""
+    """A base under a judge after one training stage; 14 entries, method by method."""
 
     base: str
     judge: str
@@ -62,14 +62,14 @@ class Table1Line:
 
 @dataclass(frozen=True)
 class Table1Grid:
-    """The whole layout; `notes` is what a reader must know."""
+    """The layout, and notes for the reader."""
 
     lines: tuple[Table1Line, ...]
     notes: tuple[str, ...]
 
     @property
     def filled_cells(self) -> int:
-        """Cells that were judged."""
+        """Return the number of judged cells."""
         return sum(entry.ours is not None for line in self.lines for entry in line.entries)
 
 
@@ -81,13 +81,14 @@ def build_table1_grid(
     run: str,
     seed: int,
 ) -> Table1Grid | None:
-    """The layout of these contests; None where none is a student of method 2 or 3 against its base.
+    """Return the layout of these contests; None if none is a student of over-human or over-llm against its
+    base.
 
     Args:
-        trained: the students that the database knows, by author.
+        trained: checkpoint records by author.
         samplings: judge id → the judge's parameters.
-        run: where the contests are from.
-        seed: of the resampling.
+        run: id of the run.
+        seed: seed of the bootstrap.
     """
     ours: dict[Place, CellResult] = {}
     cells: dict[Place, Cell] = {}
@@ -120,12 +121,12 @@ def _place(
     against_base = author_role(opponent, trained).is_base and not opponent.author.startswith(TRUNCATED_BASE)
     if author_role(author, trained) is not AuthorRole.STUDENT or not against_base:
         return None, None
-    told, base = describe_author(author, trained), describe_author(opponent, trained)
-    if told.method not in METHODS or not (told.stage and told.strategy):
+    description, base = describe_author(author, trained), describe_author(opponent, trained)
+    if description.method not in METHODS or not (description.stage and description.strategy):
         return None, None
-    shown = told.base or opponent.author.partition(":")[2]
-    place = (shown, contest.judge, told.stage, told.method, told.strategy)
-    return place, find_cell(told, base, judge_of(contest.judge_model))
+    shown = description.base or opponent.author.partition(":")[2]
+    place = (shown, contest.judge, description.stage, description.method, description.strategy)
+    return place, find_cell(description, base, paper_judge(contest.judge_model))
 
 
 def _line(
@@ -141,7 +142,7 @@ def _line(
     for method in METHODS:
         for strategy in NUMBERS:
             place = (base, judge, step, str(method), str(strategy))
-            cell = cells.get(place, Cell(base, judge_of(model), step, str(method), str(strategy)))
-            told = (ours.get(place), published().get(cell), table.compared.get(cell))
-            entries.append(Table1Entry(str(method), str(strategy), *told))
+            cell = cells.get(place, Cell(base, paper_judge(model), step, str(method), str(strategy)))
+            values = (ours.get(place), published().get(cell), table.compared.get(cell))
+            entries.append(Table1Entry(str(method), str(strategy), *values))
     return Table1Line(base, judge, step, tuple(entries))

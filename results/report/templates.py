@@ -1,7 +1,7 @@
-"""From values to HTML: the templates, what they may call, and what they may never let through.
+"""Jinja templates of the report: filters, escaping and the content security policy.
 
-Every text that a model or a person wrote passes through the templates' escaping, and characters that nobody
-sees are shown (`agents/output_escape.py`).
+Every text by a model or a person is escaped, and invisible characters are made visible
+(`agents/output_escape.py`).
 """
 
 from __future__ import annotations
@@ -37,32 +37,32 @@ LONGEST = 20_000  # characters of a response that are in the page at all
 
 
 def render_template(name: str, **values: Any) -> Markup:
-    """A template of the sections, or the page's own ("template"), with its values."""
+    """Render a section's template, or the page's ("template"), with these values."""
     return Markup(_environment().get_template(f"{name}.html.j2").render(**values))
 
 
 def readable(text: object) -> str:
-    """A text as the page shows it: what nobody would see, or what would turn its line, is escaped."""
+    """Escape invisible characters and characters that change the direction of a line."""
     return visible_text(str(text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def as_json(value: Mapping[str, Any]) -> str:
-    """Indented, keys sorted, readable in any language."""
+    """Return indented JSON with sorted keys, not ASCII-escaped."""
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
 
 
 def plain_json(value: object) -> str:
-    """A parameter's value as JSON; escaping is the template's."""
+    """Return a parameter's value as JSON; the template escapes it."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def score(opinion: DialogueVerdicts) -> str:
-    """A dialogue's score as written."""
+    """Return a dialogue's score as text."""
     return "–" if opinion.score is None else f"{opinion.score:.2f}".rstrip("0").rstrip(".")
 
 
 def policy(style: str, script: str) -> str:
-    """The content security policy: only this style and this script; nothing is fetched, sent or framed."""
+    """Return the content security policy: only this style and this script, no requests, forms or frames."""
     hashes = [b64encode(sha256(text.encode()).digest()).decode() for text in (style, script)]
     return (
         f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; "
@@ -72,7 +72,7 @@ def policy(style: str, script: str) -> str:
 
 @cache
 def asset(name: str) -> str:
-    """A file of this package, by its path within it."""
+    """Return a file of this package by its path."""
     text = resources.files("results.report").joinpath(name).read_text(encoding="utf-8")
     return text.replace("\r\n", "\n")
 
@@ -114,5 +114,5 @@ def _environment() -> Environment:
 
 
 def _written(value: Any) -> Any:
-    """What a template writes: our own markup as it is, everything else in readable characters."""
+    """Escape a value for output: markup as it is, everything else with visible characters."""
     return value if isinstance(value, Markup) else readable(value)

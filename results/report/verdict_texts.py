@@ -1,7 +1,4 @@
-"""What one judge said of one dialogue, in both orders: from a contest's columns to verdicts as shown.
-
-Knows nothing of which dialogues are shown, and nothing of HTML.
-"""
+"""Verdicts of one judge on one dialogue in both orders, as shown in a report."""
 
 from __future__ import annotations
 
@@ -18,8 +15,8 @@ _AUTHORS = {1.0: "A", 0.5: "tie", 0.0: "B"}
 _NO_ANSWER = "no answer"
 
 
-class Outcome(StrEnum):
-    """What one judge said of one dialogue, both orders and all samples taken together."""
+class VerdictSummary(StrEnum):
+    """Summary of a judge's verdicts on one dialogue, over both orders and all samples."""
 
     A = "always-a"
     B = "always-b"
@@ -30,14 +27,14 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """One verdict as it is shown.
+class ShownVerdict:
+    """One verdict as shown.
 
     Attributes:
-        author: "A", "B" or "tie"; "" where there is no verdict.
-        p_a: P(A) + ½ P(tie), in [0, 1]; None where the judge gave no probabilities.
-        reason: why there is no verdict, or "".
-        raw: what the judge wrote, where no verdict could be read from it.
+        author: "A", "B" or "tie"; "" without a verdict.
+        p_a: P(A) + ½ P(tie), in [0, 1]; None without probabilities.
+        reason: unscored reason, or "".
+        raw: the judge's text if no verdict could be parsed from it.
     """
 
     author: str
@@ -48,53 +45,57 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class DialogueVerdicts:
-    """What one judge said of one dialogue.
+    """Verdicts of one judge on one dialogue.
 
     Attributes:
-        judge: by its name.
-        a_first, b_first: the verdicts, by sample, with A shown first and with B shown first.
-        score: the dialogue's, in [0, 1]; None where it is incomplete.
+        judge: display name.
+        a_first, b_first: verdicts by sample, with A shown first and with B shown first.
+        score: of the dialogue, in [0, 1]; None if incomplete.
     """
 
     judge: str
-    a_first: tuple[Said, ...]
-    b_first: tuple[Said, ...]
+    a_first: tuple[ShownVerdict, ...]
+    b_first: tuple[ShownVerdict, ...]
     score: float | None
 
     @property
-    def outcome(self) -> Outcome:
-        """All the verdicts in one word."""
+    def outcome(self) -> VerdictSummary:
+        """Return the summary of all verdicts."""
         verdicts = [*self.a_first, *self.b_first]
-        if any(said.reason not in ("", _NO_ANSWER) for said in verdicts):
-            return Outcome.UNSCORED
-        authors = {said.author for said in verdicts}
+        if any(verdict.reason not in ("", _NO_ANSWER) for verdict in verdicts):
+            return VerdictSummary.UNSCORED
+        authors = {verdict.author for verdict in verdicts}
         if "" in authors:
-            return Outcome.OPEN
+            return VerdictSummary.OPEN
         if {"A", "B"} <= authors:
-            return Outcome.DIFFER
+            return VerdictSummary.DIFFER
         if "tie" in authors:
-            return Outcome.TIE
-        return Outcome.A if authors == {"A"} else Outcome.B
+            return VerdictSummary.TIE
+        return VerdictSummary.A if authors == {"A"} else VerdictSummary.B
 
     @property
     def is_begun(self) -> bool:
-        """Whether there is any answer."""
-        return any(said.reason != _NO_ANSWER for said in (*self.a_first, *self.b_first))
+        """Return whether there is any judgment."""
+        return any(verdict.reason != _NO_ANSWER for verdict in (*self.a_first, *self.b_first))
 
     def with_raw(self, written: dict[tuple[bool, int], str]) -> DialogueVerdicts:
-        """The same with what the judge wrote where no verdict could be read, by (A first, sample)."""
+        """Return a copy with the judge's unparsable texts, by (A first, sample)."""
         return replace(
             self,
-            a_first=tuple(_told(said, written.get((True, at))) for at, said in enumerate(self.a_first)),
-            b_first=tuple(_told(said, written.get((False, at))) for at, said in enumerate(self.b_first)),
+            a_first=tuple(
+                _shown_verdict(verdict, written.get((True, at))) for at, verdict in enumerate(self.a_first)
+            ),
+            b_first=tuple(
+                _shown_verdict(verdict, written.get((False, at))) for at, verdict in enumerate(self.b_first)
+            ),
         )
 
 
 def dialogue_verdicts(contest: Contest) -> list[DialogueVerdicts]:
-    """One judge's opinion of every dialogue of a contest, in the contest's order."""
+    """Return a judge's verdicts on every dialogue of a contest, in the contest's order."""
     columns = contest.columns
-    missing = Said("", reason=_NO_ANSWER)
-    said = [[[missing] * contest.samples for _ in range(2)] for _ in contest.dialogues]
+    missing = ShownVerdict("", reason=_NO_ANSWER)
+    shown = [[[missing] * contest.samples for _ in range(2)] for _ in contest.dialogues]
     rows = zip(
         columns.dialogue.tolist(),
         columns.a_first.tolist(),
@@ -106,16 +107,20 @@ def dialogue_verdicts(contest: Contest) -> list[DialogueVerdicts]:
     )
     for dialogue, a_first, sample, outcome, soft, reason in rows:
         p_a = None if math.isnan(soft) else soft
-        verdict = Said(_AUTHORS[outcome], p_a) if not math.isnan(outcome) else Said("", reason=reason)
-        said[dialogue][0 if a_first else 1][sample] = verdict
+        verdict = (
+            ShownVerdict(_AUTHORS[outcome], p_a)
+            if not math.isnan(outcome)
+            else ShownVerdict("", reason=reason)
+        )
+        shown[dialogue][0 if a_first else 1][sample] = verdict
     scores = dialogue_scores(columns).score.tolist()
     return [
-        DialogueVerdicts(contest.judge, tuple(of[0]), tuple(of[1]), None if math.isnan(score) else score)
-        for of, score in zip(said, scores, strict=True)
+        DialogueVerdicts(contest.judge, tuple(a_first), tuple(b_first), None if math.isnan(score) else score)
+        for (a_first, b_first), score in zip(shown, scores, strict=True)
     ]
 
 
-def _told(said: Said, raw: str | None) -> Said:
-    if said.author or not raw:
-        return said
-    return replace(said, raw=raw if len(raw) <= RAW_SHOWN else raw[:RAW_SHOWN] + " …")
+def _shown_verdict(verdict: ShownVerdict, raw: str | None) -> ShownVerdict:
+    if verdict.author or not raw:
+        return verdict
+    return replace(verdict, raw=raw if len(raw) <= RAW_SHOWN else raw[:RAW_SHOWN] + " …")

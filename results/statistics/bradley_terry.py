@@ -137,7 +137,9 @@ def strengths(
         reference[members] = members[np.argmax(met[np.ix_(members, members)].sum(axis=1))]
         rows = np.isin(first, members)
         local_codes = np.searchsorted(members, [first[rows], second[rows]])
-        pairs = PairScores.of(local_codes[0], local_codes[1], score[rows], dialogue[rows], members.size)
+        pairs = PairScores.from_meetings(
+            local_codes[0], local_codes[1], score[rows], dialogue[rows], members.size
+        )
         local_reference = int(np.searchsorted(members, reference[members[0]]))
         component_bounds = strength_bounds(
             pairs, local_reference, prior_ties=prior_ties, seed=seed, level=level, resamples=resamples

@@ -179,7 +179,7 @@ def agreement_shares(score: Floats, better: Floats) -> Floats:
     return np.where(better == 0, np.nan, np.where(better > 0, score, 1.0 - score))
 
 
-def agreement_difference(pairs: RatedPairs, one: Floats, other: Floats, *, seed: int) -> ClusteredEstimate:
+def agreement_difference(pairs: RatedPairs, first: Floats, second: Floats, *, seed: int) -> ClusteredEstimate:
     """Return how much more one judge agrees with the ratings than another, in [−1, 1].
 
     Only pairs that both judges completed count.
@@ -189,7 +189,7 @@ def agreement_difference(pairs: RatedPairs, one: Floats, other: Floats, *, seed:
         one, other: scores per pair, as returned by `first_preference_rates`.
         seed: of the resampling.
     """
-    difference = agreement_shares(one, pairs.better) - agreement_shares(other, pairs.better)
+    difference = agreement_shares(first, pairs.better) - agreement_shares(second, pairs.better)
     return clustered_mean(difference, pairs.part, seed=seed, span=(-1.0, 1.0))
 
 

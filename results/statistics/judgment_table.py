@@ -69,7 +69,7 @@ class JudgmentTable:
             raise ValueError("invalid judgments: " + "; ".join(faults))
 
     @classmethod
-    def of(
+    def from_columns(
         cls,
         dialogue: Sequence[int] | NDArray[Any],
         a_first: Sequence[bool] | NDArray[Any],
@@ -113,7 +113,7 @@ class JudgmentTable:
         optional = ("sample", "soft", "outside", "reason")
         optional_columns = {name: frame[name].to_numpy() for name in optional if name in frame.columns}
         required_columns = [frame[name].to_numpy() for name in ("dialogue", "a_first", "outcome")]
-        return cls.of(*required_columns, n_dialogues=n_dialogues, **optional_columns)
+        return cls.from_columns(*required_columns, n_dialogues=n_dialogues, **optional_columns)
 
     def __len__(self) -> int:
         return int(self.dialogue.size)
@@ -164,6 +164,7 @@ class JudgmentTable:
         return self._rows(wanted, codes=codes, n_dialogues=self.n_dialogues)
 
     def _rows(self, mask: NDArray[np.bool_], *, codes: NDArray[np.int64], n_dialogues: int) -> JudgmentTable:
+        """Return the rows where `mask` is true, with dialogues recoded by `codes`."""
         return JudgmentTable(
             dialogue=codes[self.dialogue[mask]],
             n_dialogues=n_dialogues,

@@ -30,7 +30,7 @@ class Feasibility:
         dialogues: n.
         narrowest: half-width after n dialogues in the least variable contest, in the unit of rates.
         widest: half-width after n dialogues in the most variable contest.
-        asked: requested half-width; None without a request.
+        requested: requested half-width; None without a request.
         possible: whether any contest could reach it; True without a request.
         fewest_dialogues, most_dialogues: dialogues after which the least and the most variable contest reach
             it; None if they do not within n, or without a request.
@@ -41,7 +41,7 @@ class Feasibility:
     dialogues: int
     narrowest: float
     widest: float
-    asked: float | None
+    requested: float | None
     possible: bool
     fewest_dialogues: int | None
     most_dialogues: int | None
@@ -98,7 +98,7 @@ def stopping_feasibility(
         dialogues=dialogues,
         narrowest=narrowest,
         widest=widest,
-        asked=half_width,
+        requested=half_width,
         possible=possible,
         fewest_dialogues=fewest_dialogues,
         most_dialogues=most_dialogues,
@@ -106,37 +106,39 @@ def stopping_feasibility(
     )
 
 
-def _first_count(half_width_after: Callable[[int], float], dialogues: int, asked: float | None) -> int | None:
+def _first_count(
+    half_width_after: Callable[[int], float], dialogues: int, requested: float | None
+) -> int | None:
     """Return the first number of dialogues at which the half-width is reached; it never widens."""
-    if asked is None or half_width_after(dialogues) > asked + 1e-6:
+    if requested is None or half_width_after(dialogues) > requested + 1e-6:
         return None
     return 1 + bisect_left(
-        range(1, dialogues), True, key=lambda count: half_width_after(count) <= asked + 1e-6
+        range(1, dialogues), True, key=lambda count: half_width_after(count) <= requested + 1e-6
     )
 
 
 def _note(
     dialogues: int,
-    asked: float | None,
+    requested: float | None,
     narrowest: float,
     widest: float,
     fewest_dialogues: int | None,
     most_dialogues: int | None,
 ) -> str:
     """Return the summary for the user."""
-    if asked is None:
+    if requested is None:
         return f"{dialogues} dialogues give a half-width between {narrowest:.3f} and {widest:.3f}"
     if fewest_dialogues is None:
         return (
-            f"{dialogues} dialogues cannot reach a half-width of {asked:g}: "
+            f"{dialogues} dialogues cannot reach a half-width of {requested:g}: "
             f"{narrowest:.3f} is the narrowest possible"
         )
     if most_dialogues is None:
         return (
-            f"a half-width of {asked:g} takes at least {fewest_dialogues} dialogues; {dialogues} dialogues with "
+            f"a half-width of {requested:g} takes at least {fewest_dialogues} dialogues; {dialogues} dialogues with "
             f"maximally variable scores reach only {widest:.3f}"
         )
     return (
-        f"a half-width of {asked:g} takes between {fewest_dialogues} and about {most_dialogues} of "
+        f"a half-width of {requested:g} takes between {fewest_dialogues} and about {most_dialogues} of "
         f"{dialogues} dialogues"
     )

@@ -45,7 +45,9 @@ class PairScores:
     scores: Floats
 
     @classmethod
-    def of(cls, first: Ints, second: Ints, score: Floats, dialogue: Ints, authors: int) -> PairScores:
+    def from_meetings(
+        cls, first: Ints, second: Ints, score: Floats, dialogue: Ints, authors: int
+    ) -> PairScores:
         """Build the scores from meetings in any order."""
         is_swapped = first > second
         code = np.where(is_swapped, second * authors + first, first * authors + second)

@@ -44,7 +44,7 @@ OTHER = Response(DIALOGUE.key, "base", "Dogs are work.", "set-2")
 PAIR = Comparison(DIALOGUE, ONE, OTHER)
 
 
-def told(judge: Judge, comparison: Comparison = PAIR, **which: int) -> dict[str, Any]:
+def request_body_of(judge: Judge, comparison: Comparison = PAIR, **which: int) -> dict[str, Any]:
     call = judge.call(comparison, **which)
     return request_body(call.model, call.messages, call.sampling)
 
@@ -147,10 +147,10 @@ def test_the_other_order_is_the_same_prompt_with_the_responses_exchanged() -> No
 
 def test_a_judge_sees_no_author_id_or_rating() -> None:
     rated = replace(DIALOGUE, emotion="excited", sentiment="cheerful", part="part-12")
-    seen = str(told(Judge(GPT, PAIRWISE), Comparison(rated, ONE, OTHER)))
+    seen = str(request_body_of(Judge(GPT, PAIRWISE), Comparison(rated, ONE, OTHER)))
     hidden = ("student:x", "set-1", "set-2", "excited", "cheerful", "part-12", ONE.id, DIALOGUE.key)
     assert [name for name in hidden if name in seen] == []
-    assert seen == str(told(Judge(GPT, PAIRWISE)))
+    assert seen == str(request_body_of(Judge(GPT, PAIRWISE)))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_judge_sees_no_author_id_or_rating() -> None:
     ],
 )
 def test_each_model_is_asked_in_the_way_it_answers_best(name: str, sent: dict[str, Any]) -> None:
-    body = told(Judge(REGISTRY.model(name), PAIRWISE))
+    body = request_body_of(Judge(REGISTRY.model(name), PAIRWISE))
     constraint = {key: body.pop(key, None) for key in ("response_format", "structured_outputs")}
     assert {key: value for key, value in body.items() if key not in ("model", "messages")} == sent
     assert (constraint["structured_outputs"] is not None) == name.startswith("vllm/")
@@ -173,21 +173,23 @@ def test_each_model_is_asked_in_the_way_it_answers_best(name: str, sent: dict[st
 
 
 def test_gemini_is_asked_in_its_own_words() -> None:
-    flash = told(Judge(REGISTRY.model("google/gemini-2.0-flash"), PAIRWISE))["generationConfig"]
+    flash = request_body_of(Judge(REGISTRY.model("google/gemini-2.0-flash"), PAIRWISE))["generationConfig"]
     assert flash == {"maxOutputTokens": 5, "temperature": 0.0, "responseLogprobs": True, "logprobs": 20}
-    pro = told(Judge(REGISTRY.model("google/gemini-2.5-pro"), WITH_TIE))["generationConfig"]
+    pro = request_body_of(Judge(REGISTRY.model("google/gemini-2.5-pro"), WITH_TIE))["generationConfig"]
     assert pro["responseJsonSchema"]["properties"]["answer"]["enum"] == ["1", "2", "tie"]
 
 
 def test_answers_are_those_of_the_prompt() -> None:
-    two, three = (told(Judge(REGISTRY.model("vllm/base"), prompt)) for prompt in (PAIRWISE, WITH_TIE))
+    two, three = (
+        request_body_of(Judge(REGISTRY.model("vllm/base"), prompt)) for prompt in (PAIRWISE, WITH_TIE)
+    )
     assert two["structured_outputs"] == {"choice": ["1", "2"]}
     assert three["structured_outputs"] == {"choice": ["1", "2", "tie"]}
 
 
 def test_temperature_may_be_left_unset() -> None:
-    assert "temperature" not in told(Judge(GPT, PAIRWISE, temperature=None))
-    assert told(Judge(GPT, PAIRWISE, temperature=0.7))["temperature"] == 0.7
+    assert "temperature" not in request_body_of(Judge(GPT, PAIRWISE, temperature=None))
+    assert request_body_of(Judge(GPT, PAIRWISE, temperature=0.7))["temperature"] == 0.7
 
 
 # ---- who it is -------------------------------------------------------------------------------------------

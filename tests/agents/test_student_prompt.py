@@ -119,7 +119,7 @@ def test_chat_form_keeps_one_bos_and_nothing_after_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tokenizer", "prompt", "completion", "told"),
+    ("tokenizer", "prompt", "completion", "fault_text"),
     [
         (Letters(), "Response: ", "Oh dear.", "ends in a space"),
         (Letters(joins=True), "Response:", " Oh dear.", "share a token"),
@@ -131,9 +131,9 @@ def test_chat_form_keeps_one_bos_and_nothing_after_the_end() -> None:
     ],
 )
 def test_rows_that_break_the_law_are_told(
-    tokenizer: Letters, prompt: str, completion: str, told: str
+    tokenizer: Letters, prompt: str, completion: str, fault_text: str
 ) -> None:
-    assert any(told in fault for fault in token_faults(tokenizer, prompt, completion))
+    assert any(fault_text in fault for fault in token_faults(tokenizer, prompt, completion))
 
 
 @pytest.mark.parametrize("name", ["llama-base", "mistral-base", "llama-student"])

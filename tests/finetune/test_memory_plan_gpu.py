@@ -34,4 +34,4 @@ def test_8b_parameters_train_on_24_gb_as_planned(dataset: Path, tmp_path: Path) 
     assert [peak.stage for peak in measured] == ["sft", "dpo"]
     for peak in measured:
         assert peak.reserved * GIB <= RTX_4090_MIB * 2**20
-        assert abs(peak.error) < 0.1, peak.told()
+        assert abs(peak.error) < 0.1, peak.describe()

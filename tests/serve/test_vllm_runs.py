@@ -69,7 +69,9 @@ async def test_a_server_crash_in_a_run_is_repaired_without_loss(
     async def killing(*what: Any) -> AsyncIterator[InferenceBackend]:
         async with open_backend(*what) as backend:
             backends.append(backend)
-            yield InferenceBackend(lambda model: KillingClient(backend, model), backend.died, backend.server)
+            yield InferenceBackend(
+                lambda model: KillingClient(backend, model), backend.exit_log, backend.server
+            )
 
     monkeypatch.setattr(generate_students, "open_backend", killing)
     people = select_served_models(

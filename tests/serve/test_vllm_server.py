@@ -78,7 +78,8 @@ def free(port: int) -> bool:
 
 
 def test_a_server_runs_within_the_block_and_stops_with_its_children(tmp_path: Path) -> None:
-    port, stages = free_port(), []
+    port = free_port()
+    stages: list[str] = []
     with running_server(
         command(port, tmp_path / "n"), LOOPBACK, port, log=tmp_path / "log", on_progress=stages.append
     ) as server:

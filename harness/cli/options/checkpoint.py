@@ -1,4 +1,4 @@
-"""A checkpoint as users name it: a folder, or `student:NAME`."""
+"""Resolution of checkpoint names: a folder, or `student:NAME`."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from agents.errors import UserError
 from harness.cli.options.common import run
 
 
-def checkpoint_folder(named: str, db: str) -> Path:
-    """A checkpoint's folder by its path, or by `student:NAME`: in the usual places, or as registered."""
+def checkpoint_folder(name: str, db: str) -> Path:
+    """Return the folder of a checkpoint by its path, or by `student:NAME` as found in the usual folders or the database."""
     from harness.serving.checkpoint_resolver import is_student, parse_student_folder
     from harness.workflows.records import last_seen_folders
     from results.db.store import Store
 
-    async def registered() -> list[Path]:
+    async def load_registered() -> list[Path]:
         async with await Store.open(db, create=False) as store:
-            return await last_seen_folders(store, [named])
+            return await last_seen_folders(store, [name])
 
-    if not is_student(named):
-        return Path(named)
+    if not is_student(name):
+        return Path(name)
     try:
-        known = run(registered())
-    except UserError:  # no database: then only where checkpoints are is looked
+        known = run(load_registered())
+    except UserError:  # without a database, only the usual folders are searched
         known = []
-    return parse_student_folder(named, known)
+    return parse_student_folder(name, known)

@@ -153,7 +153,7 @@ def call_options(command: Command) -> Command:
 
 @dataclass(frozen=True)
 class CallOptions:
-    """The options of `call_options`, as given."""
+    """Values of `call_options`."""
 
     max_in_flight: int | None
     rpm: float | None
@@ -173,15 +173,15 @@ class CallOptions:
     require_one_model: bool = False
 
     @classmethod
-    def take(cls, given: dict[str, Any]) -> CallOptions:
-        """These options out of all that a command was given."""
-        return cls(**{name: given.pop(name) for name in cls.__dataclass_fields__})
+    def take(cls, arguments: dict[str, Any]) -> CallOptions:
+        """Remove these options from a command's arguments and return them."""
+        return cls(**{name: arguments.pop(name) for name in cls.__dataclass_fields__})
 
     def settings(self) -> RequestSettings:
-        """How calls are made.
+        """Return the settings of requests.
 
         Raises:
-            UserError: limits, budget or prices that cannot be kept; every one at once.
+            UserError: if limits, budget or prices are invalid; the error lists every fault.
         """
         from agents.protocols.rate_limit_headers import duration_seconds
         from harness.engine.limits import Limits
@@ -189,7 +189,7 @@ class CallOptions:
         from harness.engine.run import RequestSettings
 
         limits = Limits(self.rpm, self.tpm, self.rpd, self.tpd, self.max_in_flight)
-        prices, faults = self._prices()
+        prices, faults = self._parse_prices()
         for name, value in (("--budget", self.budget), ("--timeout", self.timeout)):
             if value is not None and not value > 0:
                 faults.append(Fault("must be above 0", name, f"{value:g}", code="option.out-of-range"))
@@ -232,38 +232,38 @@ class CallOptions:
             events=DEFAULT_EVENTS,
             allow_retired=self.allow_retired,
             require_one_model=self.require_one_model,
-            warn=tell,
+            warn=print_warning,
         )
 
-    def _prices(self) -> tuple[dict[str, Price], list[Fault]]:
+    def _parse_prices(self) -> tuple[dict[str, Price], list[Fault]]:
         from harness.engine.budget import parse_prices
 
         prices: dict[str, Price] = {}
         faults = []
         for text in self.prices:
             try:
-                given = parse_prices((text,))
+                parsed = parse_prices((text,))
             except UserError as error:
                 faults.append(error.fault)
                 continue
-            numbers = [number for price in given.values() for number in (price.input_usd, price.output_usd)]
+            numbers = [number for price in parsed.values() for number in (price.input_usd, price.output_usd)]
             if not all(map(math.isfinite, numbers)):
                 faults.append(Fault("the price must be finite", "--price", repr(text), code="price.invalid"))
-            prices |= given
+            prices |= parsed
         return prices, faults
 
     def registry(self) -> Registry:
-        """All models that can be named."""
+        """Return the registry of all known models."""
         return Registry(self.models_file, os.environ)
 
     @contextmanager
     def models(self, names: tuple[str, ...]) -> Iterator[tuple[Registry, list[Model]]]:
-        """The named models, named sets in full; with `--emulate`, their stand-ins, while the block runs.
+        """Provide the named models while the block runs; with `--emulate`, the emulated ones.
 
-        Tells on stderr what a reader should know of them: slips of the keyboard, models that retire.
+        Names of model sets are expanded. Warnings about probable misspellings and retiring models go to stderr.
 
         Raises:
-            UserError: some cannot be asked; every one at once.
+            UserError: if models cannot be used; the error lists all of them.
         """
         registry = self.registry() if not self.emulate else _EmulatedAddresses(self.models_file)
         models, wrong = [], []
@@ -273,7 +273,7 @@ class CallOptions:
             except UserError as error:
                 wrong.append(error)
         if wrong:
-            raise _together(wrong)
+            raise _combine_errors(wrong)
         warn_about_models(registry, models, self.allow_retired or self.emulate)
         with ExitStack() as stack:
             if self.emulate and any(model.provider != "control" for model in models):
@@ -288,28 +288,28 @@ class CallOptions:
             yield registry, models
 
 
-def tell(text: str) -> None:
-    """A line to stderr."""
+def print_warning(text: str) -> None:
+    """Print a message to stderr."""
     print_message(text)
 
 
 def warn_about_models(registry: Registry, models: Sequence[Model], allow_retired: bool = True) -> None:
-    """What a user should know of models before they are asked, on stderr.
+    """Print warnings about models to stderr.
 
     Args:
-        allow_retired: whether retired models will be asked; else whoever would ask them refuses.
+        allow_retired: whether retired models will be used; otherwise their use fails with an error of its own.
     """
     for model in models:
-        meant = registry.hint(real_model_id(model))
-        if meant:
-            tell(f"{real_model_id(model)} is not a model that is known here. Did you mean {meant}?")
+        suggestion = registry.hint(real_model_id(model))
+        if suggestion:
+            print_warning(f"{real_model_id(model)} is not a known model. Did you mean {suggestion}?")
     for warning in warnings(model for model in models if allow_retired or not is_retired(model)):
-        tell(warning)
+        print_warning(warning)
 
 
 @contextmanager
 def bypass_proxy() -> Iterator[None]:
-    """While the block runs, calls to the emulator on this machine pass no proxy of the environment."""
+    """Send requests to the emulator on this machine without a proxy while the block runs."""
     before = {name: os.environ.get(name) for name in ("no_proxy", "NO_PROXY")}
     exempt = before["no_proxy"] or before["NO_PROXY"] or ""
     if exempt.strip() != "*":
@@ -325,8 +325,8 @@ def bypass_proxy() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _together(wrong: list[UserError]) -> UserError:
-    """One mistake as it is; several as one error that lists them."""
+def _combine_errors(wrong: list[UserError]) -> UserError:
+    """Return a single error unchanged, and several as one error that lists them."""
     if len(wrong) == 1:
         return wrong[0]
     return UserError(
@@ -335,7 +335,7 @@ def _together(wrong: list[UserError]) -> UserError:
 
 
 def _check_emulated(models: list[Model]) -> None:
-    """Every stand-in is one that the emulator has."""
+    """Check that the emulator has each of these models."""
     from harness.emulator.models import find_model
 
     wrong = [
@@ -349,14 +349,14 @@ def _check_emulated(models: list[Model]) -> None:
         )
         for model in models
         if model.provider != "control"
-        and ((known := find_model(model.name)) is None or known.provider != model.provider)
+        and ((emulated := find_model(model.name)) is None or emulated.provider != model.provider)
     ]
     if wrong:
-        raise _together(wrong)
+        raise _combine_errors(wrong)
 
 
 class _EmulatedAddresses(Registry):
-    """A registry that needs no address: every call goes to the emulator."""
+    """Registry that needs no addresses, because all requests go to the emulator."""
 
     def __init__(self, user_file: Path | None) -> None:
         super().__init__(user_file, {})
@@ -367,10 +367,10 @@ class _EmulatedAddresses(Registry):
 
 
 def library(folder: Path | None) -> Library:
-    """The prompts, with the user's own over ours; those of the paper's scripts where they were fetched.
+    """Return the prompts: those of the folder, else the included ones, and those of the paper's scripts if fetched.
 
     Raises:
-        UserError: some cannot be used; every fault at once.
+        UserError: if prompts are invalid; the error lists every fault.
     """
     try:
         return Library(folder, released.place())
@@ -384,7 +384,7 @@ def library(folder: Path | None) -> Library:
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine on the fast loop where there is one."""
+    """Run a coroutine with uvloop if it is installed."""
     import asyncio
 
     try:

@@ -124,13 +124,13 @@ class ServingOptions:
     def select_served_models(
         self, names: tuple[str, ...] | list[str], registered: Sequence[Path] = ()
     ) -> ServedModels:
-        """Who these names are; `registered` are folders that the database knows of."""
+        """Return the models of these names; `registered` are checkpoint folders known to the database."""
         from harness.serving.checkpoint_resolver import select_served_models
 
         return select_served_models(names, base=self.base, students=self.places, registered=registered)
 
-    def serving(self, who: ServedModels, preset: str, *, quiet: bool) -> ServingConfig:
-        """How they are asked; a server of ours that is running with this base is used."""
+    def serving(self, models: ServedModels, preset: str, *, quiet: bool) -> ServingConfig:
+        """Return the serving configuration; a running server with this base is used."""
         from harness.serving.backends import ServingConfig
         from harness.serving.hardware import default_device
         from harness.serving.live_server import find_running_server
@@ -138,12 +138,12 @@ class ServingOptions:
         backend = "offline" if self.offline else self.backend
         url, key, trusted = self.url, os.environ.get(KEY, ""), False
         dtype: Dtype | Literal[""] = self.dtype or ""
-        there = find_running_server(who) if backend == "server" and not self.merged else None
-        if there is not None and (not url or url.rstrip("/").removesuffix("/v1") == there[0]):
-            url, key, trusted = there[0], there[1], True
-            dtype = _dtype(dtype, preset, there[2], who)
+        server = find_running_server(models) if backend == "server" and not self.merged else None
+        if server is not None and (not url or url.rstrip("/").removesuffix("/v1") == server[0]):
+            url, key, trusted = server[0], server[1], True
+            dtype = _check_dtype(dtype, preset, server[2], models)
             if not quiet:
-                print_message(f"Asking the server that is running at {url} ({dtype}).")
+                print_message(f"Using the server that runs at {url} ({dtype}).")
         return ServingConfig(
             backend=backend,
             preset=preset,
@@ -160,22 +160,22 @@ class ServingOptions:
         )
 
 
-def _dtype(said: Dtype | Literal[""], preset: str, running: Dtype, who: ServedModels) -> Dtype:
-    """The running server's dtype, where nothing says another.
+def _check_dtype(option: Dtype | Literal[""], preset: str, running: Dtype, models: ServedModels) -> Dtype:
+    """Return the dtype of the running server.
 
     Raises:
-        UserError: --dtype does, or the preset.
+        UserError: if `--dtype` or the preset requires another one.
     """
     from serve.sampling_presets import preset_dtype
 
-    wanted = said or preset_dtype(preset, who.config)
-    if wanted and wanted != running:
-        where = "--dtype" if said else f"--preset {preset}"
+    required = option or preset_dtype(preset, models.config)
+    if required and required != running:
+        where = "--dtype" if option else f"--preset {preset}"
         raise UserError(
             "the running server computes in another dtype",
             code="server.other-dtype",
             where=where,
-            found=f"{wanted}; the server computes in {running}",
+            found=f"{required}; the server computes in {running}",
             remedy=f"Stop the server, or use its dtype with --dtype {running}.",
         )
     return running

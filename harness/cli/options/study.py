@@ -1,4 +1,4 @@
-"""What `plan`, `run` and `status` share: a study, its world, and how they are named on the command line."""
+"""Options and session of the commands `plan`, `run` and `status`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 
 from agents.errors import UserError
 from agents.models.retirement import is_retired
-from harness.cli.options.common import CallOptions, library, tell, warn_about_models
+from harness.cli.options.common import CallOptions, library, print_warning, warn_about_models
 from harness.data.dataset import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ Command = Callable[..., Any]
 
 
 def out_option(command: Command) -> Command:
-    """`--out`: where studies keep what they make."""
+    """Add `--out`."""
     return click.option(
         "--out",
         "folder",
@@ -38,24 +38,34 @@ def out_option(command: Command) -> Command:
         type=click.Path(path_type=Path, file_okay=False),
         default=FOLDER,
         show_default=True,
-        help="Where studies keep their training sets, checkpoints, reports, and what is done.",
+        help="Folder for the studies' training sets, checkpoints, reports and finished stages.",
     )(command)
 
 
 def judge_option(command: Command) -> Command:
-    """`--judge`: other judges than the study's."""
+    """Add `--judge`."""
     return click.option(
         "--judge",
         "judges",
         multiple=True,
         metavar="MODEL",
-        help="A judge in place of the study's; repeat for more.",
+        help="Judge instead of those of the study; repeat for more.",
     )(command)
 
 
 @dataclass(frozen=True)
 class StudySession:
-    """A study as the command line names it, with everything that it may say over the file."""
+    """Study with the options of the command line that override its file.
+
+    Attributes:
+        named: path of the study file, or name of an included study.
+        judges: judges instead of the study's.
+        data: the dataset; None for that of the study.
+        db: the database.
+        prompts_folder: folder of the user's prompts.
+        folder: folder of the study's files.
+        calls: options of requests.
+    """
 
     named: str
     judges: tuple[str, ...]
@@ -66,10 +76,10 @@ class StudySession:
     calls: CallOptions
 
     def study(self) -> Study:
-        """The study.
+        """Return the study.
 
         Raises:
-            UserError: it cannot be used.
+            UserError: if it does not exist or is invalid.
         """
         from harness.study.config_loader import load
 
@@ -82,11 +92,11 @@ class StudySession:
     async def context(
         self, study: Study, *, live: bool, tell: Tell | None = None
     ) -> AsyncIterator[StudyContext]:
-        """Everything around the study while the block runs.
+        """Provide the context of the study while the block runs.
 
         Args:
-            tell: is told how far a stage is.
-            live: models can be asked and the database is made; else nothing is started and nothing written.
+            live: whether requests may be sent; otherwise nothing is started or written.
+            tell: called with the name of a stage and its progress.
         """
         from harness.study.budget import StudyBudget
         from harness.study.context import (
@@ -102,32 +112,32 @@ class StudySession:
         study = resolve_backend(study)
         dataset, names = load_study_dataset(study, self.data), requested_models(study)
         calls = replace(self.calls, emulate=study.emulate)
-        given = calls.settings()
+        settings = calls.settings()
         budget = self.calls.budget or study.budget_usd
         async with AsyncExitStack() as stack:
             if live or not study.emulate:
-                registry, found = stack.enter_context(calls.models(names))
-                models = dict(zip(names, found, strict=True))
+                registry, selected = stack.enter_context(calls.models(names))
+                models = dict(zip(names, selected, strict=True))
             else:
                 from harness.emulator.config import EmulatorConfig
 
                 registry = calls.registry()
                 models = emulated_models(names, registry, EmulatorConfig().definition_hash)
                 warn_about_models(registry, list(models.values()))
-            store = await stack.enter_async_context(await self._store(stack, live=live))
+            store = await stack.enter_async_context(await self._open_store(stack, live=live))
             memory = StageCache(self.folder)
-            place = self.folder / "money" / f"{study.name}.json"
+            budget_file = self.folder / "money" / f"{study.name}.json"
             yield StudyContext(
                 study=study,
                 dataset=dataset,
                 registry=registry,
                 models=models,
                 library=library(self.prompts_folder),
-                settings=study_settings(study, given, models),
+                settings=study_settings(study, settings, models),
                 db=self.db,
                 memory=memory,
                 store=store,
-                purse=StudyBudget(budget, place, store.spent_usd),
+                purse=StudyBudget(budget, budget_file, store.spent_usd),
                 **({} if tell is None else {"tell": tell}),
             )
 
@@ -141,15 +151,16 @@ class StudySession:
         tell: Tell | None = None,
         before: Callable[[StudyGraph, set[str]], Awaitable[None]] | None = None,
     ) -> StudyResult:
-        """Run the study here; how it ended.
+        """Run the study and return its result.
 
         Args:
-            only, since: which stages, as `harness.study.scheduler.select_stages` takes them.
-            watch, tell: are told what happens, and how far a stage is.
-            before: is given the stages, and the names of those that will run, before anything is done.
+            only, since: selection of stages, as in `harness.study.scheduler.select_stages`.
+            watch: called when a stage begins or ends.
+            tell: called with the name of a stage and its progress.
+            before: called with the stages and the names of the selected ones before anything runs.
 
         Raises:
-            UserError: it cannot be run, or another process runs one in this folder.
+            UserError: if the study cannot run, or another process runs one in this folder.
         """
         from harness.study.estimate import plan_study
         from harness.study.graph import KINDS, StudyGraph
@@ -162,41 +173,41 @@ class StudySession:
                 pick = select_stages(list(graph), KINDS, only, since)
                 refused = {model.id for model in context.models.values() if is_retired(model)}
                 if any(stage.uses & refused for stage in graph if stage.name in pick):
-                    await plan_study(graph)  # refuses what would be asked
-                left = [
-                    one.stage
-                    for one in stage_statuses(graph, context.memory)
-                    if one.state is not StageState.DONE
+                    await plan_study(graph)  # raises an error for retired models
+                missing = [
+                    status.stage
+                    for status in stage_statuses(graph, context.memory)
+                    if status.state is not StageState.DONE
                 ]
-                self._tell_keys(context, [stage for stage in left if stage.name in pick])
+                self._print_missing_keys(context, [stage for stage in missing if stage.name in pick])
                 if before is not None:
                     await before(graph, pick)
-                self.remember(study)
+                self.save(study)
                 return await StageScheduler(graph, context.memory, pick=pick, watch=watch).run()
 
-    def _tell_keys(self, context: StudyContext, stages: Sequence[Stage]) -> None:
-        """Say which keys these stages lack, all at once: what needs none of them goes on."""
+    def _print_missing_keys(self, context: StudyContext, stages: Sequence[Stage]) -> None:
+        """Print which API keys these stages lack; stages that need none of them run anyway."""
         requested_models = {name for stage in stages for name in stage.uses}
         try:
             context.registry.keys(model for model in context.models.values() if model.id in requested_models)
         except UserError as error:
-            tell(f"empathy: {error}")
+            print_warning(f"empathy: {error}")
 
-    async def _store(self, stack: AsyncExitStack, *, live: bool) -> Any:
+    async def _open_store(self, stack: AsyncExitStack, *, live: bool) -> Any:
         from results.db.store import Store
 
-        if live or _is_there(self.db):
+        if live or _exists(self.db):
             return await Store.open(self.db, create=live)
         nowhere = stack.enter_context(tempfile.TemporaryDirectory())
         return await Store.open(str(Path(nowhere) / "nothing.sqlite"))
 
-    def remember(self, study: Study) -> None:
-        """What `empathy status` needs to look at the same study."""
+    def save(self, study: Study) -> None:
+        """Store the session for `empathy status`."""
         import json
 
         from harness.atomic_write import atomic_write
 
-        told = {
+        data = {
             "study": str(Path(self.named).resolve()) if Path(self.named).is_file() else self.named,
             "title": study.title,
             "judges": list(self.judges),
@@ -206,17 +217,17 @@ class StudySession:
             "prompts": str(self.prompts_folder) if self.prompts_folder else None,
             "models": str(self.calls.models_file) if self.calls.models_file else None,
         }
-        atomic_write(self.folder / "studies" / f"{study.name}.json", json.dumps(told, indent=1) + "\n")
+        atomic_write(self.folder / "studies" / f"{study.name}.json", json.dumps(data, indent=1) + "\n")
 
 
-def _is_there(db: str) -> bool:
+def _exists(db: str) -> bool:
     return "://" in db or Path(db).exists()
 
 
 def default_call_options(
     models_file: Path | None = None, *, emulate: bool = False, quiet: bool = True
 ) -> CallOptions:
-    """Calls as they are made where nothing is said of them."""
+    """Return the default options of requests."""
     return CallOptions(
         max_in_flight=None,
         rpm=None,
@@ -236,26 +247,26 @@ def default_call_options(
 
 
 def load_session(folder: Path, name: str) -> StudySession:
-    """A study that was run here, as it was given then.
+    """Return the stored session of a study that was run in this folder.
 
     Raises:
-        UserError: it was not run here.
+        UserError: if it was not run here.
     """
     import json
 
-    place = folder / "studies" / f"{name}.json"
-    if not place.is_file():
-        there = sorted(path.stem for path in (folder / "studies").glob("*.json"))
+    path = folder / "studies" / f"{name}.json"
+    if not path.is_file():
+        names = sorted(path.stem for path in (folder / "studies").glob("*.json"))
         raise UserError(
             "this study was not run in this folder",
             code="study.not-run",
             where=os.fspath(folder),
             found=repr(name),
-            remedy=f"Choose one of: {', '.join(there)}." if there else "Run one with: empathy run tiny",
+            remedy=f"Choose one of: {', '.join(names)}." if names else "Run one with: empathy run tiny",
         )
-    told = json.loads(place.read_text(encoding="utf-8"))
-    prompts, models = (Path(told[key]) if told[key] else None for key in ("prompts", "models"))
-    calls = default_call_options(models, emulate=told["emulate"])
+    data = json.loads(path.read_text(encoding="utf-8"))
+    prompts, models = (Path(data[key]) if data[key] else None for key in ("prompts", "models"))
+    calls = default_call_options(models, emulate=data["emulate"])
     return StudySession(
-        told["study"], tuple(told["judges"]), told["data"], told["db"], prompts, folder, calls
+        data["study"], tuple(data["judges"]), data["data"], data["db"], prompts, folder, calls
     )

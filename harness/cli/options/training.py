@@ -1,4 +1,4 @@
-"""Options of every command that trains, and what they mean together."""
+"""Options of the commands that train."""
 
 from __future__ import annotations
 
@@ -21,63 +21,79 @@ Command = Callable[..., Any]
 
 
 def settings_options(command: Command) -> Command:
-    """One flag per setting; only those given count, over the fidelity's defaults."""
-    for one in reversed(fields(TrainingConfig)):
-        flag = f"--{one.name.replace('_', '-')}"
-        assert one.default is not MISSING
-        help_ = f"Default {one.default}; {SOURCES[one.name]}."
-        if isinstance(one.default, bool):
-            option = click.option(f"{flag}/--no-{flag[2:]}", one.name, default=None, help=help_)
+    """Add a flag for each training setting; flags override the defaults of the fidelity."""
+    for setting in reversed(fields(TrainingConfig)):
+        flag = f"--{setting.name.replace('_', '-')}"
+        assert setting.default is not MISSING
+        help_ = f"Default {setting.default}; {SOURCES[setting.name]}."
+        if isinstance(setting.default, bool):
+            option = click.option(f"{flag}/--no-{flag[2:]}", setting.name, default=None, help=help_)
         else:
-            option = click.option(flag, one.name, type=type(one.default), default=None, help=help_)
+            option = click.option(flag, setting.name, type=type(setting.default), default=None, help=help_)
         command = option(command)
     choice = click.Choice([str(fidelity) for fidelity in Fidelity])
     return click.option("--fidelity", type=choice, default="paper", show_default=True)(command)
 
 
 def base_options(command: Command) -> Command:
-    """`--form` and `--revision`: how a base is asked, and which commit of it."""
+    """Add `--form` and `--revision` of the base model."""
     forms = click.Choice(["auto", *(str(form) for form in PromptStyle)])
     for option in (
         click.option(
-            "--form", type=forms, default="auto", show_default=True, help="Plain text or chat template."
+            "--form",
+            type=forms,
+            default="auto",
+            show_default=True,
+            help="Prompt style: plain text, chat template, or auto.",
         ),
-        click.option("--revision", default="", help="Of the base on the Hub: a commit, tag or branch."),
+        click.option(
+            "--revision", default="", help="Revision of the base on the Hub: a commit, tag or branch."
+        ),
     ):
         command = option(command)
     return command
 
 
 def run_options(command: Command) -> Command:
-    """What changes nothing in the recipe (but for the device)."""
+    """Add the options that do not affect the training result (except for the device)."""
     for option in (
         json_option,
         db_option,
         click.option(
-            "--push-to-hub", "repo", metavar="OWNER/NAME", help="Upload it to the Hub; asks before it trains."
+            "--push-to-hub",
+            "repo",
+            metavar="OWNER/NAME",
+            help="Upload to this repository of the Hub, after a confirmation before training.",
         ),
-        click.option("--restart", is_flag=True, help="Throw unfinished work away and begin anew."),
-        click.option("--cpu", is_flag=True, help="Leave the card alone."),
-        click.option("--report-to", multiple=True, help="trackio, tensorboard or wandb; may be repeated."),
+        click.option("--restart", is_flag=True, help="Discard unfinished work and start again."),
+        click.option("--cpu", is_flag=True, help="Train on the CPU."),
+        click.option(
+            "--report-to",
+            multiple=True,
+            help="Experiment tracker: trackio, tensorboard or wandb; repeat for more.",
+        ),
     ):
         command = option(command)
     return command
 
 
 def seeds_option(command: Command) -> Command:
-    """`--seeds`: the same recipe several times."""
-    help_ = "Several trainings, `1,2,3`, into OUT-seed-1 and so on."
+    """Add `--seeds`."""
+    help_ = "Train with several seeds, such as 1,2,3, into OUT-seed-1 and so on."
     return click.option("--seeds", default="", metavar="N,N,…", help=help_)(command)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """The options of `run_options`, `settings_options` and `seeds_option`, as given.
+    """Values of `run_options`, `settings_options` and `seeds_option`.
 
     Attributes:
-        repo: on the Hub, for the checkpoint; None for nowhere.
-        db: where the checkpoint is registered.
-        seeds: of several trainings; () for the one of the settings.
+        options: options of the run.
+        settings: the training configuration.
+        as_json: whether to print JSON.
+        repo: repository on the Hub for the checkpoint; None for no upload.
+        db: database in which the checkpoint is registered.
+        seeds: seeds of several trainings; empty for that of the settings.
     """
 
     options: TrainOptions
@@ -88,14 +104,14 @@ class TrainingOptions:
     seeds: tuple[int, ...]
 
     @classmethod
-    def take(cls, given: dict[str, Any]) -> TrainingOptions:
-        """These options out of all that a command was given.
+    def take(cls, arguments: dict[str, Any]) -> TrainingOptions:
+        """Remove these options from a command's arguments and return them.
 
         Raises:
-            UserError: settings that cannot be used, all of them at once; options that exclude each other.
+            UserError: if settings are invalid (the error lists all of them), or options exclude each other.
         """
-        seeds = parse_seeds(given.pop("seeds", ""))
-        if seeds and given["repo"]:
+        seeds = parse_seeds(arguments.pop("seeds", ""))
+        if seeds and arguments["repo"]:
             raise UserError(
                 "these options exclude each other",
                 code="option.conflict",
@@ -105,29 +121,31 @@ class TrainingOptions:
         options = TrainOptions(
             on_step=Progress(),
             on_message=print_message,
-            report_to=tuple(given.pop("report_to")),
-            restart=given.pop("restart"),
-            cpu=given.pop("cpu"),
+            report_to=tuple(arguments.pop("report_to")),
+            restart=arguments.pop("restart"),
+            cpu=arguments.pop("cpu"),
         )
-        rest = {name: given.pop(name) for name in ("as_json", "repo", "db")}
-        return cls(options, parse_settings(given), seeds=seeds, **rest)
+        rest = {name: arguments.pop(name) for name in ("as_json", "repo", "db")}
+        return cls(options, parse_settings(arguments), seeds=seeds, **rest)
 
 
-def parse_settings(given: dict[str, Any]) -> TrainingConfig:
-    """The settings that were given, over the fidelity's defaults.
+def parse_settings(arguments: dict[str, Any]) -> TrainingConfig:
+    """Return the training configuration from the given flags and the defaults of the fidelity.
 
     Raises:
-        UserError: values out of range, all at once.
+        UserError: if values are out of range; the error lists all of them.
     """
-    fidelity = Fidelity(given.pop("fidelity"))
-    return parse_training_config({key: value for key, value in given.items() if value is not None}, fidelity)
+    fidelity = Fidelity(arguments.pop("fidelity"))
+    return parse_training_config(
+        {key: value for key, value in arguments.items() if value is not None}, fidelity
+    )
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """`1,2,3` as numbers; () for none.
+    """Parse seeds written as `1,2,3`; return () for an empty text.
 
     Raises:
-        UserError: one is no number, or there twice.
+        UserError: if one is no number, or is repeated.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not all(part.isdecimal() for part in parts) or len({*map(int, parts)}) != len(parts):

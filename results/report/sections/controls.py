@@ -6,7 +6,7 @@ from results.report.author_roles import AuthorRole
 from results.report.conclusions import NO_CONTROLS_NOTE, UNCUT_NOTE, between, percent
 from results.report.context import ReportContext
 from results.report.sections.section import PlainTable, Row, Section
-from results.report.study_conclusions import JudgeRate, judge_rate, sided
+from results.report.study_conclusions import JudgeRate, judge_rate, student_pairs
 from results.report.templates import render_template
 
 TITLE = "Student against format controls"
@@ -30,7 +30,7 @@ def controls(material: ReportContext) -> Section | None:
 
 def controls_table(material: ReportContext) -> PlainTable | None:
     """A row a student and judge, a column a kind of opponent."""
-    met = {role: sided(material, role) for role in _HEADS}
+    met = {role: student_pairs(material, role) for role in _HEADS}
     columns = [role for role, pairs in met.items() if pairs]
     if not columns:
         return None
@@ -50,9 +50,11 @@ def controls_table(material: ReportContext) -> PlainTable | None:
 def controls_notes(material: ReportContext) -> list[str]:
     """What a reader of the table must know."""
     notes = ["▲ the student is preferred, ▼ the opponent is, ○ the interval leaves it open."]
-    if sided(material, AuthorRole.BASE):
+    if student_pairs(material, AuthorRole.BASE):
         notes.append(f"The base that is not cut {UNCUT_NOTE}")
-    if not (sided(material, AuthorRole.TRUNCATED_BASE) or sided(material, AuthorRole.LOW_RATED)):
+    if not (
+        student_pairs(material, AuthorRole.TRUNCATED_BASE) or student_pairs(material, AuthorRole.LOW_RATED)
+    ):
         notes.append(NO_CONTROLS_NOTE)
     return notes
 

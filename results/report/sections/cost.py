@@ -59,16 +59,16 @@ def time_sentence(material: ReportContext) -> str:
     """When it was asked, and how long it and the training took."""
     time = material.spending.time
     trained = [one.record.get("seconds") for of in material.trained for one in of.line]
-    told = []
+    sentences = []
     if time.first is not None and time.last is not None:
-        told.append(
+        sentences.append(
             f"Asked between {moment(time.first)} and {moment(time.last)}, in {counted(time.starts, 'start')} "
             f"that worked {duration(time.worked)} together."
         )
     if material.spending.unanswered_usd:
-        told.append(
+        sentences.append(
             f"Attempts without an answer cost up to {money(material.spending.unanswered_usd)} beside that."
         )
     if any(trained):
-        told.append(f"Training took {duration(sum(float(one) for one in trained if one))}.")
-    return " ".join(told)
+        sentences.append(f"Training took {duration(sum(float(one) for one in trained if one))}.")
+    return " ".join(sentences)

@@ -9,15 +9,15 @@ from results.report.context import ReportContext
 from results.report.examples import EXAMPLES, SHARES, DialogueExample, ExampleKind, ExampleSelection
 from results.report.sections.section import Section
 from results.report.templates import render_template
-from results.report.verdict_texts import Outcome
+from results.report.verdict_texts import VerdictSummary
 
 OUTCOMES = {
-    Outcome.A: "A throughout",
-    Outcome.B: "B throughout",
-    Outcome.DIFFER: "verdicts differ",
-    Outcome.TIE: "ties",
-    Outcome.UNSCORED: "unscored",
-    Outcome.OPEN: "not judged yet",
+    VerdictSummary.A: "A throughout",
+    VerdictSummary.B: "B throughout",
+    VerdictSummary.DIFFER: "verdicts differ",
+    VerdictSummary.TIE: "ties",
+    VerdictSummary.UNSCORED: "unscored",
+    VerdictSummary.OPEN: "not judged yet",
 }
 
 

@@ -74,25 +74,25 @@ def judges(material: ReportContext) -> Section | None:
 
 def self_preference_caveats(material: ReportContext) -> list[str]:
     """The judges that are of an author's family, in words."""
-    told = []
+    notes = []
     for of in _by_judge(material):
         same_family = list({one.set_id: one for judged in of for one in judged.contest.same_family}.values())
         if same_family:
-            told.append(f"{self_preference_warning(of[0].contest.judge, same_family)}.")
-    return told
+            notes.append(f"{self_preference_warning(of[0].contest.judge, same_family)}.")
+    return notes
 
 
 def answering_model_notes(material: ReportContext) -> list[str]:
     """Who answered under the judges' names, over all contests, where it was not that model alone."""
-    told = []
+    notes = []
     for of in _by_judge(material):
         counts: Counter[str] = Counter()
         for one in of:
             counts.update(one.contest.answering_models)
         first, left_out = of[0].contest, sum(one.contest.left_out for one in of)
         if not of[0].is_control:
-            told.append(answering_model_note(first.judge, first.judge_model, counts, left_out))
-    return [note for note in told if note]
+            notes.append(answering_model_note(first.judge, first.judge_model, counts, left_out))
+    return [note for note in notes if note]
 
 
 def each_judge(material: ReportContext) -> PlainTable:

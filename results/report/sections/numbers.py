@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from results.report.conclusions import Answer, answer, percent
+from results.report.conclusions import Conclusion, conclude_pair, percent
 from results.report.contest_metrics import MetricGroup, metric_groups
 from results.report.context import AuthorPair, ReportContext
 from results.report.sections.chart_data import figure_of
@@ -23,7 +23,7 @@ class PairView:
     b: str
     judges: tuple[str, ...]
     groups: tuple[MetricGroup, ...]
-    answer: Answer
+    answer: Conclusion
     figure: Markup
     short: str
 
@@ -38,14 +38,14 @@ def numbers(material: ReportContext) -> Section | None:
 
 
 def _view(at: int, pair: AuthorPair, seed: int, *, several: bool) -> PairView:
-    told = ", ".join(f"{one.contest.judge} {percent(one.hard.rate)}" for one in pair.speaking)
+    summary = ", ".join(f"{one.contest.judge} {percent(one.hard.rate)}" for one in pair.speaking)
     return PairView(
         at=at,
         a=pair.a.name,
         b=pair.b.name,
         judges=tuple(one.contest.judge for one in pair.judged),
         groups=metric_groups(pair.judged, pair.a.name),
-        answer=answer(pair, seed),
+        answer=conclude_pair(pair, seed),
         figure=figure_of(pair, at) if several else Markup(""),
-        short=told,
+        short=summary,
     )

@@ -11,7 +11,7 @@ from results.queries.checkpoints import STUDENT
 from results.report.author_roles import AuthorRole
 from results.report.conclusions import percent
 from results.report.context import AuthorPair, ReportContext
-from results.report.forest_plot import ForestMark, Row, forest
+from results.report.forest_plot import ForestMark, ForestRow, forest
 from results.report.sections.chart_data import figure_of
 from results.report.sections.section import Section
 from results.report.templates import readable, render_template
@@ -50,7 +50,7 @@ def overview(material: ReportContext) -> Section | None:
         opponent = material.authors[set_id]
         rows = [_row(pair, series) for pair in pairs]
         title = readable(f"Win rates against {opponent.name}")
-        described = "; ".join(f"{row.name}: {', '.join(mark.told for mark in row.marks)}" for row in rows)
+        described = "; ".join(f"{row.name}: {', '.join(mark.label for mark in row.marks)}" for row in rows)
         drawing = forest(rows, name=f"forest-{at}", title=title, described=described)
         drawings.append(Drawing(opponent.name, _ROLES.get(opponent.role, ""), drawing))
     hard = material.pairs[0].judged[0].hard
@@ -78,7 +78,7 @@ def judge_names(pairs: Sequence[AuthorPair]) -> dict[str, str]:
     return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
 
 
-def _row(pair: AuthorPair, series: Mapping[str, int]) -> Row:
+def _row(pair: AuthorPair, series: Mapping[str, int]) -> ForestRow:
     marks = [
         ForestMark(
             series[one.contest.judge_id],
@@ -89,6 +89,6 @@ def _row(pair: AuthorPair, series: Mapping[str, int]) -> Row:
         )
         for one in pair.speaking
     ]
-    return Row(
+    return ForestRow(
         readable(pair.a.name.removeprefix(STUDENT)), tuple(sorted(marks, key=lambda mark: mark.series))
     )

@@ -32,7 +32,7 @@ class StepSettings:
     """One step's settings."""
 
     stage: str
-    told: Mapping[str, Any]
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def _card(at: int, trained: TrainedStudent) -> Card:
     return Card(
         name=trained.author,
         tags=tuple(tags),
-        warnings=tuple(f"{one.stage.upper()}: {told}" for one in trained.line for told in one.warnings),
+        warnings=tuple(f"{one.stage.upper()}: {warning}" for one in trained.line for warning in one.warnings),
         curves=tuple(_curves(at, trained.line)),
         facts=tuple(_facts(trained.line)),
         settings=tuple(StepSettings(one.stage.upper(), one.settings) for one in trained.line),
@@ -85,7 +85,7 @@ def _curves(at: int, line: Sequence[CheckpointRecord]) -> list[Markup]:
 
 
 def _facts(line: Sequence[CheckpointRecord]) -> list[tuple[str, str]]:
-    told = []
+    facts = []
     for one in line:
         data, settings = one.record.get("data") or {}, one.settings
         rows = data.get("rows_used", data.get("rows"))
@@ -95,8 +95,8 @@ def _facts(line: Sequence[CheckpointRecord]) -> list[tuple[str, str]]:
         parts += [f"β {settings['beta']:g}"] if one.stage == "dpo" and "beta" in settings else []
         seconds = one.record.get("seconds")
         parts += [f"{duration(seconds)} on {one.record.get('device', '?')}"] if seconds else []
-        told.append((one.stage.upper(), ", ".join(part for part in parts if part)))
-    return told + _health(line[-1].health)
+        facts.append((one.stage.upper(), ", ".join(part for part in parts if part)))
+    return facts + _health(line[-1].health)
 
 
 def _short(value: float) -> str:

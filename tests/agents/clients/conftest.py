@@ -172,5 +172,5 @@ async def failure(client: ModelClient, call: ModelRequest) -> CallError:
 async def stats(root: str) -> dict[str, Any]:
     """The emulator's books."""
     async with aiohttp.ClientSession() as session, session.get(f"{root}/stats") as answer:
-        told: dict[str, Any] = await answer.json()
-        return told
+        counts: dict[str, Any] = await answer.json()
+        return counts

@@ -50,10 +50,10 @@ def questions(way: Way, root: str) -> list[ModelRequest]:
         Sampling(3, temperature=1.0),
         Sampling(200, stop=(".",)),
     ]
-    told = (Message("user", "Tell me about “naïve” 🐶 dogs."),)
+    messages = (Message("user", "Tell me about “naïve” 🐶 dogs."),)
     calls = [ModelRequest(model, (Message("user", PROMPT),), sampling) for sampling in judged]
-    calls += [ModelRequest(model, told, sampling) for sampling in free]
-    calls.append(ModelRequest(model, told, free[0], sample=4))
+    calls += [ModelRequest(model, messages, sampling) for sampling in free]
+    calls.append(ModelRequest(model, messages, free[0], sample=4))
     if chat:
         turns = [Message("system", "Be brief."), Message("user", "My dog died.")]
         turns += [Message("assistant", "Oh no."), Message("user", "Yes.")]
@@ -75,9 +75,9 @@ async def test_both_kinds_give_the_same_completions(way: Way, client: Client, em
         assert bool(http.logprobs) == (call.sampling.top_logprobs is not None)
         seen.add(http.finish)
     assert seen == {FinishReason.STOP, FinishReason.LENGTH}
-    told = await stats(running.url)
-    assert told["unique_keys"] == len(questions(way, running.url)), "both send the call's key"
-    assert told["requests"] == 2 * told["unique_keys"]
+    counts = await stats(running.url)
+    assert counts["unique_keys"] == len(questions(way, running.url)), "both send the call's key"
+    assert counts["requests"] == 2 * counts["unique_keys"]
 
 
 async def test_both_kinds_send_the_very_body_that_is_hashed(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.files.faults import MAX_FAULTS, Faults
-from agents.files.table import Table, read_table
+from agents.files.table import CsvTable, read_table
 from tests.errors import user_error
 
 COLUMNS = ("id", "a", "b", "c")
@@ -24,7 +24,7 @@ def written(rows: Sequence[Sequence[str]], **form: str) -> bytes:
     return text.getvalue().encode()
 
 
-def read(content: bytes) -> tuple[Table, list[tuple[str, str]]]:
+def read(content: bytes) -> tuple[CsvTable, list[tuple[str, str]]]:
     faults = Faults("some.csv")
     table = read_table(content, faults, COLUMNS)
     return table, [(fault.where, fault.code) for fault in faults.all]

@@ -62,8 +62,8 @@ class Characters:
     def apply_chat_template(self, conversation: Any, **options: Any) -> str:
         environment = jinja2.Environment()
         environment.globals["strftime_now"] = lambda form: "the real day"
-        told = {"bos_token": self.bos_token, **options}
-        return environment.from_string(self.chat_template).render(messages=conversation, **told)
+        variables = {"bos_token": self.bos_token, **options}
+        return environment.from_string(self.chat_template).render(messages=conversation, **variables)
 
 
 @pytest.mark.parametrize(

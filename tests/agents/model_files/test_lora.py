@@ -36,8 +36,10 @@ def write(path: Path, shapes: Shapes, value: float = 0.5) -> None:
         end = at + 4 * prod(shape)
         header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [at, end]}
         at = end
-    told = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(told)) + told + struct.pack("<f", value) * (at // 4))
+    header_bytes = json.dumps(header).encode()
+    path.write_bytes(
+        struct.pack("<Q", len(header_bytes)) + header_bytes + struct.pack("<f", value) * (at // 4)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +54,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def adapter(folder: Path, shapes: Shapes | None = None, value: float = 0.5, **config: Any) -> Path:
     """An adapter with the tensors that its config asks for, by the names written down here."""
-    told = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"], **config}
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"], **config}
     folder.mkdir(exist_ok=True)
-    (folder / CONFIG).write_text(json.dumps(told))
-    write(folder / WEIGHTS, tensors(told["target_modules"], told["r"]) if shapes is None else shapes, value)
+    (folder / CONFIG).write_text(json.dumps(config))
+    write(
+        folder / WEIGHTS, tensors(config["target_modules"], config["r"]) if shapes is None else shapes, value
+    )
     return folder
 
 

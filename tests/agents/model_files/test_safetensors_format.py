@@ -35,9 +35,11 @@ def write(path: Path, tensors: dict[str, tuple[str, list[int], bytes]]) -> Path:
     for name, (dtype, shape, content) in tensors.items():
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + len(content)]}
         at += len(content)
-    told = json.dumps(header).encode()
+    header_bytes = json.dumps(header).encode()
     path.write_bytes(
-        struct.pack("<Q", len(told)) + told + b"".join(content for _, _, content in tensors.values())
+        struct.pack("<Q", len(header_bytes))
+        + header_bytes
+        + b"".join(content for _, _, content in tensors.values())
     )
     return path
 
@@ -98,19 +100,19 @@ def test_what_stands_in_the_place_of_a_file(tmp_path: Path, content: bytes) -> N
     ],
 )
 def test_a_header_that_does_not_add_up(tmp_path: Path, entry: object) -> None:
-    told = json.dumps({"a": entry}).encode()
+    header_bytes = json.dumps({"a": entry}).encode()
     path = tmp_path / "x.safetensors"
-    path.write_bytes(struct.pack("<Q", len(told)) + told + bytes(4))
+    path.write_bytes(struct.pack("<Q", len(header_bytes)) + header_bytes + bytes(4))
     with pytest.raises(UserError):
         read_header(path)
 
 
 def test_two_tensors_of_the_same_bytes(tmp_path: Path) -> None:
-    told = json.dumps(
+    header_bytes = json.dumps(
         {name: {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for name in ("a", "b")}
     ).encode()
     path = tmp_path / "x.safetensors"
-    path.write_bytes(struct.pack("<Q", len(told)) + told + bytes(4))
+    path.write_bytes(struct.pack("<Q", len(header_bytes)) + header_bytes + bytes(4))
     with pytest.raises(UserError):
         read_header(path)
 

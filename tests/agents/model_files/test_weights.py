@@ -29,8 +29,10 @@ def tensors(path: Path, *names: str, value: float = 1.0) -> Path:
         name: {"dtype": "F32", "shape": [1], "data_offsets": [4 * at, 4 * at + 4]}
         for at, name in enumerate(names)
     }
-    told = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(told)) + told + struct.pack("<f", value) * len(names))
+    header_bytes = json.dumps(header).encode()
+    path.write_bytes(
+        struct.pack("<Q", len(header_bytes)) + header_bytes + struct.pack("<f", value) * len(names)
+    )
     return path
 
 
@@ -200,8 +202,8 @@ def test_every_fault_at_once_and_no_more_than_twenty(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", ["bitsandbytes", "gptq", "fp8", "awq", "compressed-tensors", "mxfp4"])
 @pytest.mark.parametrize("inner", [False, True])
 def test_a_quantised_config(method: str, inner: bool) -> None:
-    told = {"quantization_config": {"quant_method": method}}
-    (fault,) = quantization_faults({"text_config": told} if inner else told, "config.json")
+    config = {"quantization_config": {"quant_method": method}}
+    (fault,) = quantization_faults({"text_config": config} if inner else config, "config.json")
     assert fault.found == method
     assert not quantization_faults({"text_config": {}, "quantization_config": None}, "config.json")
 

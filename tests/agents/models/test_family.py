@@ -40,15 +40,15 @@ def test_families_are_told_by_names(name: str, families: set[str]) -> None:
 
 def test_kin_are_contestants_their_teachers_and_their_bases() -> None:
     sets = [of("student:mine"), of("dataset:human"), of("dataset:gpt-4"), of("openai/gpt-4o", "naive")]
-    told = {"student:mine": ("taught by openai/gpt-4o", "on the base meta-llama/Llama-3.1-8B")}
-    kin = family_matches("openai/gpt-4o", sets, told)
+    lineage = {"student:mine": ("taught by openai/gpt-4o", "on the base meta-llama/Llama-3.1-8B")}
+    kin = family_matches("openai/gpt-4o", sets, lineage)
     assert [one.author for one in kin] == ["student:mine", "dataset:gpt-4", "openai/gpt-4o@naive"]
     assert [one.why for one in kin] == ["taught by openai/gpt-4o", "", ""]
-    assert [one.why for one in family_matches("vllm/llama-3-70b", sets, told)] == [
+    assert [one.why for one in family_matches("vllm/llama-3-70b", sets, lineage)] == [
         "on the base meta-llama/Llama-3.1-8B"
     ]
-    assert family_matches("google/gemini-2.0-flash", sets, told) == ()
-    assert family_matches("control/ratings", sets, told) == ()
+    assert family_matches("google/gemini-2.0-flash", sets, lineage) == ()
+    assert family_matches("control/ratings", sets, lineage) == ()
     assert family_matches("openai/gpt-4o", sets[:1]) == ()  # nobody says who taught it: not known
 
 

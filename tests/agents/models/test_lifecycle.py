@@ -41,7 +41,7 @@ def test_where_a_model_stands(days: int, status: Status) -> None:
 
 
 def test_a_warning_names_day_successor_source_and_look_up() -> None:
-    told = ENDS.describe("openai/old", DAY - timedelta(45))
+    sentence = ENDS.describe("openai/old", DAY - timedelta(45))
     for word in (
         "openai/old",
         "2027-01-14",
@@ -50,7 +50,7 @@ def test_a_warning_names_day_successor_source_and_look_up() -> None:
         "https://provider.example",
         "2026-11-30",
     ):
-        assert word in told
+        assert word in sentence
     assert "secondary source" in replace(ENDS, confirmed=False).describe("openai/old", DAY + timedelta(1))
 
 

@@ -22,12 +22,12 @@ def test_every_single_slip_is_told(name: str) -> None:
     slips |= {bare[:at] + bare[at + 1 :] for at in range(len(bare)) if not bare[at].isdigit()}  # one left out
     slips |= {bare[:at] + bare[at + 1] + bare[at] + bare[at + 2 :] for at in range(len(bare) - 1)}  # swapped
     for slip in slips - {bare}:
-        told = Registry(None, {}).hint(f"{provider}/{slip}")
-        assert told == name or told in KNOWN or any(each.isdigit() for each in slip), slip
+        suggestion = Registry(None, {}).hint(f"{provider}/{slip}")
+        assert suggestion == name or suggestion in KNOWN or any(each.isdigit() for each in slip), slip
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "suggestion"),
     [
         ("openai/gpt-4oo", "openai/gpt-4o"),
         ("openai/gpt4o", "openai/gpt-4o"),
@@ -41,8 +41,8 @@ def test_every_single_slip_is_told(name: str) -> None:
         ("openai/my-own-model", ""),
     ],
 )
-def test_the_nearest(name: str, told: str) -> None:
-    assert Registry(None, {}).hint(name) == told
+def test_the_nearest(name: str, suggestion: str) -> None:
+    assert Registry(None, {}).hint(name) == suggestion
 
 
 def test_edits() -> None:

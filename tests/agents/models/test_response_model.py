@@ -149,11 +149,11 @@ def test_other_names_are_said_with_their_counts() -> None:
 
 def test_a_servers_name_is_printed_without_control_characters_keys_or_end() -> None:
     nasty = "\x1b[31mred\n" + "x" * 500
-    told = answering_model_note("openai/gpt-4o", "gpt-4o", {nasty: 3, "sk-test-0123456789abcdef": 2})
-    assert "\x1b" not in told
-    assert "\n" not in told
-    assert "0123456789abcdef" not in told
-    assert len(told) < 500
+    note = answering_model_note("openai/gpt-4o", "gpt-4o", {nasty: 3, "sk-test-0123456789abcdef": 2})
+    assert "\x1b" not in note
+    assert "\n" not in note
+    assert "0123456789abcdef" not in note
+    assert len(note) < 500
     many = answering_model_note("openai/gpt-4o", "gpt-4o", {f"m-{at}": 1 for at in range(5_000)})
     assert "5000 models" in many.replace(",", "")
     assert len(many) < 1_000

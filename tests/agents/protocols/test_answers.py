@@ -148,10 +148,10 @@ def test_tokens_are_counted_as_told_thinking_included(
 
 
 def test_who_answered_and_by_which_request() -> None:
-    told = {"id": "req-1", "model": "gpt-4o-2024-11-20"}
+    names = {"id": "req-1", "model": "gpt-4o-2024-11-20"}
     answers: dict[ApiProtocol, Any] = {CHAT: chat({"content": "1"}), PLAIN: plain("1"), CLAUDE: claude("1")}
     for protocol, answer in answers.items():
-        completion = read(protocol, {**answer, **told})
+        completion = read(protocol, {**answer, **names})
         assert (completion.request_id, completion.model) == ("req-1", "gpt-4o-2024-11-20")
         assert (read(protocol, answer).request_id, read(protocol, answer).model) == ("", "")
     completion = read(GEMINI, {**gemini("1"), "responseId": "r", "modelVersion": "v"})

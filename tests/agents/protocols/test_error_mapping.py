@@ -36,7 +36,7 @@ def error(status: int, body: Any, key: str = KEY, sent: bytes = b"", **headers: 
     return caught.value
 
 
-def told(message: str, **further: Any) -> dict[str, Any]:
+def error_body(message: str, **further: Any) -> dict[str, Any]:
     return {"error": {"message": message, **further}}
 
 
@@ -54,24 +54,24 @@ RETRY = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "13s
 @pytest.mark.parametrize(
     ("status", "body", "failure"),
     [
-        (400, told("max_tokens is too large"), Failure.BAD_REQUEST),
+        (400, error_body("max_tokens is too large"), Failure.BAD_REQUEST),
         (400, google(400, "API key not valid. Please pass a valid API key."), Failure.AUTHENTICATION),
         (400, {"error": {"message": "Your credit balance is too low"}}, Failure.QUOTA_EXHAUSTED),
-        (401, told("Incorrect API key provided"), Failure.AUTHENTICATION),
-        (402, told("Payment required"), Failure.QUOTA_EXHAUSTED),
-        (403, told("Country, region, or territory not supported"), Failure.AUTHENTICATION),
-        (404, told("The model does not exist"), Failure.UNKNOWN_MODEL),
+        (401, error_body("Incorrect API key provided"), Failure.AUTHENTICATION),
+        (402, error_body("Payment required"), Failure.QUOTA_EXHAUSTED),
+        (403, error_body("Country, region, or territory not supported"), Failure.AUTHENTICATION),
+        (404, error_body("The model does not exist"), Failure.UNKNOWN_MODEL),
         (405, b"<html>Method Not Allowed</html>", Failure.UNKNOWN_MODEL),
         (301, b"", Failure.UNKNOWN_MODEL),
         (307, b"<html>Moved</html>", Failure.UNKNOWN_MODEL),
         (408, b"", Failure.SERVER),
-        (409, told("conflict"), Failure.SERVER),
-        (413, told("Request exceeds the maximum size"), Failure.BAD_REQUEST),
+        (409, error_body("conflict"), Failure.SERVER),
+        (413, error_body("Request exceeds the maximum size"), Failure.BAD_REQUEST),
         (422, {"detail": [{"msg": "field required"}]}, Failure.BAD_REQUEST),
-        (429, told("Rate limit reached for gpt-4o on tokens per min"), Failure.RATE_LIMITED),
+        (429, error_body("Rate limit reached for gpt-4o on tokens per min"), Failure.RATE_LIMITED),
         (429, b"", Failure.RATE_LIMITED),
-        (429, told(BILLING, code="insufficient_quota"), Failure.QUOTA_EXHAUSTED),
-        (429, told("Rate limit reached on requests per day (RPD)"), Failure.QUOTA_EXHAUSTED),
+        (429, error_body(BILLING, code="insufficient_quota"), Failure.QUOTA_EXHAUSTED),
+        (429, error_body("Rate limit reached on requests per day (RPD)"), Failure.QUOTA_EXHAUSTED),
         (
             429,
             google(429, BILLING, quota("GenerateRequestsPerMinutePerProject"), RETRY),
@@ -85,7 +85,7 @@ RETRY = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "13s
         ),
         (429, [google(429, BILLING, quota("GenerateRequestsPerMinute"))], Failure.RATE_LIMITED),
         (429, google(429, BILLING), Failure.QUOTA_EXHAUSTED),
-        (500, told("oops"), Failure.SERVER),
+        (500, error_body("oops"), Failure.SERVER),
         (502, b"<html><h1>502 Bad Gateway</h1></html>", Failure.UNAVAILABLE),
         (503, google(503, "The model is overloaded."), Failure.UNAVAILABLE),
         (
@@ -105,17 +105,17 @@ def test_kinds(status: int, body: Any, failure: Failure) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (400, told("max_tokens is too large"), "It says: max_tokens is too large"),
+        (400, error_body("max_tokens is too large"), "It says: max_tokens is too large"),
         (400, {"error": "plain words"}, "It says: plain words"),
         (400, {"message": "flat"}, "It says: flat"),
-        (500, [told("in a list")], "It says: in a list"),
+        (500, [error_body("in a list")], "It says: in a list"),
         (502, b"<html><h1>502</h1>\r\n<hr>proxy</html>", "It says: 502 proxy"),
-        (500, told("<html><body>wrapped page</body></html>"), "It says: wrapped page"),
-        (401, told("whatever"), "The key in OPENAI_API_KEY is not accepted."),
-        (403, told("not in your country"), "It says: not in your country"),
+        (500, error_body("<html><body>wrapped page</body></html>"), "It says: wrapped page"),
+        (401, error_body("whatever"), "The key in OPENAI_API_KEY is not accepted."),
+        (403, error_body("not in your country"), "It says: not in your country"),
         (
             404,
-            told("no such model"),
+            error_body("no such model"),
             "the address http://h/v1. It says: no such",
         ),
     ],
@@ -133,14 +133,14 @@ def test_a_model_without_a_key_is_asked_for_one() -> None:
 
 
 def test_nothing_is_said_at_length() -> None:
-    said = str(error(400, told("very long " * 1000)))
+    said = str(error(400, error_body("very long " * 1000)))
     assert len(said) < LONGEST_MESSAGE + 100
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
 def test_a_wait_is_told_where_one_may_help(status: int) -> None:
-    assert error(status, told("wait"), retry_after="3").retry_after_seconds == 3.0
-    assert error(400, told("wait"), retry_after="3").retry_after_seconds is None
+    assert error(status, error_body("wait"), retry_after="3").retry_after_seconds == 3.0
+    assert error(400, error_body("wait"), retry_after="3").retry_after_seconds is None
 
 
 def test_googles_wait_stands_in_the_body_even_in_a_list() -> None:
@@ -151,21 +151,27 @@ def test_googles_wait_stands_in_the_body_even_in_a_list() -> None:
 # ---- what was said is refused, not who asks --------------------------------------------------------------
 
 FILTERED: list[tuple[int, Any]] = [
-    (400, told("The response was filtered due to the prompt triggering our content management policy.")),
-    (400, told("x", code="content_filter")),
-    (400, told("x", innererror={"code": "ResponsibleAIPolicyViolation"})),
+    (
+        400,
+        error_body("The response was filtered due to the prompt triggering our content management policy."),
+    ),
+    (400, error_body("x", code="content_filter")),
+    (400, error_body("x", innererror={"code": "ResponsibleAIPolicyViolation"})),
     (
         400,
         {"error": {"type": "invalid_request_error", "message": "Output blocked by content filtering policy"}},
     ),
-    (400, told("Your request was rejected as a result of our safety system.")),
-    (400, told("Invalid prompt: your prompt was flagged as potentially violating our usage policy.")),
-    (400, told("Input data may contain inappropriate content.", code="data_inspection_failed")),
-    (400, told("系统检测到输入或生成内容可能包含不安全或敏感内容", code="1301")),
-    (403, told("judge-x requires moderation. Your input was flagged for self-harm.", code=403)),
-    (403, told("x", metadata={"reasons": ["self-harm"], "flagged_input": "my API key to your account"})),
-    (422, told("This content violates our acceptable use policy.")),
-    (451, told("The prompt was blocked by a guardrail.")),
+    (400, error_body("Your request was rejected as a result of our safety system.")),
+    (400, error_body("Invalid prompt: your prompt was flagged as potentially violating our usage policy.")),
+    (400, error_body("Input data may contain inappropriate content.", code="data_inspection_failed")),
+    (400, error_body("系统检测到输入或生成内容可能包含不安全或敏感内容", code="1301")),
+    (403, error_body("judge-x requires moderation. Your input was flagged for self-harm.", code=403)),
+    (
+        403,
+        error_body("x", metadata={"reasons": ["self-harm"], "flagged_input": "my API key to your account"}),
+    ),
+    (422, error_body("This content violates our acceptable use policy.")),
+    (451, error_body("The prompt was blocked by a guardrail.")),
 ]
 
 
@@ -186,7 +192,7 @@ def test_a_filtered_prompt_is_an_answer(status: int, body: Any) -> None:
     ],
 )
 def test_an_output_limit_that_was_reached_is_an_answer(words: str) -> None:
-    completion = answer(400, told(words, type="invalid_request_error"))
+    completion = answer(400, error_body(words, type="invalid_request_error"))
     assert (completion.text, completion.finish) == ("", FinishReason.LENGTH)
     assert completion.usage == Usage(None, None), "what was generated is billed"
 
@@ -216,11 +222,13 @@ def test_an_output_limit_that_was_reached_is_an_answer(words: str) -> None:
     ],
 )
 def test_the_body_decides(status: int, words: str, failure: Failure) -> None:
-    assert error(status, told(words)).failure is failure
+    assert error(status, error_body(words)).failure is failure
 
 
 def test_what_an_error_repeats_of_the_request_decides_nothing() -> None:
-    caught = error(429, told("slow down", metadata={"flagged_input": "I cry daily about billing, per day"}))
+    caught = error(
+        429, error_body("slow down", metadata={"flagged_input": "I cry daily about billing, per day"})
+    )
     assert caught.failure is Failure.RATE_LIMITED
 
 
@@ -234,7 +242,7 @@ def test_what_an_error_repeats_of_the_request_decides_nothing() -> None:
     ],
 )
 def test_a_gateways_status_gives_way_to_the_one_within(outer: int, inner: int, failure: Failure) -> None:
-    assert error(outer, told("x", code=inner)).failure is failure
+    assert error(outer, error_body("x", code=inner)).failure is failure
 
 
 @pytest.mark.parametrize("status", [504, 524])
@@ -243,9 +251,9 @@ def test_a_gateway_that_gave_up_on_a_generation_may_have_been_charged(status: in
 
 
 def test_a_wait_in_words_is_found() -> None:
-    assert error(429, told("Please retry after 86400 seconds.")).retry_after_seconds == 86400
-    assert error(429, told("Please try again in 6m0s.")).retry_after_seconds == 360
-    assert error(429, told("Please try again in 20ms.")).retry_after_seconds == pytest.approx(0.02)
+    assert error(429, error_body("Please retry after 86400 seconds.")).retry_after_seconds == 86400
+    assert error(429, error_body("Please try again in 6m0s.")).retry_after_seconds == 360
+    assert error(429, error_body("Please try again in 20ms.")).retry_after_seconds == pytest.approx(0.02)
 
 
 # ---- a parameter that is refused -------------------------------------------------------------------------
@@ -271,7 +279,7 @@ SENT = b'{"max_tokens":16,"temperature":0.0,"logprobs":true,"top_logprobs":20,"s
 def test_a_refused_parameter_names_the_setting_that_mends_it(
     status: int, message: str, setting: tuple[str, Any]
 ) -> None:
-    caught = error(status, told(message), sent=SENT)
+    caught = error(status, error_body(message), sent=SENT)
     assert caught.failure is Failure.BAD_REQUEST
     assert caught.adaptation is not None
     assert caught.adaptation.settings == (setting,)
@@ -324,7 +332,7 @@ def test_fastapis_form_of_a_refused_parameter() -> None:
     ],
 )
 def test_no_setting_is_named_where_none_would_help(message: str, sent: bytes) -> None:
-    assert error(400, told(message), sent=sent).adaptation is None
+    assert error(400, error_body(message), sent=sent).adaptation is None
 
 
 # ---- keys ------------------------------------------------------------------------------------------------
@@ -333,7 +341,7 @@ def test_no_setting_is_named_where_none_would_help(message: str, sent: bytes) ->
 @given(st.integers(200, 599), st.text(max_size=50), st.text(max_size=50))
 def test_our_key_is_in_no_message(status: int, before: str, after: str) -> None:
     for body in (
-        told(f"{before}{KEY}{after}"),
+        error_body(f"{before}{KEY}{after}"),
         {"error": f"{before}{KEY}{after}"},
         f"<html>{before}{KEY}{after}</html>".encode(),
         b" " * 3990 + KEY.encode(),

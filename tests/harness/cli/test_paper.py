@@ -15,7 +15,7 @@ import pytest
 from harness.data.dataset import sample
 from harness.workflows.paper_figures import paper_charts
 from results.db.store import Store
-from results.paper.figures import Bar, Chart, drawn
+from results.paper.figures import Bar, Chart, render_chart
 from results.queries.checkpoints import save_checkpoint
 
 Run = Callable[..., Any]
@@ -133,21 +133,21 @@ def test_a_figure_of_the_same_numbers_has_the_same_bytes_and_says_what_was_not_r
         "SFT-DPO": [Bar(80.0, 75.0, 84.0), Bar(90.0, 86.0, 93.0)],
     }
     chart = Chart("7", "title", "axis", ["N", "2"], bars, {"SFT": [56.4, 73.2]}, warning="EMULATED")
-    one, other = drawn(chart), drawn(chart)
+    one, other = render_chart(chart), render_chart(chart)
     assert one == other
     assert one["svg"].count(b"not run") == 1
     assert b"EMULATED" in one["svg"]
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "code"),
     [
-        ("author\nx\n", "Missing: student"),
-        ("author,student,stage,method,strategy\nx,y,SFT,direct,naive\n", "no cell"),
+        ("author\nx\n", "file.missing-columns"),
+        ("author,student,stage,method,strategy\nx,y,SFT,direct,naive\n", "paper.not-a-cell"),
     ],
 )
-def test_other_files_are_no_cells(empathy: Run, workplace: Path, content: str, told: str) -> None:
+def test_other_files_are_no_cells(empathy: Run, workplace: Path, content: str, code: str) -> None:
     (workplace / "cells.csv").write_text(content)
     done = empathy("paper", "table1", "--cells", "cells.csv")
     assert done.code == 2
-    assert told in done.err
+    assert f"[{code}]" in done.err

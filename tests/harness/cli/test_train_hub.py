@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from agents.errors import UserError
-from harness.cli.hub_upload import agreed, check
+from harness.cli.hub_upload import check, confirm_upload
 
 UPLOAD = """
 from pathlib import Path
@@ -33,7 +33,7 @@ def ask(repo: str, answer: str) -> Any:
     @click.command()
     def command() -> None:
         check(repo)
-        click.echo(agreed(Path("student"), repo, "model"))
+        click.echo(confirm_upload(Path("student"), repo, "model"))
 
     return CliRunner().invoke(command, input=answer)
 

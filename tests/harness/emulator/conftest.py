@@ -1,4 +1,4 @@
-"""Servers for tests, and the real prompts filled."""
+"""Emulator servers for tests, and the project's prompts filled with a dialogue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COLD = "That happens. Dogs do not live long."
 
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
-    """Starts servers without latency, unless told otherwise, and stops them at the end."""
+    """Start servers, without latency by default, and stop them at the end."""
     running: list[EmulatorServer] = []
 
     async def begin(**options: Any) -> EmulatorServer:
@@ -32,45 +32,49 @@ async def start() -> AsyncIterator[Start]:
         return running[-1]
 
     yield begin
-    for each in running:
-        await each.close()
+    for server in running:
+        await server.close()
 
 
 @pytest.fixture
 async def ask() -> AsyncIterator[Ask]:
-    """Posts JSON (or bytes) with a plain aiohttp client: (status, JSON or text, headers)."""
+    """Send JSON (or bytes) with a plain aiohttp client; return (status, JSON or text, headers)."""
     async with aiohttp.ClientSession() as session:
 
         async def post(url: str, body: Any = None, **headers: str) -> tuple[int, Any, Any]:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
-            how: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
+            payload: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
             method = "GET" if body is None else "POST"
             async with session.request(
-                method, url, headers=named, **(how if body is not None else {})
-            ) as got:
-                is_json = got.content_type == "application/json"
-                return got.status, await (got.json() if is_json else got.text()), got.headers
+                method, url, headers=named, **(payload if body is not None else {})
+            ) as response:
+                is_json = response.content_type == "application/json"
+                return (
+                    response.status,
+                    await (response.json() if is_json else response.text()),
+                    response.headers,
+                )
 
         yield post
 
 
 @pytest.fixture(scope="session")
 def prompt() -> Prompts:
-    """The first turn of one of the project's own prompts, filled."""
+    """Return the first turn of one of the project's own prompts, filled."""
     library = Library()
 
     def fill(name: str, **values: str) -> str:
-        known = library[name]
-        given = {"context": CONTEXT, "utterance": UTTERANCE, "response": COLD}
-        given |= {"response_1": WARM, "response_2": COLD, **values}
-        return known.fill({key: given[key] for key in known.variables})[0]
+        template = library[name]
+        variables = {"context": CONTEXT, "utterance": UTTERANCE, "response": COLD}
+        variables |= {"response_1": WARM, "response_2": COLD, **values}
+        return template.fill({key: variables[key] for key in template.variables})[0]
 
     return fill
 
 
 @pytest.fixture(scope="session")
 def chat(prompt: Prompts) -> Callable[..., dict[str, Any]]:
-    """A body of OpenAI's chat completions that asks for a verdict."""
+    """Return a chat completions body that asks for a verdict."""
 
     def body(name: str = "judge/pairwise", model: str = "emulated-gpt-4o", **further: Any) -> dict[str, Any]:
         values = {

@@ -1,4 +1,4 @@
-"""Options: every fault at once, nothing secret shown, and an identity of what decides answers alone."""
+"""Emulator configuration: all faults at once, no secrets shown, and a hash of what decides the answers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
 from tests.errors import user_error
 
 
-def test_the_definition_is_of_what_decides_answers_alone() -> None:
+def test_definition_hash_covers_only_what_decides_answers() -> None:
     definition = EmulatorConfig().definition_hash
     assert definition.startswith("emulator-1:")
     for same in (
@@ -35,15 +34,15 @@ def test_the_definition_is_of_what_decides_answers_alone() -> None:
     assert len({definition, *(other.definition_hash for other in others)}) == len(others) + 1
 
 
-def test_whole_numbers_and_fractions_are_one_definition() -> None:
-    whole = EmulatorConfig(position_bias=0, mean_preference=1, concentration=5, refusals=0)
+def test_integers_and_floats_have_the_same_hash() -> None:
+    from_integers = EmulatorConfig(position_bias=0, mean_preference=1, concentration=5, refusals=0)
     assert (
-        whole.definition_hash
+        from_integers.definition_hash
         == EmulatorConfig(position_bias=0.0, mean_preference=1.0, concentration=5.0).definition_hash
     )
 
 
-def test_options_survive_json() -> None:
+def test_json_round_trip() -> None:
     options = EmulatorConfig(
         seed=3, api_key="secret", latency_ms=1, bias_on="logit", requests_per_minute=90.5
     )
@@ -98,18 +97,18 @@ def test_all_faults_are_reported_at_once() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null"])
 def test_text_that_is_not_a_json_object_is_rejected(text: str) -> None:
-    with pytest.raises(UserError):
+    with user_error("emulator.not-json", where="--options-json"):
         EmulatorConfig.from_json(text)
 
 
-def test_the_key_is_never_shown() -> None:
+def test_the_api_key_is_never_shown() -> None:
     assert "secret" not in repr(EmulatorConfig(api_key="secret"))
     with user_error("option.conflict", found="(not shown)") as error:
         EmulatorConfig(api_key="secret", lean=True)
     assert "secret" not in str(error.value)
 
 
-def test_a_taste_given_replaces_every_model_s_own() -> None:
+def test_configured_preferences_replace_those_of_every_model() -> None:
     model = EmulatorConfig(position_bias=-0.3, bias_on="logit").model("emulated-gpt-4o")
     own = EmulatorConfig().model("emulated-gpt-4o")
     assert model is not None

@@ -1,4 +1,4 @@
-"""The documentation lists every named fault."""
+"""Documentation of the named faults."""
 
 from __future__ import annotations
 

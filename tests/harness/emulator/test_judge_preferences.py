@@ -1,4 +1,4 @@
-"""Laws of a judge's taste, and what is read from the project's own prompts."""
+"""Preferences of emulated judges, and the tasks parsed from the project's own prompts."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ TASTES = st.builds(
 
 @settings(deadline=None, derandomize=True)
 @given(TEXTS, TEXTS, TEXTS, st.integers(0, 99))
-def test_the_underlying_preference_does_not_know_the_order(a: str, b: str, utterance: str, seed: int) -> None:
+def test_the_underlying_preference_is_independent_of_the_order(
+    a: str, b: str, utterance: str, seed: int
+) -> None:
     one = preference(seed, GPT, "context", utterance, a, b)
     other = preference(seed, GPT, "context", utterance, b, a)
     assert 0.0 <= one <= 1.0
@@ -52,45 +54,45 @@ def test_the_underlying_preference_does_not_know_the_order(a: str, b: str, utter
 
 @settings(deadline=None, derandomize=True)
 @given(st.floats(0, 1), TASTES, st.booleans())
-def test_what_is_said_is_a_distribution_and_a_tie_is_never_said_unless_offered(
-    preferred: float, taste: JudgeProfile, offers_tie: bool
+def test_verdict_probabilities_sum_to_1_without_an_unoffered_tie(
+    p_first: float, profile: JudgeProfile, offers_tie: bool
 ) -> None:
-    said = verdict_probabilities(preferred, taste, offers_tie=offers_tie)
-    assert said.first + said.second + said.tie == pytest.approx(1.0)
-    assert min(said.first, said.second, said.tie) >= -1e-12
-    assert offers_tie or said.tie == 0.0
+    verdict = verdict_probabilities(p_first, profile, offers_tie=offers_tie)
+    assert verdict.first + verdict.second + verdict.tie == pytest.approx(1.0)
+    assert min(verdict.first, verdict.second, verdict.tie) >= -1e-12
+    assert offers_tie or verdict.tie == 0.0
 
 
 @settings(deadline=None, derandomize=True)
 @given(st.floats(0.05, 0.95), st.floats(-0.05, 0.05))
-def test_a_bias_that_adds_to_the_probability_cancels_over_both_orders(preferred: float, bias: float) -> None:
-    taste = JudgeProfile(0.5, 5.0, bias)
+def test_a_bias_on_the_probability_cancels_over_both_orders(p_first: float, bias: float) -> None:
+    profile = JudgeProfile(0.5, 5.0, bias)
     first, swapped = (
-        first_verdict_probability(preferred, taste),
-        first_verdict_probability(1.0 - preferred, taste),
+        first_verdict_probability(p_first, profile),
+        first_verdict_probability(1.0 - p_first, profile),
     )
-    assert first == pytest.approx(preferred + bias)
-    assert (first + 1.0 - swapped) / 2.0 == pytest.approx(preferred)
+    assert first == pytest.approx(p_first + bias)
+    assert (first + 1.0 - swapped) / 2.0 == pytest.approx(p_first)
 
 
 @settings(deadline=None, derandomize=True)
 @given(st.floats(0.55, 0.95), st.floats(0.2, 3.0))
-def test_a_bias_on_the_logit_shrinks_the_rate_towards_one_half(preferred: float, bias: float) -> None:
-    taste = JudgeProfile(0.5, 5.0, bias, bias_on="logit")
+def test_a_bias_on_the_logit_shrinks_the_win_rate_towards_one_half(p_first: float, bias: float) -> None:
+    profile = JudgeProfile(0.5, 5.0, bias, bias_on="logit")
     first, swapped = (
-        first_verdict_probability(preferred, taste),
-        first_verdict_probability(1.0 - preferred, taste),
+        first_verdict_probability(p_first, profile),
+        first_verdict_probability(1.0 - p_first, profile),
     )
-    assert math.log(first / (1 - first)) == pytest.approx(math.log(preferred / (1 - preferred)) + bias)
-    assert 0.5 < (first + 1.0 - swapped) / 2.0 < preferred
+    assert math.log(first / (1 - first)) == pytest.approx(math.log(p_first / (1 - p_first)) + bias)
+    assert 0.5 < (first + 1.0 - swapped) / 2.0 < p_first
 
 
-@pytest.mark.parametrize(("bias", "said"), [(5000.0, 1.0), (-5000.0, 0.0)])
-def test_a_bias_without_measure_leaves_no_doubt(bias: float, said: float) -> None:
-    for preferred in (0.0, 0.5, 1.0):
+@pytest.mark.parametrize(("bias", "verdict"), [(5000.0, 1.0), (-5000.0, 0.0)])
+def test_an_extreme_bias_gives_certain_verdicts(bias: float, verdict: float) -> None:
+    for p_first in (0.0, 0.5, 1.0):
         assert first_verdict_probability(
-            preferred, JudgeProfile(0.5, 5.0, bias, bias_on="logit")
-        ) == pytest.approx(said)
+            p_first, JudgeProfile(0.5, 5.0, bias, bias_on="logit")
+        ) == pytest.approx(verdict)
 
 
 def _pairs(count: int) -> list[tuple[str, str, str, str]]:
@@ -106,7 +108,7 @@ def _pairs(count: int) -> list[tuple[str, str, str, str]]:
 
 
 @pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.chat])
-def test_preferences_vary_by_dialogue_around_the_set_mean(name: str) -> None:
+def test_preferences_vary_by_dialogue_around_the_mean(name: str) -> None:
     model = MODELS[name]
     drawn = [preference(7, model, *pair) for pair in _pairs(1500)]
     mean = model.taste.mean_preference
@@ -126,7 +128,7 @@ def test_seed_judge_and_dialogue_each_decide() -> None:
     assert len(drawn) == 4
 
 
-def test_the_truth_helpers_agree_with_each_other() -> None:
+def test_true_values_agree_with_each_other() -> None:
     pairs = _pairs(50)
     unbiased = replace(GPT, taste=replace(GPT.taste, position_bias=0.0))
     truth = [true_preference(3, unbiased, *pair) for pair in pairs]
@@ -155,7 +157,7 @@ def test_empathy_score_counts_cues_of_all_three_dimensions() -> None:
     assert empathy_score("word " * 98) == -1.0
 
 
-def test_quoted_takes_the_last_pair_of_tags() -> None:
+def test_extract_tagged_uses_the_last_pair_of_tags() -> None:
     text = "between <response_1> and </response_1>:\n<response_1>\nHello\n</response_1>"
     assert extract_tagged(text, "response_1") == "Hello"
     assert extract_tagged("no tags", "response_1") is None
@@ -163,7 +165,7 @@ def test_quoted_takes_the_last_pair_of_tags() -> None:
 
 
 @pytest.mark.parametrize(("name", "tie"), [("judge/pairwise", False), ("judge/pairwise-tie", True)])
-def test_the_judge_prompts_are_read(name: str, tie: bool, prompt: Callable[..., str]) -> None:
+def test_judge_prompts_are_parsed(name: str, tie: bool, prompt: Callable[..., str]) -> None:
     text = prompt(name, response_1="It's a tie, is it?", response_2="One")
     task = parse_task([Message("user", text)])
     assert (task.kind, task.first, task.second) == ("judge", "It's a tie, is it?", "One")
@@ -171,7 +173,7 @@ def test_the_judge_prompts_are_read(name: str, tie: bool, prompt: Callable[..., 
     assert task.offers_tie is tie
 
 
-def test_every_other_prompt_is_read_as_what_it_is(prompt: Callable[..., str]) -> None:
+def test_all_other_prompts_are_parsed(prompt: Callable[..., str]) -> None:
     kinds = {"judge": "judge", "improve": "improve"}
     for known in Library():
         task = parse_task([Message("user", prompt(known.name))])
@@ -180,15 +182,15 @@ def test_every_other_prompt_is_read_as_what_it_is(prompt: Callable[..., str]) ->
         assert (task.original != "") == (task.kind == "improve")
 
 
-def test_the_published_scripts_layout_is_read(released_prompts: Path) -> None:
+def test_the_layout_of_the_published_scripts_is_parsed(released_prompts: Path) -> None:
     kinds = {"judge": "judge", "improve": "improve"}
     values = {"context": "I lost my old dog.", "utterance": "My dog died.", "response": "Oh no."}
     values |= {"response_1": "First one.", "response_2": "Second:\nof two lines."}
     library = Library()
     for name in released.PROMPTS:
         known = library[name]
-        said = known.fill({variable: values[variable] for variable in known.variables})
-        task = parse_task([Message("user", said[0])])
+        verdict = known.fill({variable: values[variable] for variable in known.variables})
+        task = parse_task([Message("user", verdict[0])])
         assert task.kind == kinds.get(name.split("/")[1], "respond"), name
         assert (task.context, task.utterance) == ("I lost my old dog.", "My dog died.")
         assert task.original == ("Oh no." if task.kind == "improve" else "")
@@ -196,7 +198,7 @@ def test_the_published_scripts_layout_is_read(released_prompts: Path) -> None:
             assert (task.first, task.second) == ("First one.", "Second:\nof two lines.")
 
 
-def test_a_later_turn_improves_what_was_answered_last() -> None:
+def test_a_later_turn_improves_the_last_answer() -> None:
     first, second, *_ = Library()["improve/sequential"].fill(
         {"context": "C", "utterance": "U", "response": "R"}
     )
@@ -205,6 +207,6 @@ def test_a_later_turn_improves_what_was_answered_last() -> None:
     assert (task.kind, task.original, task.utterance) == ("improve", "R, better.", "U")
 
 
-def test_a_prompt_without_tags_is_answered_as_it_stands() -> None:
+def test_a_prompt_without_tags_is_the_utterance() -> None:
     task = parse_task([Message("system", "Be kind."), Message("user", " I lost my keys. ")])
     assert (task.kind, task.utterance) == ("respond", "I lost my keys.")

@@ -1,4 +1,4 @@
-"""The bare server: the same protocol as far as it goes, a verdict by hash, a limit."""
+"""Minimal server: its subset of the protocol, verdicts by hash, and its limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Chat = Callable[..., dict[str, Any]]
 Start = Callable[..., Awaitable[EmulatorServer]]
 
 
-async def test_the_real_sdk_reads_its_answers(start: Start, chat: Chat) -> None:
+async def test_the_real_sdk_parses_its_responses(start: Start, chat: Chat) -> None:
     running = await start(lean=True)
     http = openai.DefaultAioHttpClient()
     async with openai.AsyncOpenAI(
@@ -40,20 +40,20 @@ async def test_a_verdict_depends_on_seed_and_body_alone(start: Start, ask: Any, 
     async def verdicts(seed: int) -> list[str]:
         running = await start(lean=True, seed=seed)
         url = running.url + "/v1/chat/completions"
-        told = await asyncio.gather(*(ask(url, chat(seed=number)) for number in range(300)))
-        return [answer["choices"][0]["message"]["content"] for _, answer, _ in told]
+        responses = await asyncio.gather(*(ask(url, chat(seed=number)) for number in range(300)))
+        return [answer["choices"][0]["message"]["content"] for _, answer, _ in responses]
 
-    one = await verdicts(1)
-    assert one == await verdicts(1)
-    assert one != await verdicts(2)
-    assert one.count("1") / 300 == pytest.approx(FIRST_SHARE, abs=0.12)
+    verdicts_1 = await verdicts(1)
+    assert verdicts_1 == await verdicts(1)
+    assert verdicts_1 != await verdicts(2)
+    assert verdicts_1.count("1") / 300 == pytest.approx(FIRST_SHARE, abs=0.12)
 
 
-async def test_the_limit_and_the_books(start: Start, ask: Any, chat: Chat) -> None:
-    running = await start(lean=True, requests_per_minute=0.1)  # two at once, and then none for ten minutes
-    told = [await ask(running.url + "/v1/chat/completions", chat()) for _ in range(5)]
-    assert [status for status, _, _ in told] == [200, 200, 429, 429, 429]
-    refused = told[2]
+async def test_the_limit_and_the_counters(start: Start, ask: Any, chat: Chat) -> None:
+    running = await start(lean=True, requests_per_minute=0.1)  # two at once, then none for ten minutes
+    responses = [await ask(running.url + "/v1/chat/completions", chat()) for _ in range(5)]
+    assert [status for status, _, _ in responses] == [200, 200, 429, 429, 429]
+    refused = responses[2]
     assert refused[1]["error"]["code"] == "rate_limit_exceeded"
     assert 0 < float(refused[2]["retry-after-ms"]) <= 1000 * int(refused[2]["Retry-After"]) <= 600_000
     _, stats, _ = await ask(running.url + "/stats")
@@ -62,7 +62,7 @@ async def test_the_limit_and_the_books(start: Start, ask: Any, chat: Chat) -> No
     assert (await ask(running.url + "/v1/messages", {}))[0] == 404
 
 
-async def test_requests_may_come_in_pieces_and_several_at_once(start: Start, chat: Chat) -> None:
+async def test_requests_may_arrive_in_pieces_and_pipelined(start: Start, chat: Chat) -> None:
     running = await start(lean=True)
     body = orjson.dumps(chat())
     request = b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
@@ -90,7 +90,7 @@ async def test_delays_overlap(start: Start, ask: Any, chat: Chat) -> None:
     url = running.url + "/v1/chat/completions"
     asking = [asyncio.create_task(ask(url, chat(seed=number))) for number in range(40)]
     while (await ask(running.url + "/stats"))[1]["max_in_flight"] < 40:
-        pass  # until all have arrived: every look is a round trip of its own
+        pass  # until all have arrived: each query is a round trip
     for each in asking:
         each.cancel()
     await asyncio.gather(*asking, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Named faults: their shares, what is struck again, what decides answers, and what is billed."""
+"""Named faults: shares, scopes, effect on the definition hash, and billing."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def strikes(name: str, share: float, identity: FaultIdentity, seed: int = 0) -> 
 
 
 def identity(number: int, attempt: int = 0, prompt: int | None = None) -> FaultIdentity:
-    said = number if prompt is None else prompt
-    return FaultIdentity(number.to_bytes(4), attempt, said.to_bytes(4))
+    text = number if prompt is None else prompt
+    return FaultIdentity(number.to_bytes(4), attempt, text.to_bytes(4))
 
 
 @pytest.mark.parametrize("name", TABLE)
 @pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
-def test_a_fault_strikes_its_share(name: str, share: float) -> None:
+def test_a_fault_affects_its_share(name: str, share: float) -> None:
     count = sum(strikes(name, share, identity(number)) for number in range(N))
     assert abs(count / N - share) <= 4 * (share * (1 - share) / N) ** 0.5
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_what_is_struck_again(name: str) -> None:
-    """By attempt nothing is; by request the same key; by prompt whatever says the same."""
+def test_scopes_decide_what_is_affected_again(name: str) -> None:
+    """Attempt scope affects nothing again; request scope the same key; prompt scope the same messages."""
     scope = TABLE[name].scope
     by_attempt = {strikes(name, 0.5, identity(1, attempt)) for attempt in range(64)}
     by_key = {strikes(name, 0.5, identity(key, prompt=1)) for key in range(64)}
@@ -59,7 +59,7 @@ def test_what_is_struck_again(name: str) -> None:
     assert len(by_key) == (1 if scope == "prompt" else 2)
 
 
-def test_faults_are_drawn_apart() -> None:
+def test_faults_are_drawn_independently() -> None:
     both = [
         {
             fault.name
@@ -74,24 +74,24 @@ def test_faults_are_drawn_apart() -> None:
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_what_decides_is_the_same_at_every_attempt(name: str) -> None:
-    """A completion is a function of its request alone: what changes it is not drawn by attempt."""
+def test_result_changing_faults_are_the_same_in_every_attempt(name: str) -> None:
+    """A completion is a function of its request: faults that change it are not drawn per attempt."""
     if TABLE[name].decides:
         assert TABLE[name].scope != "attempt"
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_an_answer_that_is_not_struck_is_the_same_object(name: str) -> None:
-    whole = ReplyDraft(200, {"choices": []})
-    assert apply_faults(whole, {name: 0.0}, CHAT, identity(1), 0) is whole
+def test_an_unaffected_reply_is_the_same_object(name: str) -> None:
+    complete = ReplyDraft(200, {"choices": []})
+    assert apply_faults(complete, {name: 0.0}, CHAT, identity(1), 0) is complete
     elsewhere = FaultContext("another protocol", {}, "m", 5, openai_chat.build_error, ())
-    assert apply_faults(whole, {name: 1.0}, elsewhere, identity(1), 0) is whole
+    assert apply_faults(complete, {name: 1.0}, elsewhere, identity(1), 0) is complete
 
 
 # -- options -----------------------------------------------------------------------------------------
 
 
-def test_the_definition_holds_the_faults_that_decide_answers() -> None:
+def test_the_definition_contains_the_result_changing_faults() -> None:
     plain = EmulatorConfig().definition_hash
     for name, fault in TABLE.items():
         changed = EmulatorConfig(faults={name: 0.2}).definition_hash
@@ -104,12 +104,12 @@ def test_the_definition_holds_the_faults_that_decide_answers() -> None:
     assert EmulatorConfig(outage_start=0.0, outage_seconds=1.0).definition_hash == plain
 
 
-def test_the_definition_without_faults_is_what_it_was() -> None:
-    """Databases of earlier rehearsals keep their answers."""
+def test_the_definition_without_faults_is_unchanged() -> None:
+    """Databases of earlier rehearsals keep their completions."""
     assert EmulatorConfig().definition_hash == "emulator-1:1ccec3944f25e226c5eba1abc0d3a4015fed2835"
 
 
-def test_deciding_faults_are_named_in_one_order() -> None:
+def test_result_changing_faults_are_sorted() -> None:
     assert list(result_changing_faults({"thinks-aloud": 1, "filtered": 0.5, "overloaded": 1})) == [
         "filtered",
         "thinks-aloud",
@@ -142,18 +142,16 @@ def test_invalid_faults_are_reported_with_all_other_faults(faults: Any, code: st
     ]
 
 
-def test_options_with_faults_survive_json() -> None:
+def test_faults_survive_a_json_round_trip() -> None:
     options = EmulatorConfig(faults={"filtered": 0.5}, outage_start=1.0, outage_seconds=2.0)
     assert EmulatorConfig.from_json(options.to_json()) == options
     assert hash(EmulatorConfig.from_json(options.to_json())) == hash(options)
 
 
-# -- at the server -----------------------------------------------------------------------------------
+# -- server ------------------------------------------------------------------------------------------
 
 
-async def test_a_filtered_prompt_is_filtered_whatever_its_parameters(
-    start: Start, ask: Ask, chat: Any
-) -> None:
+async def test_a_filtered_prompt_is_filtered_with_any_parameters(start: Start, ask: Ask, chat: Any) -> None:
     running = await start(faults={"filtered": 0.5})
     url = running.url + "/v1/chat/completions"
     seen = []
@@ -180,7 +178,7 @@ async def test_a_filtered_prompt_is_filtered_whatever_its_parameters(
         ("odd-usage", True, True),
     ],
 )
-async def test_what_is_billed_and_what_is_an_answer(
+async def test_billing_and_settled_requests(
     start: Start, ask: Ask, chat: Any, name: str, billed: bool, answered: bool
 ) -> None:
     running = await start(faults={name: 1.0})
@@ -192,7 +190,7 @@ async def test_what_is_billed_and_what_is_an_answer(
         assert books["output_tokens"] == 50
 
 
-async def test_thinking_beside_the_limit_is_billed_as_stated(start: Start, ask: Ask, chat: Any) -> None:
+async def test_thinking_beyond_the_limit_is_billed(start: Start, ask: Ask, chat: Any) -> None:
     running = await start(faults={"thinking-outside-limit": 1.0})
     _, answer, _ = await ask(running.url + "/v1/chat/completions", chat(max_tokens=5))
     usage = answer["usage"]
@@ -203,16 +201,14 @@ async def test_thinking_beside_the_limit_is_billed_as_stated(start: Start, ask: 
     assert books["output_tokens"] == usage["completion_tokens"] + thought
 
 
-async def test_thinking_in_the_text_is_cut_at_the_limit(start: Start, ask: Ask, chat: Any) -> None:
+async def test_visible_thinking_is_truncated_at_the_limit(start: Start, ask: Ask, chat: Any) -> None:
     running = await start(faults={"thinks-aloud": 1.0})
     _, answer, _ = await ask(running.url + "/v1/chat/completions", chat(max_tokens=5))
     assert answer["choices"][0]["finish_reason"] == "length"
     assert answer["usage"]["completion_tokens"] == 5
 
 
-async def test_half_a_character_and_numbers_that_are_none_are_sent_as_they_are(
-    start: Start, chat: Any
-) -> None:
+async def test_lone_surrogates_and_invalid_numbers_are_sent(start: Start, chat: Any) -> None:
     running = await start(faults={"half-character": 1.0, "null-logprobs": 1.0})
     seen = set()
     async with aiohttp.ClientSession() as session:
@@ -227,7 +223,7 @@ async def test_half_a_character_and_numbers_that_are_none_are_sent_as_they_are(
     assert seen == {b"NaN", b"-Infinity", b'"logprob":null'}
 
 
-async def test_an_outage_strikes_everything_in_its_window(start: Start, ask: Ask, chat: Any) -> None:
+async def test_an_outage_affects_everything_in_its_window(start: Start, ask: Ask, chat: Any) -> None:
     running = await start(outage_start=0.0, outage_seconds=3600.0)
     assert (await ask(running.url + "/v1/chat/completions", chat()))[0] == 503
     headers = {"anthropic_version": "2023-06-01"}
@@ -237,8 +233,8 @@ async def test_an_outage_strikes_everything_in_its_window(start: Start, ask: Ask
 
 
 def test_a_rejection_has_the_protocols_own_form() -> None:
-    whole = ReplyDraft(200, {"choices": []}, input_tokens=7, output_tokens=3)
-    reply = apply_faults(whole, {"overloaded": 1.0}, CHAT, identity(1), 0)
+    complete = ReplyDraft(200, {"choices": []}, input_tokens=7, output_tokens=3)
+    reply = apply_faults(complete, {"overloaded": 1.0}, CHAT, identity(1), 0)
     status, body = openai_chat.build_error(
         RejectedError(503, "server", "The model is overloaded. Please try again later.")
     )

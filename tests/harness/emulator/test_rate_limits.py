@@ -1,4 +1,4 @@
-"""Limits with a clock of the test's own: what is admitted, what waits, what the headers say."""
+"""Rate limits with the test's own clock: admitted requests, waits and headers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GAPS = st.lists(st.floats(0.0, 3.0), min_size=1, max_size=200)
 
 @settings(deadline=None, derandomize=True)
 @given(RATES, GAPS)
-def test_no_window_admits_more_than_its_rate_and_the_burst(rate: float, gaps: list[float]) -> None:
+def test_no_window_admits_more_than_the_rate_plus_the_burst(rate: float, gaps: list[float]) -> None:
     limits, now, admitted = ModelLimits(rate, None), 100.0, []
     for gap in gaps:
         now += gap
@@ -47,9 +47,7 @@ def test_a_steady_stream_at_the_limit_passes_with_jitter(rate: float, jitter: fl
 
 @settings(deadline=None, derandomize=True)
 @given(RATES, st.floats(1.0, 1e6), st.floats(1.0, 5000.0), GAPS)
-def test_who_waits_as_told_is_admitted_then_and_not_sooner(
-    rate: float, tokens_rate: float, tokens: float, gaps: list[float]
-) -> None:
+def test_the_stated_wait_is_exact(rate: float, tokens_rate: float, tokens: float, gaps: list[float]) -> None:
     limits, now = ModelLimits(rate, tokens_rate), 0.0
     for gap in gaps:
         now += gap
@@ -60,14 +58,14 @@ def test_who_waits_as_told_is_admitted_then_and_not_sooner(
             assert limits.admit(tokens, now) == 0.0
 
 
-def test_a_burst_is_stopped_and_a_minute_holds_its_limit() -> None:
+def test_a_burst_is_rejected_and_a_minute_keeps_the_limit() -> None:
     limits = ModelLimits(600.0, None)
     assert sum(limits.admit(0.0, 0.0) == 0.0 for _ in range(100)) == 10
     admitted = sum(limits.admit(0.0, now / 100) == 0.0 for now in range(1, 6001))
     assert 600 <= admitted + 10 <= 610
 
 
-def test_tokens_that_were_not_used_are_given_back() -> None:
+def test_unused_tokens_are_refunded() -> None:
     limits = ModelLimits(None, 6000.0)  # holds 1,000
     assert limits.admit(900.0, 0.0) == 0.0
     assert limits.admit(200.0, 0.0) == pytest.approx(1.0)
@@ -75,29 +73,29 @@ def test_tokens_that_were_not_used_are_given_back() -> None:
     assert limits.admit(200.0, 0.0) == 0.0
 
 
-def test_a_request_larger_than_the_bucket_passes_when_it_is_empty() -> None:
+def test_an_oversized_request_passes_an_empty_bucket() -> None:
     limits = ModelLimits(None, 6000.0)
     assert limits.admit(5000.0, 0.0) == 0.0
     assert limits.admit(1.0, 0.0) == pytest.approx(40.01)
 
 
-def test_models_do_not_share_their_limits_and_the_fall_is_for_all() -> None:
+def test_models_have_separate_limits_that_drop_together() -> None:
     limiter = EmulatedRateLimiter(600.0, None, lower_to_rpm=60.0, lower_after_requests=3)
     assert [limiter.admit("a", 0, 0.0), limiter.admit("b", 0, 0.0)] == [0.0, 0.0]
-    standing = limiter.limits_for("a").status(0.0).requests
-    assert standing is not None
-    assert (standing.limit, standing.remaining) == (600.0, 599)
+    status = limiter.limits_for("a").status(0.0).requests
+    assert status is not None
+    assert (status.limit, status.remaining) == (600.0, 599)
     assert limiter.admit("a", 0, 0.0) == 0.0
     for model in ("a", "b", "new"):
-        standing = limiter.limits_for(model).status(0.0).requests
-        assert standing is not None
-        assert standing.limit == 60.0
+        status = limiter.limits_for(model).status(0.0).requests
+        assert status is not None
+        assert status.limit == 60.0
     assert limiter.admit("a", 0, 0.0) == pytest.approx(1.0)
     assert limiter.admit("new", 0, 0.0) == 0.0
     assert limiter.admitted == 4
 
 
-def test_without_limits_all_pass_and_nothing_is_said() -> None:
+def test_without_limits_all_pass_and_no_headers_are_sent() -> None:
     limiter = EmulatedRateLimiter()
     assert all(limiter.admit("a", 1e9, 0.0) == 0.0 for _ in range(1000))
     assert limiter.limits_for("a").status(0.0) == ModelLimitStatus()
@@ -107,7 +105,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 STANDING = ModelLimitStatus(LimitStatus(600.0, 599.0, 0.1), LimitStatus(1e6, 999_000.0, 0.06))
 
 
-def test_openai_s_headers() -> None:
+def test_openai_headers() -> None:
     headers = openai_common.limit_headers(STANDING, None, NOW)
     assert headers["x-ratelimit-limit-requests"] == "600"
     assert headers["x-ratelimit-remaining-requests"] == "599"
@@ -125,11 +123,11 @@ def test_openai_s_headers() -> None:
     ("seconds", "text"),
     [(0.0, "0ms"), (0.0121, "13ms"), (1.0, "1s"), (2.5, "2.5s"), (360.0, "6m0s"), (7261.5, "2h1m1.5s")],
 )
-def test_durations_are_written_as_openai_does(seconds: float, text: str) -> None:
+def test_durations_have_openais_format(seconds: float, text: str) -> None:
     assert openai_common.duration(seconds) == text
 
 
-def test_anthropic_s_headers() -> None:
+def test_anthropic_headers() -> None:
     headers = anthropic_messages.limit_headers(STANDING, 2.2, NOW)
     assert headers["anthropic-ratelimit-requests-limit"] == "600"
     assert headers["anthropic-ratelimit-tokens-remaining"] == "999000"

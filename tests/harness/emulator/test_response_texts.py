@@ -30,11 +30,11 @@ def test_a_response_has_12_to_60_words(skill: int) -> None:
 def test_responses_vary_and_use_the_dialogues_words() -> None:
     written = {respond(PromptTask("respond", utterance=UTTERANCES[1]), 2, number) for number in range(60)}
     assert len(written) > 50
-    said = set(_words(UTTERANCES[1]))
-    assert all(len(said & set(_words(text))) >= 2 for text in written)
+    speaker_words = set(_lower_words(UTTERANCES[1]))
+    assert all(len(speaker_words & set(_lower_words(text))) >= 2 for text in written)
 
 
-def _words(text: str) -> list[str]:
+def _lower_words(text: str) -> list[str]:
     return text.lower().replace(",", " ").replace(".", " ").split()
 
 
@@ -50,7 +50,7 @@ def test_more_skill_writes_more_empathy() -> None:
     assert means[3] > means[0] + 2
 
 
-def test_the_topic_is_put_in_the_second_person() -> None:
+def test_the_topic_is_in_the_second_person() -> None:
     assert pick_topic("I love my cat", 1) in {"you love your", "love your cat", "you love your cat"}
     assert pick_topic("?!", 1) == "this"
 
@@ -65,7 +65,7 @@ STRATEGIES = {
 
 
 @pytest.mark.parametrize(("strategy", "dimensions"), STRATEGIES.items())
-def test_the_strategy_is_read_from_the_paper_s_prompts(
+def test_the_strategy_is_parsed_from_the_papers_prompts(
     strategy: str, dimensions: tuple[str, ...], prompt: Callable[..., str]
 ) -> None:
     task = parse_task([Message("user", prompt(f"improve/{strategy}"))])
@@ -79,7 +79,7 @@ def test_the_lacking_dimension_is_the_one_with_the_fewest_cues(prompt: Callable[
 
 
 @pytest.mark.parametrize("strategy", [*STRATEGIES, "lacking-dimension", "sequential"])
-def test_an_improvement_keeps_the_original_and_adds_what_was_asked(
+def test_an_improvement_keeps_the_original_and_adds_the_requested_dimension(
     strategy: str, prompt: Callable[..., str]
 ) -> None:
     for number in range(20):

@@ -1,4 +1,4 @@
-"""Answers as pure functions: frequencies against the taste, log-probabilities, limits, forms."""
+"""Completions as pure functions: verdict frequencies, log-probabilities, limits and formats."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ def _ask(body: dict[str, Any], options: EmulatorConfig, key: str = "", **further
 
 @pytest.mark.parametrize("bias", [0.0, 0.15, -0.2])
 @pytest.mark.parametrize("bias_on", ["probability", "logit"])
-def test_verdicts_follow_the_taste_and_its_bias(chat: Chat, bias: float, bias_on: str) -> None:
+def test_verdicts_follow_the_preference_and_its_bias(chat: Chat, bias: float, bias_on: str) -> None:
     options = EmulatorConfig(
         seed=11, mean_preference=0.7, concentration=6.0, position_bias=bias, bias_on=bias_on
     )
     model = options.model("emulated-gpt-4o")
     assert model is not None
-    count, said_first, expected, scores, pairs = 500, 0, 0.0, [], []
+    count, first_count, expected, scores, pairs = 500, 0, 0.0, [], []
     for number in range(count):
         utterance = f"This is what happened to me on day {number}."
         pairs.append(("I lost my old dog.", utterance, WARM, COLD))
-        one = _ask(chat(utterance=utterance, response_1=WARM, response_2=COLD), options).text
-        two = _ask(chat(utterance=utterance, response_1=COLD, response_2=WARM), options).text
-        preferred = preference(options.seed, model, *pairs[-1])
-        expected += verdict_probabilities(preferred, model.taste, offers_tie=False).first
-        expected += verdict_probabilities(1.0 - preferred, model.taste, offers_tie=False).first
-        said_first += (one == "1") + (two == "1")
-        scores.append(((one == "1") + (two == "2")) / 2)
-    assert said_first / (2 * count) == pytest.approx(
+        warm_first = _ask(chat(utterance=utterance, response_1=WARM, response_2=COLD), options).text
+        cold_first = _ask(chat(utterance=utterance, response_1=COLD, response_2=WARM), options).text
+        p_first = preference(options.seed, model, *pairs[-1])
+        expected += verdict_probabilities(p_first, model.taste, offers_tie=False).first
+        expected += verdict_probabilities(1.0 - p_first, model.taste, offers_tie=False).first
+        first_count += (warm_first == "1") + (cold_first == "1")
+        scores.append(((warm_first == "1") + (cold_first == "2")) / 2)
+    assert first_count / (2 * count) == pytest.approx(
         expected / (2 * count), abs=4 * 0.5 / math.sqrt(2 * count)
     )
     truth = expected_scores(options.seed, model, pairs)
     assert sum(scores) / count == pytest.approx(sum(truth) / count, abs=4 * 0.36 / math.sqrt(count))
 
 
-def test_samples_of_one_question_follow_its_own_probability(chat: Chat) -> None:
+def test_samples_of_one_request_follow_its_probability(chat: Chat) -> None:
     options, body = EmulatorConfig(seed=5), chat(response_1=WARM, response_2=COLD)
     model = options.model("emulated-gpt-4o")
     assert model is not None
@@ -68,7 +68,7 @@ def test_samples_of_one_question_follow_its_own_probability(chat: Chat) -> None:
     assert sum(drawn) / 1000 == pytest.approx(wanted, abs=4 * 0.5 / math.sqrt(1000))
 
 
-def test_log_probabilities_say_the_same_as_the_taste(chat: Chat) -> None:
+def test_log_probabilities_match_the_preference(chat: Chat) -> None:
     options, body = EmulatorConfig(seed=5), chat(response_1=WARM, response_2=COLD)
     model = options.model("emulated-gpt-4o")
     assert model is not None
@@ -89,52 +89,54 @@ def test_log_probabilities_say_the_same_as_the_taste(chat: Chat) -> None:
     assert _ask(body, options).tokens == ()
 
 
-def test_a_tie_is_said_where_the_prompt_offers_one_and_nowhere_else(chat: Chat) -> None:
+def test_ties_occur_only_if_offered(chat: Chat) -> None:
     options = EmulatorConfig(mean_preference=0.5, concentration=100.0)
-    said = {_ask(chat("judge/pairwise-tie"), options, key=str(number)).text for number in range(100)}
-    assert said == {"1", "2", "tie"}
-    said = {_ask(chat("judge/pairwise"), options, key=str(number)).text for number in range(100)}
-    assert said == {"1", "2"}
+    verdicts = {_ask(chat("judge/pairwise-tie"), options, key=str(number)).text for number in range(100)}
+    assert verdicts == {"1", "2", "tie"}
+    verdicts = {_ask(chat("judge/pairwise"), options, key=str(number)).text for number in range(100)}
+    assert verdicts == {"1", "2"}
 
 
 @pytest.mark.parametrize(
     "labels", [("1", "2"), ("A", "B"), ("2", "1"), ("tie", "1", "2"), ("only",), ('"', "\\")]
 )
-def test_choices_are_kept_to_and_json_is_json(chat: Chat, labels: tuple[str, ...]) -> None:
+def test_choices_and_json_schemas_are_kept(chat: Chat, labels: tuple[str, ...]) -> None:
     options, body = EmulatorConfig(seed=5, position_bias=1.0), chat(response_1=WARM, response_2=COLD)
     chosen = _ask(body, options, choices=labels, top_logprobs=20)
     assert chosen.text in labels
     assert {token for token, _ in chosen.tokens[0].top} <= set(labels)
-    told = _ask(body, options, fields=(("why", ()), ("answer", labels)), top_logprobs=20)
-    assert orjson.loads(told.text)["answer"] in labels
-    assert "".join(token.token for token in told.tokens) == told.text
+    structured = _ask(body, options, fields=(("why", ()), ("answer", labels)), top_logprobs=20)
+    assert orjson.loads(structured.text)["answer"] in labels
+    assert "".join(token.token for token in structured.tokens) == structured.text
     if "1" in labels:
-        assert chosen.text == orjson.loads(told.text)["answer"] == "1"  # a bias of 1: always the first
+        assert (
+            chosen.text == orjson.loads(structured.text)["answer"] == "1"
+        )  # with a bias of 1 always the first
 
 
-def test_json_without_an_enumeration_still_carries_the_answer(chat: Chat) -> None:
+def test_json_without_an_enumeration_contains_the_answer(chat: Chat) -> None:
     options = EmulatorConfig(position_bias=1.0)
     assert orjson.loads(_ask(chat(), options, fields=(("why", ()), ("answer", ()))).text)["answer"] == "1"
     improved = _ask(chat("improve/naive"), options, fields=(("response", ()), ("note", ())))
     assert orjson.loads(improved.text)["response"].startswith("That happens.")
 
 
-def test_an_answer_ends_at_its_limit_or_at_a_stop_string(chat: Chat) -> None:
+def test_a_completion_ends_at_its_limit_or_at_a_stop_string(chat: Chat) -> None:
     body, options = chat("respond"), EmulatorConfig()
-    whole = _ask(body, options)
-    assert whole.finish is FinishReason.STOP
+    complete = _ask(body, options)
+    assert complete.finish is FinishReason.STOP
     cut = _ask(body, options, max_tokens=5, top_logprobs=0)
     assert (cut.finish, cut.output_tokens, len(cut.tokens)) == (FinishReason.LENGTH, 5, 5)
-    assert whole.text.startswith(cut.text)
+    assert complete.text.startswith(cut.text)
     assert "".join(token.token for token in cut.tokens) == cut.text
-    exact = _ask(body, options, max_tokens=whole.output_tokens)
-    assert (exact.text, exact.finish) == (whole.text, FinishReason.STOP)
+    exact = _ask(body, options, max_tokens=complete.output_tokens)
+    assert (exact.text, exact.finish) == (complete.text, FinishReason.STOP)
     stopped = _ask(body, options, stop=(".", "zzz"), top_logprobs=0)
-    assert (stopped.text, stopped.stopped_by) == (whole.text.partition(".")[0], ".")
+    assert (stopped.text, stopped.stopped_by) == (complete.text.partition(".")[0], ".")
     assert "".join(token.token for token in stopped.tokens) == stopped.text
 
 
-def test_thoughts_count_and_may_leave_no_room(chat: Chat) -> None:
+def test_thinking_counts_and_may_use_the_whole_limit(chat: Chat) -> None:
     body, options = chat(model="emulated-o4-mini"), EmulatorConfig()
     answer = _ask(body, options, max_tokens=4096)
     assert (answer.text in ("1", "2"), answer.output_tokens) == (True, answer.thinking_tokens + 1)
@@ -144,7 +146,7 @@ def test_thoughts_count_and_may_leave_no_room(chat: Chat) -> None:
     assert _ask(body, options, thinking_budget=0).thinking_tokens == 0
 
 
-def test_a_base_model_writes_on_past_its_answer(chat: Chat) -> None:
+def test_a_base_model_continues_after_its_answer(chat: Chat) -> None:
     base = MODELS["emulated-llama-3.1-8b"].name
     answer = _ask(chat("respond", model=base), EmulatorConfig(), max_tokens=4096)
     assert answer.text.startswith(" ")
@@ -153,20 +155,20 @@ def test_a_base_model_writes_on_past_its_answer(chat: Chat) -> None:
     assert _ask(chat("respond", model=base), EmulatorConfig(), max_tokens=130).finish is FinishReason.LENGTH
 
 
-def test_refusals_come_at_their_rate_in_both_forms_and_stay(chat: Chat) -> None:
+def test_refusals_have_their_share_and_are_stable(chat: Chat) -> None:
     options, body = EmulatorConfig(refusals=0.3), chat()
-    found = [_ask(body, options, key=str(number)).finish for number in range(600)]
-    refused = [finish for finish in found if finish is not FinishReason.STOP]
+    finishes = [_ask(body, options, key=str(number)).finish for number in range(600)]
+    refused = [finish for finish in finishes if finish is not FinishReason.STOP]
     assert len(refused) / 600 == pytest.approx(0.3, abs=0.06)
     assert set(refused) == {FinishReason.REFUSAL, FinishReason.FILTERED}
-    assert found == [_ask(body, options, key=str(number)).finish for number in range(600)]
+    assert finishes == [_ask(body, options, key=str(number)).finish for number in range(600)]
     assert _ask(body, EmulatorConfig(refusals=1.0)).output_tokens == 0
 
 
-def test_seed_body_key_and_sample_decide_and_nothing_else(chat: Chat) -> None:
+def test_only_seed_body_key_and_sample_decide(chat: Chat) -> None:
     body = chat("respond")
-    one = _ask(body, EmulatorConfig(seed=1), key="k")
-    assert one == _ask(
+    baseline = _ask(body, EmulatorConfig(seed=1), key="k")
+    assert baseline == _ask(
         dict(reversed(body.items())), EmulatorConfig(seed=1, latency_ms=9.0, errors_500=0.5), key="k"
     )
     others = [
@@ -174,7 +176,7 @@ def test_seed_body_key_and_sample_decide_and_nothing_else(chat: Chat) -> None:
         _ask(body, EmulatorConfig(seed=1), key="l"),
         _ask({**body, "temperature": 1}, EmulatorConfig(seed=1), key="k"),
     ]
-    assert all(other != one for other in others)
+    assert all(other != baseline for other in others)
     model = MODELS["emulated-gpt-4o"]
     question = ParsedRequest(model, (Message("user", "Hello there"),), 100, samples=8)
     outcome = generate_completions(question, "openai-chat", b"{}", "", EmulatorConfig())
@@ -182,7 +184,7 @@ def test_seed_body_key_and_sample_decide_and_nothing_else(chat: Chat) -> None:
     assert outcome.output_tokens == sum(answer.output_tokens for answer in outcome.answers)
 
 
-def test_a_judge_that_is_asked_for_reasons_gives_them_first(chat: Chat) -> None:
+def test_a_judge_asked_for_reasons_writes_them_first(chat: Chat) -> None:
     body = chat()
     body["messages"][0]["content"] += "\nExplain your decision, then answer."
     text = _ask(body, EmulatorConfig()).text

@@ -1,4 +1,4 @@
-"""A server in a child process: it starts, answers, and dies with its parent however that dies."""
+"""Server in a child process: it starts, answers, and ends with its parent however the parent ends."""
 
 from __future__ import annotations
 
@@ -36,30 +36,30 @@ def _closes(connection: socket.socket) -> bool:
         return True
 
 
-def test_a_spawned_server_answers_and_is_gone_afterwards() -> None:
+def test_a_server_process_answers_and_ends_with_its_block() -> None:
     options = EmulatorConfig(seed=3, api_key="secret")
-    with emulator_process(options) as spawned:
-        with urllib.request.urlopen(spawned.url + "/healthz", timeout=600) as answer:
+    with emulator_process(options) as process:
+        with urllib.request.urlopen(process.url + "/healthz", timeout=600) as answer:
             assert json.load(answer)["definition"] == options.definition_hash
         if Path("/proc/self/cmdline").exists():
-            assert b"secret" not in Path(f"/proc/{spawned.pid}/cmdline").read_bytes()
-        assert os.getpgid(spawned.pid) != os.getpgid(0)
-        connection = socket.create_connection(("127.0.0.1", spawned.port))
+            assert b"secret" not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        assert os.getpgid(process.pid) != os.getpgid(0)
+        connection = socket.create_connection(("127.0.0.1", process.port))
     with connection:
         assert _closes(connection)
     with pytest.raises(ProcessLookupError):
-        os.kill(spawned.pid, 0)
+        os.kill(process.pid, 0)
 
 
-def test_the_lean_server_answers_in_a_child_too() -> None:
-    with emulator_process(EmulatorConfig(lean=True, latency_ms=0.0)) as spawned:
+def test_the_minimal_server_runs_in_a_child_process() -> None:
+    with emulator_process(EmulatorConfig(lean=True, latency_ms=0.0)) as process:
         body = b'{"model":"emulated-gpt-4o","messages":[]}'
-        request = urllib.request.Request(spawned.url + "/v1/chat/completions", data=body)
+        request = urllib.request.Request(process.url + "/v1/chat/completions", data=body)
         with urllib.request.urlopen(request, timeout=600) as answer:
             assert json.load(answer)["choices"][0]["message"]["content"] in ("1", "2")
 
 
-def test_it_dies_with_a_parent_that_is_killed() -> None:
+def test_it_ends_with_a_killed_parent() -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -81,7 +81,7 @@ def test_a_child_that_cannot_start_is_an_error() -> None:
             raise AssertionError("never reached")
 
 
-def test_wrong_options_end_with_2_and_say_why(capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_options_exit_with_2_and_print_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--options-json", '{"hangs": 2, "foo": 1}']) == 2
     error = capsys.readouterr().err
     assert "[emulator.unknown-option]" in error

@@ -42,11 +42,11 @@ def test_events_are_logged_without_prompts_answers_or_messages(virtual: Run, tmp
     secrets = ServerLimits(requests_per_minute=600.0)
     server = Server(0.1, script, lambda request: answer("I feel for you").with_measurements(0.1, secrets))
     stopping = Server(0.1, otherwise=lambda request: CallError(Failure.AUTHENTICATION, SAID, status=401))
-    house = EngineSetup()
+    setup = EngineSetup()
     with EventLog(path) as events:
         endpoints = [
-            house.endpoint(server, 5, "good", events=events, price=Price(1.0, 1.0)),
-            house.endpoint(stopping, 1, "bad", events=events),
+            setup.endpoint(server, 5, "good", events=events, price=Price(1.0, 1.0)),
+            setup.endpoint(stopping, 1, "bad", events=events),
         ]
         virtual(dispatch([(endpoints[0], requests(30)), (endpoints[1], requests(5, begin=100))]))
     events = lines(path)

@@ -1,4 +1,4 @@
-"""Tables that fit the terminal: whole, turned or parted; no number is broken, no name lost or obeyed."""
+"""Table layout: full, transposed or split tables without broken numbers, lost names or markup."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WIDTHS = (40, 60, 80, 120)
 
 
 def table(judges: int) -> Table:
-    """A row a judge, as `empathy judge` shows it."""
+    """Return a table with one row per judge, as `empathy judge` prints it."""
     made = make_table("A against B", ("judge", *HEADS))
     for number in range(judges):
         made.add_row(f"openai/a-model-of-a-long-name-{number}", *NUMBERS)
@@ -38,13 +38,13 @@ def printed(made: Table, width: int | None) -> list[str]:
 
 
 def text_of(lines: list[str]) -> str:
-    """What the lines say, whoever broke them: no rules and no spaces."""
+    """Return the text of the lines without rules and spaces."""
     return re.sub(r"[\s│┃─━┏┓┗┛└┘┡┩╇┳┴┬┼├┤╋┠┨]", "", "".join(lines))
 
 
 @pytest.mark.parametrize("judges", [1, 2, 5, 12])
 @pytest.mark.parametrize("width", [*WIDTHS, 50, 100, 132, 200, None])
-def test_every_number_is_shown_whole_for_every_judge(width: int | None, judges: int) -> None:
+def test_numbers_are_never_broken(width: int | None, judges: int) -> None:
     lines = printed(table(judges), width)
     assert width is None or max(map(cell_len, lines)) <= width
     for number in ("72.4 %", "68.0 to 76.5", "0.0 to 100.0", "0 / 0 / 200", "$0.5223"):
@@ -53,7 +53,7 @@ def test_every_number_is_shown_whole_for_every_judge(width: int | None, judges: 
     assert not any(line != line.rstrip() for line in lines)
 
 
-def test_where_there_is_room_it_stays_whole_and_names_are_folded_first() -> None:
+def test_names_are_wrapped_before_the_table_is_split() -> None:
     assert [len(lay_out_table(table(2), width)) for width in (None, 200)] == [1, 1]
     needed = next(width for width in range(60, 200) if len(lay_out_table(table(2), width)[0].rows) == 2)
     folded = "\n".join(printed(table(2), needed))
@@ -61,14 +61,14 @@ def test_where_there_is_room_it_stays_whole_and_names_are_folded_first() -> None
     assert "a-model-of-a-long-name-1" not in folded
 
 
-def test_a_table_of_many_rows_is_parted_by_columns_and_names_stand_in_each_part() -> None:
+def test_a_long_table_is_split_by_columns_with_names_in_each_part() -> None:
     parts = lay_out_table(table(12), 60)
     assert len(parts) > 1
     assert all(len(part.rows) == 12 for part in parts)
     assert [part.title for part in parts[1:]] == [()] * (len(parts) - 1)
 
 
-def test_a_turned_row_is_named_by_all_that_says_what_it_is() -> None:
+def test_transposed_rows_are_named_by_all_name_columns() -> None:
     made = Table("differences")
     for head in ("judge", "how"):
         made.add_column(head)
@@ -82,7 +82,7 @@ def test_a_turned_row_is_named_by_all_that_says_what_it_is() -> None:
 
 @pytest.mark.parametrize("width", [*WIDTHS, 1, 20, None])
 @pytest.mark.parametrize("rows", [0, 1, 2, 9])
-def test_hostile_texts_in_every_place_are_shown_and_never_obeyed(width: int | None, rows: int) -> None:
+def test_hostile_texts_are_printed_literally(width: int | None, rows: int) -> None:
     for hostile in HOSTILE:
         made = Table(hostile, hostile)
         for justify in ("left", "right", "right"):
@@ -102,7 +102,7 @@ def test_hostile_texts_in_every_place_are_shown_and_never_obeyed(width: int | No
     st.lists(st.lists(st.sampled_from((*NUMBERS, *HOSTILE)), min_size=4, max_size=4), max_size=6),
     st.integers(20, 200),
 )
-def test_nothing_is_wider_than_the_terminal(rows: list[list[str]], width: int) -> None:
+def test_lines_fit_the_terminal(rows: list[list[str]], width: int) -> None:
     made = make_table("title", ("name", "a number", "another number", "x"))
     for row in rows:
         made.add_row(*row)
@@ -110,13 +110,13 @@ def test_nothing_is_wider_than_the_terminal(rows: list[list[str]], width: int) -
 
 
 @given(st.text(st.sampled_from("ab -.:/5,%$模"), max_size=60), st.integers(2, 30))
-def test_wrapping_loses_nothing_but_the_spaces_that_it_breaks_at(text: str, width: int) -> None:
+def test_wrapping_only_removes_spaces(text: str, width: int) -> None:
     lines = wrap_text(text, width)
     assert all(cell_len(line) <= width for line in lines)
     assert "".join("".join(lines).split()) == "".join(text.split())
 
 
-def test_numbers_are_not_wrapped_apart_from_what_belongs_to_them() -> None:
+def test_numbers_keep_their_units() -> None:
     for text in (
         "rate 95.0 to 97.1 here",
         "rate 61.6 % here",
@@ -129,11 +129,11 @@ def test_numbers_are_not_wrapped_apart_from_what_belongs_to_them() -> None:
             assert any(number[0] in line for line in wrap_text(text, width))
 
 
-def test_heads_are_in_one_line_where_there_is_room() -> None:
+def test_heads_stay_in_one_line_if_they_fit() -> None:
     assert any("made / reused / retried" in line for line in printed(table(1), None))
 
 
-def test_what_the_encoding_has_not_is_escaped_and_still_fits() -> None:
+def test_unencodable_text_is_escaped_and_fits() -> None:
     made = make_table("κ – 95 %", ("name", "n"))
     made.add_row("模型🙂" * 4, "1")
     for layout in lay_out_table(made, 40, "ascii"):

@@ -1,4 +1,4 @@
-"""What is printed is seen as it is, fits a terminal, and is whole and unpadded anywhere else."""
+"""Printed text is literal, fits a terminal, and is complete and unpadded elsewhere."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WIDTHS = (80, 60, 40)
 
 @pytest.fixture(params=[None, *WIDTHS])
 def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int | None:
-    """A terminal of so many columns on both streams, or none."""
+    """Set the columns of a terminal on both streams, or none."""
     if request.param is not None:
         monkeypatch.setattr(output, "width_of_terminal", lambda stream: request.param)
         monkeypatch.setattr(output, "_size", lambda stream: (request.param, 24))
@@ -44,7 +44,7 @@ def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
 
 
 def harmless(text: str) -> bool:
-    """Whether nothing in it is obeyed: no escape but a style of ours, no control, no direction mark."""
+    """Return whether a text has no control characters, direction marks or foreign escapes."""
     return not any(
         unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Cs") and char not in "\n\t\u200c\u200d"
         for char in STYLE.sub("", text)
@@ -52,7 +52,7 @@ def harmless(text: str) -> bool:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_a_line_shows_the_text(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_print_line(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     print_line(text)
     print_message(text)
     out, err = capsys.readouterr()
@@ -66,9 +66,7 @@ def test_a_line_shows_the_text(text: str, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_notes_fit_the_terminal_and_lose_nothing(
-    width: int | None, text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_notes_fit_the_terminal(width: int | None, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     print_notes([text, text])
     out = STYLE.sub("", capsys.readouterr().out)
     assert "".join(out.split()) == "".join((visible_text(text, one_line=True) * 2).split())
@@ -79,14 +77,14 @@ def test_notes_fit_the_terminal_and_lose_nothing(
         assert max(map(cell_len, out.splitlines())) <= width
 
 
-def test_a_table_fits_the_terminal_and_is_unpadded_elsewhere(
+def test_a_table_fits_the_terminal_and_is_unpadded_in_a_pipe(
     width: int | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table = make_table("a title", ("name", *(f"column {at}" for at in range(9))))
-    table.add_row("[/INST] :two: " + "x" * 60, *(f"{at}.5 %" for at in range(9)))
+    table = make_table("a title", ("name", *(f"column {index}" for index in range(9))))
+    table.add_row("[/INST] :two: " + "x" * 60, *(f"{index}.5 %" for index in range(9)))
     print_table(table)
     lines = STYLE.sub("", capsys.readouterr().out).splitlines()
-    assert all(sum(f"{at}.5 %" in line for line in lines) == 1 for at in range(9))
+    assert all(sum(f"{index}.5 %" in line for line in lines) == 1 for index in range(9))
     assert lines[0] == "a title"
     if width is None:
         assert len(lines) == 6
@@ -96,7 +94,7 @@ def test_a_table_fits_the_terminal_and_is_unpadded_elsewhere(
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_json_is_the_value(text: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_json_equals_the_value(text: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     print_json({text: text})
     out = capsysbinary.readouterr().out
     assert json.loads(out) == {"schema_version": SCHEMA_VERSION, text: text}
@@ -108,14 +106,14 @@ def test_a_list_is_printed_as_items(capsysbinary: pytest.CaptureFixture[bytes]) 
     assert json.loads(capsysbinary.readouterr().out) == {"schema_version": SCHEMA_VERSION, "items": [1, 2]}
 
 
-def test_a_document_is_written_byte_by_byte(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_a_document_is_written_unchanged(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     print_document("é\n")
     print_document(b"\xff\n")
     assert capsysbinary.readouterr().out == b"\xc3\xa9\n\xff\n"
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
-def test_a_status_line_is_written_over_and_loses_nothing(
+def test_a_status_line_is_overwritten_completely(
     columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
@@ -144,7 +142,7 @@ def test_progress_fits_the_terminal(width: int | None, text: str, capsys: pytest
 
 
 def drawn_live(capsys: pytest.CaptureFixture[str], rows: Sequence[str]) -> list[str]:
-    """The last state of a live display of a table of these names."""
+    """Return the last state of a live display of a table with these names."""
 
     def state() -> tuple[Table, Sequence[str]]:
         table = make_table("", ("name", "done"))
@@ -163,7 +161,7 @@ def drawn_live(capsys: pytest.CaptureFixture[str], rows: Sequence[str]) -> list[
 
 @pytest.mark.parametrize("columns", WIDTHS)
 @pytest.mark.parametrize("height", [200, 24, 8])
-def test_the_live_display_fits_and_obeys_nothing(
+def test_the_live_display_fits_and_interprets_no_markup(
     columns: int, height: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(output, "_size", lambda stream: (columns, height))
@@ -173,7 +171,7 @@ def test_the_live_display_fits_and_obeys_nothing(
         assert len(lines) < height
         assert "…" not in "".join(lines)
         count = sum("1,500/2,000" in line for line in lines)
-        more = [int(found[1]) for line in lines if (found := re.fullmatch(r"and (\d+) more", line))]
+        more = [int(result[1]) for line in lines if (result := re.fullmatch(r"and (\d+) more", line))]
         assert count + sum(more) == len(rows)
 
 
@@ -181,7 +179,7 @@ def test_the_live_display_fits_and_obeys_nothing(
     ("environment", "size"),
     [({"COLUMNS": "40"}, 40), ({"COLUMNS": "0"}, 80), ({"COLUMNS": "x"}, 80), ({"COLUMNS": ""}, 80)],
 )
-def test_columns_says_how_wide_a_terminal_is(
+def test_columns_variable_overrides_the_width(
     environment: dict[str, str], size: int, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     import sys

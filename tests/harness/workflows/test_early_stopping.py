@@ -45,7 +45,7 @@ KNOWN = StoppingRule(None, Estimand.THESE_DIALOGUES)
 def contest(rng: np.random.Generator, n: int, rate: float, samples: int = 1) -> JudgmentTable:
     """Return a contest in which A wins with a probability that varies by dialogue."""
     chance = np.repeat(rng.beta(4 * rate, 4 * (1 - rate), n), 2 * samples)
-    return JudgmentTable.of(
+    return JudgmentTable.from_columns(
         np.repeat(np.arange(n), 2 * samples),
         np.tile(np.repeat([True, False], samples), n),
         (rng.random(chance.size) < chance).astype(float),
@@ -147,7 +147,9 @@ def test_notes_of_early_and_full_contests() -> None:
     assert stopped.note("mine", "base") == "decided after 10 of 100 dialogues: mine is preferred"
     first = stopping_result(won.rows(won.dialogue < 10), DECIDED, n_contests=1, samples=1, cost_usd=2.0)
     assert (first.saved, first.saved_usd, first.beyond) == (180, pytest.approx(18.0), 0)
-    even = JudgmentTable.of(np.repeat(np.arange(40), 2), np.tile([True, False], 40), np.tile([1.0, 0.0], 40))
+    even = JudgmentTable.from_columns(
+        np.repeat(np.arange(40), 2), np.tile([True, False], 40), np.tile([1.0, 0.0], 40)
+    )
     open_to_the_end = stopping_result(even, DECIDED, n_contests=1, samples=1)
     assert open_to_the_end.note() == "all 40 dialogues judged, undecided"
     assert (open_to_the_end.saved, open_to_the_end.finished, open_to_the_end.answered) == (0, True, False)
@@ -159,7 +161,7 @@ def test_notes_of_early_and_full_contests() -> None:
 
 
 def test_half_width_reached_only_at_the_last_dialogue() -> None:
-    even = JudgmentTable.of([0, 0, 1, 1], [True, False] * 2, [1.0, 1.0, 0.0, 0.0])
+    even = JudgmentTable.from_columns([0, 0, 1, 1], [True, False] * 2, [1.0, 1.0, 0.0, 0.0])
     stopped = stopping_result(even, StoppingRule(0.05, Estimand.THESE_DIALOGUES), n_contests=1, samples=1)
     assert stopped.answered
     assert stopped.is_exact
@@ -168,7 +170,9 @@ def test_half_width_reached_only_at_the_last_dialogue() -> None:
 
 def test_126_of_250_is_exact_but_undecided() -> None:
     won = np.random.default_rng(1).permutation(np.r_[np.ones(126), np.zeros(124)])
-    columns = JudgmentTable.of(np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2))
+    columns = JudgmentTable.from_columns(
+        np.repeat(np.arange(250), 2), np.tile([True, False], 250), np.repeat(won, 2)
+    )
     decided = stopping_result(columns, DECIDED, n_contests=1, samples=1)
     assert (decided.answered, decided.finished, decided.sequence.decided) == (False, True, False)
     assert "undecided" in decided.note()
@@ -219,7 +223,9 @@ def test_judgments_without_completion_enter_with_their_bounds() -> None:
 
 
 def test_all_unscored_is_never_decided() -> None:
-    nothing = JudgmentTable.of(np.repeat(np.arange(30), 2), np.tile([True, False], 30), np.full(60, np.nan))
+    nothing = JudgmentTable.from_columns(
+        np.repeat(np.arange(30), 2), np.tile([True, False], 30), np.full(60, np.nan)
+    )
     stopped = stopping_result(nothing, DECIDED, n_contests=1, samples=1)
     assert (stopped.sequence.rate, stopped.sequence.low, stopped.sequence.high) == (None, 0, 1)
     assert (stopped.finished, stopped.answered, stopped.is_exact) == (True, False, False)

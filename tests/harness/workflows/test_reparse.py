@@ -149,8 +149,8 @@ async def test_results_name_the_parser_versions(tmp_path: Path, reread: bool) ->
         (output,) = judge_result.to_dict(summary)["judges"]
         (contest,) = data_export.to_dict(await build_context(store, run))["contests"]
         notes = data_export.to_dict(await build_context(store, run))["notes"]
-    readings = output["readings"]
-    assert contest["readings"] == readings
+    readings = output["parser_versions"]
+    assert contest["parser_versions"] == readings
     assert readings["read_by"] == {VERDICT_PARSER if reread else OLD: len(STORED)}
     assert readings["outdated"] == (0 if reread else len(STORED))
     assert readings["changed"] + readings["became_scored"] + readings["became_unscored"] == 4 * reread
@@ -171,7 +171,7 @@ def test_reparse_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (output["parser"], output["reread"]) == (VERDICT_PARSER, len(STORED))
     (judge,) = output["judges"]
     assert judge["read_before_by"] == {OLD: len(STORED)}
-    assert judge["readings"]["became_unscored"] == 2
+    assert judge["parser_versions"]["became_unscored"] == 2
     again = CliRunner().invoke(rejudge, ["--reparse", "--db", path])
     assert (again.exit_code, "openai/judge" in again.stdout) == (0, True)
 

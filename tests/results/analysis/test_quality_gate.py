@@ -27,7 +27,7 @@ def rate_of(first: list[float] | np.ndarray, second: list[float] | np.ndarray | 
     orders = [np.asarray(first), np.asarray(first if second is None else second)]
     codes = np.arange(orders[0].size)
     return win_rate(
-        JudgmentTable.of(
+        JudgmentTable.from_columns(
             np.tile(codes, 2),
             np.repeat([True, False], codes.size),
             np.concatenate(orders),
@@ -44,7 +44,7 @@ def counts(won: int, lost: int, missing: int = 0) -> WinRate:
 
 def test_example_of_the_method_document() -> None:
     rate = win_rate(
-        JudgmentTable.of(
+        JudgmentTable.from_columns(
             np.repeat(np.arange(250), 2),
             np.tile([True, False], 250),
             np.repeat([WON] * 142 + [LOST] * 83 + [MISSING] * 25, 2),

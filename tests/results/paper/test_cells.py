@@ -8,7 +8,15 @@ import pytest
 
 from agents.models.registry import Registry
 from agents.types import ResponseSet
-from results.paper.cells import Cell, describe_student, described, find_cell, judge_of, published, succeeds
+from results.paper.cells import (
+    Cell,
+    describe,
+    describe_student,
+    find_cell,
+    paper_judge,
+    published,
+    succeeded_model,
+)
 from results.paper.deviations import judging_deviations, response_deviations, training_deviations
 from results.paper.latex import to_latex
 from results.paper.table1 import CellResult, table1, to_markdown
@@ -27,14 +35,14 @@ def test_there_are_112_cells_and_each_is_a_multiple_of_a_250th() -> None:
 
 
 def test_a_record_tells_a_cell_of_its_own_base_alone() -> None:
-    told, base = describe_student(LLAMA, "dpo", student()), described(BASE)
+    told, base = describe_student(LLAMA, "dpo", student()), describe(BASE)
     assert find_cell(told, base, "GPT-4o") == Cell(
         "LLaMA-3.1-8B", "GPT-4o", "SFT-DPO", "over-llm", "cognitive"
     )
     assert find_cell(describe_student("/models/Llama-3.1-8B", "sft", student()), base, "GPT-4o") is not None
-    assert find_cell(told, described("base:mistralai/Mistral-7B-v0.3"), "GPT-4o") is None
-    assert find_cell(told, described("base-cut:meta-llama/Llama-3.1-8B"), "GPT-4o") is None
-    assert find_cell(told, described("dataset:human"), "GPT-4o") is None
+    assert find_cell(told, describe("base:mistralai/Mistral-7B-v0.3"), "GPT-4o") is None
+    assert find_cell(told, describe("base-cut:meta-llama/Llama-3.1-8B"), "GPT-4o") is None
+    assert find_cell(told, describe("dataset:human"), "GPT-4o") is None
     assert find_cell(told, base, "") is None
 
 
@@ -49,18 +57,20 @@ def test_a_record_tells_a_cell_of_its_own_base_alone() -> None:
     ],
 )
 def test_table_1_is_of_students_that_gpt_4o_taught(teacher: str, is_cell: bool) -> None:
-    found = find_cell(describe_student(LLAMA, "sft", student(teacher)), described(BASE), "GPT-4o")
+    found = find_cell(describe_student(LLAMA, "sft", student(teacher)), describe(BASE), "GPT-4o")
     assert (found is not None) == is_cell
 
 
 def test_names_tell_where_no_record_does() -> None:
-    told = described("student:llama-3.1-8b-over-human-lacking-dimension-sft")
+    told = describe("student:llama-3.1-8b-over-human-lacking-dimension-sft")
     assert (told.base, told.stage, told.method, told.strategy) == (
         *("LLaMA-3.1-8B", "SFT", "over-human", "lacking-dimension"),
     )
-    assert described("student:mine").stage == ""
-    assert [described(name).is_teacher for name in ("openai/gpt-4o", "openai/gpt-4o-mini")] == [True, False]
-    assert [judge_of(name) for name in ("gpt-4o-2024-08-06", "emulated-gemini-2.0-flash", "gpt-4o-mini")] == [
+    assert describe("student:mine").stage == ""
+    assert [describe(name).is_teacher for name in ("openai/gpt-4o", "openai/gpt-4o-mini")] == [True, False]
+    assert [
+        paper_judge(name) for name in ("gpt-4o-2024-08-06", "emulated-gemini-2.0-flash", "gpt-4o-mini")
+    ] == [
         *("GPT-4o", "Gemini-2.0-Flash", ""),
     ]
 
@@ -76,7 +86,7 @@ def test_every_known_difference_is_told() -> None:
     judging = judging_deviations(40, "emulated-gpt-4o", {"temperature": 0.0}, 3)
     assert judging[0].startswith("EMULATED")
     said = " ".join(judging)
-    assert all(word in said for word in ("40 dialogues", "temperature 0", "3 verdicts"))
+    assert all(word in said for word in ("40 dialogues", "temperature 0", "3 samples"))
     assert len(judging_deviations(250, "gpt-4o", {}, 1)) == 2  # the prompt and the orders: always
     made = {"kind": "direct", "cut": "first-turn-97-words", "sampling": {"max_output_tokens": 192}}
     assert len(response_deviations(ResponseSet("s", BASE, "default", json.dumps(made)))) == 2
@@ -95,7 +105,9 @@ def test_every_known_difference_is_told() -> None:
 
 def test_a_cell_that_was_not_run_is_empty_and_one_by_kin_is_marked() -> None:
     cell = next(iter(published()))
-    ours = CellResult(0.6, 0.55, 0.65, 0.2, 250, "run-1:x", "openai/gpt-4o", ("EMULATED: so",), kin=True)
+    ours = CellResult(
+        0.6, 0.55, 0.65, 0.2, 250, "run-1:x", "openai/gpt-4o", ("EMULATED: so",), same_family=True
+    )
     table = table1({cell: ours})
     markdown, latex = to_markdown(table), to_latex(table)
     assert markdown.count("60.0†") == 1
@@ -120,12 +132,12 @@ def test_a_cell_that_was_not_run_is_empty_and_one_by_kin_is_marked() -> None:
     ],
 )
 def test_a_successor_stands_in_the_cell_of_whom_it_follows_and_is_named(model: str, paper: str) -> None:
-    assert succeeds(model) == paper
-    assert judge_of(model) == (paper or judge_of(model))
+    assert succeeded_model(model) == paper
+    assert paper_judge(model) == (paper or paper_judge(model))
     told = judging_deviations(250, model.removeprefix("emulated-"), {}, 1)
-    assert any("in the place of" in one for one in told) == bool(paper)
+    assert any(f"instead of {paper}" in one for one in told if paper) == bool(paper)
     taught = training_deviations({"data": {"taught_by": [f"openai/{model}"]}})
-    assert any("in the place of" in one for one in taught) == bool(paper)
+    assert any("instead of" in one for one in taught) == bool(paper)
 
 
 def test_the_successors_are_those_that_the_models_file_names() -> None:
@@ -133,4 +145,4 @@ def test_the_successors_are_those_that_the_models_file_names() -> None:
     for old in registry.expanded(["paper-judges"]):
         end = registry.lifecycle(old)
         assert end is not None
-        assert succeeds(end.successor.partition("/")[2]) == judge_of(old.partition("/")[2])
+        assert succeeded_model(end.successor.partition("/")[2]) == paper_judge(old.partition("/")[2])

@@ -1,4 +1,4 @@
-"""The interval plot: well-formed, escaped, and every mark where its number is."""
+"""Interval charts: well-formed and escaped SVG with every mark at its value."""
 
 from __future__ import annotations
 
@@ -19,47 +19,45 @@ def drawn(*estimates: IntervalEstimate) -> ElementTree.Element:
     return ElementTree.fromstring(str(text))
 
 
-def test_it_names_and_describes_itself() -> None:
+def test_a_chart_has_a_title_and_a_description() -> None:
     plot = drawn(IntervalEstimate("judge", 0.6, 0.5, 0.7, "60 %"))
     assert plot.get("role") == "img"
-    texts = {one.get("id"): one.text for one in plot.iter() if one.get("id")}
+    texts = {item.get("id"): item.text for item in plot.iter() if item.get("id")}
     assert texts == {"p-title": "Title <1>", "p-description": '"quoted" & more'}
     assert plot.get("aria-labelledby") == "p-title p-description"
 
 
 @given(rate=shares, low=shares, high=shares, a=shares, b=shares)
-def test_every_mark_stands_where_its_number_is(
-    rate: float, low: float, high: float, a: float, b: float
-) -> None:
+def test_marks_are_at_their_values(rate: float, low: float, high: float, a: float, b: float) -> None:
     plot = drawn(IntervalEstimate("judge", rate, low, high, "", a_first=a, b_first=b))
     (dot,) = plot.iter(SVG + "circle")
     assert dot.get("cx") == f"{100 * rate:.2f}%"
-    lines = [one for one in plot.iter(SVG + "line") if one.get("class") == "plot-interval"]
+    lines = [item for item in plot.iter(SVG + "line") if item.get("class") == "plot-interval"]
     assert {lines[0].get("x1"), lines[0].get("x2")} == {f"{100 * low:.2f}%", f"{100 * high:.2f}%"}
-    marks = [one.get("x") for one in plot.iter(SVG + "svg") if one.find(SVG + "path") is not None]
+    marks = [item.get("x") for item in plot.iter(SVG + "svg") if item.find(SVG + "path") is not None]
     assert marks == [f"{100 * a:.2f}%", f"{100 * b:.2f}%"]
 
 
-def test_half_is_marked() -> None:
+def test_one_half_is_marked() -> None:
     plot = drawn(IntervalEstimate("judge", 0.6, 0.5, 0.7, ""))
-    (half,) = [one for one in plot.iter(SVG + "line") if one.get("class") == "plot-half"]
+    (half,) = [item for item in plot.iter(SVG + "line") if item.get("class") == "plot-half"]
     assert half.get("x1") == half.get("x2") == "50.00%"
 
 
-def test_without_a_rate_there_is_a_note_and_no_dot() -> None:
+def test_a_missing_rate_shows_a_note() -> None:
     plot = drawn(
         IntervalEstimate("judge", None, None, None, "", bound_low=0.1, bound_high=0.9, note="no rate yet")
     )
     assert not list(plot.iter(SVG + "circle"))
-    assert "no rate yet" in [one.text for one in plot.iter(SVG + "text")]
-    (bounds,) = [one for one in plot.iter(SVG + "line") if one.get("class") == "plot-bounds"]
+    assert "no rate yet" in [item.text for item in plot.iter(SVG + "text")]
+    (bounds,) = [item for item in plot.iter(SVG + "line") if item.get("class") == "plot-bounds"]
     assert (bounds.get("x1"), bounds.get("x2")) == ("10.00%", "90.00%")
 
 
-def test_a_name_of_any_length_and_content_fits() -> None:
+def test_names_are_wrapped_and_escaped() -> None:
     name = "provider/a-very-long-model-name-that-goes-on-and-on (judge/<pairwise> & more)"
     plot = drawn(IntervalEstimate(name, 0.6, 0.5, 0.7, "60 %"))
-    lines = [one.text or "" for one in plot.iter(SVG + "text") if one.get("class") == "plot-name"]
+    lines = [item.text or "" for item in plot.iter(SVG + "text") if item.get("class") == "plot-name"]
     assert len(lines) > 1
     assert "".join(lines).replace(" ", "") == name.replace(" ", "")
 
@@ -73,7 +71,7 @@ def test_legend_symbols_are_well_formed(kind: str) -> None:
     assert ElementTree.fromstring(str(symbol(kind))).get("aria-hidden") == "true"
 
 
-def test_the_page_uses_the_palette_and_its_words_can_be_read() -> None:
+def test_page_colours_are_readable() -> None:
     from importlib import resources
 
     style = resources.files("results.report").joinpath("style.css").read_text(encoding="utf-8").lower()
@@ -95,23 +93,23 @@ def test_the_page_uses_the_palette_and_its_words_can_be_read() -> None:
 
 
 def _blocks(style: str) -> list[dict[str, str]]:
-    """The colours of the page: light, dark and print, each over the light ones."""
+    """Return the colours of the page: light, dark and print, each over the light ones."""
     import re
 
-    found = []
+    result = []
     for body in re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL):
-        found.append(dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", body)))
-    assert len(found) == 3
-    return [{**found[0], **block} for block in found]
+        result.append(dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", body)))
+    assert len(result) == 3
+    return [{**result[0], **block} for block in result]
 
 
-def contrast(one: str, other: str) -> float:
-    """Contrast ratio of WCAG 2, in [1, 21]."""
+def contrast(first: str, other: str) -> float:
+    """Return the contrast ratio of WCAG 2, in [1, 21]."""
 
     def luminance(colour: str) -> float:
-        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
         linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    high, low = sorted((luminance(first), luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)

@@ -1,4 +1,4 @@
-"""A leaderboard where one author won everything: no end is made up, nothing is of zero width."""
+"""Leaderboards in which one author won everything: open interval ends and positive widths."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from results.statistics.intervals import standard_error
 
 
 def ranking(scores: list[float]) -> JudgeRanking:
-    """Two authors, the first with these scores."""
+    """Return a ranking of two authors, the first with these scores."""
     n = len(scores)
-    zeros, found = np.zeros(n, dtype=int), np.array(scores)
+    zeros, result = np.zeros(n, dtype=int), np.array(scores)
     authors = tuple(ResponseSet(f"set-1:{name}", name, "default", "") for name in ("best", "other"))
-    wins, error = int((found > 0.5).sum()), standard_error(found)
+    wins, error = int((result > 0.5).sum()), standard_error(result)
     return JudgeRanking(
         judge="a judge",
         judge_id="judge-1:x",
         authors=authors,
         names=("best", "other"),
-        strengths=strengths(zeros, zeros + 1, found, np.arange(n), 2, seed=0),
-        rates=np.array([found.mean(), 1 - found.mean()]),
-        order_robust=np.array([[found.mean()] * 2, [1 - found.mean()] * 2]),
+        strengths=strengths(zeros, zeros + 1, result, np.arange(n), 2, seed=0),
+        rates=np.array([result.mean(), 1 - result.mean()]),
+        order_robust=np.array([[result.mean()] * 2, [1 - result.mean()] * 2]),
         scores=(
-            ContestScore(authors[0].id, authors[1].id, wins, n - wins, 0, float(found.mean()), error),
-            ContestScore(authors[1].id, authors[0].id, n - wins, wins, 0, 1 - float(found.mean()), error),
+            ContestScore(authors[0].id, authors[1].id, wins, n - wins, 0, float(result.mean()), error),
+            ContestScore(authors[1].id, authors[0].id, n - wins, wins, 0, 1 - float(result.mean()), error),
         ),
         same_family=frozenset(),
         emulated=False,
@@ -43,7 +43,7 @@ def board(scores: list[float]) -> Leaderboard:
     return Leaderboard("test", (ranking(scores),), 0)
 
 
-def test_an_end_that_the_data_do_not_bound_is_null_and_is_said_so() -> None:
+def test_unbounded_interval_ends_are_null() -> None:
     won = board([1.0] * 250)
     best, other = orjson.loads(orjson.dumps(to_dict(won)))["rankings"][0]["authors"]
     assert (best["high"], other["low"]) == (None, None)
@@ -54,14 +54,13 @@ def test_an_end_that_the_data_do_not_bound_is_null_and_is_said_so() -> None:
     markdown = to_markdown(won)
     assert "1366 and up" in markdown
     assert "634 and down" in markdown
-    assert "no bound" in markdown
     first = next(csv.DictReader(io.StringIO(to_csv(won))))
     assert (first["high"], first["rank_low"], first["rank_high"]) == ("", "1", "1")
     assert to_tables(won)
 
 
 @pytest.mark.parametrize("scores", [[1.0] * 5, [0.5] * 250, [1.0], [1.0, 0.0] * 20])
-def test_what_does_not_order_them_leaves_both_places_open(scores: list[float]) -> None:
+def test_uninformative_scores_leave_both_ranks_open(scores: list[float]) -> None:
     rows = ranking_rows(ranking(scores))
     assert {(row["rank_low"], row["rank_high"]) for row in rows} == {(1, 2)}
     assert [row["rank"] for row in rows] == ([1, 1] if np.mean(scores) == 0.5 else [1, 2])
@@ -69,6 +68,6 @@ def test_what_does_not_order_them_leaves_both_places_open(scores: list[float]) -
 
 
 @pytest.mark.parametrize("scores", [[1.0], [1.0] * 250, [0.5] * 9, [1.0, 0.0] * 20])
-def test_alpaca_evals_standard_error_is_never_0(scores: list[float]) -> None:
+def test_alpaca_standard_error_is_positive(scores: list[float]) -> None:
     (row,) = csv.DictReader(io.StringIO(to_alpaca_csv(ranking(scores), "other", {})))
     assert float(row["standard_error"]) > 0

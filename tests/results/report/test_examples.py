@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from results.db.store import Store
 from results.queries.contests import load_contests
 from results.report.examples import SHARES, ExampleKind, choose, select_examples
-from results.report.verdict_texts import DialogueVerdicts, Outcome, Said, dialogue_verdicts
+from results.report.verdict_texts import DialogueVerdicts, ShownVerdict, VerdictSummary, dialogue_verdicts
 
 kinds_of_many = st.lists(st.sampled_from(list(ExampleKind)), max_size=120).map(
     lambda kinds: {f"dialogue-{at}": kind for at, kind in enumerate(kinds)}
@@ -50,29 +50,31 @@ def test_the_shares_are_of_all_places() -> None:
     assert sum(SHARES.values()) == pytest.approx(1.0)
 
 
-def said(*words: str) -> tuple[Said, ...]:
-    return tuple(Said(word) if word in ("A", "B", "tie") else Said("", reason=word) for word in words)
+def said(*words: str) -> tuple[ShownVerdict, ...]:
+    return tuple(
+        ShownVerdict(word) if word in ("A", "B", "tie") else ShownVerdict("", reason=word) for word in words
+    )
 
 
 @pytest.mark.parametrize(
     ("a_first", "b_first", "outcome"),
     [
-        ("A", "A", Outcome.A),
-        ("B", "B", Outcome.B),
-        ("A", "B", Outcome.DIFFER),
-        ("A", "tie", Outcome.TIE),
-        ("tie", "tie", Outcome.TIE),
-        ("A", "refused", Outcome.UNSCORED),
-        ("A", "no answer", Outcome.OPEN),
-        ("refused", "no answer", Outcome.UNSCORED),
+        ("A", "A", VerdictSummary.A),
+        ("B", "B", VerdictSummary.B),
+        ("A", "B", VerdictSummary.DIFFER),
+        ("A", "tie", VerdictSummary.TIE),
+        ("tie", "tie", VerdictSummary.TIE),
+        ("A", "refused", VerdictSummary.UNSCORED),
+        ("A", "no answer", VerdictSummary.OPEN),
+        ("refused", "no answer", VerdictSummary.UNSCORED),
     ],
 )
-def test_both_orders_in_one_word(a_first: str, b_first: str, outcome: Outcome) -> None:
+def test_both_orders_in_one_word(a_first: str, b_first: str, outcome: VerdictSummary) -> None:
     assert DialogueVerdicts("judge", said(a_first), said(b_first), None).outcome is outcome
 
 
 def test_samples_that_differ_make_the_verdicts_differ() -> None:
-    assert DialogueVerdicts("judge", said("A", "B"), said("A", "A"), 0.75).outcome is Outcome.DIFFER
+    assert DialogueVerdicts("judge", said("A", "B"), said("A", "A"), 0.75).outcome is VerdictSummary.DIFFER
 
 
 async def test_opinions_are_what_was_judged(store: Store, put_run: Any) -> None:

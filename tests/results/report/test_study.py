@@ -127,9 +127,9 @@ async def test_the_answer_names_every_judge_and_holds_students_against_the_contr
     assert any("Of 1 student against the student trained on low-rated responses" in one for one in also)
     assert any("The judges disagree by more than 10 points for 1 of 2" in one for one in also)
     assert any("openai/gpt-4o is of the same family (OpenAI) as 2 authors" in one for one in also)
-    assert any(f"{BASE} is untrained and not cut" in one for one in also)
+    assert any(f"{BASE} is untrained and not truncated" in one for one in also)
     whole = plain(" ".join(one.text for one in page.all("main")))
-    assert whole.count("gain in empathy") == whole.count("not called a gain in empathy") > 0
+    assert whole.count("evidence of empathy") == whole.count("no evidence of empathy") > 0
 
 
 async def test_table_1_has_ours_beside_the_published_value_and_leaves_the_rest_empty(

@@ -1,4 +1,4 @@
-"""Contests with known answers, for every test of the statistics."""
+"""Simulated contests with known truth, shared by the tests of the statistics."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def contest(
     soft: bool = False,
     position: float = 0.0,
 ) -> JudgmentTable:
-    """A contest whose preference for A varies by dialogue, Beta with this mean and concentration.
+    """Return a contest whose preference for A varies by dialogue: Beta with this mean and concentration.
 
-    `position` is added to the probability of the first place; `ties` and `unscored` are shares of rows.
+    `position` is added to the probability of the first position; `ties` and `unscored` are shares of rows.
     """
     generator = np.random.default_rng(seed)
     taste = generator.beta(mean * spread, (1 - mean) * spread, n) if 0 < mean < 1 else np.full(n, mean)
@@ -39,7 +39,7 @@ def contest(
     outcome[generator.random(rows) < ties] = 0.5
     lost = generator.random(rows) < unscored
     outcome[lost] = np.nan
-    return JudgmentTable.of(
+    return JudgmentTable.from_columns(
         dialogue,
         a_first,
         outcome,
@@ -53,5 +53,5 @@ def contest(
 
 @pytest.fixture(name="contest", scope="session")
 def contest_maker() -> MakeContest:
-    """`contest(n, seed=…, mean=…, …)` gives the columns of a simulated contest."""
+    """Return `contest(n, seed=…, mean=…, …)`, which simulates the judgments of a contest."""
     return contest

@@ -1,6 +1,6 @@
 """Print the measured coverage, and widths, that `docs/statistics.md` gives.
 
-    PYTHONPATH=.:tests/results/statistics:tests/harness/runs \\
+    PYTHONPATH=.:tests/results/statistics:tests/results/analysis \\
         python tests/results/statistics/measure_coverage.py
 
 Not a test: the tests assert the same with fewer runs, and with these under `pytest -m slow`. Minutes.
@@ -12,22 +12,22 @@ import sys
 
 import numpy as np
 from conftest import contest
-from test_comparing import edge_coverage, simultaneous_coverage, strategy_coverage
+from test_confidence_sequences import covers_at_every_look, even_contests, these_dialogues_coverage
 from test_few_seeds import coverage as seeds_coverage
-from test_gating import wrong_decisions
 from test_intervals import (
     DESIGNS,
     MEANS,
     SIZES,
-    by_call,
     by_dialogue,
+    by_request,
     coverage,
     coverage_with_ties,
     simulated_orders,
 )
-from test_length import length_coverage
-from test_sequences import even_contests, look_all_the_time, these_dialogues_coverage
-from test_within_raters import errs
+from test_length_control import length_coverage
+from test_paired_comparison import edge_coverage, simultaneous_coverage, strategy_coverage
+from test_quality_gate import wrong_decisions
+from test_within_rater_test import errs
 
 from results.statistics import Estimand, judging_order
 from results.statistics.betting_martingale import bounded_mean_interval
@@ -37,7 +37,7 @@ RUNS = 4000
 
 
 def say(*words: object) -> None:
-    """One line of the table, at once."""
+    """Print one line of the table and flush."""
     sys.stdout.write(" | ".join(str(word) for word in words) + "\n")
     sys.stdout.flush()
 
@@ -46,7 +46,7 @@ def main() -> None:
     """Print every row."""
     say("win rate, n = 250, preferences vary by dialogue", f"{RUNS} runs")
     for mean in (0.5, 0.8, 0.9, 0.95, 0.97, 0.99, 0.996, 1.0):
-        other = f"{coverage(by_call, mean, runs=RUNS):.3f}" if mean < 0.95 else ""
+        other = f"{coverage(by_request, mean, runs=RUNS):.3f}" if mean < 0.95 else ""
         say(mean, f"{coverage(by_dialogue, mean, runs=RUNS):.3f}", "by call", other)
     generator = np.random.default_rng(5)
     hits = 0
@@ -64,7 +64,7 @@ def main() -> None:
         say("bounded mean's width over BCa's", mean, f"{_width_ratio(mean, runs=RUNS // 80):.2f}")
     for mean in (0.5, 0.8, 0.99):
         held = sum(
-            look_all_the_time(
+            covers_at_every_look(
                 contest(250, seed=run, mean=mean, spread=0.8),
                 judging_order(250, run),
                 Estimand.POPULATION,
@@ -80,8 +80,8 @@ def main() -> None:
     for selective in (False, True):
         for missing in (0.0, 0.05, 0.10, 0.20):
             shares = wrong_decisions(0.6, missing, RUNS // 2, selective=selective)
-            told = [f"{decision.name.lower()} {share:.4f}" for decision, share in shares.items()]
-            say("gate at the true rate", "only losses" if selective else "at random", missing, *told)
+            text = [f"{decision.name.lower()} {share:.4f}" for decision, share in shares.items()]
+            say("gate at the true rate", "only losses" if selective else "at random", missing, *text)
     for judge in ("chance", "responder", "rater"):
         say("within raters, p at most 0.05", judge, f"{errs(judge, RUNS // 8):.3f}")
     say("family of five, max-t", f"{simultaneous_coverage(RUNS // 2, 1000):.3f}")

@@ -1,21 +1,21 @@
-"""Print the measured coverage of strengths and places that `docs/results.md` gives.
+"""Print the measured coverage of strengths and ranks as listed in `docs/audits.md`.
 
     PYTHONPATH=.:tests/results/statistics python tests/results/statistics/measure_strengths.py
 
-Not a test: `pytest -m slow` asserts the same. Half an hour.
+Not a test: `pytest -m slow` asserts the same. Takes half an hour.
 """
 
 from __future__ import annotations
 
 import sys
 
-from test_strengths import DESIGNS, RATES, covered
+from test_strength_intervals import DESIGNS, RATES, covered
 
 RUNS = 300
 
 
 def main() -> None:
-    """Print a row for every design, number of dialogues and rate."""
+    """Print a row per design, number of dialogues and rate."""
     for name, design in DESIGNS.items():
         for n in (50, 250):
             for rate in RATES:

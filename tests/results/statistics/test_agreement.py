@@ -1,4 +1,4 @@
-"""Agreement between judges: published examples, a reference, symmetries, and what is refused."""
+"""Agreement between judges: published examples, reference implementations, symmetries, invalid input."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def answers(seed: int, n: int = 200, alike: float = 0.6) -> tuple[np.ndarray, np
 
 
 @pytest.mark.parametrize(("level", "alpha"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)])
-def test_alpha_is_krippendorffs_on_his_own_example(level: str, alpha: float) -> None:
+def test_alpha_matches_krippendorffs_example(level: str, alpha: float) -> None:
     assert krippendorff_alpha(PUBLISHED, level) == pytest.approx(alpha, abs=5e-4)
 
 
-def test_ac1_and_kappa_are_gwets_on_his_own_example() -> None:
+def test_ac1_and_kappa_match_gwets_example() -> None:
     """Gwet (2002): 118, 5, 2 and 0 of 125; raw 0.944, κ −0.0234, AC1 0.9408."""
     table = np.array([[118.0, 5.0], [2.0, 0.0]])
     assert cohen_kappa(table) == pytest.approx(-0.0234, abs=5e-5)
@@ -49,52 +49,57 @@ def test_ac1_and_kappa_are_gwets_on_his_own_example() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_kappa_equals_a_reference(seed: int) -> None:
+def test_kappa_matches_scikit_learn(seed: int) -> None:
     first, second, groups = answers(seed)
-    found = judge_agreement(first, second, groups=groups, seed=0)
+    result = judge_agreement(first, second, groups=groups, seed=0)
     table = np.array([[((first == x) & (second == y)).sum() for y in (1, 0.5, 0)] for x in (1, 0.5, 0)])
-    assert found.kappa == pytest.approx(cohens_kappa(table).kappa)
-    assert found.agreement == pytest.approx(np.trace(table) / table.sum())
-    assert found.attainable == pytest.approx(
+    assert result.kappa == pytest.approx(cohens_kappa(table).kappa)
+    assert result.agreement == pytest.approx(np.trace(table) / table.sum())
+    assert result.attainable == pytest.approx(
         np.minimum(table.sum(axis=0), table.sum(axis=1)).sum() / table.sum()
     )
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_exchanging_the_judges_or_the_authors_changes_nothing(seed: int) -> None:
+def test_agreement_is_invariant_to_swapping_judges_or_authors(seed: int) -> None:
     first, second, groups = answers(seed)
-    one = judge_agreement(first, second, groups=groups, seed=0)
+    original = judge_agreement(first, second, groups=groups, seed=0)
     other = judge_agreement(1 - second, 1 - first, groups=groups, seed=0)
-    assert (one.n, one.agreement, one.low, one.high) == (other.n, other.agreement, other.low, other.high)
-    assert one.attainable == pytest.approx(other.attainable)
+    assert (original.n, original.agreement, original.low, original.high) == (
+        other.n,
+        other.agreement,
+        other.low,
+        other.high,
+    )
+    assert original.attainable == pytest.approx(other.attainable)
     for name in ("kappa", "alpha", "ac1"):
-        assert getattr(one, name) == pytest.approx(getattr(other, name))
-    assert one.prevalence[1.0] == pytest.approx(other.prevalence[0.0])
+        assert getattr(original, name) == pytest.approx(getattr(other, name))
+    assert original.prevalence[1.0] == pytest.approx(other.prevalence[0.0])
 
 
-def test_what_no_one_answered_is_left_out() -> None:
+def test_unanswered_units_are_ignored() -> None:
     first, second, groups = answers(0)
     first[:20] = GAP
     second[10:40] = GAP
-    found = judge_agreement(first, second, groups=groups, seed=0)
+    result = judge_agreement(first, second, groups=groups, seed=0)
     kept = judge_agreement(first[40:], second[40:], groups=groups[40:], seed=0)
-    assert (found.n, found.agreement) == (160, kept.agreement)
+    assert (result.n, result.agreement) == (160, kept.agreement)
     nothing = judge_agreement(first[:10], second[:10], groups=groups[:10], seed=0)
     assert (nothing.n, nothing.agreement) == (0, None)
     assert isinstance(nothing.kappa, NotEstimable)
 
 
-def test_kappa_is_not_read_where_one_answer_is_nearly_all() -> None:
+def test_kappa_is_not_estimable_when_one_answer_dominates() -> None:
     first = np.array([1.0] * 96 + [0.0] * 4)
-    found = judge_agreement(first, np.roll(first, 4), groups=np.arange(100), seed=0)
-    assert found.agreement == 0.92
-    assert isinstance(found.kappa, NotEstimable)
-    assert isinstance(found.alpha, NotEstimable)
-    assert found.ac1 is not None
-    assert found.ac1 > 0.9
+    result = judge_agreement(first, np.roll(first, 4), groups=np.arange(100), seed=0)
+    assert result.agreement == 0.92
+    assert isinstance(result.kappa, NotEstimable)
+    assert isinstance(result.alpha, NotEstimable)
+    assert result.ac1 is not None
+    assert result.ac1 > 0.9
 
 
-def test_alpha_of_identical_answers_and_of_single_ones() -> None:
+def test_alpha_of_identical_and_of_single_answers() -> None:
     assert krippendorff_alpha(np.array([[1.0, 0.0, 1.0], [1.0, 0.0, 1.0]])) == 1.0
     assert isinstance(krippendorff_alpha(np.ones((2, 5))), NotEstimable)
     assert isinstance(krippendorff_alpha(np.array([[1.0, GAP], [GAP, 0.0]])), NotEstimable)
@@ -102,11 +107,11 @@ def test_alpha_of_identical_answers_and_of_single_ones() -> None:
         krippendorff_alpha(np.array([[1.0, 0.0], [0.0, 1.0]]), "ratio")
 
 
-def test_a_majority_counts_judges_and_mirrors() -> None:
-    said = np.array([[1.0, 1.0, 0.5, GAP], [1.0, 0.0, 0.0, GAP], [0.0, 0.5, 0.5, GAP]])
-    assert majority(said).tolist()[:3] == [1.0, 0.5, 0.0]
-    assert np.isnan(majority(said)[3])
-    assert np.array_equal(majority(1 - said), 1 - majority(said), equal_nan=True)
+def test_majority_counts_judges_and_mirrors() -> None:
+    observed = np.array([[1.0, 1.0, 0.5, GAP], [1.0, 0.0, 0.0, GAP], [0.0, 0.5, 0.5, GAP]])
+    assert majority(observed).tolist()[:3] == [1.0, 0.5, 0.0]
+    assert np.isnan(majority(observed)[3])
+    assert np.array_equal(majority(1 - observed), 1 - majority(observed), equal_nan=True)
 
 
 def test_rank_correlation() -> None:

@@ -1,4 +1,4 @@
-"""Designs: the variance is exact for any preferences and position bias, and the promised power is had."""
+"""Contest designs: exact variance for any preferences and position bias, and the planned power."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ CHANCES = st.lists(
 
 
 def moments(kinds: list[tuple[float, float, float]], samples: int) -> tuple[dict[str, float], float, float]:
-    """Rate, consistency and repeat agreement of dialogues of these kinds, and their scores' variances.
+    """Return rate, consistency, repeat agreement and score variances of a mixture of dialogue kinds.
 
-    A kind is (P(A) where A is first, P(A) where B is first, weight); every outcome is enumerated.
+    A kind is (P(A) if A is first, P(A) if B is first, weight); every outcome is enumerated.
     """
     weights = np.array([weight for *_, weight in kinds]) / sum(weight for *_, weight in kinds)
     mean = square = single = consistency = repeats = 0.0
-    for (one, other, _), weight in zip(kinds, weights, strict=True):
-        consistency += weight * (one * other + (1 - one) * (1 - other))
-        repeats += weight * sum(q * q + (1 - q) * (1 - q) for q in (one, other)) / 2
+    for (original, other, _), weight in zip(kinds, weights, strict=True):
+        consistency += weight * (original * other + (1 - original) * (1 - other))
+        repeats += weight * sum(q * q + (1 - q) * (1 - q) for q in (original, other)) / 2
         for verdicts in product((0, 1), repeat=2 * samples):
             first, second = verdicts[:samples], verdicts[samples:]
-            chance = weight * np.prod([one if v else 1 - one for v in first])
+            chance = weight * np.prod([original if v else 1 - original for v in first])
             chance *= np.prod([other if v else 1 - other for v in second])
             mean += chance * float(np.mean(verdicts))
             square += chance * float(np.mean(verdicts)) ** 2
             single += chance * (float(np.mean(first)) ** 2)
-    given = {"rate": float(mean), "consistency": float(consistency), "repeat_agreement": float(repeats)}
-    rate_first = sum(w * one for (one, *_), w in zip(kinds, weights, strict=True))
-    return given, float(square - mean**2), float(single - rate_first**2)
+    arguments = {"rate": float(mean), "consistency": float(consistency), "repeat_agreement": float(repeats)}
+    rate_first = sum(w * original for (original, *_), w in zip(kinds, weights, strict=True))
+    return arguments, float(square - mean**2), float(single - rate_first**2)
 
 
 @given(CHANCES, st.integers(1, 3))
-def test_the_variance_of_a_score_is_exact_whatever_the_preferences_and_the_bias(
+def test_score_variance_is_exact_for_any_preferences_and_bias(
     kinds: list[tuple[float, float, float]], samples: int
 ) -> None:
     given_, both, _ = moments(kinds, samples)
@@ -59,17 +59,17 @@ def test_the_variance_of_a_score_is_exact_whatever_the_preferences_and_the_bias(
 
 
 @given(CHANCES, st.integers(1, 3))
-def test_the_variance_of_one_order_is_exact_without_bias(
+def test_single_order_variance_is_exact_without_bias(
     kinds: list[tuple[float, float, float]], samples: int
 ) -> None:
-    given_, _, one = moments([(q, q, weight) for q, _, weight in kinds], samples)
+    given_, _, item = moments([(q, q, weight) for q, _, weight in kinds], samples)
     assert score_variance(design_assumptions(**given_), samples=samples, orders=1) == pytest.approx(
-        one, abs=1e-9
+        item, abs=1e-9
     )
 
 
 @given(st.floats(0.02, 0.98), st.integers(2, 3000), st.integers(1, 20), st.integers(2, 8))
-def test_more_of_anything_never_tells_less(rate: float, dialogues: int, samples: int, seeds: int) -> None:
+def test_a_larger_design_is_never_less_precise(rate: float, dialogues: int, samples: int, seeds: int) -> None:
     assumed = design_assumptions(rate)
     base = design(assumed, dialogues, samples=samples, seeds=seeds)
     for more in (
@@ -102,17 +102,17 @@ def test_more_of_anything_never_tells_less(rate: float, dialogues: int, samples:
         {"correlation": 1.0},
     ],
 )
-def test_what_cannot_be_is_not_assumed(given_: dict[str, float]) -> None:
+def test_invalid_assumptions(given_: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be"):
         design_assumptions(**given_)
 
 
-def test_usual_values_never_contradict_each_other() -> None:
+def test_default_assumptions_are_consistent() -> None:
     for rate in np.linspace(0.001, 0.999, 999):
         score_variance(design_assumptions(float(rate)), samples=10)
 
 
-def test_few_on_the_short_side_is_said() -> None:
+def test_few_dialogues_on_the_short_side_are_noted() -> None:
     assert "short side" in design(design_assumptions(0.99), 250).note
     assert design(design_assumptions(0.9), 250).note == ""
 
@@ -120,24 +120,24 @@ def test_few_on_the_short_side_is_said() -> None:
 # -- calibration: does the real test have the promised power? ------------------------------------------------
 
 
-def chances_of(
+def order_probabilities(
     generator: np.random.Generator, rate: float, n: int, concentration: float, bias: float
 ) -> Floats:
-    """P(A) in either order, shape (n, 2): Beta preferences, a position bias on the log-odds scale."""
+    """Return P(A) in either order, shape (n, 2): Beta preferences and a position bias in log-odds."""
     taste = generator.beta(rate * concentration, (1 - rate) * concentration, n)
     odds = np.log(np.maximum(taste, 1e-300)) - np.log1p(-np.minimum(taste, 1 - 1e-16))
     return np.asarray(1 / (1 + np.exp(-np.stack([odds + bias, odds - bias], axis=1))))
 
 
 def just_detectable(n: int, concentration: float, bias: float, samples: int) -> tuple[float, Design]:
-    """The mean of the Beta at which the rate is just detectable from ½, and the design there."""
+    """Return the mean of the Beta at which the rate is just detectable from ½, and its design."""
     low, high = 0.5, 0.9
     for _ in range(30):
         mean = (low + high) / 2
-        chances = chances_of(np.random.default_rng(1), mean, 400_000, concentration, bias)
-        one, other = chances.T
+        chances = order_probabilities(np.random.default_rng(1), mean, 400_000, concentration, bias)
+        first, other = chances.T
         rate = float(chances.mean())
-        consistency = float((one * other + (1 - one) * (1 - other)).mean())
+        consistency = float((first * other + (1 - first) * (1 - other)).mean())
         repeats = max(consistency, float((1 - 2 * chances * (1 - chances)).mean()))
         planned = design(design_assumptions(rate, consistency, repeats), n, samples=samples)
         low, high = (low, mean) if rate - 0.5 > planned.mde else (mean, high)
@@ -147,23 +147,23 @@ def just_detectable(n: int, concentration: float, bias: float, samples: int) -> 
 def power_of_a_rate(
     concentration: float, bias: float, samples: int, *, runs: int, n: int = 200
 ) -> tuple[float, float]:
-    """Power of the sign-flip test at the detectable rate; and realised over promised half-width."""
+    """Return the power of the sign-flip test at the detectable rate, and realised over planned half-width."""
     generator = np.random.default_rng(31)
     mean, planned = just_detectable(n, concentration, bias, samples)
-    found, widths = 0, []
+    result, widths = 0, []
     for run in range(runs):
-        chances = chances_of(generator, mean, n, concentration, bias)
+        chances = order_probabilities(generator, mean, n, concentration, bias)
         verdicts = (generator.random((n, 2, samples)) < chances[:, :, None]).astype(float)
         scores = verdicts.mean(axis=(1, 2))
-        found += sign_flip(2 * scores - 1, seed=run, draws=2000).p <= 0.05
+        result += sign_flip(2 * scores - 1, seed=run, draws=2000).p <= 0.05
         if run < 50:
             interval = score_interval(scores, seed=run, resamples=500)
             widths.append((interval.high - interval.low) / 2)
-    return found / runs, float(np.mean(widths)) / planned.half_width
+    return result / runs, float(np.mean(widths)) / planned.half_width
 
 
 def power_with_seeds(seeds: int, spread: float, *, runs: int) -> float:
-    """Power against ½ of a strategy's interval at the rate that a design calls just detectable."""
+    """Return the power of a strategy's interval against ½ at the detectable rate of its design."""
     generator = np.random.default_rng(32)
     n = 250
     rate = 0.7
@@ -171,23 +171,25 @@ def power_with_seeds(seeds: int, spread: float, *, runs: int) -> float:
         rate = 0.5 + design(design_assumptions(rate, 1.0, 1.0, seed_spread=spread), n, seeds=seeds).mde
         rate = min(rate, 0.97)
     odds = np.log(rate / (1 - rate))
-    found = 0
+    outcome = 0
     for run in range(runs):
         taste = generator.random(n)  # one threshold per dialogue, shared by the checkpoints
         group = []
         for shift in generator.normal(0, spread, seeds):
             won = (taste < 1 / (1 + np.exp(-odds - shift))).astype(float)
             group.append(
-                JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2))
+                JudgmentTable.from_columns(
+                    np.repeat(np.arange(n), 2), np.tile([True, False], n), np.repeat(won, 2)
+                )
             )
         result = strategy_rate(group, seed=run, resamples=300)
         assert not isinstance(result, NotEstimable)
         assert isinstance(result, StrategyEstimate)
-        found += result.low > 0.5
-    return found / runs
+        outcome += result.low > 0.5
+    return outcome / runs
 
 
-def test_a_rate_has_about_the_promised_power() -> None:
+def test_rate_power_is_approximately_as_planned() -> None:
     power, width = power_of_a_rate(2.0, 0.5, 1, runs=150)
     assert 0.7 <= power <= 0.9
     assert width == pytest.approx(1.0, abs=0.05)
@@ -195,7 +197,7 @@ def test_a_rate_has_about_the_promised_power() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("concentration", "bias", "samples"), [(0.8, 0.0, 1), (2.0, 0.8, 1), (8.0, 0.4, 3)])
-def test_a_rate_has_the_promised_power(concentration: float, bias: float, samples: int) -> None:
+def test_rate_power_is_as_planned(concentration: float, bias: float, samples: int) -> None:
     power, width = power_of_a_rate(concentration, bias, samples, runs=2000)
     assert 0.75 <= power <= 0.83  # a little under 0.8: an exact test of few different scores is conservative
     assert width == pytest.approx(1.0, abs=0.03)
@@ -203,5 +205,5 @@ def test_a_rate_has_the_promised_power(concentration: float, bias: float, sample
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "spread"), [(3, 0.2), (5, 0.4)])
-def test_a_strategy_has_about_the_promised_power(seeds: int, spread: float) -> None:
+def test_strategy_power_is_approximately_as_planned(seeds: int, spread: float) -> None:
     assert 0.7 <= power_with_seeds(seeds, spread, runs=1000) <= 0.92

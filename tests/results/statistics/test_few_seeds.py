@@ -1,4 +1,4 @@
-"""Few training seeds: what the seeds' part does, and coverage where checkpoints differ much."""
+"""Few training seeds: the between-seed part, and coverage with large between-seed variation."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ RATES = st.lists(st.floats(0.0, 1.0), min_size=2, max_size=6).map(np.array)
 
 
 @given(RATES, st.integers(2, 500), st.floats(0.001, 0.4))
-def test_it_mirrors_and_stays_within_the_range_of_rates(rates: Floats, n: int, tail: float) -> None:
-    there, back = seed_spread(rates, n), seed_spread(1 - rates, n)
-    below, above = seed_margin([there], len(rates) - 1, tail)
+def test_interval_mirrors_and_stays_within_the_range(rates: Floats, n: int, tail: float) -> None:
+    is_present, back = seed_spread(rates, n), seed_spread(1 - rates, n)
+    below, above = seed_margin([is_present], len(rates) - 1, tail)
     assert (below, above) == pytest.approx(seed_margin([back], len(rates) - 1, tail)[::-1], abs=1e-9)
-    centre = float(expit(there.centre))
+    centre = float(expit(is_present.centre))
     assert 0 <= below <= centre and 0 <= above <= 1 - centre
-    wider = seed_margin([there], len(rates) - 1, tail / 2)
+    wider = seed_margin([is_present], len(rates) - 1, tail / 2)
     assert wider[0] >= below and wider[1] >= above
 
 
-def test_without_noise_of_dialogues_it_is_the_t_test_of_the_log_odds() -> None:
+def test_equals_a_t_test_of_log_odds_without_dialogue_noise() -> None:
     odds = np.array([0.3, 1.1, 0.6, 0.9])
     spread = SeedSpread(float(odds.mean()), float(odds.std(ddof=1) / 2), 4)
     below, above = seed_margin([spread], welch_degrees([spread]), 0.025)
@@ -41,22 +41,22 @@ def test_without_noise_of_dialogues_it_is_the_t_test_of_the_log_odds() -> None:
     assert p == pytest.approx(ttest_1samp(odds, 0.0).pvalue, rel=1e-6)
 
 
-def test_two_strategies_have_welch_s_degrees_of_freedom() -> None:
+def test_two_strategies_use_welch_degrees_of_freedom() -> None:
     generator = np.random.default_rng(0)
-    one, other = generator.normal(0, 0.01, 4), generator.normal(0, 0.03, 3)  # near ½ the scale is linear
+    first, other = generator.normal(0, 0.01, 4), generator.normal(0, 0.03, 3)  # near ½ the scale is linear
     spreads = [
         SeedSpread(float(odds.mean()), float(odds.std(ddof=1) / np.sqrt(odds.size)), odds.size)
-        for odds in (one, other)
+        for odds in (first, other)
     ]
-    expected = ttest_ind(one, other, equal_var=False)
+    expected = ttest_ind(first, other, equal_var=False)
     degrees = welch_degrees(spreads)
     assert degrees == pytest.approx(expected.df, rel=1e-3)
-    difference = float(expit(one.mean()) - expit(other.mean()))
+    difference = float(expit(first.mean()) - expit(other.mean()))
     assert p_value(spreads, degrees, difference, 0.0) == pytest.approx(expected.pvalue, rel=1e-2)
 
 
 @given(RATES, st.integers(2, 500), st.floats(-0.5, 0.5), st.floats(0.0, 0.2))
-def test_the_p_value_is_the_level_at_which_the_interval_just_reaches_the_null(
+def test_p_value_is_consistent_with_the_interval(
     rates: Floats, n: int, deviation: float, error: float
 ) -> None:
     spreads = [seed_spread(rates, n)]
@@ -70,14 +70,16 @@ def test_the_p_value_is_the_level_at_which_the_interval_just_reaches_the_null(
         assert reach[0 if deviation > 0 else 1] == pytest.approx(abs(deviation), rel=1e-3, abs=1e-6)
 
 
-def test_two_seeds_that_happen_to_agree_do_not_claim_that_all_would() -> None:
-    """The noise of 250 dialogues has 249 degrees of freedom; that of two seeds, one."""
+def test_two_agreeing_seeds_give_a_wide_interval() -> None:
+    """The noise of 250 dialogues has 249 degrees of freedom, that of two seeds one."""
     wins = np.random.default_rng(3).random(250) < 0.83
     twins = [
-        JudgmentTable.of(np.repeat(np.arange(250), 2), [True, False] * 250, np.repeat(won, 2).astype(float))
+        JudgmentTable.from_columns(
+            np.repeat(np.arange(250), 2), [True, False] * 250, np.repeat(won, 2).astype(float)
+        )
         for won in (wins, np.roll(wins, 1))
     ]
-    twins[1] = JudgmentTable.of(
+    twins[1] = JudgmentTable.from_columns(
         np.repeat(np.arange(250), 2),
         [True, False] * 250,
         np.repeat(np.r_[np.roll(wins, 1)[:245], 1 - np.roll(wins, 1)[245:]], 2).astype(float),
@@ -95,10 +97,10 @@ def test_two_seeds_that_happen_to_agree_do_not_claim_that_all_would() -> None:
 def checkpoints(
     generator: np.random.Generator, odds: float, spread: float, seeds: int, shared: Floats
 ) -> list[JudgmentTable]:
-    """Contests of several seeds' checkpoints over the same dialogues, log-odds normal between seeds."""
+    """Return contests of several seeds' checkpoints, log-odds normal between seeds."""
     n = shared.size
     return [
-        JudgmentTable.of(
+        JudgmentTable.from_columns(
             np.repeat(np.arange(n), 2),
             np.tile([True, False], n),
             (generator.random((n, 2)) < expit(odds + shift + shared)[:, None]).astype(float).ravel(),
@@ -108,7 +110,7 @@ def checkpoints(
 
 
 def mean_rate(rate: float, spread: float, between_dialogues: float) -> float:
-    """The mean over seeds and dialogues that `checkpoints` draw from: Gauss–Hermite over a normal."""
+    """Return the mean over seeds and dialogues of `checkpoints`, by Gauss–Hermite quadrature."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(80)
     of_all = np.hypot(spread, between_dialogues)
     return float(weights @ expit(logit(rate) + of_all * nodes) / weights.sum())
@@ -123,7 +125,7 @@ def coverage(
     n: int = 250,
     between_dialogues: float = 1.0,
 ) -> tuple[float, float]:
-    """Share of intervals that cover, and their mean width: of one strategy's rate, or of two's difference."""
+    """Return the coverage and mean width for one strategy's rate, or two strategies' difference."""
     generator = np.random.default_rng(51)
     truths = [mean_rate(rate, spread, between_dialogues) for rate, spread in zip(rates, spreads, strict=True)]
     truth = truths[0] - (truths[1] if len(truths) > 1 else 0.0)
@@ -143,7 +145,7 @@ def coverage(
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
-def test_it_covers_where_seeds_differ_much(seeds: int) -> None:
+def test_coverage_with_large_between_seed_variation(seeds: int) -> None:
     assert coverage([0.83], [0.6], [seeds], runs=150)[0] >= 0.90
 
 
@@ -163,13 +165,13 @@ DIFFERENCE_CASES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("rate", "spread", "seeds"), RATE_CASES)
-def test_a_rate_s_interval_covers(rate: float, spread: float, seeds: int) -> None:
+def test_rate_interval_covers(rate: float, spread: float, seeds: int) -> None:
     assert coverage([rate], [spread], [seeds], runs=1000)[0] >= 0.93
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("rates", "spreads", "seeds"), DIFFERENCE_CASES)
-def test_a_difference_s_interval_covers(
+def test_difference_interval_covers(
     rates: tuple[float, float], spreads: tuple[float, float], seeds: tuple[int, int]
 ) -> None:
     assert coverage(rates, spreads, seeds, runs=1000)[0] >= 0.93

@@ -1,7 +1,7 @@
 """Intervals: symmetry, references in scipy and statsmodels, and coverage by simulation.
 
-Coverage is simulated with preferences that vary by dialogue (n = 250). The same check, run on resampling
-by call instead of by dialogue, must fail: two orders of one dialogue are not two independent calls.
+Coverage is simulated with preferences that vary by dialogue (n = 250). The same check must fail when it
+resamples requests instead of dialogues: two orders of one dialogue are not independent.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Method = Callable[[Floats, int], tuple[float, float]]
 
 
 def simulated_orders(generator: np.random.Generator, mean: float, n: int) -> Floats:
-    """Verdicts, shape (n, 2), of a judge whose preference varies by dialogue around `mean`."""
+    """Return verdicts, shape (n, 2), of a judge whose preference varies by dialogue around `mean`."""
     if mean >= 1.0:
         return np.ones((n, 2))
     taste = generator.beta(mean * 0.8, (1 - mean) * 0.8, n)
@@ -42,12 +42,12 @@ def by_dialogue(orders: Floats, seed: int) -> tuple[float, float]:
     return interval.low, interval.high
 
 
-def by_call(orders: Floats, seed: int) -> tuple[float, float]:
+def by_request(orders: Floats, seed: int) -> tuple[float, float]:
     return bca_interval(orders.ravel(), seed=seed, resamples=600)
 
 
 def coverage(method: Method, mean: float, *, runs: int, n: int = 250) -> float:
-    """Share of simulated contests whose interval contains the true mean."""
+    """Return the share of simulated contests whose interval contains the true mean."""
     generator = np.random.default_rng(20_26)
     hits = 0
     for run in range(runs):
@@ -57,32 +57,32 @@ def coverage(method: Method, mean: float, *, runs: int, n: int = 250) -> float:
 
 
 def covers(method: Method, mean: float, *, runs: int) -> bool:
-    """Whether METHOD's bounds hold, allowing the simulation two and a half standard errors."""
+    """Return whether coverage meets the required bounds, allowing 2.5 standard errors of the simulation."""
     slack = 2.5 * np.sqrt(0.95 * 0.05 / runs)
     share = coverage(method, mean, runs=runs)
     return bool(share >= 0.95 - slack and (mean > 0.8 or share <= 0.95 + slack))
 
 
 @pytest.mark.parametrize("mean", [0.5, 0.8, 0.95, 0.99, 1.0])
-def test_the_interval_covers(mean: float) -> None:
+def test_interval_covers(mean: float) -> None:
     assert covers(by_dialogue, mean, runs=600)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mean", [0.5, 0.8, 0.95, 0.99, 1.0])
-def test_the_interval_covers_as_the_method_asks(mean: float) -> None:
+def test_interval_covers_at_the_required_rates(mean: float) -> None:
     share = coverage(by_dialogue, mean, runs=4000)
     assert share >= 0.93
     assert mean > 0.8 or share <= 0.97
 
 
 @pytest.mark.parametrize("mean", [0.5, 0.8])
-def test_the_check_of_coverage_fails_for_resampling_by_call(mean: float) -> None:
-    assert not covers(by_call, mean, runs=600)
-    assert coverage(by_call, mean, runs=600) < 0.93
+def test_coverage_check_fails_for_resampling_by_request(mean: float) -> None:
+    assert not covers(by_request, mean, runs=600)
+    assert coverage(by_request, mean, runs=600) < 0.93
 
 
-def test_the_bootstrap_alone_does_not_cover_near_the_edge_which_is_why_it_is_replaced() -> None:
+def test_bca_alone_does_not_cover_near_the_edge() -> None:
     generator = np.random.default_rng(5)
     hits = 0
     for run in range(300):
@@ -100,7 +100,7 @@ DESIGNS = {"one verdict": (0.0, 1), "ties": (0.2, 1), "ties, three samples": (0.
 def scores_with_ties(
     generator: np.random.Generator, mean: float, n: int, ties: float, samples: int
 ) -> Floats:
-    """Scores of dialogues, both orders and all samples; as many ties as a mean so near 1 leaves room for."""
+    """Return scores over both orders and all samples, with as many ties as a mean so near 1 allows."""
     share = min(ties, 1.6 * (1 - mean))
     other = (mean - share / 2) / (1 - share)
     taste = np.ones(n) if other >= 1.0 else generator.beta(other * 0.8, (1 - other) * 0.8, n)
@@ -112,7 +112,7 @@ def scores_with_ties(
 def coverage_with_ties(
     mean: float, n: int, design: str, runs: int, *, bootstrap_alone: bool = False
 ) -> float:
-    """Share of intervals that hold the mean."""
+    """Return the share of intervals that contain the mean."""
     generator, hits = np.random.default_rng(1), 0
     for run in range(runs):
         scores = scores_with_ties(generator, mean, n, *DESIGNS[design])
@@ -136,7 +136,7 @@ def coverage_with_ties(
         (0.99, 50, "one verdict"),
     ],
 )
-def test_the_interval_covers_with_ties_and_samples(mean: float, n: int, design: str) -> None:
+def test_interval_covers_with_ties_and_samples(mean: float, n: int, design: str) -> None:
     runs = 250
     share = coverage_with_ties(mean, n, design, runs)
     slack = 2.5 * np.sqrt(0.95 * 0.05 / runs)
@@ -144,7 +144,7 @@ def test_the_interval_covers_with_ties_and_samples(mean: float, n: int, design: 
     assert n < 250 or mean > 0.8 or share <= 0.95 + slack
 
 
-def test_the_bootstrap_alone_does_not_cover_few_dialogues_with_ties_which_is_why_it_is_replaced() -> None:
+def test_bca_alone_does_not_cover_few_dialogues_with_ties() -> None:
     assert coverage_with_ties(0.88, 20, "ties, three samples", 400, bootstrap_alone=True) < 0.92
 
 
@@ -152,7 +152,7 @@ def test_the_bootstrap_alone_does_not_cover_few_dialogues_with_ties_which_is_why
 @pytest.mark.parametrize("design", DESIGNS)
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("mean", MEANS)
-def test_the_interval_covers_with_ties_and_samples_as_the_method_asks(
+def test_interval_covers_with_ties_and_samples_at_the_required_rates(
     mean: float, n: int, design: str
 ) -> None:
     share = coverage_with_ties(mean, n, design, 1500)
@@ -160,7 +160,7 @@ def test_the_interval_covers_with_ties_and_samples_as_the_method_asks(
     assert n < 250 or mean > 0.8 or share <= 0.97
 
 
-def test_the_interval_covers_with_few_dialogues() -> None:
+def test_interval_covers_with_few_dialogues() -> None:
     generator = np.random.default_rng(11)
     hits = 0
     for run in range(300):
@@ -174,15 +174,15 @@ def test_the_interval_covers_with_few_dialogues() -> None:
     scores=st.lists(st.sampled_from([0.0, 0.25, 1 / 3, 0.5, 2 / 3, 1.0]), min_size=1, max_size=80),
     seed=st.integers(0, 1000),
 )
-def test_mirrored_scores_have_the_mirrored_interval(scores: list[float], seed: int) -> None:
+def test_interval_mirrors(scores: list[float], seed: int) -> None:
     values = np.array(scores)
-    one = score_interval(values, seed=seed, resamples=200)
+    first = score_interval(values, seed=seed, resamples=200)
     other = score_interval(1.0 - values, seed=seed, resamples=200)
-    assert one.low + other.high == pytest.approx(1, abs=1e-9)
-    assert one.high + other.low == pytest.approx(1, abs=1e-9)
-    assert one.method == other.method
-    assert one.low < one.high
-    assert one.low - 1e-12 <= values.mean() <= one.high + 1e-12
+    assert first.low + other.high == pytest.approx(1, abs=1e-9)
+    assert first.high + other.low == pytest.approx(1, abs=1e-9)
+    assert first.method == other.method
+    assert first.low < first.high
+    assert first.low - 1e-12 <= values.mean() <= first.high + 1e-12
 
 
 @pytest.mark.parametrize(
@@ -201,19 +201,19 @@ def test_mirrored_scores_have_the_mirrored_interval(scores: list[float], seed: i
         (np.r_[np.ones(30), np.full(20, 0.5)], BCA),
     ],
 )
-def test_which_interval_is_used(scores: Floats, method: str) -> None:
+def test_choice_of_method(scores: Floats, method: str) -> None:
     assert score_interval(scores, seed=0).method == method
 
 
 @pytest.mark.parametrize(("wins", "n"), [(0, 250), (1, 250), (125, 250), (249, 250), (250, 250), (1, 1)])
 @pytest.mark.parametrize("level", [0.9, 0.95, 0.99])
-def test_clopper_pearson_equals_the_reference(wins: int, n: int, level: float) -> None:
+def test_clopper_pearson_matches_statsmodels(wins: int, n: int, level: float) -> None:
     expected = proportion_confint(wins, n, alpha=1 - level, method="beta")
     assert clopper_pearson(wins, n, level=level) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_bca_equals_scipys_up_to_resampling(seed: int) -> None:
+def test_bca_matches_scipy_up_to_resampling_noise(seed: int) -> None:
     scores = np.random.default_rng(seed).beta(2, 1, 120)
     expected = stats.bootstrap((scores,), np.mean, n_resamples=20_000, method="BCa", rng=seed)
     low, high = bca_interval(scores, seed=seed, resamples=20_000)
@@ -221,7 +221,7 @@ def test_bca_equals_scipys_up_to_resampling(seed: int) -> None:
     assert high == pytest.approx(expected.confidence_interval.high, abs=0.002)
 
 
-def test_with_many_dialogues_the_limit_law_gives_what_resampling_gives() -> None:
+def test_limit_law_matches_resampling_for_many_dialogues() -> None:
     scores = np.random.default_rng(6).beta(4, 1, 5200)
     expected = stats.bootstrap((scores,), np.mean, n_resamples=4000, method="BCa", rng=1, batch=200)
     low, high = bca_interval(scores, seed=0)
@@ -231,11 +231,11 @@ def test_with_many_dialogues_the_limit_law_gives_what_resampling_gives() -> None
 
 
 @pytest.mark.parametrize("scores", [[], [1.2], [np.nan, 0.5], [-0.1, 0.5]])
-def test_what_is_no_score_is_refused(scores: list[float]) -> None:
+def test_invalid_scores(scores: list[float]) -> None:
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
         score_interval(np.array(scores), seed=0)
 
 
-def test_constant_scores_are_never_resampled() -> None:
+def test_constant_scores_are_rejected_by_bca() -> None:
     with pytest.raises(ValueError, match="constant"):
         bca_interval(np.full(30, 0.5), seed=0)

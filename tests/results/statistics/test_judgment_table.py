@@ -1,4 +1,4 @@
-"""Columns: what they accept, and that relabelling and choosing dialogues lose nothing."""
+"""Judgment tables: accepted input, swapping authors, selecting dialogues."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from results.statistics import JudgmentTable
 MakeContest = Callable[..., JudgmentTable]
 
 
-def test_relabelling_twice_is_the_same(contest: MakeContest) -> None:
+def test_swapping_twice_is_the_identity(contest: MakeContest) -> None:
     columns = contest(30, samples=2, ties=0.1, unscored=0.1)
     twice = columns.swap_authors().swap_authors()
     np.testing.assert_array_equal(twice.outcome, columns.outcome)
     np.testing.assert_array_equal(twice.a_first, columns.a_first)
 
 
-def test_relabelling_swaps_the_authors(contest: MakeContest) -> None:
+def test_swapping_exchanges_the_authors(contest: MakeContest) -> None:
     columns = contest(30, unscored=0.1, soft=True)
     swapped = columns.swap_authors()
     np.testing.assert_array_equal(swapped.outcome, 1 - columns.outcome)
@@ -30,7 +30,7 @@ def test_relabelling_swaps_the_authors(contest: MakeContest) -> None:
     np.testing.assert_array_equal(swapped.reason, columns.reason)
 
 
-def test_chosen_dialogues_keep_their_rows_and_get_new_codes(contest: MakeContest) -> None:
+def test_selected_dialogues_keep_their_rows_and_get_new_codes(contest: MakeContest) -> None:
     columns = contest(10, samples=2)
     keep = np.arange(10) % 3 == 0
     part = columns.select_dialogues(keep)
@@ -39,13 +39,13 @@ def test_chosen_dialogues_keep_their_rows_and_get_new_codes(contest: MakeContest
     np.testing.assert_array_equal(part.outcome, columns.outcome[keep[columns.dialogue]])
 
 
-def test_the_first_samples(contest: MakeContest) -> None:
+def test_limit_samples(contest: MakeContest) -> None:
     columns = contest(10, samples=3).limit_samples(2)
     assert sorted(set(columns.sample.tolist())) == [0, 1]
     assert len(columns) == 40
 
 
-def test_a_frame_gives_the_same_columns(contest: MakeContest) -> None:
+def test_from_frame_equals_from_columns(contest: MakeContest) -> None:
     columns = contest(10, samples=2, unscored=0.2)
     names = ("dialogue", "a_first", "sample", "outcome", "reason")
     frame = pd.DataFrame({name: getattr(columns, name) for name in names})
@@ -54,12 +54,12 @@ def test_a_frame_gives_the_same_columns(contest: MakeContest) -> None:
         np.testing.assert_array_equal(getattr(again, name), getattr(columns, name))
 
 
-def test_a_frame_without_a_needed_column_is_refused() -> None:
+def test_from_frame_requires_its_columns() -> None:
     with pytest.raises(ValueError, match="no column a_first"):
         JudgmentTable.from_frame(pd.DataFrame({"dialogue": [0], "outcome": [1.0]}))
 
 
-def test_columns_cannot_be_changed_afterwards(contest: MakeContest) -> None:
+def test_columns_are_read_only(contest: MakeContest) -> None:
     columns = contest(5)
     with pytest.raises(ValueError, match="read-only"):
         columns.outcome[0] = 0.5
@@ -79,7 +79,7 @@ def test_columns_cannot_be_changed_afterwards(contest: MakeContest) -> None:
         ({"sample": [0, -1]}, "a sample is -1"),
     ],
 )
-def test_what_is_no_contest_is_refused_with_the_reason(change: dict[str, Any], says: str) -> None:
+def test_invalid_judgments(change: dict[str, Any], says: str) -> None:
     good: dict[str, Any] = {
         "dialogue": [0, 1],
         "n_dialogues": 2,
@@ -94,7 +94,7 @@ def test_what_is_no_contest_is_refused_with_the_reason(change: dict[str, Any], s
         JudgmentTable(**(good | change))
 
 
-def test_no_rows_at_all_are_columns_too() -> None:
-    columns = JudgmentTable.of([], [], [], n_dialogues=3)
+def test_a_table_without_rows() -> None:
+    columns = JudgmentTable.from_columns([], [], [], n_dialogues=3)
     assert len(columns) == 0
     assert columns.n_dialogues == 3

@@ -1,4 +1,4 @@
-"""Non-inferiority: what decides, what missing judgments do, and how often it is claimed in error."""
+"""Non-inferiority: decisions, missing judgments, and the rate of false claims."""
 
 from __future__ import annotations
 
@@ -39,22 +39,24 @@ def decided(pairs: PairedScores, margin: float = MARGIN) -> NonInferiority:
 @given(st.integers(0, 60), st.floats(0.01, 0.5), st.floats(0.01, 0.5))
 def test_a_wider_margin_never_undoes_a_verdict(wins: int, one: float, other: float) -> None:
     scores = np.r_[np.ones(wins), np.zeros(60 - wins)]
-    columns = JudgmentTable.of(np.repeat(np.arange(60), 2), [True, False] * 60, np.repeat(scores, 2))
+    columns = JudgmentTable.from_columns(
+        np.repeat(np.arange(60), 2), [True, False] * 60, np.repeat(scores, 2)
+    )
     narrow, wide = sorted((one, other))
     verdicts = [decided(head_to_head(columns), margin).verdict for margin in (narrow, wide)]
     order = ["inferior", "undecided", "non-inferior"]
     assert order.index(verdicts[0]) <= order.index(verdicts[1])
 
 
-def test_without_missing_judgments_it_is_the_interval_of_the_difference(contest: MakeContest) -> None:
-    one, other = contest(120, seed=1, mean=0.7), contest(120, seed=2, mean=0.7)
-    pairs = against_common_opponent(one, other)
+def test_equals_the_difference_interval_without_missing_judgments(contest: MakeContest) -> None:
+    first, other = contest(120, seed=1, mean=0.7), contest(120, seed=2, mean=0.7)
+    pairs = against_common_opponent(first, other)
     test, result = paired_difference(pairs, seed=1, resamples=400), decided(pairs)
     assert (result.low, result.high, result.difference) == (test.low, test.high, test.difference)
     assert (result.n, result.left_out) == (120, 0)
 
 
-def test_head_to_head_it_is_the_gate_on_the_win_rate(contest: MakeContest) -> None:
+def test_head_to_head_matches_the_quality_gate(contest: MakeContest) -> None:
     columns = contest(150, seed=3, mean=0.55)
     rate = win_rate(columns, seed=1, resamples=400)
     result = decided(head_to_head(columns))
@@ -63,24 +65,26 @@ def test_head_to_head_it_is_the_gate_on_the_win_rate(contest: MakeContest) -> No
     assert (result.verdict == "non-inferior") == (rate.low > (1 - MARGIN) / 2)
 
 
-def test_missing_judgments_only_ever_make_it_undecided(contest: MakeContest) -> None:
+def test_missing_judgments_only_make_it_undecided(contest: MakeContest) -> None:
     for mean in (0.3, 0.5, 0.7):
-        whole = contest(200, seed=4, mean=mean)
-        lost = np.random.default_rng(5).random(len(whole)) < 0.1
+        total = contest(200, seed=4, mean=mean)
+        lost = np.random.default_rng(5).random(len(total)) < 0.1
         holed = replace(
-            whole,
-            outcome=np.where(lost, np.nan, whole.outcome),
+            total,
+            outcome=np.where(lost, np.nan, total.outcome),
             reason=np.where(lost, "refused", "").astype(object),
         )
-        full, some = decided(head_to_head(whole)), decided(head_to_head(holed))
+        full, some = decided(head_to_head(total)), decided(head_to_head(holed))
         assert some.low <= full.low < full.high <= some.high
         assert some.verdict in (full.verdict, "undecided")
         assert some.n + some.left_out == 200
 
 
-def test_it_is_decided_by_the_worst_case_and_its_sampling_error() -> None:
+def test_worst_case_and_its_sampling_error_decide() -> None:
     outcome = np.repeat(np.r_[np.ones(142), np.zeros(83), np.full(25, np.nan)], 2)
-    pairs = head_to_head(JudgmentTable.of(np.repeat(np.arange(250), 2), [True, False] * 250, outcome))
+    pairs = head_to_head(
+        JudgmentTable.from_columns(np.repeat(np.arange(250), 2), [True, False] * 250, outcome)
+    )
     result = decided(pairs)
     assert ((1 + result.low) / 2, (1 + result.high) / 2) == pytest.approx((0.504, 0.728), abs=0.01)
     assert decided(pairs, 0.001).verdict == "non-inferior"
@@ -90,12 +94,12 @@ def test_it_is_decided_by_the_worst_case_and_its_sampling_error() -> None:
 
 
 @pytest.mark.parametrize("margin", [0.0, 1.0, -0.1, float("nan")])
-def test_what_is_no_margin(margin: float, contest: MakeContest) -> None:
+def test_invalid_margins(margin: float, contest: MakeContest) -> None:
     with pytest.raises(ValueError, match="margin"):
         non_inferior(head_to_head(contest(20)), margin, seed=0)
 
 
-def test_strategies_are_decided_by_their_own_interval(contest: MakeContest) -> None:
+def test_strategies_use_their_own_interval(contest: MakeContest) -> None:
     group = [contest(100, seed=seed, mean=0.8) for seed in (1, 2, 3)]
     rate, difference = strategy_rate(group, seed=0), strategy_difference(group, group[::-1], seed=0)
     assert isinstance(rate, StrategyEstimate) and isinstance(difference, StrategyEstimate)
@@ -128,8 +132,8 @@ def claimed(
         first, second = scores
         first[generator.random((n, 2)) < missing] = np.nan
         pair = [
-            JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), one.ravel())
-            for one in (first, second)
+            JudgmentTable.from_columns(np.repeat(np.arange(n), 2), np.tile([True, False], n), item.ravel())
+            for item in (first, second)
         ]
         result = non_inferior(against_common_opponent(*pair), MARGIN, seed=run, resamples=400)
         assert isinstance(result, NonInferiority)
@@ -138,7 +142,7 @@ def claimed(
 
 
 def power_at_the_needed_size(*, runs: int) -> float:
-    """How often equally good authors are called non-inferior with so many dialogues as are asked for."""
+    """Return how often equally good authors are called non-inferior with the required sample size."""
     generator = np.random.default_rng(42)
     pilot = [generator.random((20_000, 2)) < 0.7 for _ in range(2)]
     spread = float((pilot[0].mean(axis=1) - pilot[1].mean(axis=1)).std())
@@ -146,10 +150,10 @@ def power_at_the_needed_size(*, runs: int) -> float:
 
     takes = noninferiority_sample_size(MARGIN, spread, 0)
     assert takes is not None
-    n, found = takes.dialogues, 0
+    n, outcome = takes.dialogues, 0
     for run in range(runs):
         pair = [
-            JudgmentTable.of(
+            JudgmentTable.from_columns(
                 np.repeat(np.arange(n), 2),
                 np.tile([True, False], n),
                 (generator.random(2 * n) < 0.7).astype(float),
@@ -158,8 +162,8 @@ def power_at_the_needed_size(*, runs: int) -> float:
         ]
         result = non_inferior(against_common_opponent(*pair), MARGIN, seed=run, resamples=400)
         assert isinstance(result, NonInferiority)
-        found += result.verdict == "non-inferior"
-    return found / runs
+        outcome += result.verdict == "non-inferior"
+    return outcome / runs
 
 
 def test_it_is_seldom_claimed_in_error() -> None:

@@ -38,35 +38,35 @@ Floats = NDArray[np.float64]
 
 
 def contest_of(scores: Floats) -> JudgmentTable:
-    """A contest whose dialogues have these scores, in {0, ½, 1}."""
+    """Return a contest whose dialogues have these scores, in {0, ½, 1}."""
     n = scores.size
     first = np.where(scores > 0, 1.0, 0.0)
     second = np.where(scores == 1, 1.0, 0.0)
-    return JudgmentTable.of(
+    return JudgmentTable.from_columns(
         np.repeat(np.arange(n), 2), np.tile([True, False], n), np.stack([first, second], axis=1).ravel()
     )
 
 
-def test_exchanging_the_students_mirrors_the_difference(contest: MakeContest) -> None:
-    one, other = contest(80, seed=1, mean=0.7, unscored=0.03), contest(80, seed=2, mean=0.5)
-    there = paired_difference(against_common_opponent(one, other), seed=3)
-    back = paired_difference(against_common_opponent(other, one), seed=3)
-    assert there.difference is not None and there.low is not None and back.high is not None
-    assert there.difference == pytest.approx(-(back.difference or 0))
-    assert there.low == pytest.approx(-back.high, abs=1e-9)
-    assert there.bound_low == pytest.approx(-(back.bound_high or 0))
-    assert (there.p, there.spread, there.n) == (back.p, back.spread, back.n)
+def test_swapping_students_mirrors_the_difference(contest: MakeContest) -> None:
+    first, other = contest(80, seed=1, mean=0.7, unscored=0.03), contest(80, seed=2, mean=0.5)
+    is_present = paired_difference(against_common_opponent(first, other), seed=3)
+    back = paired_difference(against_common_opponent(other, first), seed=3)
+    assert is_present.difference is not None and is_present.low is not None and back.high is not None
+    assert is_present.difference == pytest.approx(-(back.difference or 0))
+    assert is_present.low == pytest.approx(-back.high, abs=1e-9)
+    assert is_present.bound_low == pytest.approx(-(back.bound_high or 0))
+    assert (is_present.p, is_present.spread, is_present.n) == (back.p, back.spread, back.n)
 
 
-def test_the_difference_is_that_of_the_rates_over_shared_dialogues(contest: MakeContest) -> None:
-    one, other = contest(80, seed=1, mean=0.7), contest(80, seed=2, mean=0.5)
-    result = paired_difference(against_common_opponent(one, other), seed=0)
-    rates = [win_rate(columns, seed=0).rate for columns in (one, other)]
+def test_difference_is_over_shared_dialogues(contest: MakeContest) -> None:
+    first, other = contest(80, seed=1, mean=0.7), contest(80, seed=2, mean=0.5)
+    result = paired_difference(against_common_opponent(first, other), seed=0)
+    rates = [win_rate(columns, seed=0).rate for columns in (first, other)]
     assert [result.rate_first, result.rate_second] == pytest.approx(rates)
     assert result.difference == pytest.approx((rates[0] or 0) - (rates[1] or 0))
 
 
-def test_head_to_head_says_the_same_as_the_win_rate(contest: MakeContest) -> None:
+def test_head_to_head_agrees_with_the_win_rate(contest: MakeContest) -> None:
     columns = contest(80, mean=0.6, unscored=0.02)
     rate = win_rate(columns, seed=4)
     result = paired_difference(head_to_head(columns), seed=4)
@@ -85,21 +85,23 @@ def test_a_student_compared_with_itself(contest: MakeContest) -> None:
     assert result.note == "both authors have the same score in every dialogue"
 
 
-def test_students_that_share_no_dialogue() -> None:
+def test_students_without_shared_dialogues() -> None:
     rows = {"a_first": [True, False], "outcome": [1, 1], "n_dialogues": 2}
-    result = compare(JudgmentTable.of([0, 0], **rows), JudgmentTable.of([1, 1], **rows), seed=0)
+    result = compare(
+        JudgmentTable.from_columns([0, 0], **rows), JudgmentTable.from_columns([1, 1], **rows), seed=0
+    )
     answer = result.primary_difference
     assert (answer.difference, answer.p, answer.low, answer.n, answer.left_out) == (None, None, None, 0, 2)
     assert "no dialogue is complete for both" in result.note
     assert result.required_sample_size is None
 
 
-def test_contests_over_other_dialogues_cannot_be_paired(contest: MakeContest) -> None:
+def test_contests_over_different_dialogues_cannot_be_paired(contest: MakeContest) -> None:
     with pytest.raises(ValueError, match="10 and 11 dialogues"):
         compare(contest(10), contest(11), seed=0)
 
 
-def test_where_the_opponent_saturates_head_to_head_is_primary(contest: MakeContest) -> None:
+def test_head_to_head_is_primary_when_the_opponent_saturates(contest: MakeContest) -> None:
     strong, stronger, direct = contest(100, mean=0.95), contest(100, seed=1, mean=0.99), contest(100, seed=2)
     without = compare(stronger, strong, seed=0)
     assert without.saturated and without.primary == "against a common opponent"
@@ -110,47 +112,47 @@ def test_where_the_opponent_saturates_head_to_head_is_primary(contest: MakeConte
     assert "head to head is primary" in with_it.note
 
 
-def test_where_it_does_not_the_common_opponent_stays_primary(contest: MakeContest) -> None:
+def test_common_opponent_is_primary_without_saturation(contest: MakeContest) -> None:
     result = compare(contest(100, mean=0.6), contest(100, seed=1), direct=contest(100, seed=2), seed=0)
     assert not result.saturated and result.primary == "against a common opponent"
     assert result.head_to_head is not None
 
 
-def test_which_comparison_answers() -> None:
-    there = PairedScores("", "against a common opponent", *(np.array([0.5, 1.0]) for _ in range(4)))
+def test_choice_of_the_primary_comparison() -> None:
+    is_present = PairedScores("", "against a common opponent", *(np.array([0.5, 1.0]) for _ in range(4)))
     nothing = PairedScores("", "against a common opponent", *(np.full(2, np.nan) for _ in range(4)))
     straight = PairedScores("", "head to head", *(np.array([0.5, 1.0]) for _ in range(4)))
     unjudged = PairedScores("", "head to head", *(np.full(2, np.nan) for _ in range(4)))
-    assert primary_comparison(there, straight, saturated=False) is there
-    assert primary_comparison(there, straight, saturated=True) is straight
+    assert primary_comparison(is_present, straight, saturated=False) is is_present
+    assert primary_comparison(is_present, straight, saturated=True) is straight
     assert primary_comparison(nothing, straight, saturated=False) is straight
     for saturated in (True, False):
-        assert primary_comparison(there, None, saturated=saturated) is there
-        assert primary_comparison(there, unjudged, saturated=saturated) is there
+        assert primary_comparison(is_present, None, saturated=saturated) is is_present
+        assert primary_comparison(is_present, unjudged, saturated=saturated) is is_present
     assert [is_saturated(rate) for rate in (None, 0.9, 0.5 + 0.4, 0.904)] == [False, False, False, True]
 
 
-def test_single_order_mcnemar_takes_one_order_alone(contest: MakeContest) -> None:
-    one, other = contest(100, seed=1, mean=0.8), contest(100, seed=2, mean=0.5)
-    result = single_order_mcnemar(one, other, a_first=True)
+def test_single_order_mcnemar_uses_one_order(contest: MakeContest) -> None:
+    first, other = contest(100, seed=1, mean=0.8), contest(100, seed=2, mean=0.5)
+    result = single_order_mcnemar(first, other, a_first=True)
     assert isinstance(result, McNemarTest)
-    wins = [c.outcome[c.a_first][np.argsort(c.dialogue[c.a_first])] for c in (one, other)]
+    wins = [c.outcome[c.a_first][np.argsort(c.dialogue[c.a_first])] for c in (first, other)]
     assert result.only_first == int(((wins[0] == 1) & (wins[1] == 0)).sum())
     tied = single_order_mcnemar(contest(100, ties=0.2), other, a_first=False)
     assert isinstance(tied, NotEstimable)
 
 
-def test_a_family_adjusts_by_holm_and_widens_every_interval(contest: MakeContest) -> None:
+def test_family_adjusts_p_and_widens_intervals(contest: MakeContest) -> None:
     contests = {f"student:{seed}": contest(100, seed=seed, mean=0.5 + seed / 20) for seed in range(4)}
     family = compare_all(contests, seed=0)
     alone = [paired_difference(head_to_head(columns), seed=0) for columns in contests.values()]
     assert family.size == 4
-    assert [test.p_adjusted for test in family.tests] == pytest.approx(holm([one.p or 0 for one in alone]))
+    assert [test.p_adjusted for test in family.tests] == pytest.approx(holm([item.p or 0 for item in alone]))
     assert family.critical is not None and 2.0 < family.critical < 3.5
-    for test, one in zip(family.tests, alone, strict=True):
-        assert test.low is not None and test.high is not None and one.low is not None
-        assert one.high is not None
-        assert test.high - test.low > one.high - one.low
+    for test, item in zip(family.tests, alone, strict=True):
+        assert test.low is not None and test.high is not None and item.low is not None
+        assert item.high is not None
+        assert test.high - test.low > item.high - item.low
         assert test.family_size == 4
 
 
@@ -164,21 +166,21 @@ def test_all_pairs_of_authors_are_one_family(contest: MakeContest) -> None:
 def test_a_family_mirrors(contest: MakeContest) -> None:
     contests = {name: contest(60, seed=place, mean=0.6) for place, name in enumerate("abc")}
     mirrored = {name: columns.swap_authors() for name, columns in contests.items()}
-    for one, other in zip(
+    for first, other in zip(
         compare_all(contests, seed=1).tests, compare_all(mirrored, seed=1).tests, strict=True
     ):
-        assert one.low == pytest.approx(-(other.high or 0), abs=1e-9)
-        assert one.p_adjusted == other.p_adjusted
+        assert first.low == pytest.approx(-(other.high or 0), abs=1e-9)
+        assert first.p_adjusted == other.p_adjusted
 
 
-def test_a_family_over_many_dialogues_has_the_same_critical_value(contest: MakeContest) -> None:
+def test_critical_value_for_many_dialogues(contest: MakeContest) -> None:
     small = compare_all({str(s): contest(2000, seed=s) for s in range(3)}, seed=0)
     large = compare_all({str(s): contest(6000, seed=s) for s in range(3)}, seed=0)
     assert small.critical is not None and large.critical is not None
     assert small.critical == pytest.approx(large.critical, abs=0.1)
 
 
-def test_a_member_that_cannot_be_resampled_gets_its_share_of_a_guaranteed_interval(
+def test_members_without_bootstrap_get_a_guaranteed_interval(
     contest: MakeContest,
 ) -> None:
     perfect = contest_of(np.ones(100))
@@ -188,14 +190,14 @@ def test_a_member_that_cannot_be_resampled_gets_its_share_of_a_guaranteed_interv
     assert last.low == pytest.approx(2 * (0.05 / 3 / 2) ** (1 / 100) - 1)
 
 
-def test_a_member_without_shared_dialogues_is_no_test(contest: MakeContest) -> None:
-    nothing = JudgmentTable.of([], [], [], n_dialogues=60)
+def test_members_without_shared_dialogues_are_not_tests(contest: MakeContest) -> None:
+    nothing = JudgmentTable.from_columns([], [], [], n_dialogues=60)
     family = compare_all({"a": contest(60), "b": contest(60, seed=1), "none": nothing}, seed=0)
     assert family.size == 2
     assert family.tests[2].p is None and family.tests[2].difference is None
 
 
-def test_tests_without_an_interval_take_their_share_of_the_table(contest: MakeContest) -> None:
+def test_tests_without_an_interval_count_in_the_family(contest: MakeContest) -> None:
     pairs = [head_to_head(contest(100, seed=seed)) for seed in range(2)]
     alone, beside = adjust_family(pairs, seed=0), adjust_family(pairs, seed=0, others=[0.001, 0.4, 1.0])
     assert (alone.size, beside.size, len(beside.others)) == (2, 5, 3)
@@ -204,17 +206,17 @@ def test_tests_without_an_interval_take_their_share_of_the_table(contest: MakeCo
     assert adjusted == pytest.approx(holm(p_values))
     assert alone.critical is not None and beside.critical is not None
     assert beside.critical > alone.critical
-    one = adjust_family(pairs[:1], seed=0, others=[0.2])
-    assert one.size == 2
-    assert one.tests[0].low is not None
-    assert one.tests[0].low < (paired_difference(pairs[0], seed=0).low or 0)
-    nothing = head_to_head(JudgmentTable.of([], [], [], n_dialogues=100))
+    item = adjust_family(pairs[:1], seed=0, others=[0.2])
+    assert item.size == 2
+    assert item.tests[0].low is not None
+    assert item.tests[0].low < (paired_difference(pairs[0], seed=0).low or 0)
+    nothing = head_to_head(JudgmentTable.from_columns([], [], [], n_dialogues=100))
     assert adjust_family([nothing], seed=0, others=[0.2, 0.1]).others == pytest.approx((0.2, 0.2))
     assert adjust_family([nothing], seed=0, others=[0.2]).others == (0.2,)
 
 
 def simultaneous_coverage(runs: int, resamples: int) -> float:
-    """Share of simulated tables whose intervals, five strongly dependent ones, all cover."""
+    """Return the share of simulated tables in which all of five strongly dependent intervals cover."""
     generator = np.random.default_rng(8)
     means = np.array([0.4, 0.5, 0.6, 0.7, 0.8])
     held = 0
@@ -239,12 +241,12 @@ def stats_threshold(means: Floats) -> Floats:
     return np.asarray(norm.ppf(means) * np.sqrt(2))
 
 
-def test_all_intervals_of_a_family_hold_at_once() -> None:
+def test_simultaneous_coverage() -> None:
     assert simultaneous_coverage(runs=150, resamples=300) >= 0.91
 
 
 @pytest.mark.slow
-def test_all_intervals_of_a_family_hold_at_once_many_times() -> None:
+def test_simultaneous_coverage_with_many_runs() -> None:
     assert 0.93 <= simultaneous_coverage(runs=1500, resamples=1000) <= 0.98
 
 
@@ -264,7 +266,7 @@ def test_the_paired_interval_covers() -> None:
     assert 0.915 <= held / 300 <= 0.985
 
 
-def test_what_is_detectable_is_detected_four_times_in_five() -> None:
+def test_minimum_detectable_effect_has_80_percent_power() -> None:
     generator = np.random.default_rng(13)
     n = 250
     effect = minimum_detectable_effect(np.sqrt(0.4), n)
@@ -277,7 +279,7 @@ def test_what_is_detectable_is_detected_four_times_in_five() -> None:
     assert np.mean([p is not None and p < 0.05 for p in p_values]) == pytest.approx(0.8, abs=0.07)
 
 
-def test_more_dialogues_detect_less_and_the_two_are_inverse() -> None:
+def test_effect_and_sample_size_are_inverse() -> None:
     spread = 0.6
     smallest = minimum_detectable_effect(spread, 250)
     assert smallest is not None
@@ -288,27 +290,27 @@ def test_more_dialogues_detect_less_and_the_two_are_inverse() -> None:
     assert minimum_detectable_effect(0.5, 0) is None
 
 
-def test_the_plan_never_looks_at_the_observed_effect(contest: MakeContest) -> None:
+def test_mde_ignores_the_observed_effect(contest: MakeContest) -> None:
     scores = dialogue_scores(contest(100, mean=0.5)).score
     flipped = np.where(np.arange(100) % 2 == 0, scores, 1 - scores)
-    one = paired_difference(head_to_head(contest_of(scores)), seed=0)
+    first = paired_difference(head_to_head(contest_of(scores)), seed=0)
     other = paired_difference(head_to_head(contest_of(flipped)), seed=0)
-    assert one.difference != other.difference
-    assert one.mde == other.mde
+    assert first.difference != other.difference
+    assert first.mde == other.mde
 
 
-def test_repeats_help_only_as_far_as_the_noise_between_them(contest: MakeContest) -> None:
-    one, other = contest(200, seed=1, samples=2, spread=50), contest(200, seed=2, samples=2, spread=50)
-    plan = compare(one, other, seed=0, min_effect=0.06).required_sample_size
+def test_repetitions_only_reduce_repetition_noise(contest: MakeContest) -> None:
+    first, other = contest(200, seed=1, samples=2, spread=50), contest(200, seed=2, samples=2, spread=50)
+    plan = compare(first, other, seed=0, min_effect=0.06).required_sample_size
     assert plan is not None and plan.samples is not None and plan.samples > 2
-    hopeless = compare(one, other, seed=0, min_effect=0.001).required_sample_size
+    hopeless = compare(first, other, seed=0, min_effect=0.001).required_sample_size
     assert hopeless is not None and hopeless.samples is None and hopeless.more_dialogues > 0
     single = compare(contest(50), contest(50, seed=1), seed=0).required_sample_size
     assert single is not None and single.samples is None
 
 
 @pytest.mark.parametrize("worth", [0.0, -0.1, 1.2])
-def test_a_difference_out_of_range_cannot_be_planned_for(worth: float) -> None:
+def test_invalid_difference_to_detect(worth: float) -> None:
     with pytest.raises(ValueError, match=str(worth)):
         required_sample_size(worth, 0.5, 100)
 
@@ -317,20 +319,22 @@ def checkpoints(
     generator: np.random.Generator, seeds: int, *, n: int = 120, between: float = 0.06, mean: float = 0.6
 ) -> list[JudgmentTable]:
     taste = generator.beta(mean * 2, (1 - mean) * 2, n)
-    found = []
+    result = []
     for shift in generator.normal(0, between, seeds):
         chance = np.clip(taste + shift, 0, 1)
         outcome = (generator.random((n, 2)) < chance[:, None]).astype(float)
-        found.append(JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel()))
-    return found
+        result.append(
+            JudgmentTable.from_columns(np.repeat(np.arange(n), 2), np.tile([True, False], n), outcome.ravel())
+        )
+    return result
 
 
-def test_one_training_seed_supports_no_claim_about_a_strategy() -> None:
+def test_one_training_seed_is_not_estimable() -> None:
     result = strategy_rate(checkpoints(np.random.default_rng(0), 1), seed=0)
     assert isinstance(result, NotEstimable) and "these two checkpoints" in result.reason
 
 
-def test_a_strategys_interval_is_wider_than_its_checkpoints() -> None:
+def test_strategy_interval_is_wider_than_a_checkpoints() -> None:
     group = checkpoints(np.random.default_rng(1), 4, between=0.1)
     result = strategy_rate(group, seed=0)
     assert isinstance(result, StrategyEstimate)
@@ -342,20 +346,20 @@ def test_a_strategys_interval_is_wider_than_its_checkpoints() -> None:
 
 def test_strategies_mirror() -> None:
     generator = np.random.default_rng(2)
-    one, other = checkpoints(generator, 3), checkpoints(generator, 5)
-    there = strategy_rate(one, seed=1)
-    back = strategy_rate([columns.swap_authors() for columns in one], seed=1)
-    assert isinstance(there, StrategyEstimate) and isinstance(back, StrategyEstimate)
-    assert there.low == pytest.approx(1 - back.high)
-    assert there.p == pytest.approx(back.p)
-    difference = strategy_difference(one, other, seed=1)
+    first, other = checkpoints(generator, 3), checkpoints(generator, 5)
+    is_present = strategy_rate(first, seed=1)
+    back = strategy_rate([columns.swap_authors() for columns in first], seed=1)
+    assert isinstance(is_present, StrategyEstimate) and isinstance(back, StrategyEstimate)
+    assert is_present.low == pytest.approx(1 - back.high)
+    assert is_present.p == pytest.approx(back.p)
+    difference = strategy_difference(first, other, seed=1)
     assert isinstance(difference, StrategyEstimate)
     assert difference.seeds == (3, 5)
     assert difference.low < difference.estimate < difference.high
 
 
-def test_a_strategy_that_always_wins_claims_no_more_than_its_dialogues_allow() -> None:
-    """Without spread between dialogues and seeds, resampling both says "1.000 to 1.000"."""
+def test_a_strategy_that_always_wins_has_a_positive_width() -> None:
+    """Without variation between dialogues and seeds, resampling both would give "1.000 to 1.000"."""
     won, lost = contest_of(np.ones(250)), contest_of(np.zeros(250))
     rate = strategy_rate([won] * 3, seed=0)
     assert isinstance(rate, StrategyEstimate)
@@ -369,29 +373,29 @@ def test_a_strategy_that_always_wins_claims_no_more_than_its_dialogues_allow() -
     assert same.p == 1 and same.low < -0.01 and same.high > 0.01
 
 
-def test_strategies_of_one_table_are_a_family(contest: MakeContest) -> None:
+def test_strategies_of_one_table_form_a_family(contest: MakeContest) -> None:
     generator = np.random.default_rng(3)
     rows = {
         "one": [checkpoints(generator, 3), checkpoints(generator, 3)],
         "two": [checkpoints(generator, 3), checkpoints(generator, 3, mean=0.75)],
         "rate": [checkpoints(generator, 4)],
     }
-    found = strategy_family(rows | {"few": [checkpoints(generator, 1)]}, seed=0)
-    assert isinstance(found.pop("few"), NotEstimable)
+    result = strategy_family(rows | {"few": [checkpoints(generator, 1)]}, seed=0)
+    assert isinstance(result.pop("few"), NotEstimable)
     alone = {name: strategy_family({name: groups}, seed=0)[name] for name, groups in rows.items()}
     p_values = []
-    for name, one in alone.items():
-        together = found[name]
-        assert isinstance(one, StrategyEstimate) and isinstance(together, StrategyEstimate)
-        assert (one.family_size, one.p_adjusted) == (1, one.p)
-        assert (together.family_size, together.p, together.level) == (3, one.p, 0.95)
-        assert together.low < one.low < one.high < together.high
-        p_values.append((one.p, together.p_adjusted))
+    for name, item in alone.items():
+        together = result[name]
+        assert isinstance(item, StrategyEstimate) and isinstance(together, StrategyEstimate)
+        assert (item.family_size, item.p_adjusted) == (1, item.p)
+        assert (together.family_size, together.p, together.level) == (3, item.p, 0.95)
+        assert together.low < item.low < item.high < together.high
+        p_values.append((item.p, together.p_adjusted))
     assert [adjusted for _, adjusted in p_values] == pytest.approx(holm([p for p, _ in p_values]))
 
 
 def strategy_coverage(seeds: int, *, runs: int) -> float:
-    """Share of simulated studies whose interval covers a strategy's rate of ½ over dialogues and seeds."""
+    """Return the coverage of a strategy's rate of ½ over dialogues and seeds."""
     generator = np.random.default_rng(14)
     held = 0
     for run in range(runs):
@@ -400,7 +404,9 @@ def strategy_coverage(seeds: int, *, runs: int) -> float:
         for shift in generator.normal(0, 0.05, seeds):
             outcome = (generator.random((150, 2)) < (taste + shift)[:, None]).astype(float)
             group.append(
-                JudgmentTable.of(np.repeat(np.arange(150), 2), np.tile([True, False], 150), outcome.ravel())
+                JudgmentTable.from_columns(
+                    np.repeat(np.arange(150), 2), np.tile([True, False], 150), outcome.ravel()
+                )
             )
         result = strategy_rate(group, seed=run, resamples=300)
         assert isinstance(result, StrategyEstimate)
@@ -409,12 +415,12 @@ def strategy_coverage(seeds: int, *, runs: int) -> float:
 
 
 @pytest.mark.parametrize("seeds", [3, 5])
-def test_a_strategys_interval_covers(seeds: int) -> None:
+def test_strategy_interval_covers(seeds: int) -> None:
     assert strategy_coverage(seeds, runs=200) >= 0.91
 
 
 def edge_coverage(rate: float, seeds: int, *, runs: int) -> float:
-    """Share of simulated studies whose interval covers a rate near 1; seeds vary on the logit scale."""
+    """Return the coverage of a rate near 1; seeds vary on the logit scale."""
     generator = np.random.default_rng(15)
     odds = np.log(rate / (1 - rate))
     spread = generator.normal(0, 1, (400, 400)) + generator.normal(0, 0.3, (1, 400))
@@ -433,5 +439,5 @@ def edge_coverage(rate: float, seeds: int, *, runs: int) -> float:
 
 
 @pytest.mark.parametrize("rate", [0.98, 0.997])
-def test_a_strategys_interval_covers_near_one(rate: float) -> None:
+def test_strategy_interval_covers_near_one(rate: float) -> None:
     assert edge_coverage(rate, 3, runs=100) >= 0.93

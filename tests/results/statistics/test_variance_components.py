@@ -1,4 +1,4 @@
-"""Where the noise is: the parts that are there are found, and what more requests would do is foretold."""
+"""Variance components: identification of simulated sources, and prediction of the next requests' effect."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ def drawn(shape: tuple[int, ...], seed: int = 0) -> Floats:
 
 
 @given(SHAPES, st.integers(0, 9))
-def test_names_and_order_of_anything_do_not_matter(shape: tuple[int, ...], seed: int) -> None:
+def test_order_of_any_axis_does_not_matter(shape: tuple[int, ...], seed: int) -> None:
     verdicts = drawn(shape, seed)
     assume(isinstance(variance_table(verdicts), VarianceTable))
     generator = np.random.default_rng(seed)
-    one = make_table(verdicts)
+    first = make_table(verdicts)
     mirrored = make_table(1.0 - verdicts)
-    assert mirrored.rate == pytest.approx(1 - one.rate)
+    assert mirrored.rate == pytest.approx(1 - first.rate)
     moved = verdicts
     for axis in range(5):
         moved = np.take(moved, generator.permutation(shape[axis]), axis=axis)
     for other in (mirrored, make_table(moved)):
-        assert other.error == pytest.approx(one.error, abs=1e-12)
-        for mine, theirs in zip(astuple(one.components), astuple(other.components), strict=True):
-            assert (mine is None) == (theirs is None)
-            assert mine is None or mine == pytest.approx(theirs, abs=1e-12)
-    assert sum(one.parts.values()) == pytest.approx(one.error**2)
-    assert all(value is None or value >= 0 for value in astuple(one.components))
+        assert other.error == pytest.approx(first.error, abs=1e-12)
+        for selected, reference in zip(astuple(first.components), astuple(other.components), strict=True):
+            assert (selected is None) == (reference is None)
+            assert selected is None or selected == pytest.approx(reference, abs=1e-12)
+    assert sum(first.parts.values()) == pytest.approx(first.error**2)
+    assert all(value is None or value >= 0 for value in astuple(first.components))
 
 
 @given(SHAPES)
-def test_what_is_not_repeated_is_not_known(shape: tuple[int, ...]) -> None:
+def test_sources_without_repetition_are_unknown(shape: tuple[int, ...]) -> None:
     seeds, generations, _, _, repetitions = shape
     components = estimate_components(drawn(shape))
     assert (components.seed is None) == (components.seed_dialogue is None) == (seeds == 1)
@@ -59,8 +59,8 @@ def test_what_is_not_repeated_is_not_known(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     ("name", "axis"), [("seed", 0), ("generation", 1), ("dialogue", 2), ("order", 3), ("repetition", 4)]
 )
-def test_a_single_source_is_found_alone(name: str, axis: int) -> None:
-    """An effect of one factor alone; of a nested factor, one for each of its cells."""
+def test_a_single_source_is_identified(name: str, axis: int) -> None:
+    """An effect of one factor alone; for a nested factor, one effect per cell."""
     shape = (3, 4, 60, 2, 3)
     generator = np.random.default_rng(1)
     nested = {"generation": 3, "order": 4, "repetition": 5}  # axes that an effect is drawn for
@@ -68,35 +68,39 @@ def test_a_single_source_is_found_alone(name: str, axis: int) -> None:
     effect = 0.2 * generator.standard_normal(size).clip(-2, 2)
     if name == "order":  # the two orders are all there are: what they share is the response's
         effect -= effect.mean(axis=3, keepdims=True)
-    places = size + (1,) * (5 - len(size)) if name in nested else [-1 if at == axis else 1 for at in range(5)]
+    places = (
+        size + (1,) * (5 - len(size))
+        if name in nested
+        else [-1 if index == axis else 1 for index in range(5)]
+    )
     effect = 0.5 + effect.reshape(places)
-    found = estimate_components(np.broadcast_to(effect, shape).copy())
-    own = getattr(found, name)
+    result = estimate_components(np.broadcast_to(effect, shape).copy())
+    own = getattr(result, name)
     variance = effect.var(axis=3, ddof=1).mean() if name == "order" else np.var(effect, ddof=1)
     assert own == pytest.approx(float(variance), rel=0.15)
     others = [
         value
-        for other, value in zip(VarianceComponents.__slots__, astuple(found), strict=True)
+        for other, value in zip(VarianceComponents.__slots__, astuple(result), strict=True)
         if other != name
     ]
     assert max(value or 0.0 for value in others) < own / 8
 
 
-def test_the_error_of_one_sample_of_one_checkpoint_is_that_of_the_scores() -> None:
+def test_error_of_a_single_sample_equals_that_of_the_scores() -> None:
     verdicts = drawn((1, 1, 80, 2, 1))
     scores = verdicts[0, 0].mean(axis=(1, 2))
     assert make_table(verdicts).error == pytest.approx(scores.std(ddof=1) / np.sqrt(80))
 
 
 @given(SHAPES, st.integers(1, 5000))
-def test_more_requests_never_add_error(shape: tuple[int, ...], requests: int) -> None:
+def test_more_requests_never_increase_the_error(shape: tuple[int, ...], requests: int) -> None:
     assume(isinstance(variance_table(drawn(shape)), VarianceTable))
     table = make_table(drawn(shape), requests)
     assert all(error <= table.error + 1e-12 for error in table.afterwards.values())
     assert table.best == min(table.afterwards, key=table.afterwards.__getitem__, default="")
 
 
-def test_what_cannot_be_a_table() -> None:
+def test_not_estimable_and_invalid_tables() -> None:
     assert isinstance(variance_table(np.full((1, 1, 9, 2, 1), np.nan)), NotEstimable)
     assert isinstance(variance_table(np.ones((2, 2, 9, 2, 2))), NotEstimable)
     holed = drawn((2, 2, 9, 2, 2))
@@ -113,7 +117,7 @@ def test_what_cannot_be_a_table() -> None:
 def simulated(
     generator: np.random.Generator, sizes: tuple[int, int, int, int], seed_sd: float = 0.4
 ) -> Floats:
-    """Verdicts of a crossed design, its effects on the log-odds scale.
+    """Return verdicts of a crossed design with effects on the log-odds scale.
 
     `sizes`: seeds, generations, dialogues, repetitions.
     """
@@ -129,8 +133,8 @@ def simulated(
     return (generator.random((seeds, generations, dialogues, 2, repetitions)) < expit(odds)).astype(float)
 
 
-def foretold(*, runs: int, extra: int = 1200) -> dict[str, tuple[float, float]]:
-    """By what is spent on, and "" for nothing: mean foretold error, and the error that was had."""
+def predicted(*, runs: int, extra: int = 1200) -> dict[str, tuple[float, float]]:
+    """Return, by what the requests are spent on ("" for nothing), mean predicted and realised error."""
     generator = np.random.default_rng(81)
     sizes = (1, 2, 60, 2)
     errors: dict[str, list[float]] = {}
@@ -154,34 +158,34 @@ def foretold(*, runs: int, extra: int = 1200) -> dict[str, tuple[float, float]]:
 
 
 def unbiased(*, runs: int) -> dict[str, tuple[float, float]]:
-    """By component: mean estimate, and that of one large design."""
+    """Return, by component, the mean estimate and that of one large design."""
     generator = np.random.default_rng(82)
     large = estimate_components(simulated(generator, (60, 8, 400, 8)))
-    found = [estimate_components(simulated(generator, (4, 2, 120, 2))) for _ in range(runs)]
+    result = [estimate_components(simulated(generator, (4, 2, 120, 2))) for _ in range(runs)]
     return {
-        name: (float(np.mean([getattr(one, name) for one in found])), getattr(large, name))
+        name: (float(np.mean([getattr(item, name) for item in result])), getattr(large, name))
         for name in ("seed", "dialogue", "seed_dialogue", "generation", "order", "repetition")
     }
 
 
-def test_components_are_about_right_on_average() -> None:
+def test_components_are_approximately_unbiased() -> None:
     for name, (estimated, true) in unbiased(runs=40).items():
         assert estimated == pytest.approx(true, abs=0.006), name
 
 
 @pytest.mark.slow
-def test_components_are_right_on_average() -> None:
+def test_components_are_unbiased() -> None:
     for name, (estimated, true) in unbiased(runs=600).items():
         assert estimated == pytest.approx(true, abs=0.0025), name
 
 
 @pytest.mark.slow
-def test_what_more_requests_do_is_foretold() -> None:
-    for name, (expected, had) in foretold(runs=200).items():
+def test_error_after_more_requests_is_predicted() -> None:
+    for name, (expected, had) in predicted(runs=200).items():
         assert expected == pytest.approx(had, rel=0.08), name
 
 
-def test_the_parts_of_a_known_design() -> None:
+def test_contributions_of_a_known_design() -> None:
     components = VarianceComponents(0.01, 0.04, 0.02, 0.08, 0.1, 0.16)
     parts = variance_contributions(components, DesignSize(2, 100, 4, 2))
     expected = [0.01 / 2, 0.04 / 100, 0.02 / 200, 0.08 / 800, 0.16 / (2 * 2 * 800)]

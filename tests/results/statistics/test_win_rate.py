@@ -1,4 +1,4 @@
-"""Win rate: its symmetries, its degenerate inputs, and what stands beside it."""
+"""Win rate: symmetries, degenerate inputs and diagnostics."""
 
 from __future__ import annotations
 
@@ -27,27 +27,30 @@ def shuffled(columns: JudgmentTable, seed: int) -> JudgmentTable:
 
 def always_first(n: int) -> JudgmentTable:
     a_first = np.tile([True, False], n)
-    return JudgmentTable.of(np.repeat(np.arange(n), 2), a_first, a_first.astype(float))
+    return JudgmentTable.from_columns(np.repeat(np.arange(n), 2), a_first, a_first.astype(float))
 
 
 def perfect(n: int) -> JudgmentTable:
-    return JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.ones(2 * n))
+    return JudgmentTable.from_columns(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.ones(2 * n))
 
 
-def assert_mirrors(one: WinRate, other: WinRate) -> None:
-    """`other` is `one` with the two authors' names changed."""
-    assert one.rate is not None and other.rate is not None
-    assert one.low is not None and other.high is not None
-    assert one.high is not None and other.low is not None
-    assert one.bound_low is not None and other.bound_high is not None
-    assert one.rate + other.rate == pytest.approx(1, abs=1e-12)
-    assert one.low + other.high == pytest.approx(1, abs=1e-12)
-    assert one.high + other.low == pytest.approx(1, abs=1e-12)
-    assert one.bound_low + other.bound_high == pytest.approx(1, abs=1e-12)
-    same = "n incomplete ties consistency both_orders_tied unscored not_judged repetition_stability interval_method"
+def assert_mirrors(first: WinRate, other: WinRate) -> None:
+    """Assert that `other` is `one` with the two authors swapped."""
+    assert first.rate is not None and other.rate is not None
+    assert first.low is not None and other.high is not None
+    assert first.high is not None and other.low is not None
+    assert first.bound_low is not None and other.bound_high is not None
+    assert first.rate + other.rate == pytest.approx(1, abs=1e-12)
+    assert first.low + other.high == pytest.approx(1, abs=1e-12)
+    assert first.high + other.low == pytest.approx(1, abs=1e-12)
+    assert first.bound_low + other.bound_high == pytest.approx(1, abs=1e-12)
+    same = (
+        "n incomplete ties consistency both_orders_tied unscored not_judged repetition_stability "
+        "interval_method"
+    )
     for name in same.split():
-        assert getattr(one, name) == getattr(other, name), name
-    assert one.first_position_rate == pytest.approx(other.first_position_rate)
+        assert getattr(first, name) == getattr(other, name), name
+    assert first.first_position_rate == pytest.approx(other.first_position_rate)
 
 
 @settings(max_examples=40, deadline=None)
@@ -59,43 +62,43 @@ def assert_mirrors(one: WinRate, other: WinRate) -> None:
     ties=st.sampled_from([0.0, 0.3]),
     soft=st.booleans(),
 )
-def test_relabelling_mirrors_every_number(
+def test_swapping_authors_mirrors_every_number(
     contest: MakeContest, seed: int, n: int, mean: float, samples: int, ties: float, soft: bool
 ) -> None:
     columns = contest(n, seed=seed, mean=mean, samples=samples, ties=ties, unscored=0.02, soft=True)
-    one = win_rate(columns, seed=3, resamples=300, soft=soft)
+    first = win_rate(columns, seed=3, resamples=300, soft=soft)
     other = win_rate(columns.swap_authors(), seed=3, resamples=300, soft=soft)
-    if one.rate is None:
+    if first.rate is None:
         assert other.rate is None
         return
-    assert_mirrors(one, other)
+    assert_mirrors(first, other)
 
 
-def test_without_unscored_the_single_orders_mirror_too(contest: MakeContest) -> None:
+def test_single_orders_mirror_without_unscored(contest: MakeContest) -> None:
     columns = contest(60, ties=0.2)
-    one, other = win_rate(columns, seed=1), win_rate(columns.swap_authors(), seed=1)
-    for here, there in ((one.a_first, other.b_first), (one.b_first, other.a_first)):
-        assert here.rate is not None and there.rate is not None
-        assert here.low is not None and there.high is not None
-        assert here.rate + there.rate == pytest.approx(1, abs=1e-12)
-        assert here.low + there.high == pytest.approx(1, abs=1e-12)
+    first, other = win_rate(columns, seed=1), win_rate(columns.swap_authors(), seed=1)
+    for here, is_present in ((first.a_first, other.b_first), (first.b_first, other.a_first)):
+        assert here.rate is not None and is_present.rate is not None
+        assert here.low is not None and is_present.high is not None
+        assert here.rate + is_present.rate == pytest.approx(1, abs=1e-12)
+        assert here.low + is_present.high == pytest.approx(1, abs=1e-12)
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**31), soft=st.booleans())
-def test_the_rows_order_never_matters(contest: MakeContest, seed: int, soft: bool) -> None:
+def test_row_order_never_matters(contest: MakeContest, seed: int, soft: bool) -> None:
     columns = contest(50, seed=seed, samples=2, ties=0.1, unscored=0.05, soft=True)
-    one = win_rate(columns, seed=5, resamples=200, soft=soft)
-    assert win_rate(shuffled(columns, seed), seed=5, resamples=200, soft=soft) == one
+    item = win_rate(columns, seed=5, resamples=200, soft=soft)
+    assert win_rate(shuffled(columns, seed), seed=5, resamples=200, soft=soft) == item
 
 
-def test_the_same_seed_gives_the_same_interval_and_another_seed_another(contest: MakeContest) -> None:
+def test_interval_depends_on_the_seed(contest: MakeContest) -> None:
     columns = contest(80, soft=True)
     assert win_rate(columns, seed=1) == win_rate(columns, seed=1)
     assert win_rate(columns, seed=1, soft=True).low != win_rate(columns, seed=2, soft=True).low
 
 
-def test_the_rate_is_the_mean_of_the_dialogues_scores_each_counted_once(contest: MakeContest) -> None:
+def test_rate_is_the_mean_of_dialogue_scores(contest: MakeContest) -> None:
     columns = contest(40, samples=3, ties=0.1)
     scores = []
     for code in range(40):
@@ -108,7 +111,7 @@ def test_the_rate_is_the_mean_of_the_dialogues_scores_each_counted_once(contest:
     assert dialogue_scores(columns).score == pytest.approx(scores)
 
 
-def test_rate_and_interval_lie_where_they_must(contest: MakeContest) -> None:
+def test_rate_and_interval_are_in_range(contest: MakeContest) -> None:
     for mean in (0.0, 0.02, 0.5, 0.98, 1.0):
         result = win_rate(contest(60, mean=mean), seed=0)
         assert result.rate is not None and result.low is not None and result.high is not None
@@ -116,7 +119,7 @@ def test_rate_and_interval_lie_where_they_must(contest: MakeContest) -> None:
         assert result.low < result.high
 
 
-def test_a_judge_that_always_says_first_is_no_evidence_for_either_author() -> None:
+def test_an_always_first_judge_gives_rate_one_half() -> None:
     result = win_rate(always_first(250), seed=0)
     assert result.rate == 0.5
     assert result.consistency == 0
@@ -126,7 +129,7 @@ def test_a_judge_that_always_says_first_is_no_evidence_for_either_author() -> No
     assert result.note == "every complete dialogue has the score 0.5"
 
 
-def test_a_judge_that_always_prefers_a_gives_one_with_an_honest_interval() -> None:
+def test_a_judge_that_always_prefers_a_has_a_valid_interval() -> None:
     result = win_rate(perfect(250), seed=0)
     assert (result.rate, result.high) == (1, 1)
     assert result.low == pytest.approx(0.025 ** (1 / 250))
@@ -136,15 +139,17 @@ def test_a_judge_that_always_prefers_a_gives_one_with_an_honest_interval() -> No
 
 def test_all_ties() -> None:
     n = 30
-    columns = JudgmentTable.of(np.repeat(np.arange(n), 2), np.tile([True, False], n), np.full(2 * n, 0.5))
+    columns = JudgmentTable.from_columns(
+        np.repeat(np.arange(n), 2), np.tile([True, False], n), np.full(2 * n, 0.5)
+    )
     result = win_rate(columns, seed=0)
     assert (result.rate, result.ties, result.both_orders_tied, result.consistency) == (0.5, 1, 1, 0)
     assert result.first_position_rate is None
     assert result.low is not None and result.high is not None and result.low < 0.5 < result.high
 
 
-def test_an_unscored_order_leaves_the_estimate_and_opens_the_bounds() -> None:
-    columns = JudgmentTable.of(
+def test_an_unscored_order_widens_the_bounds_only() -> None:
+    columns = JudgmentTable.from_columns(
         [0, 0, 1, 1], [True, False, True, False], [1, 1, 1, np.nan], reason=["", "", "", "refused"]
     )
     result = win_rate(columns, seed=0)
@@ -155,8 +160,8 @@ def test_an_unscored_order_leaves_the_estimate_and_opens_the_bounds() -> None:
     assert result.a_first.rate == 1
 
 
-def test_one_lost_sample_makes_the_dialogue_incomplete_and_only_its_share_unknown() -> None:
-    columns = JudgmentTable.of(
+def test_a_missing_sample_makes_the_dialogue_incomplete() -> None:
+    columns = JudgmentTable.from_columns(
         [0, 0, 0, 0], [True, True, False, False], [1, np.nan, 1, 1], sample=[0, 1, 0, 1]
     )
     result = win_rate(columns, seed=0)
@@ -164,8 +169,8 @@ def test_one_lost_sample_makes_the_dialogue_incomplete_and_only_its_share_unknow
     assert (result.bound_low, result.bound_high) == (0.75, 1)
 
 
-def test_dialogues_never_judged_are_incomplete_and_not_losses() -> None:
-    columns = JudgmentTable.of([0, 0], [True, False], [1, 1], n_dialogues=4)
+def test_unjudged_dialogues_are_incomplete() -> None:
+    columns = JudgmentTable.from_columns([0, 0], [True, False], [1, 1], n_dialogues=4)
     result = win_rate(columns, seed=0)
     assert (result.rate, result.n, result.incomplete, result.not_judged) == (1, 1, 3, 6)
     assert (result.bound_low, result.bound_high) == (0.25, 1)
@@ -175,15 +180,16 @@ def test_dialogues_never_judged_are_incomplete_and_not_losses() -> None:
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
-        (JudgmentTable.of([], [], [], n_dialogues=0), "no dialogue"),
-        (JudgmentTable.of([], [], [], n_dialogues=3), "nothing judged yet"),
-        (JudgmentTable.of([0, 1], [True, True], [1, 0]), "one order only"),
-        (JudgmentTable.of([0, 0], [True, False], [np.nan, np.nan]), "no dialogue has both orders scored"),
+        (JudgmentTable.from_columns([], [], [], n_dialogues=0), "no dialogue"),
+        (JudgmentTable.from_columns([], [], [], n_dialogues=3), "nothing judged yet"),
+        (JudgmentTable.from_columns([0, 1], [True, True], [1, 0]), "one order only"),
+        (
+            JudgmentTable.from_columns([0, 0], [True, False], [np.nan, np.nan]),
+            "no dialogue has both orders scored",
+        ),
     ],
 )
-def test_without_a_complete_dialogue_there_is_no_rate_and_the_note_says_why(
-    columns: JudgmentTable, says: str
-) -> None:
+def test_no_rate_without_complete_dialogues(columns: JudgmentTable, says: str) -> None:
     result = win_rate(columns, seed=0)
     assert (result.rate, result.low, result.high, result.interval_method) == (None, None, None, "")
     assert (result.ties, result.consistency, result.first_position_rate) == (None, None, None)
@@ -191,15 +197,15 @@ def test_without_a_complete_dialogue_there_is_no_rate_and_the_note_says_why(
 
 
 @pytest.mark.parametrize("outcome", [0.0, 0.5, 1.0])
-def test_one_dialogue_only(outcome: float) -> None:
-    result = win_rate(JudgmentTable.of([0, 0], [True, False], [outcome, outcome]), seed=0)
+def test_one_dialogue(outcome: float) -> None:
+    result = win_rate(JudgmentTable.from_columns([0, 0], [True, False], [outcome, outcome]), seed=0)
     assert result.rate == outcome
     assert result.low is not None and result.high is not None
     assert result.high - result.low > 0.9
     assert result.note.startswith("one complete dialogue")
 
 
-def test_soft_and_hard_are_two_measurements(contest: MakeContest) -> None:
+def test_soft_and_hard_rates_are_separate(contest: MakeContest) -> None:
     columns = contest(60, soft=True)
     hard, soft = win_rate(columns, seed=0), win_rate(columns, seed=0, soft=True)
     assert soft.rate == pytest.approx(columns.soft.mean())
@@ -209,18 +215,20 @@ def test_soft_and_hard_are_two_measurements(contest: MakeContest) -> None:
     assert soft.unlisted_mass == pytest.approx(0.01)
 
 
-def test_a_verdict_without_probabilities_is_missing_from_the_soft_rate_alone() -> None:
-    columns = JudgmentTable.of([0, 0, 1, 1], [True, False] * 2, [1, 1, 1, 1], soft=[0.9, 0.7, 0.8, np.nan])
+def test_verdicts_without_probabilities_are_missing_from_the_soft_rate() -> None:
+    columns = JudgmentTable.from_columns(
+        [0, 0, 1, 1], [True, False] * 2, [1, 1, 1, 1], soft=[0.9, 0.7, 0.8, np.nan]
+    )
     assert win_rate(columns, seed=0).n == 2
     soft = win_rate(columns, seed=0, soft=True)
     assert (soft.n, soft.rate) == (1, pytest.approx(0.8))
     assert dict(soft.unscored) == {"no probabilities": 1}
-    none = win_rate(JudgmentTable.of([0, 0], [True, False], [1, 1]), seed=0, soft=True)
+    none = win_rate(JudgmentTable.from_columns([0, 0], [True, False], [1, 1]), seed=0, soft=True)
     assert "gives no probabilities" in none.note
 
 
-def test_repetition_stability_is_the_share_of_comparisons_whose_samples_agree() -> None:
-    columns = JudgmentTable.of(
+def test_repetition_stability() -> None:
+    columns = JudgmentTable.from_columns(
         [0, 0, 0, 0, 1, 1, 1, 1],
         [True, True, False, False] * 2,
         [1, 1, 1, 0, 0.5, 0.5, 1, np.nan],
@@ -230,7 +238,7 @@ def test_repetition_stability_is_the_share_of_comparisons_whose_samples_agree() 
     assert win_rate(columns.limit_samples(1), seed=0).repetition_stability is None
 
 
-def test_position_bias_shows_and_cancels(contest: MakeContest) -> None:
+def test_position_bias_is_measured_and_cancels(contest: MakeContest) -> None:
     biased = win_rate(contest(4000, mean=0.5, spread=40, position=0.2), seed=0, resamples=200)
     assert biased.first_position_rate == pytest.approx(0.7, abs=0.03)
     assert biased.rate == pytest.approx(0.5, abs=0.02)
@@ -238,12 +246,12 @@ def test_position_bias_shows_and_cancels(contest: MakeContest) -> None:
     assert biased.b_first.rate == pytest.approx(0.3, abs=0.03)
 
 
-def test_a_level_that_is_none_is_refused(contest: MakeContest) -> None:
+def test_invalid_level(contest: MakeContest) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         win_rate(contest(10), seed=0, level=95)
 
 
-def test_a_big_contest_is_summarised(contest: MakeContest) -> None:
+def test_a_large_contest(contest: MakeContest) -> None:
     columns = contest(100_000, soft=True)
     assert win_rate(columns, seed=0).n == 100_000
     assert win_rate(columns, seed=0, soft=True).n == 100_000

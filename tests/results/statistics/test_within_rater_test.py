@@ -1,4 +1,4 @@
-"""Permutation within raters: what it keeps, what it finds, and how often it errs."""
+"""Within-rater permutation test: what it keeps, what it detects, and its error rate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAIRS = list(combinations(range(5), 2))
 
 
 def rated(seed: int, tasks: int = 60) -> tuple[Ints, Ints]:
-    """Ratings of ten dialogues a task by five raters, each of one responder; lenient ones among them."""
+    """Return ratings of ten dialogues per task by five raters, each of one responder; some are lenient."""
     generator = np.random.default_rng(seed)
     lenient = np.repeat(generator.normal(0, 0.6, (tasks, 5)), 10, axis=0)
     latent = lenient + generator.normal(0, 0.9, (tasks * 10, 5))
@@ -33,19 +33,19 @@ def pairs_of(ratings: Ints) -> tuple[Ints, Ints, Ints, Floats]:
 def within(ratings: Ints, task: Ints, score: Floats, draws: int = 199, seed: int = 0) -> WithinRaters:
     place, first, second, better = pairs_of(ratings)
     signs = permuted_order(ratings, task, place, first, second, seed=seed, draws=draws)
-    found = within_raters(score, better, signs)
-    assert isinstance(found, WithinRaters)
-    return found
+    result = within_raters(score, better, signs)
+    assert isinstance(result, WithinRaters)
+    return result
 
 
 def preferring(values: Floats, ratings: Ints) -> Floats:
-    """The scores of a judge that prefers the response with the larger of these, shape (dialogues, 5)."""
+    """Return the scores of a judge that prefers the response with the larger value, shape (dialogues, 5)."""
     place, first, second, _ = pairs_of(ratings)
     return np.asarray(0.5 + 0.5 * np.sign(values[place, first] - values[place, second]))
 
 
-def test_every_permutation_keeps_each_raters_ratings() -> None:
-    """Counted by hand on one task: with two dialogues each rater's two are kept or exchanged, alike often."""
+def test_permutations_keep_each_raters_ratings() -> None:
+    """Counted by hand on one task: with two dialogues a rater's ratings are kept or swapped equally often."""
     ratings = np.array([[1, 2], [3, 2]])
     signs = permuted_order(
         ratings,
@@ -60,7 +60,7 @@ def test_every_permutation_keeps_each_raters_ratings() -> None:
     assert (signs[:, 0] == 1).mean() == pytest.approx(0.5, abs=0.03)
 
 
-def test_a_raters_ratings_never_leave_its_task() -> None:
+def test_permutations_stay_within_a_task() -> None:
     ratings, task = np.array([[1, 2], [1, 2], [3, 2], [3, 2]]), np.array([0, 0, 1, 1])
     place, first, second = np.arange(4), np.zeros(4, dtype=int), np.ones(4, dtype=int)
     signs = permuted_order(ratings, task, place, first, second, seed=0, draws=50)
@@ -68,13 +68,13 @@ def test_a_raters_ratings_never_leave_its_task() -> None:
     assert isinstance(within_raters(np.ones(4), signs[0].astype(float), signs), NotEstimable)
 
 
-def test_a_judge_that_knows_who_is_lenient_agrees_in_more_than_half_and_has_no_excess() -> None:
-    """Taking off the rater's mean does not show it; permuting within raters does."""
+def test_a_leniency_judge_has_no_excess() -> None:
+    """Centring by rater does not reveal it; permutation within raters does."""
     ratings, task = rated(0)
-    totals = np.repeat([ratings[task == one].sum(axis=0) for one in range(60)], 10, axis=0)
-    found = within(ratings, task, preferring(totals.astype(float), ratings))
-    assert found.agreement > 0.6
-    assert abs(found.excess) < 0.02
+    totals = np.repeat([ratings[task == item].sum(axis=0) for item in range(60)], 10, axis=0)
+    result = within(ratings, task, preferring(totals.astype(float), ratings))
+    assert result.agreement > 0.6
+    assert abs(result.excess) < 0.02
     centred = ratings - totals / 10
     place, first, second, _ = pairs_of(ratings)
     difference = np.round(centred[place, first] - centred[place, second], 9)
@@ -83,39 +83,39 @@ def test_a_judge_that_knows_who_is_lenient_agrees_in_more_than_half_and_has_no_e
     assert agree.mean() > 0.55
 
 
-def test_a_judge_that_knows_responses_has_an_excess() -> None:
+def test_an_informed_judge_has_an_excess() -> None:
     ratings, task = rated(1)
     generator = np.random.default_rng(2)
-    found = within(ratings, task, preferring(ratings + generator.normal(0, 2.5, ratings.shape), ratings))
-    assert found.excess > 0.03
-    assert found.p <= 0.01
+    result = within(ratings, task, preferring(ratings + generator.normal(0, 2.5, ratings.shape), ratings))
+    assert result.excess > 0.03
+    assert result.p <= 0.01
 
 
-def test_a_judge_that_knows_all_and_its_opposite_mirror() -> None:
+def test_a_judge_and_its_opposite_mirror() -> None:
     ratings, task = rated(3)
     score = preferring(ratings.astype(float), ratings)
-    one, other = within(ratings, task, score), within(ratings, task, 1 - score)
-    assert one.agreement == 1.0
-    assert (other.agreement, other.excess, other.p) == pytest.approx((0.0, -one.excess, one.p))
+    first, other = within(ratings, task, score), within(ratings, task, 1 - score)
+    assert first.agreement == 1.0
+    assert (other.agreement, other.excess, other.p) == pytest.approx((0.0, -first.excess, first.p))
 
 
-def test_missing_verdicts_are_left_out_and_the_order_of_pairs_does_not_matter() -> None:
+def test_missing_verdicts_and_order_of_pairs() -> None:
     ratings, task = rated(4)
     place, first, second, better = pairs_of(ratings)
     score = np.random.default_rng(0).choice([0.0, 0.5, 1.0, np.nan], place.size)
     signs = permuted_order(ratings, task, place, first, second, seed=0, draws=99)
-    found = within_raters(score, better, signs)
+    result = within_raters(score, better, signs)
     order = np.random.default_rng(1).permutation(place.size)
     again = within_raters(score[order], better[order], signs[:, order])
-    assert isinstance(found, WithinRaters) and isinstance(again, WithinRaters)
-    assert found.n == int((~np.isnan(score)).sum())
-    assert (found.excess, found.p) == pytest.approx((again.excess, again.p))
+    assert isinstance(result, WithinRaters) and isinstance(again, WithinRaters)
+    assert result.n == int((~np.isnan(score)).sum())
+    assert (result.excess, result.p) == pytest.approx((again.excess, again.p))
     by_hand = np.nanmean(np.where(better > 0, score, 1 - score))
-    assert found.agreement == pytest.approx(by_hand)
+    assert result.agreement == pytest.approx(by_hand)
 
 
 def errs(judge: str, runs: int) -> float:
-    """How often p ≤ 0.05 for a judge that knows nothing of single responses."""
+    """Return how often p ≤ 0.05 for a judge that knows nothing of single responses."""
     wrong = 0
     for run in range(runs):
         ratings, task = rated(run, tasks=40)
@@ -130,13 +130,13 @@ def errs(judge: str, runs: int) -> float:
 
 
 @pytest.mark.parametrize("judge", ["chance", "responder", "rater"])
-def test_it_rarely_finds_what_is_not_there(judge: str) -> None:
+def test_false_positive_rate(judge: str) -> None:
     assert errs(judge, 40) <= 0.15
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("judge", ["chance", "responder", "rater"])
-def test_it_finds_what_is_not_there_no_more_often_than_it_says(judge: str) -> None:
+def test_false_positive_rate_with_many_runs(judge: str) -> None:
     assert errs(judge, 600) <= 0.06
 
 

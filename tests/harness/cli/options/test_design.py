@@ -38,7 +38,7 @@ def test_what_is_assumed_and_what_is_worth_finding_count(empathy: Run) -> None:
 def test_a_study_s_plan_says_it_too(empathy: Run) -> None:
     design = empathy(*PLAN, "--json").data["design"]
     assert design["dialogues"] >= 1
-    assert f"What {design['dialogues']} dialogues" in flat(empathy(*PLAN))
+    assert f"Precision of {design['dialogues']} dialogues" in flat(empathy(*PLAN))
 
 
 @pytest.mark.parametrize("command", [JUDGE, PLAN], ids=["judge", "plan"])

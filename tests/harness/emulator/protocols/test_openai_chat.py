@@ -1,4 +1,4 @@
-"""OpenAI's protocols by the real SDK: answers, log-probabilities, forms, and errors in OpenAI's words."""
+"""OpenAI's APIs through the real SDK: completions, log-probabilities, formats and error objects."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def test_a_verdict_with_log_probabilities(sdk: Any, chat: Chat) -> None:
     assert answer.id.startswith("chatcmpl-")
 
 
-async def test_texts_their_limit_and_several_choices(sdk: Any, chat: Chat) -> None:
+async def test_texts_limits_and_several_choices(sdk: Any, chat: Chat) -> None:
     client = await sdk()
     answer = await client.chat.completions.create(**chat("improve/affective", n=3, seed=4))
     assert [choice.index for choice in answer.choices] == [0, 1, 2]
@@ -68,7 +68,7 @@ async def test_texts_their_limit_and_several_choices(sdk: Any, chat: Chat) -> No
     assert (cut.choices[0].finish_reason, cut.usage.completion_tokens) == ("length", 4)
 
 
-async def test_a_thinking_model_has_rules_of_its_own(sdk: Any, chat: Chat) -> None:
+async def test_a_thinking_model_has_its_own_parameters(sdk: Any, chat: Chat) -> None:
     client = await sdk()
     body = chat(model="emulated-o4-mini", response_format=STRICT)
     del body["temperature"]
@@ -101,7 +101,9 @@ async def test_completions_of_a_base_model(sdk: Any, prompt: Callable[..., str])
         == answer.usage.completion_tokens
     )
     offsets = choice.logprobs.text_offset
-    assert [choice.text[at : at + 3] for at in offsets[:5]] == [choice.text[at:][:3] for at in offsets[:5]]
+    assert [choice.text[offset : offset + 3] for offset in offsets[:5]] == [
+        choice.text[offset:][:3] for offset in offsets[:5]
+    ]
     assert offsets[1] == len(choice.logprobs.tokens[0])
     assert choice.finish_reason == "length"
     assert (await client.completions.create(**asked)).usage.completion_tokens == 16
@@ -115,7 +117,7 @@ async def test_completions_of_a_base_model(sdk: Any, prompt: Callable[..., str])
         )
 
 
-async def test_a_choice_constraint_is_vllm_s_alone(sdk: Any, chat: Chat) -> None:
+async def test_only_vllm_accepts_a_choice_constraint(sdk: Any, chat: Chat) -> None:
     client = await sdk()
     constraint = {"structured_outputs": {"choice": ["1", "2"]}, "top_k": 5}
     body = chat(model="emulated-llama-3.1-8b-instruct", max_tokens=5)
@@ -127,7 +129,7 @@ async def test_a_choice_constraint_is_vllm_s_alone(sdk: Any, chat: Chat) -> None
         await client.chat.completions.create(**chat(), extra_body=constraint)
 
 
-async def test_refusals_have_openai_s_signs(sdk: Any, chat: Chat) -> None:
+async def test_refusals_have_openais_form(sdk: Any, chat: Chat) -> None:
     client = await sdk(refusals=1.0)
     seen = set()
     for number in range(40):
@@ -138,7 +140,7 @@ async def test_refusals_have_openai_s_signs(sdk: Any, chat: Chat) -> None:
     assert seen == {("content_filter", False), ("content_filter", True), ("stop", True)}
 
 
-async def test_unknown_models_get_a_404_whatever_they_are(sdk: Any, chat: Chat) -> None:
+async def test_unknown_models_get_a_404(sdk: Any, chat: Chat) -> None:
     client = await sdk()
     for name in ("gpt-4o", "emulated-nobody-9", "emulated-claude-sonnet-4-5"):
         with pytest.raises(openai.NotFoundError) as error:
@@ -149,7 +151,7 @@ async def test_unknown_models_get_a_404_whatever_they_are(sdk: Any, chat: Chat) 
     assert all(name.startswith("emulated-") for name in listed)
 
 
-async def test_one_key_alone_is_accepted_where_one_is_set(sdk: Any, chat: Chat) -> None:
+async def test_only_the_configured_key_is_accepted(sdk: Any, chat: Chat) -> None:
     with pytest.raises(openai.AuthenticationError) as error:
         await (await sdk(key="wrong", api_key="right")).chat.completions.create(**chat())
     assert error.value.code == "invalid_api_key"
@@ -157,7 +159,7 @@ async def test_one_key_alone_is_accepted_where_one_is_set(sdk: Any, chat: Chat) 
     assert await (await sdk(key="right", api_key="right")).chat.completions.create(**chat())
 
 
-async def test_a_rate_limit_is_told_with_the_wait(sdk: Any, chat: Chat) -> None:
+async def test_a_rate_limit_states_the_wait(sdk: Any, chat: Chat) -> None:
     client = await sdk(requests_per_minute=1.0)
     with pytest.raises(openai.RateLimitError) as error:
         for _ in range(4):
@@ -197,21 +199,21 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("wrong", "param"), WRONG, ids=[str(list(wrong)) for wrong, _ in WRONG])
-async def test_what_openai_refuses_is_refused(
+async def test_invalid_requests_are_rejected(
     start: Start, ask: Any, chat: Chat, wrong: dict[str, Any], param: str
 ) -> None:
     running = await start()
-    status, told, _ = await ask(running.url + "/v1/chat/completions", {**chat(), **wrong})
+    status, error, _ = await ask(running.url + "/v1/chat/completions", {**chat(), **wrong})
     assert status == 400
-    assert set(told["error"]) == {"message", "type", "param", "code"}
-    assert told["error"]["param"] == param
+    assert set(error["error"]) == {"message", "type", "param", "code"}
+    assert error["error"]["param"] == param
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"null", b'{"model": 5}', b"\xff\xfe", b'{"a":' * 500 + b"1" + b"}" * 500]
 )
-async def test_what_is_no_request_is_refused(start: Start, ask: Any, body: bytes) -> None:
+async def test_malformed_bodies_are_rejected(start: Start, ask: Any, body: bytes) -> None:
     running = await start()
     for path in ("/v1/chat/completions", "/v1/completions", "/v1/messages"):
-        status, told, _ = await ask(running.url + path, body, anthropic_version="2023-06-01")
-        assert (status, isinstance(told["error"]["message"], str)) == (400, True)
+        status, error, _ = await ask(running.url + path, body, anthropic_version="2023-06-01")
+        assert (status, isinstance(error["error"]["message"], str)) == (400, True)

@@ -1,4 +1,4 @@
-"""Nothing but `harness/terminal/output.py` writes to the standard streams or draws with rich."""
+"""Only `harness/terminal/output.py` writes to the standard streams or draws with rich."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAY = {
 
 
 def _uses(path: Path) -> Iterator[str]:
-    """What a module imports as a whole, calls or reads, by its dotted name."""
+    """Return what a module imports, calls or reads, by dotted name."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -45,18 +45,18 @@ def _uses(path: Path) -> Iterator[str]:
             yield ast.unparse(node)
 
 
-def test_each_output_has_its_one_place() -> None:
+def test_only_the_output_module_writes_to_the_streams() -> None:
     wrong = {
         f"{path.relative_to(ROOT)} uses {use}"
-        for room in ROOMS
-        for path in sorted((ROOT / room).rglob("*.py"))
+        for available in ROOMS
+        for path in sorted((ROOT / available).rglob("*.py"))
         for use in _uses(path)
         if use in MAY and str(path.relative_to(ROOT)) not in MAY[use]
     }
     assert wrong == set()
 
 
-def test_the_only_console_takes_no_text_for_markup() -> None:
+def test_the_console_interprets_no_markup() -> None:
     consoles = [
         node
         for path in OUTPUT
@@ -64,5 +64,5 @@ def test_the_only_console_takes_no_text_for_markup() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "Console"
     ]
     assert len(consoles) == 1
-    given = {keyword.arg: ast.unparse(keyword.value) for keyword in consoles[0].keywords}
-    assert [given[name] for name in ("markup", "emoji", "highlight")] == ["False"] * 3
+    arguments = {keyword.arg: ast.unparse(keyword.value) for keyword in consoles[0].keywords}
+    assert [arguments[name] for name in ("markup", "emoji", "highlight")] == ["False"] * 3

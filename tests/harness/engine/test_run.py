@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from agents.errors import UserError
 from agents.models.lifecycle import Lifecycle, today
 from harness.engine.limits import Limits
 from harness.workflows.judge import JudgingPlan
@@ -17,6 +16,7 @@ from results.analysis.contest_results import JudgingResult
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
 from results.render.contest import caveats, to_dict
 from results.report import render
+from tests.errors import user_error
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, Bench, count, rows
 
 Make = Callable[..., Awaitable[Bench]]
@@ -82,8 +82,9 @@ async def test_a_snapshot_of_an_alias_is_the_same_model(bench: Make, judge: str,
 async def test_a_retired_model_is_rejected_before_sending(bench: Make) -> None:
     house = await bench(shutdown_date="2020-01-01")
     plan = await house.plan(GPT, limit=N)
-    with pytest.raises(UserError, match="2020-01-01"):
+    with user_error("model.retired") as error:
         await house.judge(plan)
+    assert "2020-01-01" in str(error.value)
     assert (await house.stats())["by_model"] == {}
     allowed = await house.judge(plan, allow_retired=True)
     assert only(allowed).hard.n == N
@@ -148,8 +149,9 @@ async def test_one_snapshot_is_counted_alone(bench: Make) -> None:
         await summarize_judging(house.store, summary.run_id, snapshots=["successor-9", "emulated-gpt-4o"])
     )
     assert both.hard == only(summary).hard
-    with pytest.raises(UserError, match="successor-9"):
+    with user_error("run.unknown-snapshot", found="'nobody'") as error:
         await summarize_judging(house.store, summary.run_id, snapshots=["nobody"])
+    assert "successor-9" in error.fault.remedy
 
 
 async def test_one_model_can_be_required_over_all_invocations(bench: Make, emulator: Any) -> None:

@@ -1,4 +1,4 @@
-"""Rates corrected by references (plug-in) and by a gold share (PPI): they recover, break and refuse."""
+"""Win rates corrected by references (bias adjustment) and by a gold share (PPI)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Generator = np.random.Generator
 
 
 def judged(generator: Generator, truth: np.ndarray, sensitivity: float, specificity: float) -> np.ndarray:
-    """A judge's verdicts on dialogues whose better author is known."""
+    """Return a judge's verdicts on dialogues whose better author is known."""
     right = generator.random(truth.size) < np.where(truth == 1, sensitivity, specificity)
     return np.where(right, truth, 1 - truth)
 
@@ -21,60 +21,62 @@ def judged(generator: Generator, truth: np.ndarray, sensitivity: float, specific
 def contest(
     seed: int, rate: float = 0.75, noise: float = 0.0, n: int = 250, m: int = 300
 ) -> tuple[np.ndarray, ReferenceVerdicts]:
-    """Scores of a biased judge, and references whose labels are wrong with probability `noise`."""
+    """Return scores of a biased judge, and references whose labels are wrong with probability `noise`."""
     generator = np.random.default_rng(seed)
     truth = (generator.random(n) < rate).astype(float)
     known = (generator.random(m) < 0.5).astype(float)
-    said = judged(generator, known, 0.85, 0.7)
+    observed = judged(generator, known, 0.85, 0.7)
     labels = np.where(generator.random(m) < noise, 1 - known, known)
-    return judged(generator, truth, 0.85, 0.7), ReferenceVerdicts(said[labels == 1], said[labels == 0])
+    return judged(generator, truth, 0.85, 0.7), ReferenceVerdicts(
+        observed[labels == 1], observed[labels == 0]
+    )
 
 
-def test_the_plug_in_recovers_a_known_rate_where_the_raw_one_does_not() -> None:
+def test_bias_adjustment_recovers_a_known_rate() -> None:
     rates, raw, covered = [], [], 0
     for seed in range(200):
         scores, reference = contest(seed)
-        found = bias_adjusted(scores, reference)
-        assert isinstance(found, BiasAdjusted)
-        rates.append(found.rate)
-        raw.append(found.raw)
-        covered += found.low <= 0.75 <= found.high
+        result = bias_adjusted(scores, reference)
+        assert isinstance(result, BiasAdjusted)
+        rates.append(result.rate)
+        raw.append(result.raw)
+        covered += result.low <= 0.75 <= result.high
     assert np.mean(rates) == pytest.approx(0.75, abs=0.02)
     assert abs(np.mean(raw) - 0.75) > 0.03
     assert covered >= 182
 
 
-def test_noisy_references_break_the_plug_in_and_are_refused() -> None:
-    """Labels that are wrong in four of ten make 0.75 exceed 1 in the formula; the answer is a refusal."""
+def test_noisy_references_are_not_estimable() -> None:
+    """Labels that are wrong in four of ten would turn 0.75 into more than 1."""
     refused, broken = 0, []
     for seed in range(100):
         scores, reference = contest(seed, noise=0.4, m=3000)
         youden = reference.where_a.mean() - reference.where_b.mean()
         broken.append((scores.mean() - reference.where_b.mean()) / youden)
-        found = bias_adjusted(scores, reference)
-        refused += isinstance(found, NotEstimable)
-        if isinstance(found, BiasAdjusted):
-            assert 0.0 <= found.rate <= 1.0
+        result = bias_adjusted(scores, reference)
+        refused += isinstance(result, NotEstimable)
+        if isinstance(result, BiasAdjusted):
+            assert 0.0 <= result.rate <= 1.0
     assert np.median(broken) > 1.0
     assert refused >= 90
 
 
-def test_the_plug_in_mirrors() -> None:
+def test_bias_adjustment_mirrors() -> None:
     scores, reference = contest(0)
-    one = bias_adjusted(scores, reference)
+    first = bias_adjusted(scores, reference)
     other = bias_adjusted(1 - scores, ReferenceVerdicts(1 - reference.where_b, 1 - reference.where_a))
-    assert isinstance(one, BiasAdjusted)
+    assert isinstance(first, BiasAdjusted)
     assert isinstance(other, BiasAdjusted)
-    assert one.rate == pytest.approx(1 - other.rate)
-    assert (one.low, one.high) == pytest.approx((1 - other.high, 1 - other.low))
+    assert first.rate == pytest.approx(1 - other.rate)
+    assert (first.low, first.high) == pytest.approx((1 - other.high, 1 - other.low))
 
 
-def test_a_perfect_judge_is_left_as_it_is() -> None:
+def test_a_perfect_judge_is_not_corrected() -> None:
     scores = np.array([1.0] * 60 + [0.0] * 40)
-    found = bias_adjusted(scores, ReferenceVerdicts(np.ones(50), np.zeros(50)))
-    assert isinstance(found, BiasAdjusted)
-    assert (found.rate, found.raw) == pytest.approx((0.6, 0.6))
-    assert found.low < 0.6 < found.high
+    result = bias_adjusted(scores, ReferenceVerdicts(np.ones(50), np.zeros(50)))
+    assert isinstance(result, BiasAdjusted)
+    assert (result.rate, result.raw) == pytest.approx((0.6, 0.6))
+    assert result.low < 0.6 < result.high
 
 
 @pytest.mark.parametrize(
@@ -90,23 +92,21 @@ def test_a_perfect_judge_is_left_as_it_is() -> None:
         (np.ones(100), ReferenceVerdicts.role_free(np.tile([1.0, 1.0, 0.0], 300)), "lies outside"),
     ],
 )
-def test_it_is_refused_where_it_would_mean_nothing(
-    scores: np.ndarray, reference: ReferenceVerdicts, why: str
-) -> None:
-    found = bias_adjusted(scores, reference)
-    assert isinstance(found, NotEstimable)
-    assert why in found.reason
+def test_not_estimable_bias_adjustments(scores: np.ndarray, reference: ReferenceVerdicts, why: str) -> None:
+    result = bias_adjusted(scores, reference)
+    assert isinstance(result, NotEstimable)
+    assert why in result.reason
 
 
-def test_an_audit_gives_a_sensitivity_analysis_and_says_so() -> None:
-    found = bias_adjusted(
+def test_audit_references_give_a_sensitivity_analysis() -> None:
+    result = bias_adjusted(
         np.tile([1.0, 0.0, 1.0], 80),
         ReferenceVerdicts.role_free(np.tile([1.0, 1.0, 1.0, 0.0], 300)),
         headline=False,
     )
-    assert isinstance(found, BiasAdjusted)
-    assert not found.headline
-    assert "sensitivity analysis" in found.assumptions[-1]
+    assert isinstance(result, BiasAdjusted)
+    assert not result.headline
+    assert "sensitivity analysis" in result.assumptions[-1]
 
 
 # -- cheap and gold ------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ GOLD = np.array(
 
 
 def simulated(generator: Generator, mean: float, bias: float, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """250 dialogues whose preference varies; a cheap judge that leans; gold scores on a random share."""
+    """Return 250 dialogues with varying preference, a biased cheap judge, and a random gold share."""
     taste = generator.beta(mean * 0.8, (1 - mean) * 0.8, 250)
     gold = ((generator.random(250) < taste) + (generator.random(250) < taste).astype(float)) / 2
     leaning = np.clip(taste - bias, 0, 1) * 0.85 + 0.07
@@ -138,40 +138,40 @@ def covered(mean: float, bias: float, share: float, runs: int) -> float:
     generator = np.random.default_rng(5)
     hits = 0
     for _ in range(runs):
-        found = cheap_and_gold(*simulated(generator, mean, bias, share))
-        assert isinstance(found, CheapAndGold)
-        hits += found.low <= mean <= found.high
+        result = cheap_and_gold(*simulated(generator, mean, bias, share))
+        assert isinstance(result, CheapAndGold)
+        hits += result.low <= mean <= result.high
     return hits / runs
 
 
-def test_the_estimate_is_ppi_pys() -> None:
+def test_estimate_matches_ppi_py_values() -> None:
     weight = tuned_weight(GOLD, CHEAP[:20], CHEAP[20:])
     rate = GOLD.mean() - weight * (CHEAP[:20].mean() - CHEAP[20:].mean())
     assert rate == pytest.approx(0.53394915, abs=2e-3)  # theirs takes another denominator of the covariance
 
 
-def test_the_estimate_and_its_interval_are_ppi_pys_where_it_is_installed() -> None:
+def test_estimate_and_interval_match_ppi_py() -> None:
     ppi_py = pytest.importorskip("ppi_py")
     generator = np.random.default_rng(11)
     for _ in range(20):
         cheap, gold = simulated(generator, 0.6, 0.1, 0.4)
-        found = cheap_and_gold(cheap, gold)
-        assert isinstance(found, CheapAndGold)
-        asked = ~np.isnan(gold)
-        columns = (gold[asked], cheap[asked], cheap[~asked])
-        theirs = ppi_py.ppi_mean_pointestimate(*columns, lam=found.weight)
-        assert found.rate == pytest.approx(float(np.ravel(theirs)[0]), abs=1e-12)
+        result = cheap_and_gold(cheap, gold)
+        assert isinstance(result, CheapAndGold)
+        sampled = ~np.isnan(gold)
+        columns = (gold[sampled], cheap[sampled], cheap[~sampled])
+        reference = ppi_py.ppi_mean_pointestimate(*columns, lam=result.weight)
+        assert result.rate == pytest.approx(float(np.ravel(reference)[0]), abs=1e-12)
         low, high = (
-            float(np.ravel(end)[0]) for end in ppi_py.ppi_mean_ci(*columns, alpha=0.05, lam=found.weight)
+            float(np.ravel(end)[0]) for end in ppi_py.ppi_mean_ci(*columns, alpha=0.05, lam=result.weight)
         )
         # theirs is normal and divides by n; ours has Student's t and n − 1, a little wider
-        assert 1.0 <= (found.high - found.low) / (high - low) < 1.03
+        assert 1.0 <= (result.high - result.low) / (high - low) < 1.03
         tuned = float(np.ravel(ppi_py.ppi_mean_pointestimate(*columns))[0])
-        assert found.rate == pytest.approx(tuned, abs=3e-3)
+        assert result.rate == pytest.approx(tuned, abs=3e-3)
 
 
 @pytest.mark.parametrize("mean", [0.5, 0.8])
-def test_cheap_and_gold_cover_where_the_cheap_judge_is_biased(mean: float) -> None:
+def test_cheap_and_gold_covers_with_a_biased_cheap_judge(mean: float) -> None:
     assert covered(mean, 0.3, 0.5, 300) >= 0.91
 
 
@@ -179,11 +179,11 @@ def test_cheap_and_gold_cover_where_the_cheap_judge_is_biased(mean: float) -> No
 @pytest.mark.parametrize("share", [0.2, 0.5])
 @pytest.mark.parametrize("bias", [0.0, 0.3])
 @pytest.mark.parametrize("mean", [0.5, 0.8, 0.95, 0.98])
-def test_coverage_at_the_means_that_matter(mean: float, bias: float, share: float) -> None:
+def test_coverage_at_the_required_means(mean: float, bias: float, share: float) -> None:
     assert covered(mean, bias, share, 2000) >= 0.93
 
 
-def test_a_cheap_judge_that_knows_makes_gold_go_further_and_a_blind_one_costs_nothing() -> None:
+def test_effective_n_depends_on_the_cheap_judge() -> None:
     generator = np.random.default_rng(0)
     truth = (generator.random(1000) < 0.6).astype(float)
     gold = np.where(np.arange(1000) < 200, truth, np.nan)
@@ -204,20 +204,20 @@ def test_a_cheap_judge_that_knows_makes_gold_go_further_and_a_blind_one_costs_no
 
 def test_cheap_and_gold_mirrors() -> None:
     cheap, gold = simulated(np.random.default_rng(2), 0.6, 0.2, 0.5)
-    one, other = cheap_and_gold(cheap, gold), cheap_and_gold(1 - cheap, 1 - gold)
-    assert isinstance(one, CheapAndGold)
+    first, other = cheap_and_gold(cheap, gold), cheap_and_gold(1 - cheap, 1 - gold)
+    assert isinstance(first, CheapAndGold)
     assert isinstance(other, CheapAndGold)
-    assert one.rate == pytest.approx(1 - other.rate)
-    assert (one.low, one.high) == pytest.approx((1 - other.high, 1 - other.low))
+    assert first.rate == pytest.approx(1 - other.rate)
+    assert (first.low, first.high) == pytest.approx((1 - other.high, 1 - other.low))
 
 
-def test_few_gold_outcomes_on_one_side_give_the_exact_gold_only_interval() -> None:
+def test_few_gold_outcomes_give_the_exact_gold_only_interval() -> None:
     gold = np.concatenate([np.ones(45), np.zeros(5), np.full(200, np.nan)])
-    found = cheap_and_gold(np.tile([1.0, 0.0], 125), gold)
-    assert isinstance(found, CheapAndGold)
-    assert found.method.startswith("exact binomial")
-    assert found.rate == 0.9
-    assert "fewer than 10" in found.note
+    result = cheap_and_gold(np.tile([1.0, 0.0], 125), gold)
+    assert isinstance(result, CheapAndGold)
+    assert result.method.startswith("exact binomial")
+    assert result.rate == 0.9
+    assert "fewer than 10" in result.note
     everything = cheap_and_gold(np.tile([1.0, 0.0], 50), np.tile([1.0, 0.0, 0.0, 1.0], 25))
     assert isinstance(everything, CheapAndGold)
     assert "every dialogue" in everything.note

@@ -1,4 +1,4 @@
-"""Gemini's generateContent by the real SDK: answers, log-probabilities, forms, and Google's errors."""
+"""Gemini's generateContent through the real SDK: completions, log-probabilities, formats and errors."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_a_verdict_with_log_probabilities(sdk: Any, prompt: Callable[..., 
     assert used.total_token_count == used.prompt_token_count + 1
 
 
-async def test_texts_limits_and_thoughts(sdk: Any, prompt: Callable[..., str]) -> None:
+async def test_texts_limits_and_thinking(sdk: Any, prompt: Callable[..., str]) -> None:
     models = await sdk()
     text = prompt("improve/compassionate")
     answer = await models.generate_content(
@@ -100,9 +100,7 @@ async def test_json_by_either_schema_and_an_enumeration(sdk: Any, prompt: Callab
     assert answer.text in ("1", "2")
 
 
-async def test_a_refusal_is_a_blocked_prompt_or_a_finish_for_safety(
-    sdk: Any, prompt: Callable[..., str]
-) -> None:
+async def test_a_refusal_is_a_blocked_prompt_or_a_safety_finish(sdk: Any, prompt: Callable[..., str]) -> None:
     models = await sdk(refusals=1.0)
     seen = set()
     for seed in range(30):
@@ -114,7 +112,7 @@ async def test_a_refusal_is_a_blocked_prompt_or_a_finish_for_safety(
     assert seen == {types.BlockedReason.PROHIBITED_CONTENT, types.FinishReason.SAFETY}
 
 
-async def test_errors_have_google_s_form(sdk: Any, prompt: Callable[..., str]) -> None:
+async def test_errors_have_googles_form(sdk: Any, prompt: Callable[..., str]) -> None:
     text = prompt("judge/pairwise")
     with pytest.raises(errors.ClientError) as wrong_key:
         await (await sdk(key="wrong", api_key="right")).generate_content(model=FLASH, contents=text)
@@ -128,40 +126,40 @@ async def test_errors_have_google_s_form(sdk: Any, prompt: Callable[..., str]) -
         for _ in range(4):
             await models.generate_content(model=FLASH, contents=text)
     assert (limited.value.code, limited.value.status) == (429, "RESOURCE_EXHAUSTED")
-    told = {each["@type"].rpartition(".")[2]: each for each in limited.value.details["error"]["details"]}
-    assert 0.0 < float(told["RetryInfo"]["retryDelay"].removesuffix("s")) <= 60.0
-    assert "PerMinute" in told["QuotaFailure"]["violations"][0]["quotaId"]
+    error = {each["@type"].rpartition(".")[2]: each for each in limited.value.details["error"]["details"]}
+    assert 0.0 < float(error["RetryInfo"]["retryDelay"].removesuffix("s")) <= 60.0
+    assert "PerMinute" in error["QuotaFailure"]["violations"][0]["quotaId"]
     with pytest.raises(errors.ClientError, match="Logprobs is not enabled"):
         await models.generate_content(
             model=THINKING, contents=text, config=types.GenerateContentConfig(response_logprobs=True)
         )
 
 
-async def test_a_missing_key_is_forbidden_and_the_query_s_key_counts(
+async def test_a_missing_key_is_forbidden_and_a_key_in_the_query_is_accepted(
     start: Start, ask: Any, prompt: Callable[..., str]
 ) -> None:
     running = await start(api_key="right")
     url = f"{running.url}/v1beta/models/{FLASH}:generateContent"
     body = {"contents": [{"parts": [{"text": prompt("respond")}]}]}
-    status, told, _ = await ask(url, body)
-    assert (status, told["error"]["status"]) == (403, "PERMISSION_DENIED")
+    status, error, _ = await ask(url, body)
+    assert (status, error["error"]["status"]) == (403, "PERMISSION_DENIED")
     assert (await ask(url + "?key=right", body))[0] == 200
     assert (await ask(url, body, x_goog_api_key="right"))[0] == 200
 
 
-async def test_names_in_snake_case_and_other_versions_of_the_path_are_taken(
+async def test_snake_case_names_and_other_api_versions_are_accepted(
     start: Start, ask: Any, prompt: Callable[..., str]
 ) -> None:
     running = await start()
     contents = [{"role": "user", "parts": [{"text": prompt("respond")}]}]
     for version in ("v1", "v1beta", "v1alpha"):
-        status, told, _ = await ask(
+        status, error, _ = await ask(
             f"{running.url}/{version}/models/{FLASH}:generateContent",
             {"contents": contents, "generation_config": {"max_output_tokens": 4}},
         )
-        assert (status, told["usageMetadata"]["candidatesTokenCount"]) == (200, 4)
-    status, told, _ = await ask(f"{running.url}/v1beta/models")
-    assert {f"models/{FLASH}", f"models/{THINKING}"} == {model["name"] for model in told["models"]}
+        assert (status, error["usageMetadata"]["candidatesTokenCount"]) == (200, 4)
+    status, error, _ = await ask(f"{running.url}/v1beta/models")
+    assert {f"models/{FLASH}", f"models/{THINKING}"} == {model["name"] for model in error["models"]}
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
@@ -180,13 +178,13 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("where", "wrong", "words"), WRONG, ids=[words for _, _, words in WRONG])
-async def test_what_google_refuses_is_refused(
-    start: Start, ask: Any, prompt: Callable[..., str], where: str, wrong: dict[str, Any], words: str
+@pytest.mark.parametrize(("where", "wrong", "message"), WRONG, ids=[message for _, _, message in WRONG])
+async def test_invalid_requests_are_rejected(
+    start: Start, ask: Any, prompt: Callable[..., str], where: str, wrong: dict[str, Any], message: str
 ) -> None:
     running = await start()
     body: dict[str, Any] = {"contents": [{"parts": [{"text": prompt("respond")}]}]}
     body = {**body, **wrong} if where == "top" else {**body, "generationConfig": wrong}
-    status, told, _ = await ask(f"{running.url}/v1beta/models/{FLASH}:generateContent", body)
-    assert (status, told["error"]["code"], told["error"]["status"]) == (400, 400, "INVALID_ARGUMENT")
-    assert words in told["error"]["message"]
+    status, error, _ = await ask(f"{running.url}/v1beta/models/{FLASH}:generateContent", body)
+    assert (status, error["error"]["code"], error["error"]["status"]) == (400, 400, "INVALID_ARGUMENT")
+    assert message in error["error"]["message"]

@@ -1,4 +1,4 @@
-"""Anthropic's messages by the real SDK: answers, forms, refusals, and errors in Anthropic's words."""
+"""Anthropic's messages API through the real SDK: completions, formats, refusals and error objects."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_a_verdict_and_a_text(sdk: Any, asked: Any) -> None:
     assert (stopped.stop_reason, stopped.stop_sequence) == ("stop_sequence", ".")
 
 
-async def test_a_conversation_in_blocks_is_read(sdk: Any, asked: Any) -> None:
+async def test_a_conversation_in_blocks_is_parsed(sdk: Any, asked: Any) -> None:
     client = await sdk()
     body = asked("improve/cognitive")
     body["messages"] = [
@@ -102,7 +102,7 @@ def _error(raised: anthropic.APIStatusError) -> Any:
     return raised.body["error"]
 
 
-async def test_errors_have_anthropic_s_form(sdk: Any, asked: Any) -> None:
+async def test_errors_have_anthropics_form(sdk: Any, asked: Any) -> None:
     with pytest.raises(anthropic.AuthenticationError) as wrong_key:
         await (await sdk(key="wrong", api_key="right")).messages.create(**asked())
     assert _error(wrong_key.value)["type"] == "authentication_error"
@@ -131,7 +131,7 @@ async def test_newer_models_think_and_take_no_temperature(sdk: Any, asked: Any) 
     assert answer.usage.output_tokens > 20
 
 
-async def test_an_overloaded_server_says_529(sdk: Any, asked: Any) -> None:
+async def test_an_overloaded_server_sends_529(sdk: Any, asked: Any) -> None:
     client = await sdk(errors_500=1.0)
     seen = set()
     for number in range(30):
@@ -159,14 +159,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "words"), WRONG, ids=[words for _, words in WRONG])
-async def test_what_anthropic_refuses_is_refused(
-    start: Start, ask: Any, asked: Any, wrong: dict[str, Any], words: str
+@pytest.mark.parametrize(("wrong", "message"), WRONG, ids=[message for _, message in WRONG])
+async def test_invalid_requests_are_rejected(
+    start: Start, ask: Any, asked: Any, wrong: dict[str, Any], message: str
 ) -> None:
     running = await start()
     url = running.url + "/v1/messages"
-    status, told, _ = await ask(url, {**asked(), **wrong}, anthropic_version="2023-06-01")
-    assert (status, told["type"], told["error"]["type"]) == (400, "error", "invalid_request_error")
-    assert words in told["error"]["message"]
-    status, told, _ = await ask(url, asked())
-    assert (status, told["error"]["message"]) == (400, "anthropic-version: header is required")
+    status, error, _ = await ask(url, {**asked(), **wrong}, anthropic_version="2023-06-01")
+    assert (status, error["type"], error["error"]["type"]) == (400, "error", "invalid_request_error")
+    assert message in error["error"]["message"]
+    status, error, _ = await ask(url, asked())
+    assert (status, error["error"]["message"]) == (400, "anthropic-version: header is required")

@@ -1,5 +1,4 @@
-"""What the statistics promise as a whole: one surface, frozen results, every attribute explained, pure; the
-same numbers whatever the rows' order, and for the same seed."""
+"""Properties of the whole package: frozen and documented results, purity, independence of row order."""
 
 from __future__ import annotations
 
@@ -39,7 +38,7 @@ IMPURE = {"asyncio", "datetime", "os", "random", "sqlalchemy", "sqlmodel", "time
 
 
 def results_of(module: ModuleType) -> list[Any]:
-    """The results that a module defines."""
+    """Return the result classes that a module defines."""
     return [
         value
         for value in vars(module).values()
@@ -51,7 +50,7 @@ ALL = [result for module in MODULES for result in results_of(module)]
 
 
 @pytest.mark.parametrize("result", ALL, ids=lambda result: result.__name__)
-def test_results_are_frozen_and_every_attribute_is_explained(result: Any) -> None:
+def test_results_are_frozen_and_documented(result: Any) -> None:
     assert result.__dataclass_params__.frozen
     _, _, attributes = (result.__doc__ or "").partition("Attributes:")
     words = set(re.findall(r"\w+", attributes))
@@ -65,7 +64,7 @@ def test_every_result_is_exported(result: Any) -> None:
         assert result.__name__ in results.statistics.__all__
 
 
-def test_what_is_exported_is_there_and_explained() -> None:
+def test_exports_exist_and_are_documented() -> None:
     assert len(set(results.statistics.__all__)) == len(results.statistics.__all__)
     for name in results.statistics.__all__:
         value = getattr(results.statistics, name)
@@ -73,7 +72,7 @@ def test_what_is_exported_is_there_and_explained() -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_no_database_no_clock_and_no_randomness_but_by_a_seed(module: ModuleType) -> None:
+def test_statistics_are_pure(module: ModuleType) -> None:
     source = Path(module.__file__ or "").read_text(encoding="utf-8")
     imported = set()
     for node in ast.walk(ast.parse(source)):
@@ -88,19 +87,21 @@ def test_no_database_no_clock_and_no_randomness_but_by_a_seed(module: ModuleType
 
 WORDS = np.random.default_rng(0).integers(5, 40, (2, 60))
 MEASURES: dict[str, Callable[[JudgmentTable, JudgmentTable], Any]] = {
-    "win rate": lambda one, _: win_rate(one, seed=1, resamples=200, soft=True),
-    "by group": lambda one, _: breakdown(one, ["a", "b"] * 30, seed=1, resamples=200),
-    "pooled": lambda one, other: pooled_over_judges({"x": one, "y": other}, seed=1, resamples=200),
-    "length": lambda one, _: length_controlled(one, *WORDS),
-    "compare": lambda one, other: compare(one, other, direct=one, seed=1, resamples=200, soft=True),
-    "everyone": lambda one, other: compare_all({"x": one, "y": other}, seed=1, resamples=200),
-    "sequence": lambda one, _: _without_arrays(confidence_sequence(one, judging_order(60, 1))),
-    "strategies": lambda one, other: strategy_difference([one, other], [other, one], seed=1, resamples=200),
+    "win rate": lambda first, _: win_rate(first, seed=1, resamples=200, soft=True),
+    "by group": lambda first, _: breakdown(first, ["a", "b"] * 30, seed=1, resamples=200),
+    "pooled": lambda first, second: pooled_over_judges({"x": first, "y": second}, seed=1, resamples=200),
+    "length": lambda first, _: length_controlled(first, *WORDS),
+    "compare": lambda first, second: compare(first, second, direct=first, seed=1, resamples=200, soft=True),
+    "everyone": lambda first, second: compare_all({"x": first, "y": second}, seed=1, resamples=200),
+    "sequence": lambda first, _: _without_arrays(confidence_sequence(first, judging_order(60, 1))),
+    "strategies": lambda first, second: strategy_difference(
+        [first, second], [second, first], seed=1, resamples=200
+    ),
 }
 
 
 def _without_arrays(result: Any) -> dict[str, Any]:
-    """Arrays have no plain equality."""
+    """Return the fields without arrays, which have no plain equality."""
     values = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     return {
         name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()
@@ -108,9 +109,7 @@ def _without_arrays(result: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", list(MEASURES))
-def test_the_rows_order_changes_nothing_and_the_same_seed_gives_the_same(
-    contest: Callable[..., JudgmentTable], name: str
-) -> None:
+def test_results_depend_only_on_rows_and_seed(contest: Callable[..., JudgmentTable], name: str) -> None:
     pair = [contest(60, seed=seed, samples=2, ties=0.1, unscored=0.02, soft=True) for seed in (1, 2)]
     turned = [
         JudgmentTable(

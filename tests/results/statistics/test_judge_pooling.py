@@ -1,4 +1,4 @@
-"""Pooling over judges and breaking down by groups."""
+"""Pooling over judges, and breakdowns by group."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from results.statistics import (
 MakeContest = Callable[..., JudgmentTable]
 
 
-def test_the_pooled_rate_is_the_mean_over_shared_dialogues_of_the_mean_over_judges(
+def test_pooled_rate_is_the_mean_over_shared_dialogues(
     contest: MakeContest,
 ) -> None:
     judges = {"one": contest(80, seed=1, unscored=0.1), "two": contest(80, seed=2, samples=3, unscored=0.02)}
@@ -37,14 +37,14 @@ def test_the_pooled_rate_is_the_mean_over_shared_dialogues_of_the_mean_over_judg
     assert [pooled.lowest, pooled.highest] == sorted(rate for rate in rates if rate is not None)
 
 
-def test_relabelling_mirrors_the_pool(contest: MakeContest) -> None:
+def test_swapping_authors_mirrors_the_pooled_rate(contest: MakeContest) -> None:
     judges = {"one": contest(60, seed=1), "two": contest(60, seed=2)}
-    one = pooled_over_judges(judges, seed=0)
+    first = pooled_over_judges(judges, seed=0)
     other = pooled_over_judges({name: c.swap_authors() for name, c in judges.items()}, seed=0)
-    assert one.rate is not None and other.rate is not None and one.low is not None
-    assert one.rate + other.rate == pytest.approx(1)
-    assert one.low + (other.high or 0) == pytest.approx(1)
-    assert (one.disagree_on_sign, one.disagree_by_points) == (
+    assert first.rate is not None and other.rate is not None and first.low is not None
+    assert first.rate + other.rate == pytest.approx(1)
+    assert first.low + (other.high or 0) == pytest.approx(1)
+    assert (first.disagree_on_sign, first.disagree_by_points) == (
         other.disagree_on_sign,
         other.disagree_by_points,
     )
@@ -68,78 +68,78 @@ def test_judges_that_disagree_are_flagged(
     assert says in pooled.note
 
 
-def test_disagreement_needs_two_sides_and_is_blind_to_rounding() -> None:
+def test_disagreement_ignores_rounding() -> None:
     assert disagreement([], even=0.5) == disagreement([0.9], even=0.5) == (False, False)
     assert disagreement([-1e-17, 0.04], even=0) == (False, False)
     assert disagreement([-0.01, 0.04], even=0) == (True, False)
     assert disagreement([0.5, 0.4 + 0.2], even=0.5) == (False, False)  # ten points, and not more
 
 
-def test_judges_without_a_shared_dialogue_have_no_pool() -> None:
-    one = JudgmentTable.of([0, 0], [True, False], [1, 1], n_dialogues=2)
-    other = JudgmentTable.of([1, 1], [True, False], [1, 1], n_dialogues=2)
-    pooled = pooled_over_judges({"one": one, "other": other}, seed=0)
+def test_judges_without_shared_dialogues_have_no_pooled_rate() -> None:
+    first = JudgmentTable.from_columns([0, 0], [True, False], [1, 1], n_dialogues=2)
+    other = JudgmentTable.from_columns([1, 1], [True, False], [1, 1], n_dialogues=2)
+    pooled = pooled_over_judges({"one": first, "other": other}, seed=0)
     assert (pooled.rate, pooled.low, pooled.n) == (None, None, 0)
     assert "no pooled rate" in pooled.note
 
 
-def test_judges_of_other_dialogues_are_not_pooled(contest: MakeContest) -> None:
+def test_judges_of_different_dialogues_are_not_pooled(contest: MakeContest) -> None:
     with pytest.raises(ValueError, match=r"\[5, 6\]"):
         pooled_over_judges({"one": contest(5), "two": contest(6)}, seed=0)
     with pytest.raises(ValueError, match="no dialogues"):
         pooled_over_judges({}, seed=0)
 
 
-def test_groups_make_up_the_whole(contest: MakeContest) -> None:
+def test_groups_partition_the_dialogues(contest: MakeContest) -> None:
     columns = contest(100, samples=2)
     groups = ["negative" if code % 3 else "positive" for code in range(100)]
-    found = breakdown(columns, groups, seed=0)
-    assert list(found) == ["negative", "positive"]
-    total = sum((part.rate or 0) * part.n for part in found.values())
+    result = breakdown(columns, groups, seed=0)
+    assert list(result) == ["negative", "positive"]
+    total = sum((part.rate or 0) * part.n for part in result.values())
     assert total / 100 == pytest.approx(win_rate(columns, seed=0).rate)
-    assert all(part.low is not None for part in found.values())
+    assert all(part.low is not None for part in result.values())
 
 
 def test_a_small_group_has_a_rate_and_no_interval(contest: MakeContest) -> None:
     groups = ["proud"] * 19 + ["sad"] * 20 + [""] * 11
-    found = breakdown(contest(50), groups, seed=0)
-    assert set(found) == {"proud", "sad"}
-    assert found["proud"].rate is not None
-    assert (found["proud"].low, found["proud"].a_first.low) == (None, None)
-    assert found["proud"].note == "19 complete dialogues: too few for an interval"
-    assert found["sad"].low is not None
+    result = breakdown(contest(50), groups, seed=0)
+    assert set(result) == {"proud", "sad"}
+    assert result["proud"].rate is not None
+    assert (result["proud"].low, result["proud"].a_first.low) == (None, None)
+    assert result["proud"].note == "19 complete dialogues: too few for an interval"
+    assert result["sad"].low is not None
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_a_group_without_an_interval_speaks_of_none(contest: MakeContest, count: int) -> None:
+def test_note_of_a_group_without_an_interval(contest: MakeContest, count: int) -> None:
     columns = contest(30, mean=1.0, unscored=0.0 if count else 1.1)
-    found = breakdown(columns, ["few"] * max(1, count) + [""] * (30 - max(1, count)), seed=0)["few"]
-    assert (found.n, found.low) == (count, None)
-    assert "too few for an interval" in found.note
-    assert "the interval says" not in found.note
-    assert ("every complete dialogue has the score 1" in found.note) is (count == 2)
+    result = breakdown(columns, ["few"] * max(1, count) + [""] * (30 - max(1, count)), seed=0)["few"]
+    assert (result.n, result.low) == (count, None)
+    assert "too few for an interval" in result.note
+    assert "the interval says" not in result.note
+    assert ("every complete dialogue has the score 1" in result.note) is (count == 2)
 
 
-def test_a_difference_by_group_makes_up_the_whole_and_tests_nothing(contest: MakeContest) -> None:
-    one, other = contest(100, seed=1, mean=0.7, unscored=0.05), contest(100, seed=2, unscored=0.05)
-    pairs = against_common_opponent(one, other)
+def test_group_differences_partition_the_dialogues_without_p_values(contest: MakeContest) -> None:
+    first, other = contest(100, seed=1, mean=0.7, unscored=0.05), contest(100, seed=2, unscored=0.05)
+    pairs = against_common_opponent(first, other)
     groups = ["positive"] * 30 + ["negative"] * 60 + ["rare"] * 10
-    found = difference_breakdown(pairs, groups, seed=0)
-    whole = paired_difference(pairs, seed=0)
-    assert sum(part.n for part in found.values()) == whole.n
-    total = sum((part.difference or 0) * part.n for part in found.values())
-    assert total / whole.n == pytest.approx(whole.difference)
-    for name, part in found.items():
+    result = difference_breakdown(pairs, groups, seed=0)
+    everything = paired_difference(pairs, seed=0)
+    assert sum(part.n for part in result.values()) == everything.n
+    total = sum((part.difference or 0) * part.n for part in result.values())
+    assert total / everything.n == pytest.approx(everything.difference)
+    for name, part in result.items():
         assert (part.p, part.p_adjusted, part.test) == (None, None, "")
         assert (part.low is not None) is (name != "rare")
-    back = difference_breakdown(against_common_opponent(other, one), groups, seed=0)
-    for name, part in found.items():
+    back = difference_breakdown(against_common_opponent(other, first), groups, seed=0)
+    for name, part in result.items():
         assert part.difference == pytest.approx(-(back[name].difference or 0))
         assert (part.low is None) or part.low == pytest.approx(-(back[name].high or 0), abs=1e-9)
     with pytest.raises(ValueError, match="2 groups for 100 dialogues"):
-        difference_breakdown(head_to_head(one), ["a", "b"], seed=0)
+        difference_breakdown(head_to_head(first), ["a", "b"], seed=0)
 
 
-def test_every_dialogue_needs_a_group(contest: MakeContest) -> None:
+def test_every_dialogue_requires_a_group(contest: MakeContest) -> None:
     with pytest.raises(ValueError, match="2 groups for 5 dialogues"):
         breakdown(contest(5), ["a", "b"], seed=0)
