@@ -367,9 +367,9 @@ def test_mistakes_are_told_with_a_remedy(empathy: Run) -> None:
         ((",", A), "comparison.sides"),
         ((A, B, "--judge", "openai/gpt-4o"), "judge.no-judgments"),
         ((A, B, "--split", "train"), "--split all"),
-        ((A, B, "--all"), "Leave the names away"),
-        ((A, B, "--pairwise"), "--all --pairwise"),
-        (("--all", "--by", "emotion", "--worth", "0.1"), "--by, --worth: is told of two authors only"),
+        ((A, B, "--all"), "option.conflict"),
+        ((A, B, "--pairwise"), "option.missing"),
+        (("--all", "--by", "emotion", "--worth", "0.1"), "comparison.needs-two-authors"),
     ):
         done = empathy(
             "compare", *words, "--opponent", C, *(() if "--split" in words else ("--split", "all"))
