@@ -65,7 +65,7 @@ def test_a_tie_is_the_only_preference_that_swapping_keeps() -> None:
 
 
 @given(dialogues, dialogues)
-def test_a_dialogues_key_is_that_of_what_is_shown(one: Dialogue, other: Dialogue) -> None:
+def test_a_dialogues_key_depends_on_its_content(one: Dialogue, other: Dialogue) -> None:
     same = (one.id, one.situation, one.utterance) == (other.id, other.situation, other.utterance)
     assert (one.key == other.key) == same
     assert replace(one, emotion="calm", sentiment="", part="9").key == one.key

@@ -275,7 +275,7 @@ def test_the_best_of_everyone_is_corrected_for_the_choice(empathy: Run) -> None:
     best = data["best"]["control/ratings"]
     top = max(data["rows"], key=lambda row: row["unadjusted"]["win_rate"])
     assert (best["author"], best["observed"]) == (top["first"], top["unadjusted"]["win_rate"])
-    assert (best["contestants"], best["n"], best["not_estimable"]) == (4, 64, None)
+    assert (best["candidates"], best["n"], best["not_estimable"]) == (4, 64, None)
     assert best["low"] <= best["estimate"] <= best["high"]
     printed = flat(empathy(*words))
     assert "corrected for selection" in printed
