@@ -30,7 +30,7 @@ class BradleyTerryStrengths:
     Attributes:
         log: natural log of the strength, mean 0 within a component.
         low, high: its interval over dialogues at `level`; −inf or inf where the data give no bound. If one
-            author won everything, nobody on its scale has a bound on that side.
+            author won everything, no author on its scale has a bound on that side.
         expected: mean probability, in [0, 1], of being preferred to another author of the component.
         expected_low, expected_high: its interval; always bounded.
         reference: code of the author that met the most others in the component.
