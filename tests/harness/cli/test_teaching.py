@@ -90,7 +90,7 @@ def test_two_datasets_compared_and_a_folder_written_once(call: Any) -> None:
 def test_a_profile_shows_its_word_lists_and_leaves_no_database(call: Any, tmp_path: Path) -> None:
     shown = call(profile, "dataset:human", "dataset:gpt-4")
     assert not (tmp_path / "runs").exists()
-    assert "Descriptive" in shown
+    assert "descriptive" in shown
     assert "claims a similar experience" in shown
 
 
