@@ -73,7 +73,7 @@ class UserError(EmpathyError):
         self,
         what: str,
         *,
-        code: str = "",
+        code: str,
         where: str = "",
         found: str = "",
         remedy: str = "",

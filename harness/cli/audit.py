@@ -211,8 +211,8 @@ def print_audits(summaries: list[AuditSummary], as_json: bool) -> None:
     from results.render import judge_audit as presenting_audit
 
     if as_json:
-        told = {"audits": [presenting_audit.to_dict(summary) for summary in summaries]}
-        print_json(told)
+        data_out = {"audits": [presenting_audit.to_dict(summary) for summary in summaries]}
+        print_json(data_out)
         return
     for summary in summaries:
         print_table(presenting_audit.to_table(summary))

@@ -156,8 +156,8 @@ def build(
     if "parquet" in forms:
         to_parquet(out)
     if as_json:
-        told = {"folder": str(out), "id": dataset_id(manifest), **manifest}
-        print_json(told)
+        data_out = {"folder": str(out), "id": dataset_id(manifest), **manifest}
+        print_json(data_out)
     else:
         _show_built(manifest, out)
     if repo is not None and hub_upload.confirm_upload(out, repo, "dataset"):
@@ -233,10 +233,10 @@ def inspect(folder: Path, other: Path | None, rows: int, data: str | None, as_js
         dataset = None
     inspected = inspect_folder(folder, dataset, rows)
     if as_json:
-        told = {name: value for name, value in vars(inspected).items() if name != "data"}
-        told |= {"id": inspected.data.id, "manifest": dict(inspected.data.manifest)}
-        told["lengths"] = {name: asdict(value) for name, value in inspected.lengths.items()}
-        print_json(told)
+        data_out = {name: value for name, value in vars(inspected).items() if name != "data"}
+        data_out |= {"id": inspected.data.id, "manifest": dict(inspected.data.manifest)}
+        data_out["lengths"] = {name: asdict(value) for name, value in inspected.lengths.items()}
+        print_json(data_out)
         return
     _show(inspected)
 

@@ -54,25 +54,25 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
     from results.render.format import versioned
 
     contests = run(_load_contests(db, cells, exclude_same_family))
-    found, claims = layout.table1(table1_cells(contests)), paper_claims(contests)
-    told = {
-        "rows": layout.rows(found),
-        "notes": layout.notes(found),
-        "heading": layout.heading(found),
+    cell_results, claims = layout.table1(table1_cells(contests)), paper_claims(contests)
+    data = {
+        "rows": layout.rows(cell_results),
+        "notes": layout.notes(cell_results),
+        "heading": layout.heading(cell_results),
         "claims": contrasts.to_rows(claims),
         "text_against_table": list(contrasts.TEXT_AGAINST_TABLE),
     }
-    markdown = f"{layout.to_markdown(found)}\n{contrasts.to_markdown(claims)}"
+    markdown = f"{layout.to_markdown(cell_results)}\n{contrasts.to_markdown(claims)}"
     if out is None:
-        print_document(json_bytes(versioned(told)) if as_json else markdown)
+        print_document(json_bytes(versioned(data)) if as_json else markdown)
         return
     from harness.cli.report import write_page
 
     for name, text in (
         ("table1.md", markdown),
-        ("table1.tex", to_latex(found)),
-        ("table1.csv", layout.to_csv(found)),
-        ("table1.json", json_bytes(versioned(told)).decode()),
+        ("table1.tex", to_latex(cell_results)),
+        ("table1.csv", layout.to_csv(cell_results)),
+        ("table1.json", json_bytes(versioned(data)).decode()),
     ):
         write_page(out / name, text)
         print_message(f"{out / name}")

@@ -79,9 +79,9 @@ def plan(
     if as_json:
         from harness.study.estimate import total
 
-        told = {"study": found.name, "title": found.title, "fidelity": str(found.fidelity)}
+        header = {"study": found.name, "title": found.title, "fidelity": str(found.fidelity)}
         rows = {"lines": [asdict(one) for one in lines], "total": asdict(total(lines)), **could.data}
-        print_json({**told, **rows})
+        print_json({**header, **rows})
         return
     _show(found, lines, given.calls.budget or found.budget_usd, could.lines)
 

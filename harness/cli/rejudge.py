@@ -181,14 +181,16 @@ async def _corrected(
     )
     from results.queries.contest_index import name_of
 
-    told, by_people, by_audit = None, {}, {}
+    preferences, by_people, by_audit = None, {}, {}
     if people is not None:
-        codes = {dialogue.id: at for at, dialogue in enumerate(panel.dialogues)}
-        told = read_preferences(people, codes, name_of(panel.a), name_of(panel.b))
-        by_people = {at: adjusted_by_people(judge, told.for_a) for at, judge in enumerate(panel.judges)}
+        codes = {dialogue.id: index for index, dialogue in enumerate(panel.dialogues)}
+        preferences = read_preferences(people, codes, name_of(panel.a), name_of(panel.b))
+        by_people = {
+            index: adjusted_by_people(judge, preferences.for_a) for index, judge in enumerate(panel.judges)
+        }
     if sensitivity:
         by_audit = dict(enumerate(await adjusted_by_audit(store, panel.judges)))
-    return CorrectedPanel(by_people, by_audit, told)
+    return CorrectedPanel(by_people, by_audit, preferences)
 
 
 def print_result(
@@ -200,11 +202,11 @@ def print_result(
     from results.render import judge_panel as presenting_jury
 
     if as_json:
-        told = {
+        data = {
             "run": None if summary is None else presenting.to_dict(summary),
             "jury": presenting_jury.to_dict(panel, corrected),
         }
-        print_json(told)
+        print_json(data)
         return
     for table in presenting_jury.to_tables(panel):
         print_table(table)

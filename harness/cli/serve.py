@@ -133,7 +133,7 @@ def start(
     for line in _plan_lines(made):
         print_message(line)
     port = port or free_port(host)
-    told = [
+    server_command = [
         *vllm_command(made, folder, name, host, port),
         *lora_module_arguments(live_server.cached_adapters(adapters)),
     ]
@@ -142,7 +142,13 @@ def start(
     try:
         with (
             running_server(
-                told, host, port, key=key or "", environment=made.environment(), log=log, on_progress=_tell
+                server_command,
+                host,
+                port,
+                key=key or "",
+                environment=made.environment(),
+                log=log,
+                on_progress=_tell,
             ) as server,
             live_server.advertise_server(server, who, dtype, merged=merged),
         ):
@@ -270,9 +276,9 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     shown = (
         made if made.fits else made.suggestions[0].plan
     )  # if it does not fit, print the command of the first suggestion
-    told = vllm_command(shown, base, "base", LOOPBACK, 8001)
+    server_command = vllm_command(shown, base, "base", LOOPBACK, 8001)
     if as_json:
-        data = {**made.to_dict(), "command": told, "environment": shown.environment()}
+        data = {**made.to_dict(), "command": server_command, "environment": shown.environment()}
         print_json(data)
     else:
         for line in _plan_lines(made):
@@ -281,7 +287,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
             print_line(f"With {made.suggestions[0].label}:")
             for line in _plan_lines(shown):
                 print_line(line)
-        print_line(shlex.join(["python", *told[1:]]))
+        print_line(shlex.join(["python", *server_command[1:]]))
     if not made.fits:
         sys.exit(1)
 

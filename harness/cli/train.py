@@ -197,9 +197,9 @@ def plan(
         for name, of in lengths.items()
     ]
     if as_json:
-        told = [plan_data(stage, of.left_out) for stage, of in stages]
-        whole = {"base": base, "card_mib": gpu_memory_mib, "measured": measured, "stages": told}
-        print_json(whole)
+        stage_data = [plan_data(stage, of.left_out) for stage, of in stages]
+        plan_result = {"base": base, "card_mib": gpu_memory_mib, "measured": measured, "stages": stage_data}
+        print_json(plan_result)
         return
     print_line(f"{base}: {shape.parameters:,} parameters; GPU memory {gpu_memory_mib / 1024:.2f} GiB")
     if not measured:

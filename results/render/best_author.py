@@ -41,7 +41,7 @@ def _line(winner: BestAuthor) -> str:
     estimate = "" if best.estimate is None else f"{format_percent(best.estimate)}, "
     left_out = f", {best.left_out} left out" if best.left_out else ""
     return (
-        f"best of {best.contestants} is {winner.author} with {format_percent(best.observed)}; corrected "
+        f"best of {best.candidates} is {winner.author} with {format_percent(best.observed)}; corrected "
         f"for selection: {estimate}{format_range(best.low, best.high)} ({100 * best.level:g} %), n "
         f"{best.n}{left_out}."
     )

@@ -115,7 +115,7 @@ def confidence_sequence(
     samples: int | None = None,
     soft: bool = False,
 ) -> ConfidenceSequence:
-    """Return the confidence sequence of a contest at its present state.
+    """Return the current confidence sequence of a contest.
 
     Args:
         columns: the judgments so far. An unscored row is final; an absent row is still expected.

@@ -64,5 +64,5 @@ class RatedPairs:
 
     @property
     def with_human(self) -> NDArray[np.bool_]:
-        """Return the pairs in which one response is a person's."""
+        """Mask of the pairs with a human response."""
         return self.having(("human",))

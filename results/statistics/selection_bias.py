@@ -51,7 +51,7 @@ class WinnerEstimate:
 
     Attributes:
         winner: index of the best author; the first of equals.
-        contestants: number of authors, ≥ 2.
+        candidates: number of authors, ≥ 2.
         observed: its mean score over the n dialogues.
         estimate: mean score corrected for selection; None if only an interval is available.
         low, high: interval at `level`, corrected for selection.
@@ -63,7 +63,7 @@ class WinnerEstimate:
     """
 
     winner: int
-    contestants: int
+    candidates: int
     observed: float
     estimate: float | None
     low: float
@@ -91,14 +91,14 @@ def estimate_winner(scores: Floats, *, seed: int, level: float = 0.95) -> Winner
     check_level(level)
     if scores.ndim != 2 or (scores < 0.0).any() or (scores > 1.0).any():
         raise ValueError(f"scores must be a matrix of values in [0, 1], here of shape {scores.shape}")
-    contestants = scores.shape[1]
-    if contestants < 2:
+    candidates = scores.shape[1]
+    if candidates < 2:
         return NotEstimable(STATISTIC, "fewer than two authors")
     complete = ~np.isnan(scores).any(axis=1)
     values = scores[complete]
     n = len(values)
     if n < 2:
-        return NotEstimable(STATISTIC, f"{n} dialogues are complete for all {contestants} authors")
+        return NotEstimable(STATISTIC, f"{n} dialogues are complete for all {candidates} authors")
     means = values.mean(axis=0)
     winner = int(np.argmax(np.round(means, 12)))
     winner_scores = values[:, winner]
@@ -109,11 +109,11 @@ def estimate_winner(scores: Floats, *, seed: int, level: float = 0.95) -> Winner
         corrected = corrected_winner(means, covariance, winner, seed=seed, level=level, step=step)
         low, high = max(0.0, corrected.low), min(1.0, corrected.high)
     else:
-        share = boundary_interval(winner_scores, level=1.0 - (1.0 - level) / contestants)
+        share = boundary_interval(winner_scores, level=1.0 - (1.0 - level) / candidates)
         low, high = share.low, share.high
     return WinnerEstimate(
         winner=winner,
-        contestants=contestants,
+        candidates=candidates,
         observed=float(means[winner]),
         estimate=None if corrected is None else min(high, max(low, corrected.estimate)),
         low=low,

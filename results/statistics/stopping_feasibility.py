@@ -135,7 +135,8 @@ def _note(
         )
     if most_dialogues is None:
         return (
-            f"a half-width of {requested:g} takes at least {fewest_dialogues} dialogues; {dialogues} dialogues with "
+            f"a half-width of {requested:g} takes at least {fewest_dialogues} dialogues; {dialogues} "
+            f"dialogues with "
             f"maximally variable scores reach only {widest:.3f}"
         )
     return (

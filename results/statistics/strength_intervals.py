@@ -105,7 +105,7 @@ class StrengthBounds:
 
     @classmethod
     def certain(cls, authors: int) -> StrengthBounds:
-        """Return the bounds of authors without contests: strength 0, rank 1."""
+        """Return the bounds of authors without meetings: strength 0, rank 1."""
         low, high, expected_low, expected_high, gap_low, gap_high = np.zeros((6, authors))
         first, last = np.ones((2, authors), dtype=np.int64)
         return cls(low, high, expected_low, expected_high, gap_low, gap_high, first, last)

@@ -172,7 +172,7 @@ async def test_a_response_after_the_prompt_said_over_again_is_a_response() -> No
 
 
 @pytest.mark.parametrize(("answer", "flaw"), UNUSABLE)
-async def test_what_may_not_train_is_told_and_enters_no_set(
+async def test_unusable_completions_are_excluded_with_a_reason(
     answer: Completion, flaw: ExclusionReason
 ) -> None:
     asked = Asked(answer)
@@ -210,7 +210,7 @@ async def test_over_the_limit_is_asked_again_once_in_ours_alone() -> None:
     assert got.words == 98
 
 
-async def test_one_response_enters_the_set_whatever_is_asked_again() -> None:
+async def test_repeated_requests_add_one_response() -> None:
     refused = Completion("", FinishReason.REFUSAL)
     for answers, kept in (
         ((LONG, "Fine."), "Fine."),

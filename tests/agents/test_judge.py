@@ -239,7 +239,7 @@ def test_the_same_judge_is_the_same_judge() -> None:
     assert Judge(rules.model("longer"), WITH_TIE).id == control.id, "control judges read no prompt"
 
 
-def test_what_is_not_sent_is_no_part_of_a_judge() -> None:
+def test_parameters_that_are_not_sent_are_not_part_of_a_judge() -> None:
     thinking = replace(GPT, capabilities=Capabilities(temperature=False))
     assert Judge(thinking, PAIRWISE, temperature=0.0).id == Judge(thinking, PAIRWISE, temperature=None).id
 

@@ -35,7 +35,7 @@ def is_hidden(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp", "Cs") and ord(char) not in SEEN
 
 
-def test_every_character_that_nobody_sees_is_shown() -> None:
+def test_every_invisible_character_is_escaped() -> None:
     left = [
         hex(code)
         for code in range(sys.maxunicode + 1)
@@ -69,7 +69,7 @@ def test_names_are_shown_as_they_are() -> None:
 
 
 @given(st.text(max_size=30), st.text(max_size=30))
-def test_two_texts_never_look_alike(one: str, other: str) -> None:
+def test_different_texts_stay_different(one: str, other: str) -> None:
     shown = [visible_text(text.replace("\r\n", "\n"), one_line=True) for text in (one, other)]
     assert (shown[0] == shown[1]) == (one.replace("\r\n", "\n") == other.replace("\r\n", "\n"))
 

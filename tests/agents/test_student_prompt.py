@@ -130,9 +130,7 @@ def test_chat_form_keeps_one_bos_and_nothing_after_the_end() -> None:
         (Letters(ends=True), "Response:", " Oh dear.", "share a token"),
     ],
 )
-def test_rows_that_break_the_law_are_told(
-    tokenizer: Letters, prompt: str, completion: str, fault_text: str
-) -> None:
+def test_invalid_rows_are_reported(tokenizer: Letters, prompt: str, completion: str, fault_text: str) -> None:
     assert any(fault_text in fault for fault in token_faults(tokenizer, prompt, completion))
 
 

@@ -99,7 +99,7 @@ WRAPPINGS = [
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-def test_what_is_put_around_a_response_is_taken_away(wrapping: str) -> None:
+def test_text_around_a_response_is_removed(wrapping: str) -> None:
     assert clean(wrapping.format(PLAIN), DIALOGUE) == PLAIN
 
 
@@ -155,7 +155,7 @@ def test_the_dimension_that_a_teacher_names(raw: str, named: str) -> None:
     assert parse_lacking_dimension(raw, clean(raw, DIALOGUE)) == named
 
 
-def test_alike_whatever_case_space_and_quotation_marks() -> None:
+def test_case_space_and_quotation_marks_do_not_matter() -> None:
     assert is_unchanged("I’m  here.", '"I\'m here."')
     assert not is_unchanged("I'm here.", "I'm there.")
     assert word_count(" a  b\nc ") == 3
@@ -163,7 +163,7 @@ def test_alike_whatever_case_space_and_quotation_marks() -> None:
 
 @pytest.mark.parametrize("tag", ["think", "thinking", "THINK"])
 @pytest.mark.parametrize("thought", ["", "\n\n", "They grieve.\n\nI should be kind.", "a </b> b < c"])
-def test_a_thought_that_the_prompt_opened_is_no_part_of_the_response(tag: str, thought: str) -> None:
+def test_a_thought_opened_by_the_prompt_is_removed(tag: str, thought: str) -> None:
     assert clean(f"{thought}</{tag}>\n\nThat silence can weigh so much.") == "That silence can weigh so much."
     assert clean(f"{thought}</{tag}>") == ""
     assert clean(f"{thought}</{tag}> Oh. <{tag}>more") == "Oh."

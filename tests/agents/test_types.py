@@ -65,7 +65,7 @@ def test_a_tie_is_the_only_preference_that_swapping_keeps() -> None:
 
 
 @given(dialogues, dialogues)
-def test_a_dialogues_key_is_that_of_what_is_shown(one: Dialogue, other: Dialogue) -> None:
+def test_a_dialogues_key_depends_on_its_content(one: Dialogue, other: Dialogue) -> None:
     same = (one.id, one.situation, one.utterance) == (other.id, other.situation, other.utterance)
     assert (one.key == other.key) == same
     assert replace(one, emotion="calm", sentiment="", part="9").key == one.key
@@ -113,10 +113,10 @@ def test_a_fault_says_where_what_found_and_remedy_and_leaves_out_what_is_not_kno
 
 def test_a_users_error_shows_all_its_faults() -> None:
     faults = [Fault("is empty", "data.csv:3"), Fault("is twice there", "data.csv:9", "'12'")]
-    error = UserError("the data cannot be used", where="data.csv", faults=faults)
+    error = UserError("the data cannot be used", code="test.error", where="data.csv", faults=faults)
     assert error.faults == tuple(faults)
     assert str(error).splitlines() == [
-        "data.csv: the data cannot be used.",
+        "[test.error] data.csv: the data cannot be used.",
         "  data.csv:3: is empty.",
         "  data.csv:9: is twice there. Found: '12'.",
     ]
@@ -127,5 +127,7 @@ def test_the_family() -> None:
     stopped = EndpointDisabled("openai/m", call_error)
     assert stopped.cause is call_error
     assert str(stopped) == "openai/m: m: slow down"
-    assert all(isinstance(error, EmpathyError) for error in (call_error, stopped, UserError("x")))
+    assert all(
+        isinstance(error, EmpathyError) for error in (call_error, stopped, UserError("x", code="test.error"))
+    )
     assert len({failure.value for failure in Failure}) == len(Failure)

@@ -49,7 +49,7 @@ def test_plan_needs_neither_weights_nor_network(dataset: Path) -> None:
     assert [stage["stage"] for stage in plan["stages"]] == ["sft", "dpo"]
     assert all(stage["fits"] and stage["gib"]["weights"] == 14.96 for stage in plan["stages"])
     text = _run("plan", "--base", "mistralai/Mistral-7B-v0.3", "--data", str(dataset), "--card-mib", "9000")
-    assert "does not fit; turn on:" in text.stdout and "7,248,023,552 parameters" in text.stdout
+    assert "--precompute-reference" in text.stdout and "7,248,023,552 parameters" in text.stdout
 
 
 def test_mistakes_are_reported_with_codes(tmp_path: Path, dataset: Path) -> None:

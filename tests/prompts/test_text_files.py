@@ -30,7 +30,7 @@ def test_another_encoding_is_one_fault(encoding: str, text: str) -> None:
 
 @given(lines=st.lists(st.sampled_from(["good", "caf\xe9", "plain"]), min_size=1, max_size=30))
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
-def test_every_line_that_is_not_utf8_is_told(end: bytes, lines: list[str]) -> None:
+def test_every_line_that_is_not_utf8_is_reported(end: bytes, lines: list[str]) -> None:
     content = end.join(line.encode("latin-1") for line in lines)
     wrong = [number for number, line in enumerate(lines, 1) if not line.isascii()]
     if not wrong:
@@ -43,7 +43,7 @@ def test_every_line_that_is_not_utf8_is_told(end: bytes, lines: list[str]) -> No
     assert len(caught.value.text) == len(content)
 
 
-def test_a_nul_is_no_text() -> None:
+def test_a_nul_byte_is_rejected() -> None:
     with pytest.raises(NotTextError) as caught:
         decode(b"one line\nanother l\0ine\n")
     assert caught.value.faults == [(2, "byte 0x00")]

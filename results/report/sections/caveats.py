@@ -1,4 +1,4 @@
-"""Section on the limits of the numbers."""
+"""Limits of the report's numbers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from results.report.templates import render_template
 
 
 def caveats(material: ReportContext) -> Section | None:
-    """The list; None where there are no numbers."""
+    """Render the list; None without contests."""
     if not material.pairs:
         return None
     html = render_template("caveats", caveats=conclusions.caveats(material))
-    return Section("caveats", "Section on the limits of the numbers", html)
+    return Section("caveats", "What the numbers do not say", html)

@@ -1,4 +1,4 @@
-"""Student against format controls beside student against base: what is form, and what may be more."""
+"""Students against format controls beside students against their base: the effect of format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SIGNS = {1: "▲", -1: "▼", 0: "○"}
 
 
 def controls(material: ReportContext) -> Section | None:
-    """The section; None where no student met a base or a control."""
+    """Render the section; None if no student met a base or a control."""
     table = controls_table(material)
     if table is None:
         return None
@@ -29,7 +29,7 @@ def controls(material: ReportContext) -> Section | None:
 
 
 def controls_table(material: ReportContext) -> PlainTable | None:
-    """A row a student and judge, a column a kind of opponent."""
+    """Return a row per student and judge, a column per kind of opponent."""
     met = {role: student_pairs(material, role) for role in _HEADS}
     columns = [role for role, pairs in met.items() if pairs]
     if not columns:
@@ -48,7 +48,7 @@ def controls_table(material: ReportContext) -> PlainTable | None:
 
 
 def controls_notes(material: ReportContext) -> list[str]:
-    """Return the notes below the table."""
+    """Return the notes for the reader of the table."""
     notes = ["▲ the student is preferred, ▼ the opponent is, ○ the interval leaves it open."]
     if student_pairs(material, AuthorRole.BASE):
         notes.append(f"The base that is not cut {UNCUT_NOTE}")

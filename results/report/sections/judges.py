@@ -1,4 +1,4 @@
-"""Section on the judges: over all contests, their agreement, and their audits."""
+"""Quality of the judges: consistency, agreement with each other, and accuracy against human ratings."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _AUDIT = (
 
 @dataclass(frozen=True, slots=True)
 class AuditView:
-    """One audit as the template needs it."""
+    """One audit, for the template."""
 
     split: str
     title: str
@@ -53,7 +53,7 @@ class AuditView:
 
 
 def judges(material: ReportContext) -> Section | None:
-    """Return the section, or None without judgments."""
+    """Render the section; None without contests."""
     if not material.pairs:
         return None
     found = material.agreements
@@ -83,7 +83,7 @@ def self_preference_caveats(material: ReportContext) -> list[str]:
 
 
 def answering_model_notes(material: ReportContext) -> list[str]:
-    """Return notes on models that answered under another judge's name, over all contests."""
+    """Who answered under the judges' names, over all contests, where it was not that model alone."""
     notes = []
     for of in _by_judge(material):
         counts: Counter[str] = Counter()

@@ -145,7 +145,7 @@ def test_texts_cannot_run_into_each_other(name: str, identity: str, text: str) -
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_what_is_hashed_is_what_is_sent(protocol: ApiProtocol) -> None:
+def test_the_hashed_body_is_sent(protocol: ApiProtocol) -> None:
     each = call(protocol)
     assert orjson.loads(each.body) == request_body(each.model, each.messages, each.sampling)
     assert each.body == orjson.dumps(orjson.loads(each.body), option=orjson.OPT_SORT_KEYS)

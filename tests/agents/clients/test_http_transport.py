@@ -175,7 +175,7 @@ async def test_headers_are_looked_up_without_regard_to_case(way: Make, raw: Raw)
     ],
     ids=["as stated", "packed", "in chunks"],
 )
-async def test_what_is_too_large_is_refused_and_nothing_of_it_is_left(
+async def test_a_large_response_is_rejected_and_its_connection_closed(
     way: Make, raw: Raw, answer: bytes
 ) -> None:
     async def handle(body: bytes, writer: asyncio.StreamWriter) -> None:
@@ -193,7 +193,7 @@ async def test_what_is_too_large_is_refused_and_nothing_of_it_is_left(
 @pytest.mark.parametrize(
     "answer", [b"not HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\n", b""]
 )
-async def test_what_is_no_answer_breaks_the_connection(way: Make, raw: Raw, answer: bytes) -> None:
+async def test_an_invalid_response_closes_the_connection(way: Make, raw: Raw, answer: bytes) -> None:
     async def handle(_: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
         writer.close()
@@ -211,7 +211,7 @@ async def test_a_connection_that_the_server_ends_is_not_used_again(way: Make, ra
     assert raw.connections == 2
 
 
-async def test_whoever_gives_up_leaves_no_answer_for_the_next(way: Make, raw: Raw) -> None:
+async def test_a_cancelled_request_leaves_no_response_for_the_next(way: Make, raw: Raw) -> None:
     arrived, late = asyncio.Event(), asyncio.Event()
 
     async def handle(body: bytes, writer: asyncio.StreamWriter) -> None:
@@ -314,7 +314,7 @@ async def test_a_trusted_server_is_asked_over_tls_and_its_connection_used_again(
     assert raw.connections == 1
 
 
-async def test_a_server_that_nobody_vouches_for_is_told_nothing(
+async def test_an_untrusted_server_receives_nothing(
     way: Make, raw: Raw, certificate: tuple[ssl.SSLContext, bytes]
 ) -> None:
     await raw.start(saying(whole(b"yes")), certificate[0])

@@ -24,7 +24,7 @@ async def within(patience: SharedTimeout, coroutine: asyncio.Future[str] | None 
         return await coroutine
 
 
-async def test_what_is_done_in_time_is_done() -> None:
+async def test_a_block_within_the_limit_completes() -> None:
     patience = SharedTimeout(NEVER)
     answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     asking = [asyncio.ensure_future(within(patience, answer)) for _ in range(3)]
@@ -33,7 +33,7 @@ async def test_what_is_done_in_time_is_done() -> None:
     assert await asyncio.gather(*asking) == ["yes"] * 3
 
 
-async def test_whoever_is_late_is_told_and_may_go_on() -> None:
+async def test_a_task_over_the_limit_gets_a_timeout_and_can_continue() -> None:
     patience = SharedTimeout(SOON)
     for _ in range(3):
         with pytest.raises(TimeoutError):
@@ -92,7 +92,7 @@ async def test_who_is_late_and_cancelled_at_once_is_cancelled() -> None:
         await asking
 
 
-async def test_an_error_on_the_way_out_is_told_as_it_is() -> None:
+async def test_an_error_after_the_limit_is_raised_unchanged() -> None:
     with pytest.raises(ZeroDivisionError), SharedTimeout(SOON):
         try:
             await forever()
@@ -103,6 +103,6 @@ async def test_an_error_on_the_way_out_is_told_as_it_is() -> None:
     assert task.cancelling() == 0
 
 
-async def test_an_error_in_time_is_told_as_it_is() -> None:
+async def test_an_error_within_the_limit_is_raised_unchanged() -> None:
     with pytest.raises(ZeroDivisionError), SharedTimeout(NEVER):
         raise ZeroDivisionError

@@ -87,7 +87,7 @@ async def test_a_redirection_is_not_followed_with_the_key(
     assert asked == []
 
 
-async def test_a_proxys_error_page_is_told_without_its_markup(
+async def test_a_proxys_error_page_is_quoted_without_markup(
     way: Way, kind: str, client: Client, server: Serve
 ) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -192,7 +192,7 @@ async def test_an_answer_that_breaks_off(way: Way, kind: str, client: Client, se
     ],
     ids=["DNS", "refused", "TLS"],
 )
-async def test_an_address_where_nobody_answers(
+async def test_an_unreachable_address(
     way: Way, kind: str, client: Client, server: Serve, root: str, words: str
 ) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -213,7 +213,7 @@ async def test_an_address_where_nobody_answers(
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 429, 500, 503])
-async def test_a_server_that_repeats_the_key_makes_nobody_else_repeat_it(
+async def test_a_key_repeated_by_the_server_is_redacted(
     way: Way, kind: str, client: Client, server: Serve, status: int
 ) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:

@@ -61,7 +61,7 @@ def longer(row: Row, one: str, other: str) -> float:
     return 0.5 + 0.5 * ((first > second) - (first < second))
 
 
-def test_the_accuracy_on_the_test_dialogues_is_as_told(rows: list[Row]) -> None:
+def test_the_accuracy_on_the_test_dialogues_is_as_recorded(rows: list[Row]) -> None:
     made = ratings_model.weights()["made"]
     held = [row for row in rows if is_test(row)]
     assert len(held) == 250

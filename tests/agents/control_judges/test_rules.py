@@ -118,7 +118,7 @@ def test_random_is_fair_and_knows_no_order() -> None:
         assert abs(count - 300) < 4 * math.sqrt(600) / 2
 
 
-def test_author_prefers_who_was_rated_higher_in_training_and_nobody_else() -> None:
+def test_author_prefers_the_author_rated_higher_in_training() -> None:
     means = ratings_model.weights()["author_means"]
     ranked = sorted(means, key=means.__getitem__)
     for lower, higher in pairwise(ranked):

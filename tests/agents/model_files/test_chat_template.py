@@ -76,7 +76,7 @@ class Characters:
         (LLAMA.replace(TURNS + ASKS, QWEN), {"enable_thinking": False, "date_string": "26 Jul 2024"}),
     ],
 )
-def test_a_template_is_told_what_changes_it_and_no_more(template: str, options: dict[str, Any]) -> None:
+def test_only_effective_template_options_are_used(template: str, options: dict[str, Any]) -> None:
     tokenizer = Characters(template)
     assert template_options(tokenizer) == options
     prompt = chat_prompt(tokenizer, "Hello.")
@@ -162,7 +162,7 @@ def test_a_beginning_that_is_the_end_may_stand_in_front_once() -> None:
     assert token_faults(opt, "Hello.", " Oh</s> dear.")
 
 
-def test_an_end_of_a_turn_that_is_no_token_is_told() -> None:
+def test_a_turn_end_without_a_token_is_reported() -> None:
     marks = TURNS.replace("</s>", "<|turn_over|></s>") + ASKS
     assert find_unregistered_end(Characters(marks)) == "<|turn_over|>"
     assert find_unregistered_end(Characters(TURNS + ASKS)) == find_unregistered_end(Characters(QWEN)) == ""

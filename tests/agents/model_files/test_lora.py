@@ -76,7 +76,7 @@ targets = st.lists(st.sampled_from(["q_proj", "v_proj", "up_proj", "down_proj"])
 
 
 @given(targets, st.integers(1, 3))
-def test_what_config_and_base_ask_for_is_no_fault(
+def test_required_tensors_are_accepted(
     tmp_path_factory: pytest.TempPathFactory, base: Path, names: list[str], rank: int
 ) -> None:
     folder = adapter(tmp_path_factory.mktemp("a"), target_modules=names, r=rank)
@@ -151,7 +151,7 @@ def test_an_adapter_that_changes_nothing(tmp_path: Path, base: Path) -> None:
         assert "nothing" in fault.what
 
 
-def test_what_is_no_adapter(tmp_path: Path, base: Path) -> None:
+def test_invalid_adapters_are_rejected(tmp_path: Path, base: Path) -> None:
     folder = adapter(tmp_path / "a")
     for name, content in (
         (CONFIG, "[]"),
@@ -192,7 +192,7 @@ def test_a_base_whose_files_lack_the_models_first_part(tmp_path: Path) -> None:
 
 @pytest.mark.train
 @pytest.mark.parametrize("kind", ["llama", "tied", "gpt2"])
-def test_whatever_peft_saves_is_no_fault(kind: str, tmp_path: Path) -> None:
+def test_adapters_saved_by_peft_are_accepted(kind: str, tmp_path: Path) -> None:
     """Every kind of LoRA whose tensors follow from names, saved by peft itself."""
     torch = pytest.importorskip("torch")
     from peft import LoraConfig, get_peft_model

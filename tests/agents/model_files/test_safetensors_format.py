@@ -67,7 +67,7 @@ def test_what_was_written_is_read(
 
 
 @given(st.integers(0, 10_000))
-def test_a_file_that_was_cut_anywhere_is_told(tmp_path_factory: pytest.TempPathFactory, kept: int) -> None:
+def test_a_truncated_file_is_rejected(tmp_path_factory: pytest.TempPathFactory, kept: int) -> None:
     path = tmp_path_factory.mktemp("t") / "x.safetensors"
     write(path, {"a": ("F32", [2, 3], b"\x01" * 24), "b": ("BF16", [4], b"\x01" * 8)})
     whole = path.read_bytes()

@@ -166,7 +166,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("make", WRONG)
-def test_what_loaders_would_read_differently_is_no_base(tmp_path: Path, make: Any) -> None:
+def test_ambiguous_weights_are_rejected(tmp_path: Path, make: Any) -> None:
     folder = tmp_path / "base"
     make(folder)
     assert base_faults(folder)
@@ -223,7 +223,7 @@ def test_what_a_loader_missed_is_refused_by_name(tmp_path: Path, kind: str) -> N
         check_loaded(folder, *loaded(False, mismatched_keys={("norm", (64,), (128,))}))
 
 
-def test_two_weights_that_are_one_by_the_config_must_be_one(tmp_path: Path) -> None:
+def test_tied_weights_must_be_equal(tmp_path: Path) -> None:
     folder = base_at(tmp_path / "base")
     tensors(folder / SINGLE, "head", "embeddings")
     check_loaded(folder, *loaded(True))

@@ -34,11 +34,11 @@ def of(author: str, preset: str = "default", made: str = "") -> ResponseSet:
         ("taught by openai/gpt-4o", {"OpenAI"}),
     ],
 )
-def test_families_are_told_by_names(name: str, families: set[str]) -> None:
+def test_makers_are_inferred_from_names(name: str, families: set[str]) -> None:
     assert model_makers(name) == families
 
 
-def test_kin_are_contestants_their_teachers_and_their_bases() -> None:
+def test_matches_cover_authors_teachers_and_bases() -> None:
     sets = [of("student:mine"), of("dataset:human"), of("dataset:gpt-4"), of("openai/gpt-4o", "naive")]
     lineage = {"student:mine": ("taught by openai/gpt-4o", "on the base meta-llama/Llama-3.1-8B")}
     kin = family_matches("openai/gpt-4o", sets, lineage)
@@ -52,7 +52,7 @@ def test_kin_are_contestants_their_teachers_and_their_bases() -> None:
     assert family_matches("openai/gpt-4o", sets[:1]) == ()  # nobody says who taught it: not known
 
 
-def test_how_a_server_is_spoken_to_makes_no_kin() -> None:
+def test_the_protocol_does_not_imply_a_maker() -> None:
     made = '{"model":"vllm/base:mistralai/Mistral-7B-v0.3","protocol":"openai-completions"}'
     assert family_matches("openai/gpt-4o", [of("base:mistralai/Mistral-7B-v0.3", made=made)]) == ()
 

@@ -54,7 +54,7 @@ def test_a_warning_names_day_successor_source_and_look_up() -> None:
     assert "secondary source" in replace(ENDS, confirmed=False).describe("openai/old", DAY + timedelta(1))
 
 
-def test_a_refusal_names_all_that_are_asked_and_no_other() -> None:
+def test_the_error_lists_all_retired_models() -> None:
     after = DAY + timedelta(1)
     other, living = replace(MODEL, name="older"), Model("openai", "x", ApiProtocol.OPENAI_CHAT)
     with pytest.raises(UserError) as refused:

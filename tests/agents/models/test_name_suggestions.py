@@ -16,7 +16,7 @@ def test_a_known_name_has_no_near_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["openai/gpt-4o", "openai/gpt-6-luna", "anthropic/claude-sonnet-5-5"])
-def test_every_single_slip_is_told(name: str) -> None:
+def test_every_single_misspelling_is_recognised(name: str) -> None:
     provider, _, bare = name.partition("/")
     slips = {bare[:at] + bare[at] + bare[at:] for at in range(len(bare))}  # a letter twice
     slips |= {bare[:at] + bare[at + 1 :] for at in range(len(bare)) if not bare[at].isdigit()}  # one left out

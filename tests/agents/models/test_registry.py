@@ -43,7 +43,7 @@ def load_faults(path: Path) -> list[tuple[str, str, str]]:
 # ---- the package's own file ------------------------------------------------------------------------------
 
 
-def test_the_shipped_file_is_one_that_a_user_could_give(write: Write) -> None:
+def test_the_package_file_is_a_valid_user_file(write: Write) -> None:
     path = write(resources.files("agents.models").joinpath("models.toml").read_text(encoding="utf-8"))
     own, again = Registry(None, VLLM), Registry(path, VLLM)
     for name in ("openai/gpt-4o", "google/gemini-2.5-pro", "anthropic/claude-x", "vllm/base", "openai/o3"):
@@ -68,7 +68,7 @@ def test_the_shipped_file_is_one_that_a_user_could_give(write: Write) -> None:
         ),
     ],
 )
-def test_a_providers_own_address_is_no_part_of_a_models_identity(
+def test_a_providers_own_address_is_not_part_of_the_identity(
     name: str, protocol: ApiProtocol, base_url: str, key_env: str
 ) -> None:
     model = Registry(None, {}).model(name)

@@ -132,11 +132,11 @@ def test_enforced_at_the_providers_own_address_and_at_the_emulator_that_stands_i
 
 
 @pytest.mark.parametrize("answers", [{}, {"gpt-4o": 5}, {"": 5}, {"openai/GPT-4o": 5}])
-def test_nothing_is_said_where_the_asked_model_answered_alone(answers: dict[str, int]) -> None:
+def test_no_note_if_only_the_requested_model_answered(answers: dict[str, int]) -> None:
     assert answering_model_note("openai/gpt-4o", "gpt-4o", answers) == ""
 
 
-def test_other_names_are_said_with_their_counts() -> None:
+def test_other_names_are_listed_with_their_counts() -> None:
     one = answering_model_note("openai/gpt-4o", "gpt-4o", {"gpt-4o-2024-08-06": 1})
     assert "gpt-4o-2024-08-06 (1 answer)" in one
     assert "--snapshot" not in one

@@ -141,9 +141,7 @@ def test_an_answer_is_read(protocol: ApiProtocol, answer: Any, text: str, finish
         ),
     ],
 )
-def test_tokens_are_counted_as_told_thinking_included(
-    protocol: ApiProtocol, answer: Any, usage: Usage
-) -> None:
+def test_token_counts_include_thinking(protocol: ApiProtocol, answer: Any, usage: Usage) -> None:
     assert read(protocol, answer).usage == usage
 
 
@@ -158,7 +156,7 @@ def test_who_answered_and_by_which_request() -> None:
     assert (completion.request_id, completion.model) == ("r", "v")
 
 
-def test_log_probabilities_are_read_alike() -> None:
+def test_logprobs_of_all_protocols_are_parsed_equally() -> None:
     expected = (TokenLogprobs("1", -0.1, (("1", -0.1), (" 2", -2.5))), TokenLogprobs(".", -0.5))
     chats = {
         "content": [
@@ -221,7 +219,7 @@ USELESS = [None, "-0.1", float("nan"), float("inf"), float("-inf"), True, [], {}
 
 
 @pytest.mark.parametrize("value", USELESS)
-def test_a_log_probability_that_is_no_number_costs_its_alternative_alone(value: Any) -> None:
+def test_an_invalid_logprob_drops_only_its_alternative(value: Any) -> None:
     top = [{"token": "1", "logprob": -0.1}, {"token": "2", "logprob": value}]
     kept = TokenLogprobs("1", -0.1, (("1", -0.1),))
     position = {"token": "1", "logprob": -0.1, "top_logprobs": top}
@@ -328,14 +326,14 @@ def test_finish_reasons_in_any_spelling(protocol: ApiProtocol, reason: str, fini
 @pytest.mark.parametrize(
     "reason", ["error", "network_error", "insufficient_system_resource", "abort", "MALFORMED_FUNCTION_CALL"]
 )
-def test_a_generation_that_failed_is_no_answer(protocol: ApiProtocol, reason: str) -> None:
+def test_a_failed_generation_is_an_error(protocol: ApiProtocol, reason: str) -> None:
     with pytest.raises(CallError) as caught:
         read(protocol, answer_in(protocol, "Response 1", reason))
     assert (caught.value.failure, caught.value.charged) == (Failure.SERVER, True)
 
 
 @pytest.mark.parametrize("code", [500, 502, "server_error", None])
-def test_a_choice_with_an_error_of_its_own_is_no_answer(code: Any) -> None:
+def test_a_choice_with_an_error_is_an_error(code: Any) -> None:
     broken = chat({"content": "Response 1 is"}, "stop", error={"code": code, "message": "upstream died"})
     with pytest.raises(CallError) as caught:
         read(CHAT, broken)
@@ -427,7 +425,7 @@ def test_any_json_is_an_answer_or_malformed(protocol: ApiProtocol, answer: Any) 
         (b"Welcome", "text/html; charset=utf-8", Failure.UNKNOWN_MODEL),
     ],
 )
-def test_what_is_no_json(content: bytes, content_type: str, failure: Failure) -> None:
+def test_invalid_json_is_malformed(content: bytes, content_type: str, failure: Failure) -> None:
     with pytest.raises(CallError) as caught:
         parse_response(model(CHAT), content, {"content-type": content_type})
     assert caught.value.failure is failure

@@ -73,7 +73,7 @@ def test_chat_says_all_that_is_accepted() -> None:
     }
 
 
-def test_chat_says_only_what_is_accepted() -> None:
+def test_chat_sends_only_accepted_parameters() -> None:
     thinking = Capabilities("max_completion_tokens", temperature=False, thinking=True)
     assert body(ApiProtocol.OPENAI_CHAT, replace(ALL, stop=()), thinking) == {
         "model": "m",
@@ -99,7 +99,7 @@ def test_chat_holds_a_model_to_its_answers() -> None:
     assert set(free) == {"model", "messages", "max_tokens"}
 
 
-def test_only_vllm_is_told_top_k() -> None:
+def test_only_vllm_receives_top_k() -> None:
     assert "top_k" not in body(ApiProtocol.OPENAI_CHAT, ALL)
     assert body(ApiProtocol.OPENAI_CHAT, ALL, provider="vllm")["top_k"] == 40
 
@@ -107,7 +107,7 @@ def test_only_vllm_is_told_top_k() -> None:
 # ---- plain completions -----------------------------------------------------------------------------------
 
 
-def test_completions_say_one_text() -> None:
+def test_completions_send_one_text() -> None:
     assert body(ApiProtocol.OPENAI_COMPLETIONS, ALL, provider="vllm") == {
         "model": "m",
         "prompt": "Which one?",
@@ -126,7 +126,7 @@ def test_completions_say_one_text() -> None:
 # ---- Anthropic -------------------------------------------------------------------------------------------
 
 
-def test_messages_say_what_is_accepted_and_never_two_ways_of_sampling() -> None:
+def test_messages_send_accepted_parameters_and_not_both_temperature_and_top_p() -> None:
     assert body(ApiProtocol.ANTHROPIC_MESSAGES, ALL) == {
         "model": "m",
         "messages": CHAT,

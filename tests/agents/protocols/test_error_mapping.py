@@ -132,13 +132,13 @@ def test_a_model_without_a_key_is_asked_for_one() -> None:
     assert str(caught.value).endswith("HTTP 401. A key is required.")
 
 
-def test_nothing_is_said_at_length() -> None:
+def test_messages_are_shortened() -> None:
     said = str(error(400, error_body("very long " * 1000)))
     assert len(said) < LONGEST_MESSAGE + 100
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
-def test_a_wait_is_told_where_one_may_help(status: int) -> None:
+def test_a_wait_is_returned_only_if_it_may_help(status: int) -> None:
     assert error(status, error_body("wait"), retry_after="3").retry_after_seconds == 3.0
     assert error(400, error_body("wait"), retry_after="3").retry_after_seconds is None
 
@@ -307,7 +307,7 @@ def test_a_limit_larger_than_the_model_is_made_to_fit(message: str, fits: int | 
     assert (dict(adaptation.settings) if adaptation else None) == ({"verdict_tokens": fits} if fits else None)
 
 
-def test_a_limit_that_is_no_verdicts_is_left_alone() -> None:
+def test_a_limit_other_than_that_of_verdicts_is_unchanged() -> None:
     assert (
         suggest_adaptation(MODEL, "supports at most 8 completion tokens", "", b'{"max_tokens":1024}') is None
     )

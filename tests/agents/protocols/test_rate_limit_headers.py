@@ -83,7 +83,7 @@ texts = st.text(max_size=30) | st.from_regex(
 
 
 @given(texts, texts, st.none() | texts)
-def test_whatever_is_said_it_is_a_time_or_nothing(seconds: str, milliseconds: str, delay: str | None) -> None:
+def test_any_header_gives_a_time_or_none(seconds: str, milliseconds: str, delay: str | None) -> None:
     said = retry_after_seconds(
         {"retry-after": seconds, "retry-after-ms": milliseconds},
         google({"@type": INFO, "retryDelay": delay}),

@@ -209,7 +209,7 @@ plain = st.sampled_from(
 
 
 @given(texts)
-def test_the_marks_of_thinking_hide_all_that_they_hold(thought: str) -> None:
+def test_text_in_thinking_marks_is_hidden(thought: str) -> None:
     hidden = re.sub(r"[<\[◁|]|assistant", "", thought)
     assert read(f"<think>{hidden}</think>2") is SECOND
     assert not isinstance(read(f"<think>{hidden}</think>"), Preference)

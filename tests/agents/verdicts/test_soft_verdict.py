@@ -92,7 +92,7 @@ def test_soft_verdicts_are_probabilities(top: list[tuple[str, float]], text: str
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf, "x"])
-def test_what_is_no_number_costs_that_alternative_alone(value: object) -> None:
+def test_an_invalid_logprob_drops_only_its_alternative(value: object) -> None:
     odd = TokenLogprobs("2", value, (("2", value), ("1", math.log(0.25))))  # type: ignore[arg-type]
     verdict = soft("2", odd)
     assert verdict.preference is Preference.SECOND
@@ -100,7 +100,7 @@ def test_what_is_no_number_costs_that_alternative_alone(value: object) -> None:
     assert soft("2", TokenLogprobs("2", value)) == Verdict(Preference.SECOND)  # type: ignore[arg-type]
 
 
-def test_the_place_of_the_verdict_outlives_what_is_cleaned_away() -> None:
+def test_the_verdict_position_survives_cleaning() -> None:
     text = "<think>1</think>**1**"
     tokens = [TokenLogprobs(piece, 0.0) for piece in ("<think>", "1", "</think>", "**", "1", "**")]
     tokens[1] = TokenLogprobs("1", math.log(0.5), (("1", math.log(0.5)), ("2", math.log(0.5))))

@@ -46,7 +46,7 @@ def test_every_character_that_is_left_keeps_its_place(text: str) -> None:
         ("2 < 3 <3", "2 < 3 <3"),
     ],
 )
-def test_what_is_said_aloud(text: str, said: str) -> None:
+def test_visible_text_is_extracted(text: str, said: str) -> None:
     spoken = extract_visible_text(text)
     assert not spoken.unfinished
     start, end = spoken.parts[-1]

@@ -275,7 +275,7 @@ def test_the_best_of_everyone_is_corrected_for_the_choice(empathy: Run) -> None:
     best = data["best"]["control/ratings"]
     top = max(data["rows"], key=lambda row: row["unadjusted"]["win_rate"])
     assert (best["author"], best["observed"]) == (top["first"], top["unadjusted"]["win_rate"])
-    assert (best["contestants"], best["n"], best["not_estimable"]) == (4, 64, None)
+    assert (best["candidates"], best["n"], best["not_estimable"]) == (4, 64, None)
     assert best["low"] <= best["estimate"] <= best["high"]
     printed = flat(empathy(*words))
     assert "corrected for selection" in printed
@@ -367,9 +367,9 @@ def test_mistakes_are_told_with_a_remedy(empathy: Run) -> None:
         ((",", A), "comparison.sides"),
         ((A, B, "--judge", "openai/gpt-4o"), "judge.no-judgments"),
         ((A, B, "--split", "train"), "--split all"),
-        ((A, B, "--all"), "Leave the names away"),
-        ((A, B, "--pairwise"), "--all --pairwise"),
-        (("--all", "--by", "emotion", "--worth", "0.1"), "--by, --worth: is told of two authors only"),
+        ((A, B, "--all"), "option.conflict"),
+        ((A, B, "--pairwise"), "option.missing"),
+        (("--all", "--by", "emotion", "--worth", "0.1"), "comparison.needs-two-authors"),
     ):
         done = empathy(
             "compare", *words, "--opponent", C, *(() if "--split" in words else ("--split", "all"))

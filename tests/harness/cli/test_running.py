@@ -98,7 +98,7 @@ def test_an_interrupt_leaves_everything_that_was_answered_and_says_how_to_go_on(
         go_on.set()
         out, err = child.communicate(timeout=WAIT_SECONDS)
     assert child.returncode == 130
-    assert "Go on with the same command" in err
+    assert "same command" in err
     assert "Traceback" not in err
     first = json.loads(out)
     made = first["judges"][0]["requests"]["made"]

@@ -163,8 +163,8 @@ def test_mistakes_of_respond(empathy: Run, asked: list[ModelRequest]) -> None:
     for words, told in (
         (("respond", "student:nobody"), "checkpoint.unknown-student"),
         (("respond", "base", "--preset", "mine"), "--preset"),
-        (("respond", "base", "--temperature", "1"), "as a preset says"),
-        (("respond", "base", "--offline", "--with", "transformers"), "exclude"),
+        (("respond", "base", "--temperature", "1"), "option.conflict"),
+        (("respond", "base", "--offline", "--with", "transformers"), "option.conflict"),
         (("respond", "base", "--students", "nowhere"), "--students"),
     ):
         done = empathy(*words, *known)

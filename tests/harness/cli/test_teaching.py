@@ -90,7 +90,7 @@ def test_two_datasets_compared_and_a_folder_written_once(call: Any) -> None:
 def test_a_profile_shows_its_word_lists_and_leaves_no_database(call: Any, tmp_path: Path) -> None:
     shown = call(profile, "dataset:human", "dataset:gpt-4")
     assert not (tmp_path / "runs").exists()
-    assert "Descriptive" in shown
+    assert "descriptive" in shown
     assert "claims a similar experience" in shown
 
 
@@ -116,11 +116,11 @@ def test_nothing_goes_to_the_hub_without_a_yes(call: Any, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("command", "arguments", "told"),
     [
-        (improve, ("--teacher", "openai/gpt-4o", "--over", "robots"), "--over"),
+        (improve, ("--teacher", "openai/gpt-4o", "--over", "robots"), "--rewrite"),
         (improve, ("--teacher", "openai/gpt-4o", "--strategies", "kind"), "--strategies"),
-        (improve, ("--teacher", "openai/gpt-4o", "--initial", "openai/x"), "--initial"),
+        (improve, ("--teacher", "openai/gpt-4o", "--initial", "openai/x"), "--initial-responses"),
         (improve, ("--teacher", "gpt-4o"), "provider/name"),
-        (respond, ("dataset:human",), "there already"),
+        (respond, ("dataset:human",), "author.not-generated"),
         (respond, ("student:anna",), "checkpoint.unknown-student"),
         (build, ("--method", "over-human", "--out", "x"), "--teacher"),
         (build, ("--method", "direct", "--format", "csv", "--out", "x"), "--format"),
@@ -146,7 +146,7 @@ def test_no_database_yet_is_told_with_the_command_that_makes_the_responses(
     words = ("data", "build", "--method", "over-llm", "--strategy", "naive", "--teacher", "openai/gpt-4o")
     done = empathy(*words, "--data", "sample", "--out", "set")
     assert done.code == 2
-    assert "empathy improve --teacher openai/gpt-4o --over llm --strategies naive" in done.err
+    assert "empathy improve --teacher openai/gpt-4o --rewrite llm --strategies naive" in done.err
     assert list(workplace.iterdir()) == []
 
 

@@ -348,7 +348,7 @@ def test_failed_and_released_requests_can_be_claimed_again(virtual: Run) -> None
 
 
 def test_a_failed_claim_leaves_nothing_pending(virtual: Run) -> None:
-    memory = FakeStore(broken=UserError("the database cannot be used"))
+    memory = FakeStore(broken=UserError("the database cannot be used", code="test.error"))
     process = Process(memory, Server())
 
     async def scenario() -> None:

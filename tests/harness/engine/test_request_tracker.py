@@ -94,7 +94,7 @@ def test_flush_soon_claims_waiting_keys(virtual: Run) -> None:
 
 
 def test_a_database_error_reaches_all_waiters_and_is_not_final(virtual: Run) -> None:
-    memory = FakeStore(broken=UserError("the database cannot be used"))
+    memory = FakeStore(broken=UserError("the database cannot be used", code="test.error"))
 
     async def scenario() -> list[Any]:
         tracker = make_tracker(memory)

@@ -117,7 +117,7 @@ def test_only_and_from(empathy: Run, study_file: Path) -> None:
     assert told[ready]["state"] == "done"
     assert told["respond openai/emulated-gpt-4o test"]["state"] == "blocked"
     assert code == 1
-    assert "could not begin" in err
+    assert "blocked" in err
     code, out, _ = empathy("run", study_file, "--only", "respond", "--json")
     assert code == 0  # what was not asked for is not missing
     assert stages(out)["respond openai/emulated-gpt-4o test"]["state"] == "done"
@@ -196,7 +196,7 @@ def test_an_interrupt_ends_cleanly_and_the_same_command_goes_on(
         go_on.set()
         _, err = child.communicate(timeout=600)
     assert child.returncode == 130, err
-    assert "Go on with the same command" in err
+    assert "same command" in err
     code, out, err = empathy("run", study_file, "--json", "--yes")
     assert code == 0, err
     assert {one["state"] for one in stages(out).values()} == {"done"}

@@ -175,7 +175,7 @@ def test_a_session_is_opened_once_for_all_that_are_ready(kitchen: Any) -> None:
 def test_a_session_that_does_not_open_fails_each_of_its_stages(kitchen: Any) -> None:
     @asynccontextmanager
     async def session(group: Sequence[StageInputs]) -> AsyncIterator[str]:
-        raise UserError("no card")
+        raise UserError("no card", code="test.error")
         yield ""
 
     stages = [kitchen.stage(name, 1, session_key="base", session=session) for name in "ab"]
@@ -280,7 +280,7 @@ def test_an_interrupt_stops_everybody_cleanly_and_the_next_run_goes_on(kitchen: 
             await stopped.wait()
             loop.remove_signal_handler(signal.SIGINT)
             told.append(name)
-            raise UserError("interrupted")
+            raise UserError("interrupted", code="test.error")
 
         return Stage("ask", name, {}, ask)
 
