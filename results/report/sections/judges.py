@@ -83,7 +83,7 @@ def self_preference_caveats(material: ReportContext) -> list[str]:
 
 
 def answering_model_notes(material: ReportContext) -> list[str]:
-    """Who answered under the judges' names, over all contests, where it was not that model alone."""
+    """Return notes on other models that answered under a judge's name, over all contests."""
     notes = []
     for of in _by_judge(material):
         counts: Counter[str] = Counter()
