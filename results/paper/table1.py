@@ -218,9 +218,9 @@ def notes(table: Table1) -> list[str]:
     if table.compared:
         few, many = table.expected_outside
         notes_found.append(
-            f"Of the {len(table.compared)} cells run, a perfect replication would put {few:.1f} to {many:.1f} "
-            "of the published values outside our intervals. The more preferences the two runs share per "
-            "dialogue, the fewer."
+            f"Of the {len(table.compared)} cells run, a perfect replication would put {few:.1f} to "
+            f"{many:.1f} of the published values outside our intervals. The more preferences the two runs "
+            "share per dialogue, the fewer."
         )
     if any(result.same_family for result in table.ours.values()):
         notes_found.append(SAME_FAMILY_NOTE)

@@ -59,8 +59,8 @@ class ParserVersionCounts:
             n_changed = self.changed + self.became_scored + self.became_unscored
             sentences.append(
                 f"{sum(self.reread.values())} parsed again (before by {_counts(self.reread)}): "
-                f"{n_changed} verdicts changed ({self.changed} to another, {self.became_scored} from unscored, "
-                f"{self.became_unscored} to unscored)"
+                f"{n_changed} verdicts changed ({self.changed} to another, {self.became_scored} from "
+                f"unscored, {self.became_unscored} to unscored)"
             )
         if self.outdated:
             sentences.append(

@@ -55,7 +55,7 @@ def wilson(rate: float, n: float, z: float) -> tuple[float, float]:
 
 
 def newcombe(ours: float, n_ours: float, other: float, n_other: float, z: float) -> tuple[float, float]:
-    """Return the interval of our rate minus the other from both Wilson intervals, at the normal quantile `z`."""
+    """Return the interval of our rate minus the other, from Wilson intervals at quantile `z`."""
     low_1, high_1 = wilson(ours, n_ours, z)
     low_2, high_2 = wilson(other, n_other, z)
     difference = ours - other

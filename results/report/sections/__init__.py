@@ -1,7 +1,7 @@
-"""The page's sections, one a module: a small function from the material to its HTML, beside its template.
+"""Sections of the HTML report, one module and one template each.
 
-A function gives None where its section has nothing to tell. Pages of a run and of a study are made of the
-same sections. Nothing here computes a number that is not in the material.
+A section function returns None if there is nothing to show. Runs and studies use the same sections. No
+numbers are computed here.
 """
 
 from __future__ import annotations

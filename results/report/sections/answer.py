@@ -1,4 +1,4 @@
-"""On top: the answer in a sentence, with its uncertainty and the judge named."""
+"""Conclusion at the top of the report, with its uncertainty and the judges' names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from results.report.templates import render_template
 
 
 def answer(material: ReportContext) -> Section:
-    """The answer; of a run that says nothing yet, how to go on."""
+    """Render the conclusion; for a run without judgments, how to continue."""
     pair = material.pairs[0] if len(material.pairs) == 1 else None
     return Section(
         "answer", "The answer", render_template("answer", answer=headline_lines(material), pair=pair)

@@ -1,4 +1,4 @@
-"""What the numbers do not say."""
+"""Limits of the report's numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from results.report.templates import render_template
 
 
 def caveats(material: ReportContext) -> Section | None:
-    """The list; None where there are no numbers."""
+    """Render the list; None without contests."""
     if not material.pairs:
         return None
     html = render_template("caveats", caveats=conclusions.caveats(material))

@@ -1,4 +1,4 @@
-"""The drawing of one pair of authors: a line a judge, with its single-order estimates."""
+"""Interval plot of one pair of authors, a line per judge, with single-order estimates."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from results.report.templates import readable, render_template
 
 
 def figure_of(pair: AuthorPair, at: int) -> Markup:
-    """The figure with its legend.
+    """Render the plot and its legend.
 
     Args:
-        at: the pair's place in the page, for ids.
+        at: index of the pair in the page, for ids.
     """
     estimates = [_estimate(judged) for judged in pair.judged]
     described = "; ".join(f"{one.name}: {one.label or one.note}" for one in estimates)

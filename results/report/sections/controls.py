@@ -1,4 +1,4 @@
-"""Student against format controls beside student against base: what is form, and what may be more."""
+"""Students against format controls beside students against their base: the effect of format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SIGNS = {1: "▲", -1: "▼", 0: "○"}
 
 
 def controls(material: ReportContext) -> Section | None:
-    """The section; None where no student met a base or a control."""
+    """Render the section; None if no student met a base or a control."""
     table = controls_table(material)
     if table is None:
         return None
@@ -29,7 +29,7 @@ def controls(material: ReportContext) -> Section | None:
 
 
 def controls_table(material: ReportContext) -> PlainTable | None:
-    """A row a student and judge, a column a kind of opponent."""
+    """Return a row per student and judge, a column per kind of opponent."""
     met = {role: student_pairs(material, role) for role in _HEADS}
     columns = [role for role, pairs in met.items() if pairs]
     if not columns:
@@ -41,14 +41,14 @@ def controls_table(material: ReportContext) -> PlainTable | None:
                 if seen := judge_rate(judged, mirrored=mirrored):
                     found.setdefault((seen.name, seen.judge), {}).setdefault(role, []).append(seen)
     rows = [
-        Row((name, judge, *("; ".join(map(_told, of.get(role, ()))) for role in columns)))
+        Row((name, judge, *("; ".join(map(_format_rate, of.get(role, ()))) for role in columns)))
         for (name, judge), of in sorted(found.items())
     ]
     return PlainTable(("student", "judge", *(_HEADS[role] for role in columns)), tuple(rows), texts=2)
 
 
 def controls_notes(material: ReportContext) -> list[str]:
-    """What a reader of the table must know."""
+    """Return the notes for the reader of the table."""
     notes = ["▲ the student is preferred, ▼ the opponent is, ○ the interval leaves it open."]
     if student_pairs(material, AuthorRole.BASE):
         notes.append(f"The base that is not cut {UNCUT_NOTE}")
@@ -59,7 +59,7 @@ def controls_notes(material: ReportContext) -> list[str]:
     return notes
 
 
-def _told(seen: JudgeRate) -> str:
+def _format_rate(seen: JudgeRate) -> str:
     interval = between(seen.low, seen.high).replace(" ", "\u00a0")
     robust = between(*seen.order_robust).replace(" ", "\u00a0")
     return f"{_SIGNS[seen.direction]}\u00a0{percent(seen.rate)} ({interval}; order-robust {robust})"

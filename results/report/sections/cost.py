@@ -1,4 +1,4 @@
-"""What it took: calls, tokens, money and time."""
+"""Requests, tokens, cost and time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HEADS = ("for", "model", "calls", "tokens in", "tokens out", "cost", "time to a
 
 
 def cost(material: ReportContext) -> Section | None:
-    """The table; None where nothing was asked."""
+    """Render the table; None without requests."""
     if not material.spending.by_model and not material.failures:
         return None
     html = render_template(
@@ -28,7 +28,7 @@ def cost(material: ReportContext) -> Section | None:
 
 
 def cost_table(spending: CostSummary) -> PlainTable:
-    """A model and purpose a row, and their sum."""
+    """Return a row per model and purpose, and the total."""
     return PlainTable(_HEADS, (*(_row(one) for one in spending.by_model), _sum(spending)), texts=2)
 
 
@@ -56,7 +56,7 @@ def _sum(spending: CostSummary) -> Row:
 
 
 def time_sentence(material: ReportContext) -> str:
-    """When it was asked, and how long it and the training took."""
+    """Return sentences on when requests were sent and on the duration of training."""
     time = material.spending.time
     trained = [one.record.get("seconds") for of in material.trained for one in of.line]
     sentences = []

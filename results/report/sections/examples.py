@@ -1,4 +1,4 @@
-"""The browser of examples: dialogue, responses side by side, both orders' verdicts."""
+"""Browser of examples: dialogue, both responses, and the verdicts in both orders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OUTCOMES = {
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One pair's examples; `judges` are its judges' places in the filter, in the order of its opinions."""
+    """Examples of one pair; `judges` has the judges' indices in the filter, in the order of its verdicts."""
 
     at: int
     a: str
@@ -33,7 +33,7 @@ class View:
 
 
 def examples(material: ReportContext) -> Section | None:
-    """The section; None where there are no contests."""
+    """Render the section; None without contests."""
     if not material.pairs:
         return None
     judges = {one.contest.judge_id: one.contest.judge for pair in material.pairs for one in pair.judged}
@@ -71,7 +71,7 @@ def _found(view: View) -> Mapping[ExampleKind, int]:
 
 
 def _outcomes_of(view: View, example: DialogueExample) -> str:
-    """What the page's filter reads: judge by its place, with the outcome."""
+    """Return the value for the page's filter: judge index and outcome, per judge."""
     return " ".join(
         f"{judge}:{one.outcome}" for judge, one in zip(view.judges, example.opinions, strict=True)
     )

@@ -1,4 +1,4 @@
-"""What the judges are worth: each over all contests, with each other, and against human ratings."""
+"""Quality of the judges: consistency, agreement with each other, and accuracy against human ratings."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _AUDIT = (
 
 @dataclass(frozen=True, slots=True)
 class AuditView:
-    """One audit as the template needs it."""
+    """One audit, for the template."""
 
     split: str
     title: str
@@ -53,7 +53,7 @@ class AuditView:
 
 
 def judges(material: ReportContext) -> Section | None:
-    """The section; None where nobody judged."""
+    """Render the section; None without contests."""
     if not material.pairs:
         return None
     found = material.agreements

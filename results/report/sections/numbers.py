@@ -16,7 +16,7 @@ from results.report.templates import render_template
 
 @dataclass(frozen=True, slots=True)
 class PairView:
-    """A pair of authors as the template needs it."""
+    """A pair of authors, for the template."""
 
     at: int
     a: str
@@ -29,7 +29,7 @@ class PairView:
 
 
 def numbers(material: ReportContext) -> Section | None:
-    """One table, or one a pair, folded."""
+    """Render one table, or one folded table per pair."""
     if not material.pairs:
         return None
     several = len(material.pairs) > 1

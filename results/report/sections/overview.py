@@ -1,4 +1,4 @@
-"""Win rates with their intervals: one pair in full, several side by side, grouped by their opponent."""
+"""Win rates with intervals: one pair in full, several pairs grouped by opponent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ROLES = {
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """All that met one opponent."""
+    """Forest plot of all authors against one opponent."""
 
     opponent: str
     role: str
@@ -33,7 +33,7 @@ class Drawing:
 
 
 def overview(material: ReportContext) -> Section | None:
-    """The plot, or the plots."""
+    """Render the plots."""
     if not material.pairs:
         return None
     if len(material.pairs) == 1:
@@ -67,13 +67,13 @@ def overview(material: ReportContext) -> Section | None:
 
 
 def _place(material: ReportContext, set_id: str) -> tuple[int, str]:
-    """Bases first, then the format controls, then the others."""
+    """Return the sort key of an opponent: bases first, then format controls, then others."""
     author = material.authors[set_id]
     return (list(_ROLES).index(author.role) if author.role in _ROLES else len(_ROLES), author.name)
 
 
 def judge_names(pairs: Sequence[AuthorPair]) -> dict[str, str]:
-    """The judges that speak, by their ids, in the order of their names."""
+    """Return the judges that count, name by id, ordered by name."""
     found = {one.contest.judge_id: one.contest.judge for pair in pairs for one in pair.speaking}
     return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
 

@@ -1,4 +1,4 @@
-"""What each author's responses are like."""
+"""Profiles of each author's responses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MANY = 6  # authors that have a column each; more of them have a row each
 
 
 def responses(material: ReportContext) -> Section | None:
-    """The table of profiles; None where there is no response."""
+    """Render the table of profiles; None without responses."""
     authors = [one for one in material.authors.values() if one.profile]
     if not authors:
         return None
@@ -33,7 +33,7 @@ def responses(material: ReportContext) -> Section | None:
 
 
 def _turned(groups: Sequence[MetricGroup], names: Sequence[str]) -> PlainTable:
-    """An author a row, a measure a column."""
+    """Return the transposed table: an author per row, a measure per column."""
     measures = [measure for group in groups for measure in group.rows]
     rows = [Row((name, *(measure.values[at] for measure in measures))) for at, name in enumerate(names)]
     return PlainTable(("author", *(measure.name for measure in measures)), tuple(rows))

@@ -1,4 +1,4 @@
-"""What a section is, and a plain table: what several sections, and the Markdown, are made of."""
+"""Types shared by the sections: a section, and a plain table."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from markupsafe import Markup
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section of the page.
+    """One section of the report.
 
     Attributes:
-        id: unique in the page; links lead to it.
+        id: unique in the page, the target of links.
         title: its heading, and its name in the contents.
-        html: what stands under the heading.
-        css: a class for its style, or "".
+        html: content below the heading.
+        css: CSS class, or "".
     """
 
     id: str
@@ -26,7 +26,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a plain table; a quiet one stands back."""
+    """Row of a plain table; a quiet row is printed in grey."""
 
     cells: tuple[str, ...]
     quiet: bool = False
@@ -34,7 +34,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class PlainTable:
-    """Headings and rows, every cell as people read it; the first `texts` columns are words, not numbers."""
+    """Headings and rows of formatted cells; the first `texts` columns are text, the others numbers."""
 
     heads: tuple[str, ...]
     rows: tuple[Row, ...]

@@ -1,4 +1,4 @@
-"""Over training seeds: what may be said of a strategy, and not only of a checkpoint."""
+"""Results over several training seeds, which support claims about a strategy."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _HEADS = ("recipe", "judge", "against", "win rate", "95 %", "order-robust", "see
 
 
 def seeds(material: ReportContext) -> Section | None:
-    """The section; None where every recipe has one seed."""
+    """Render the section; None if every recipe has one seed."""
     table = seeds_table(material)
     return None if table is None else Section("seeds", TITLE, render_template("seeds", table=table))
 
 
 def seeds_table(material: ReportContext) -> PlainTable | None:
-    """A recipe, judge and opponent a row."""
+    """Return a row per recipe, judge and opponent."""
     if not material.seeds:
         return None
     return PlainTable(_HEADS, tuple(_row(one) for one in material.seeds), texts=3)

@@ -1,4 +1,4 @@
-"""Table 1's layout: method × strategy × SFT and SFT-DPO, ours beside the published values."""
+"""Table 1's layout (method × strategy × stage), ours beside the published values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOT_THE_PAPERS = "No cell here is one of the paper's: another base, or another 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The lines of one base under one judge."""
+    """Lines of one base under one judge."""
 
     base: str
     judge: str
@@ -24,7 +24,7 @@ class Block:
 
 
 def table_1(material: ReportContext) -> Section | None:
-    """The layout; None where no student of the paper's methods met its base."""
+    """Render the layout; None if no student of the paper's methods met its base."""
     if material.grid is None:
         return None
     heads = dict.fromkeys((line.base, line.judge) for line in material.grid.lines)

@@ -1,4 +1,4 @@
-"""How the students were trained: curves, settings, and the check for forgetting and collapse."""
+"""Training of the students: curves, settings, and the post-training check."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CURVES: dict[str, tuple[tuple[str, str, float | None], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class StepSettings:
-    """One step's settings."""
+    """Settings of one training stage."""
 
     stage: str
     values: Mapping[str, Any]
@@ -37,7 +37,7 @@ class StepSettings:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One student as the template needs it."""
+    """One student, for the template."""
 
     name: str
     tags: tuple[str, ...]
@@ -48,7 +48,7 @@ class Card:
 
 
 def training(material: ReportContext) -> Section | None:
-    """A card a student; None where the database knows none."""
+    """Render a card per student; None if the database has none."""
     if not material.trained:
         return None
     ordered = sorted(material.trained, key=lambda one: one.author)
@@ -100,7 +100,7 @@ def _facts(line: Sequence[CheckpointRecord]) -> list[tuple[str, str]]:
 
 
 def _short(value: float) -> str:
-    """`5e-5`, as people write it."""
+    """Return a number as `5e-5`."""
     return f"{value:g}".replace("e-0", "e-")
 
 

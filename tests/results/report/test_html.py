@@ -196,7 +196,7 @@ async def test_the_banner_is_there_when_it_is_due_and_only_then(
         ),
         ("all unscored", "No complete dialogue yet"),
         ("one order only", "No complete dialogue yet"),
-        ("not described", "Nothing has been judged in this run yet"),
+        ("not described", "No judgments in this run yet"),
         ("one dialogue", "over 1 dialogue, each judged in both orders"),
         (
             "several judges",
