@@ -122,7 +122,7 @@ async def test_every_fault_of_a_file_is_reported_with_its_line(
     good = lines_of(dataset, ["first", "second"])
     wrong = [
         ("{", "file.not-json"),
-        ('["a"]', "file.not-an-object"),
+        ('["a"]', "file.not-object"),
         ('{"dialogue_id": "sample:001_conv:001"}', "responses.missing-text"),
         ('{"dialogue_id": 1, "response": "x"}', "responses.wrong-type"),
         ('{"dialogue_id": "nobody", "response": "x"}', "responses.unknown-dialogue"),
