@@ -15,8 +15,8 @@ NOTEBOOK = Path(__file__).resolve().parents[1] / "docs" / "quickstart.ipynb"
 
 
 def cells() -> list[str]:
-    told = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
-    return ["".join(cell["source"]) for cell in told["cells"] if cell["cell_type"] == "code"]
+    values = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    return ["".join(cell["source"]) for cell in values["cells"] if cell["cell_type"] == "code"]
 
 
 async def execute(sources: list[str]) -> dict[str, Any]:
@@ -48,5 +48,5 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
 
 
 def test_the_notebook_is_kept_without_output() -> None:
-    told = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
-    assert all(not cell["outputs"] for cell in told["cells"] if cell["cell_type"] == "code")
+    values = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    assert all(not cell["outputs"] for cell in values["cells"] if cell["cell_type"] == "code")

@@ -108,10 +108,10 @@ def test_prompts_sample_weights_and_models_are_found(installed: Path, tmp_path: 
     assert json.loads(run(installed, tmp_path, "data", "describe", "--data", "sample", "--json"))["test"] > 0
     controls = ("--judge", "control/ratings", "--judge", "control/author", "--judge", "openai/gpt-4o")
     words = ("judge", "dataset:gpt-4", "dataset:human", "--data", "sample", *controls, "--emulate", "--quiet")
-    told = json.loads(run(installed, tmp_path, *words, "--limit", "2", "--json", "--report", "page.html"))
-    assert [judge["n"] for judge in told["judges"]] == [2, 2, 2]
+    values = json.loads(run(installed, tmp_path, *words, "--limit", "2", "--json", "--report", "page.html"))
+    assert [judge["n"] for judge in values["judges"]] == [2, 2, 2]
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    for piece in ("<style>", "<script", "<svg", told["run"]):
+    for piece in ("<style>", "<script", "<svg", values["run"]):
         assert piece in page
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "runs"]
 

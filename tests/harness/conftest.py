@@ -97,8 +97,8 @@ class Bench:
     async def stats(self) -> dict[str, Any]:
         """The server's books."""
         async with aiohttp.ClientSession() as session, session.get(self.root + "/stats") as answered:
-            told: dict[str, Any] = await answered.json()
-            return told
+            values: dict[str, Any] = await answered.json()
+            return values
 
 
 @pytest.fixture

@@ -87,9 +87,9 @@ def test_no_preference_counts_one_half() -> None:
 
 def test_pairs_are_those_whose_ratings_differ() -> None:
     dataset = sample()
-    differences, better, told = rated_pairs(dataset, list(dataset.dialogues))
+    differences, better, record_data = rated_pairs(dataset, list(dataset.dialogues))
     expected = sum(a != b for of in dataset.rated.values() for a, b in combinations(of.values(), 2))
-    assert len(differences) == len(better) == len(told) == expected
+    assert len(differences) == len(better) == len(record_data) == expected
     assert set(better) == {-1.0, 1.0}
     assert differences.shape[1] == len(ratings_model.FEATURES)
 
@@ -100,8 +100,8 @@ def test_pairs_are_those_whose_ratings_differ() -> None:
 def test_the_shipped_file_has_every_feature_in_order_and_its_own_id(shipped: dict[str, Any]) -> None:
     assert tuple(shipped["features"]) == ratings_model.FEATURES
     assert set(shipped["author_means"]) == {f"dataset:{name}" for name in RESPONDERS}
-    told = {"features": shipped["features"], "author_means": shipped["author_means"]}
-    assert shipped["id"] == content_id("weights-1", [rules.VERSION, told])
+    record_data = {"features": shipped["features"], "author_means": shipped["author_means"]}
+    assert shipped["id"] == content_id("weights-1", [rules.VERSION, record_data])
     assert shipped["id"] in rules.model("ratings").identity
 
 

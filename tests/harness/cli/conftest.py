@@ -53,10 +53,10 @@ def empathy(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     """`empathy WORDS…`: runs it and tells how it ended."""
 
     def run(*words: str | Path) -> Done:
-        told = [str(word) for word in words]
-        monkeypatch.setattr("sys.argv", ["empathy", *told])
+        values = [str(word) for word in words]
+        monkeypatch.setattr("sys.argv", ["empathy", *values])
         with pytest.raises(SystemExit) as ended:
-            main(told)
+            main(values)
         code = ended.value.code
         out, err = capsys.readouterr()
         return Done(code if isinstance(code, int) else 0, out, err)

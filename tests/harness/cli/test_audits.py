@@ -177,12 +177,12 @@ def test_people_correct_a_judge(empathy: Run, judged: str, workplace: Path) -> N
     ],
 )
 def test_other_files_are_no_preferences(
-    empathy: Run, judged: str, workplace: Path, content: str, told: str
+    empathy: Run, judged: str, workplace: Path, content: str, record_data: str
 ) -> None:
     (workplace / "people.csv").write_text(content)
     done = empathy("rejudge", judged, "--human", "people.csv")
     assert done.code == 2
-    assert told in done.err
+    assert record_data in done.err
 
 
 def test_rows_of_preferences_that_match_nothing_are_counted(
@@ -229,11 +229,11 @@ def test_a_leaderboard_ranks_everybody_and_every_format_says_the_same(
     data = json.loads((board / "leaderboard.json").read_text())
     assert [one["judge"] for one in data["rankings"]] == ["control/longer", "control/ratings"]
     rows = list(csv.DictReader(io.StringIO((board / "leaderboard.csv").read_text())))
-    told = [author for ranking in data["rankings"] for author in ranking["authors"]]
-    assert [row["author"] for row in rows] == [author["author"] for author in told]
-    assert [float(row["strength"]) for row in rows] == [author["strength"] for author in told]
+    record_data = [author for ranking in data["rankings"] for author in ranking["authors"]]
+    assert [row["author"] for row in rows] == [author["author"] for author in record_data]
+    assert [float(row["strength"]) for row in rows] == [author["strength"] for author in record_data]
     markdown = (board / "leaderboard.md").read_text()
-    assert all(author["author"] in markdown for author in told)
+    assert all(author["author"] in markdown for author in record_data)
     alpaca = list(csv.DictReader(io.StringIO((board / "alpaca_eval_leaderboard.csv").read_text())))
     assert {row[""] for row in alpaca} == {"dataset:gpt-4", "dataset:mixtral-8x7b"}
     for row in alpaca:
@@ -285,11 +285,11 @@ def test_an_imported_author_can_be_judged(empathy: Run, workplace: Path) -> None
     ],
 )
 def test_what_a_leaderboard_cannot_do_is_explained(
-    empathy: Run, judged: str, words: tuple[str, ...], told: str
+    empathy: Run, judged: str, words: tuple[str, ...], record_data: str
 ) -> None:
     done = empathy("leaderboard", *(() if "--split" in words else ("--split", "all")), *words)
     assert done.code == 2, done.out
-    assert told in done.err
+    assert record_data in done.err
 
 
 def test_everybody_at_equal_length_and_style(empathy: Run, judged: str) -> None:

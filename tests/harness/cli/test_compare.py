@@ -120,9 +120,9 @@ def test_pairs_are_compared_head_to_head_where_the_opponent_saturates_and_they_w
     assert (straight["kind"], abs(straight["difference"])) == ("head to head", 1)
     assert {row["kind"] for row in rows.values() if row is not straight} == {"against a common opponent"}
     assert data["family_size"] == 3
-    told = flat(empathy(*words))
-    assert "head to head" in told
-    assert "where that contest was judged" in told
+    record_data = flat(empathy(*words))
+    assert "head to head" in record_data
+    assert "where that contest was judged" in record_data
 
 
 def test_mcnemar_tests_take_their_share_of_the_simultaneous_intervals(empathy: Run) -> None:
@@ -188,9 +188,9 @@ def test_one_strategy_is_compared_with_the_opponent(empathy: Run) -> None:
     assert both["family_size"] == together["family_size"] == 2
     assert together["low"] < alone["low"] < alone["high"] < together["high"]
     assert together["p_adjusted"] >= together["p"] == alone["p"]
-    told = flat(empathy(*words, "--judge", by[0], "--judge", by[1]))
-    assert "95 %, simultaneous" in told
-    assert "2 training seeds" in told
+    record_data = flat(empathy(*words, "--judge", by[0], "--judge", by[1]))
+    assert "95 %, simultaneous" in record_data
+    assert "2 training seeds" in record_data
 
 
 # -- as good within a margin -----------------------------------------------------------------------------
@@ -318,8 +318,8 @@ def test_test_set_uses_are_distinct_opponents_and_judges(empathy: Run) -> None:
     for more in ((), ("--samples", "2"), ("--limit", "4"), ("--seed", "3")):
         empathy("judge", A, C, *short, *more)  # the same opponent and judge again are no further use
     empathy("judge", A, C, *short, "--split", "train")
-    told = empathy("judge", A, C, "--data", "sample", "--quiet", "--judge", "control/first").out
-    assert f"Test-set uses so far: {A} 3" in " ".join(told.split())
+    record_data = empathy("judge", A, C, "--data", "sample", "--quiet", "--judge", "control/first").out
+    assert f"Test-set uses so far: {A} 3" in " ".join(record_data.split())
     data = empathy("compare", A, B, "--opponent", C, "--json").data
     assert data["test_set_uses"] == {A: 3, B: 2}
     assert f"Test-set uses so far: {A} 3, {B} 2" in flat(empathy("compare", A, B, "--opponent", C))

@@ -85,7 +85,7 @@ def kind(request: pytest.FixtureRequest, empathy: Run, workplace: Path) -> Kind:
     return made
 
 
-def told(empathy: Run, workplace: Path, kind: Kind, content: bytes) -> Any:
+def values(empathy: Run, workplace: Path, kind: Kind, content: bytes) -> Any:
     (workplace / kind.name).write_bytes(content)
     if kind.name == "theirs.json":  # what is imported once is another author's name for other bytes
         shutil.rmtree(workplace / "runs", ignore_errors=True)
@@ -93,16 +93,16 @@ def told(empathy: Run, workplace: Path, kind: Kind, content: bytes) -> Any:
 
 
 def test_a_byte_order_mark_and_line_ends_change_nothing(empathy: Run, workplace: Path, kind: Kind) -> None:
-    plain = told(empathy, workplace, kind, kind.text.encode())
+    plain = values(empathy, workplace, kind, kind.text.encode())
     assert plain.code == 0, plain.err
     for content in (kind.text.encode("utf-8-sig"), kind.text.replace("\n", "\r\n").encode()):
-        done = told(empathy, workplace, kind, content)
+        done = values(empathy, workplace, kind, content)
         assert (done.code, done.err) == (0, plain.err)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_another_encoding_is_one_fault(empathy: Run, workplace: Path, kind: Kind, encoding: str) -> None:
-    done = told(empathy, workplace, kind, kind.text.encode(encoding))
+    done = values(empathy, workplace, kind, kind.text.encode(encoding))
     assert done.code == 2
     assert done.err.count("is not UTF-8 text") == 1
     assert "UTF-" in done.err.split("is not UTF-8 text", 1)[1]
@@ -115,7 +115,7 @@ def test_a_byte_that_is_no_text_is_told_with_its_line(
 ) -> None:
     lines = kind.text.encode().split(b"\n")
     lines[1] = lines[1][:3] + byte + lines[1][3:]
-    done = told(empathy, workplace, kind, b"\n".join(lines))
+    done = values(empathy, workplace, kind, b"\n".join(lines))
     assert done.code == 2
     assert f"{kind.name}:2" in done.err
     assert "Traceback" not in done.err
@@ -136,7 +136,7 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_told(empathy: Run, workplace
     "content", [b"\x00\x01\x02" * 100, b"{" * 5000, b'"', b"[]]", b"\xef\xbb\xbf", b"--- ---"]
 )
 def test_no_content_is_a_traceback(empathy: Run, workplace: Path, kind: Kind, content: bytes) -> None:
-    done = told(empathy, workplace, kind, content)
+    done = values(empathy, workplace, kind, content)
     assert done.code in (0, 2)
     assert "Traceback" not in done.err
 
@@ -148,7 +148,7 @@ def test_an_open_quotation_mark_is_told_in_every_table(empathy: Run, workplace: 
     made = KINDS[name]
     lines = made.text.split("\n")
     lines[1] = lines[1].replace(",", ',"', 1)
-    done = told(empathy, workplace, made, "\n".join(lines).encode())
+    done = values(empathy, workplace, made, "\n".join(lines).encode())
     assert done.code == 2
     assert f"{made.name}:2" in done.err
 
@@ -166,7 +166,7 @@ def test_the_first_faults_and_a_count(empathy: Run, workplace: Path, name: str) 
         row = "1" if name == "author" else "one cell"
         broken = "\n".join([*head, *[row] * 64])
         assert rest
-    done = told(empathy, workplace, made, broken.encode())
+    done = values(empathy, workplace, made, broken.encode())
     assert done.code == 2
     assert "and 44 more" in done.err
     assert len(done.err.splitlines()) <= 23

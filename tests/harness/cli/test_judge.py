@@ -255,9 +255,9 @@ def test_a_report_is_one_page_that_asks_the_network_nothing(empathy: Run, workpl
 
 def test_a_dry_run_asks_nothing_and_counts_exactly(empathy: Run, workplace: Path) -> None:
     command = (*JUDGE, *CONTROLS, "--judge", "openai/gpt-4o", *ALL, "--limit", "6")
-    told = empathy(*command, "--dry-run", "--json").data
-    assert [judge["calls"] for judge in told["judges"]] == [12] * 4
-    gpt = told["judges"][-1]
+    values = empathy(*command, "--dry-run", "--json").data
+    assert [judge["calls"] for judge in values["judges"]] == [12] * 4
+    gpt = values["judges"][-1]
     assert 0 < gpt["expected_usd"] < gpt["maximum_usd"]
     stored = counts(workplace / "runs" / "empathy.sqlite")
     assert stored["completion"] == stored["run"] == 0
@@ -309,6 +309,6 @@ def test_newer_models_are_asked_in_their_own_way_and_rehearsed_by_their_family(e
     assert {
         name.replace("emulated-", ""): judge["n"] for name, judge in by_name(data).items()
     } == dict.fromkeys(names, 2)
-    told = empathy(*JUDGE, "--judge", "openai/llama-9", "--emulate")
-    assert told.code == 2
-    assert told.codes == ["emulator.unknown-model"]
+    values = empathy(*JUDGE, "--judge", "openai/llama-9", "--emulate")
+    assert values.code == 2
+    assert values.codes == ["emulator.unknown-model"]

@@ -83,13 +83,14 @@ def test_a_run_until_decided_reports_its_sequence_alone(empathy: Run) -> None:
     )
     assert [one["estimand"] for one in data["judges"]] == ["population"] * 2
     assert {"p", "consistency", "single_orders", "soft"} & set(longer) == set()
-    told = empathy(*words)
-    assert told.code == 0
-    assert f"decided after {longer['dialogues']} of 64 dialogues: {A} is preferred" in told.out.replace(
-        "\n", " "
+    record_data = empathy(*words)
+    assert record_data.code == 0
+    assert (
+        f"decided after {longer['dialogues']} of 64 dialogues: {A} is preferred"
+        in record_data.out.replace("\n", " ")
     )
-    assert "requests saved" in told.out
-    assert "all 64 dialogues judged, undecided" in told.out
+    assert "requests saved" in record_data.out
+    assert "all 64 dialogues judged, undecided" in record_data.out
     again = empathy(*words, "--json").data
     assert [one["requests"]["made"] for one in again["judges"]] == [0, 0]
     assert [one["low"] for one in again["judges"]] == [one["low"] for one in data["judges"]]

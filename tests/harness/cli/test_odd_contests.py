@@ -23,7 +23,7 @@ def test_one_dialogue_is_little_and_says_so(empathy: Run) -> None:
     assert (test["n"], test["p"]) == (1, 1)
     assert test["high"] - test["low"] > 1
     assert "one shared dialogue" in empathy(*COMPARE).out
-    told = empathy(
+    values = empathy(
         "judge",
         A,
         C,
@@ -36,9 +36,9 @@ def test_one_dialogue_is_little_and_says_so(empathy: Run) -> None:
         "--by",
         "emotion",
     )
-    assert told.code == 0
-    assert "1 complete dialogues, at least 20 are required" in told.out
-    assert "too few" in told.out or "one complete dialogue" in told.out
+    assert values.code == 0
+    assert "1 complete dialogues, at least 20 are required" in values.out
+    assert "too few" in values.out or "one complete dialogue" in values.out
 
 
 def test_all_ties_are_no_difference_and_no_interval_of_zero_width(empathy: Run) -> None:
@@ -63,9 +63,9 @@ def test_all_unscored_has_no_difference_and_says_why(empathy: Run) -> None:
     test = found["against_opponent"]
     assert (test["difference"], test["low"], test["p"], found["verdict"]) == (None, None, None, "")
     assert (test["bounds"], test["left_out"]) == ([-1, 1], 64)
-    told = empathy(*COMPARE)
-    assert told.code == 0
-    assert "no dialogue is complete for both" in flat(told)
+    values = empathy(*COMPARE)
+    assert values.code == 0
+    assert "no dialogue is complete for both" in flat(values)
     everyone = empathy("compare", "--all", "--opponent", C, "--split", "all")
     assert everyone.code == 0
     pooled = empathy(
@@ -80,8 +80,8 @@ def test_perfect_separation_is_refused_by_length_control_and_told_by_the_compari
     a = author("a.jsonl", {at: "word " * lengths[at] for at in range(50)})
     b = author("b.jsonl", dict.fromkeys(range(50), "word " * 25))
     c = author("c.jsonl", dict.fromkeys(range(50), "word"))
-    told = empathy("judge", a, b, *SAMPLE, "--judge", "control/longer", "--length-control", "--json").data
-    control = told["judges"][0]["length_control"]
+    values = empathy("judge", a, b, *SAMPLE, "--judge", "control/longer", "--length-control", "--json").data
+    control = values["judges"][0]["length_control"]
     assert control["win_rate"] is None
     assert "perfectly" in control["not_estimable"]
     judged(empathy, (b, a), (c, a))
@@ -101,9 +101,9 @@ def test_authors_that_share_no_dialogue_cannot_be_compared_and_it_says_so(empath
     data = empathy(*words, "--json").data
     found = only(data)
     assert (found["against_opponent"]["difference"], found["unshared"], data["family_size"]) == (None, 40, 0)
-    told = empathy(*words)
-    assert told.code == 0
-    assert "no result" in told.out
+    values = empathy(*words)
+    assert values.code == 0
+    assert "no result" in values.out
     strategies = empathy("compare", f"{a},{A}", f"{b},{B}", *words[3:])
     assert strategies.code == 2  # A and B were not judged yet
     judged(empathy, (A, C), (B, C))

@@ -34,10 +34,10 @@ def test_table_1_has_112_published_values_and_empty_cells_where_nothing_was_run(
     grid = [line for line in lines if line.count("|") == 18]
     assert len(grid) == 2 + 6 * 8
     assert "of the published values" not in markdown
-    told = json.loads((workplace / "paper/table1.json").read_text())
-    assert {one["ours_verdict"] for one in told["claims"]} == {"not run"}
-    assert all(one["claim"] in markdown for one in told["claims"])
-    assert len(lines) == len(grid) + 2 + len(told["claims"])
+    record_data = json.loads((workplace / "paper/table1.json").read_text())
+    assert {one["ours_verdict"] for one in record_data["claims"]} == {"not run"}
+    assert all(one["claim"] in markdown for one in record_data["claims"])
+    assert len(lines) == len(grid) + 2 + len(record_data["claims"])
     assert r"\toprule" in (workplace / "paper/table1.tex").read_text()
 
 
@@ -57,8 +57,8 @@ def test_a_students_record_says_its_cell_its_teacher_and_who_is_kin(empathy: Run
     asyncio.run(registered("runs/empathy.sqlite", "mine", "openai/gpt-4o"))
     words = ("judge", student, base, "--data", "sample", "--emulate", "--quiet")
     both = ("--judge", "openai/gpt-4o", "--judge", "google/gemini-2.0-flash")
-    told = empathy(*words, *both, "--json").data["judges"]
-    assert {one["judge"]: [kin["why"] for kin in one["same_family"]] for one in told} == {
+    record_data = empathy(*words, *both, "--json").data["judges"]
+    assert {one["judge"]: [kin["why"] for kin in one["same_family"]] for one in record_data} == {
         "openai/emulated-gpt-4o": ["taught by openai/gpt-4o"],
         "google/emulated-gemini-2.0-flash": [],
     }

@@ -224,9 +224,9 @@ def _help(group: click.Group, name: str) -> str:
     context = click.Context(group, info_name="empathy")
     command = group.get_command(context, name)
     assert command is not None
-    told = command.get_help(click.Context(command, info_name=name, parent=context))
+    values = command.get_help(click.Context(command, info_name=name, parent=context))
     below = command.list_commands(context) if isinstance(command, click.Group) else ()
-    return "\n".join([told, *(_help(command, each) for each in below)])  # type: ignore[arg-type]
+    return "\n".join([values, *(_help(command, each) for each in below)])  # type: ignore[arg-type]
 
 
 def test_the_models_file_is_part_of_the_package() -> None:
@@ -257,9 +257,9 @@ def test_every_result_says_that_several_models_answered(
     for name, words in commands.items():
         done = empathy(*words)
         assert done.code == 0, (name, done.err)
-        told = done.out.replace("\\", "").replace("\n", " ")
-        assert "2 models" in told, name
-        assert "<b>model-1</b>" in told, name
+        values = done.out.replace("\\", "").replace("\n", " ")
+        assert "2 models" in values, name
+        assert "<b>model-1</b>" in values, name
     html = (workplace / "page.html").read_text(encoding="utf-8")
     assert "<b>model-1</b>" not in html
     assert "model-1" in html

@@ -39,8 +39,8 @@ def adapter(folder: Path, value: float) -> None:
     for name, shape in shapes.items():
         header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + 2048]}
         end += 2048
-    told = json.dumps(header).encode()
-    content = struct.pack("<Q", len(told)) + told + struct.pack("<f", value) * 1024
+    record_data = json.dumps(header).encode()
+    content = struct.pack("<Q", len(record_data)) + record_data + struct.pack("<f", value) * 1024
     (folder / "adapter_model.safetensors").write_bytes(content)
     config = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"]}
     (folder / "adapter_config.json").write_text(json.dumps(config))
@@ -55,8 +55,8 @@ def base_weights(path: Path) -> None:
             "data_offsets": [0, 16384],
         }
     }
-    told = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(told)) + told + bytes(16384))
+    record_data = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(record_data)) + record_data + bytes(16384))
 
 
 def student(name: str, value: float = 1.0) -> Path:
@@ -113,12 +113,12 @@ def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModelRequest
 
 
 def test_a_plan_for_the_card(empathy: Run) -> None:
-    told = empathy("serve", "plan", "--base", "meta-llama/Llama-3.1-8B", "--adapters", "4", "--json")
-    assert told.code == 0
-    assert told.data["weights_gib"] == 14.96
-    assert told.data["cache_kib_per_token"] == 128
-    assert told.data["memory_gib"] == 23.99
-    assert told.data["max_loras"] == 4
+    record_data = empathy("serve", "plan", "--base", "meta-llama/Llama-3.1-8B", "--adapters", "4", "--json")
+    assert record_data.code == 0
+    assert record_data.data["weights_gib"] == 14.96
+    assert record_data.data["cache_kib_per_token"] == 128
+    assert record_data.data["memory_gib"] == 23.99
+    assert record_data.data["max_loras"] == 4
     small = empathy("serve", "plan", "--base", "meta-llama/Llama-3.1-8B", "--memory-mib", "16000")
     assert small.code == 1
     assert "What would" in small.out
@@ -126,8 +126,12 @@ def test_a_plan_for_the_card(empathy: Run) -> None:
 
 def test_a_plan_reads_the_adapters_that_a_shell_names(empathy: Run, asked: list[ModelRequest]) -> None:
     words = ("serve", "plan", "--base", "tiny-base", "--students", "checkpoints/brief", "checkpoints/long")
-    told = empathy(*words, "--dtype", "fp32", "--json")
-    assert (told.data["max_loras"], told.data["max_lora_rank"], told.data["max_model_len"]) == (2, 8, 2048)
+    record_data = empathy(*words, "--dtype", "fp32", "--json")
+    assert (
+        record_data.data["max_loras"],
+        record_data.data["max_lora_rank"],
+        record_data.data["max_model_len"],
+    ) == (2, 8, 2048)
     assert empathy("serve", "plan", "--students", "nowhere").code == 2
     adapter(Path("checkpoints/long"), float("nan"))
     broken = empathy(*words)
@@ -137,18 +141,18 @@ def test_a_plan_reads_the_adapters_that_a_shell_names(empathy: Run, asked: list[
 
 def test_serve_says_what_is_missing(empathy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serve.vllm_server.find_spec", lambda name: None)
-    told = empathy("serve", "--base", "tiny-base")
-    assert told.code == 2
-    assert "pip install" in told.err
+    record_data = empathy("serve", "--base", "tiny-base")
+    assert record_data.code == 2
+    assert "pip install" in record_data.err
     assert "serve plan" in empathy("serve", "--help").out
 
 
 def test_students_respond_and_everything_is_remembered(empathy: Run, asked: list[ModelRequest]) -> None:
     words = ("respond", "student:long", "base", "--data", "sample", "--limit", "4", "--quiet", "--json")
-    told = empathy(*words)
-    assert told.code == 0, told.err
-    assert [one["author"] for one in told.data["response_sets"]] == ["student:long", "base:tiny-base"]
-    made = json.loads(told.data["response_sets"][0]["provenance"])
+    record_data = empathy(*words)
+    assert record_data.code == 0, record_data.err
+    assert [one["author"] for one in record_data.data["response_sets"]] == ["student:long", "base:tiny-base"]
+    made = json.loads(record_data.data["response_sets"][0]["provenance"])
     assert made["cut"] == "first-turn-97-words-2"
     assert "the model's own" not in made["sampling"].values()
     assert len(asked) == 8
@@ -160,7 +164,7 @@ def test_students_respond_and_everything_is_remembered(empathy: Run, asked: list
 
 def test_mistakes_of_respond(empathy: Run, asked: list[ModelRequest]) -> None:
     known = ("--data", "sample", "--quiet")
-    for words, told in (
+    for words, record_data in (
         (("respond", "student:nobody"), "checkpoint.unknown-student"),
         (("respond", "base", "--preset", "mine"), "--preset"),
         (("respond", "base", "--temperature", "1"), "option.conflict"),
@@ -169,7 +173,7 @@ def test_mistakes_of_respond(empathy: Run, asked: list[ModelRequest]) -> None:
     ):
         done = empathy(*words, *known)
         assert done.code == 2
-        assert told in done.err
+        assert record_data in done.err
         assert "Traceback" not in done.err
 
 
@@ -205,10 +209,10 @@ def test_a_bench_reuses_what_is_known_and_writes_its_pages(empathy: Run, asked: 
         "new.html",
         "--json",
     )
-    told = empathy(*words)
-    assert told.code == 0, told.err
-    assert list(told.data["contests"]) == ["base", "dataset:human"]
-    assert told.data["contests"]["base"]["spec"]["split"] == "train"
+    record_data = empathy(*words)
+    assert record_data.code == 0, record_data.err
+    assert list(record_data.data["contests"]) == ["base", "dataset:human"]
+    assert record_data.data["contests"]["base"]["spec"]["split"] == "train"
     assert Path("new.html").is_file()
     assert Path("new-dataset-human.html").is_file()
     assert len(asked) == 48
@@ -218,9 +222,9 @@ def test_a_bench_reuses_what_is_known_and_writes_its_pages(empathy: Run, asked: 
 
 def test_against_a_model_that_is_asked(empathy: Run, asked: list[ModelRequest]) -> None:
     words = ("bench", "checkpoints/long", *BENCH, "--against", "openai/gpt-4o", "--emulate", "--json")
-    told = empathy(*words, "--require", "openai/gpt-4o.win_rate>0.9999")
-    assert told.code in (1, 3), told.err
-    assert list(told.data["contests"]) == ["base", "openai/gpt-4o"]
+    record_data = empathy(*words, "--require", "openai/gpt-4o.win_rate>0.9999")
+    assert record_data.code in (1, 3), record_data.err
+    assert list(record_data.data["contests"]) == ["base", "openai/gpt-4o"]
 
 
 def test_the_leaderboard(empathy: Run, asked: list[ModelRequest]) -> None:
@@ -259,7 +263,7 @@ def test_a_broken_checkpoint_is_told_once_and_tried_again_when_it_is_mended(
 def test_mistakes_of_bench(empathy: Run, asked: list[ModelRequest]) -> None:
     seen = empathy("bench", "checkpoints/long", *BENCH[:4], "--quiet", "--no-report")
     assert "may have seen" in seen.err
-    for words, told in (
+    for words, record_data in (
         (("bench", *BENCH), "or a folder to watch"),
         (("bench", "nowhere", *BENCH), "no such folder"),
         (("bench", "checkpoints/long", *BENCH, "--require", "win_rate"), "--require"),
@@ -267,7 +271,7 @@ def test_mistakes_of_bench(empathy: Run, asked: list[ModelRequest]) -> None:
     ):
         done = empathy(*words)
         assert done.code == 2
-        assert told in done.err
+        assert record_data in done.err
 
 
 def test_a_running_server_of_another_dtype(
@@ -275,13 +279,13 @@ def test_a_running_server_of_another_dtype(
 ) -> None:
     monkeypatch.setattr(live_server, "find_running_server", lambda who: ("http://127.0.0.1:1", "key", "fp32"))
     words = ("respond", "student:long", "--data", "sample", "--limit", "1", "--json")
-    told = empathy(*words, "--preset", "released")
-    assert told.code == 2
-    assert "--preset released" in told.err
-    assert "--dtype fp32" in told.err
-    told = empathy(*words, "--preset", "released", "--dtype", "fp32")
-    assert "http://127.0.0.1:1" in told.err
-    made = json.loads(told.data["response_sets"][0]["provenance"])
+    record_data = empathy(*words, "--preset", "released")
+    assert record_data.code == 2
+    assert "--preset released" in record_data.err
+    assert "--dtype fp32" in record_data.err
+    record_data = empathy(*words, "--preset", "released", "--dtype", "fp32")
+    assert "http://127.0.0.1:1" in record_data.err
+    made = json.loads(record_data.data["response_sets"][0]["provenance"])
     assert made["run"] == {**made["run"], "dtype": "fp32", "how": "adapter", "backend": "vllm"}
     again = empathy(*words, "--preset", "released", "--with", "transformers", "--dtype", "bf16")
     assert again.code == 2  # the same name, made in another way: it says in which
@@ -292,11 +296,11 @@ def test_a_bench_asks_the_format_control_and_another_student_beside_it(
     empathy: Run, asked: list[ModelRequest]
 ) -> None:
     words = ("bench", "checkpoints/long", *BENCH, "--against", "base-cut", "--against", "student:brief")
-    told = empathy(*words, "--preset", "paper", "--no-report", "--json")
-    assert told.code == 0, told.err
-    assert list(told.data["contests"]) == ["base", "base-cut", "student:brief"]
+    record_data = empathy(*words, "--preset", "paper", "--no-report", "--json")
+    assert record_data.code == 0, record_data.err
+    assert list(record_data.data["contests"]) == ["base", "base-cut", "student:brief"]
     assert len(asked) == 3 * 24  # nothing more is asked for the base cut
-    names = [one["judges"][0]["b"] for one in told.data["contests"].values()]
+    names = [one["judges"][0]["b"] for one in record_data.data["contests"].values()]
     assert names == ["base:tiny-base@paper", "base-cut:tiny-base@paper", "student:brief@paper"]
     assert not list(Path().glob("*.html"))
 
@@ -306,6 +310,6 @@ def test_a_second_server_of_one_base_is_not_started(
 ) -> None:
     monkeypatch.setattr("serve.vllm_server.find_spec", lambda name: name)
     monkeypatch.setattr(live_server, "find_running_server", lambda who: ("http://127.0.0.1:1", "key", "fp32"))
-    told = empathy("serve", "--students", "checkpoints/long", "checkpoints/brief")
-    assert told.code == 2
-    assert "running already" in told.err
+    record_data = empathy("serve", "--students", "checkpoints/long", "checkpoints/brief")
+    assert record_data.code == 2
+    assert "running already" in record_data.err

@@ -41,11 +41,11 @@ def test_from_teachers_to_datasets_and_profiles(call: Any, tmp_path: Path) -> No
     options = ("--teacher", "openai/gpt-4o", "--over", "human,llm", "--strategies", "naive,sequential")
     emulated = ("--emulate", "--quiet", "--limit", "8")
     foreseen = json.loads(call(improve, *options, *emulated, "--dry-run", "--json"))
-    told = json.loads(call(improve, *options, *emulated, "--json"))
-    assert told["emulated"] is True
-    assert told["models"][TEACHER]["made"] == foreseen["models"][0]["calls"] == 8 * (1 + 2 * 4)
-    assert {one["responses"] for one in told["response_sets"]} == {8}
-    assert f"{TEACHER}@sequential-over-llm" in {one["author"] for one in told["response_sets"]}
+    values = json.loads(call(improve, *options, *emulated, "--json"))
+    assert values["emulated"] is True
+    assert values["models"][TEACHER]["made"] == foreseen["models"][0]["calls"] == 8 * (1 + 2 * 4)
+    assert {one["responses"] for one in values["response_sets"]} == {8}
+    assert f"{TEACHER}@sequential-over-llm" in {one["author"] for one in values["response_sets"]}
 
     shown = call(improve, *options, *emulated)
     assert "EMULATED" in shown
@@ -58,7 +58,7 @@ def test_from_teachers_to_datasets_and_profiles(call: Any, tmp_path: Path) -> No
         )
     )
     assert built["rows"]["sft"] + built["rows"]["dpo"] >= 8
-    assert built["run"] == told["run"]
+    assert built["run"] == values["run"]
     assert set(built["prompts"]) == {
         "respond",
         "improve/cognitive",
@@ -134,9 +134,9 @@ def test_nothing_goes_to_the_hub_without_a_yes(call: Any, monkeypatch: pytest.Mo
     ],
 )
 def test_mistakes_are_told_with_their_remedy(
-    call: Any, command: click.Command, arguments: tuple[str, ...], told: str
+    call: Any, command: click.Command, arguments: tuple[str, ...], values: str
 ) -> None:
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=values):
         call(command, *arguments)
 
 

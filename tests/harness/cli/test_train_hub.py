@@ -58,10 +58,10 @@ def test_nothing_is_agreed_to_without_a_yes(monkeypatch: pytest.MonkeyPatch) -> 
     ("repo", "told"), [("student", "no name on the Hub"), ("a/b/c", "no name on the Hub")]
 )
 def test_what_is_no_name_is_refused_before_it_is_asked(
-    repo: str, told: str, monkeypatch: pytest.MonkeyPatch
+    repo: str, values: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.cli.hub_upload.import_module", lambda _: Hub)
-    assert told in str(ask(repo, "y\n").exception)
+    assert values in str(ask(repo, "y\n").exception)
     monkeypatch.setattr(Hub.constants, "HF_HUB_OFFLINE", True)
     assert "the Hub is switched off" in str(ask("me/student", "y\n").exception)
 
@@ -93,15 +93,15 @@ class Taking(BaseHTTPRequestHandler):
             self._say({"files": files})
         elif path == "/api/models/me/student/commit/main":
             for line in body.splitlines():
-                told = json.loads(line)
-                if told["key"] == "file":
-                    self.files[told["value"]["path"]] = base64.b64decode(told["value"]["content"])
+                values = json.loads(line)
+                if values["key"] == "file":
+                    self.files[values["value"]["path"]] = base64.b64decode(values["value"]["content"])
             self._say({"commitUrl": f"{here}/commit/1", "commitOid": "1", "success": True})
         else:
             self._say({"valid": True, "errors": [], "warnings": []})
 
-    def _say(self, told: dict[str, Any]) -> None:
-        body = json.dumps(told).encode()
+    def _say(self, values: dict[str, Any]) -> None:
+        body = json.dumps(values).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

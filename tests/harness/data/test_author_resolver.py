@@ -249,8 +249,8 @@ async def test_an_invalid_name_lists_the_valid_forms(store: Store, dataset: Data
         ("a/b", "game-over-human", "empathy respond a/b --preset game-over-human"),
     ],
 )
-def test_the_command_that_makes_a_set(author: str, preset: str, told: str) -> None:
-    assert command(author, preset) == told
+def test_the_command_that_makes_a_set(author: str, preset: str, record_data: str) -> None:
+    assert command(author, preset) == record_data
     assert "--split test" in command(author, preset, "test")
 
 

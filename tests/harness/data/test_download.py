@@ -59,13 +59,13 @@ def files_below(folder: Path) -> list[str]:
 
 
 def test_the_right_file_is_put_in_place(serve: Serve, tmp_path: Path) -> None:
-    told: list[int] = []
+    values: list[int] = []
     to = tmp_path / "new" / "data.csv"
-    assert fetch(to, url=serve(ok(SAMPLE)), progress=told.append) == 64
+    assert fetch(to, url=serve(ok(SAMPLE)), progress=values.append) == 64
     assert to.read_bytes() == SAMPLE
     assert files_below(tmp_path) == ["new/data.csv"]
-    assert told == sorted(told)
-    assert told[-1] == len(SAMPLE)
+    assert values == sorted(values)
+    assert values[-1] == len(SAMPLE)
     assert to.stat().st_mode & 0o777 == 0o644
 
 
@@ -119,11 +119,11 @@ def test_a_wrong_hash_is_told_with_the_right_one(serve: Serve, tmp_path: Path) -
 
 def test_an_endless_answer_is_left(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "MAX_BYTES", 100_000)
-    told: list[int] = []
+    values: list[int] = []
     endless = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 2_000_000
     with user_error("dataset.not-published"):
-        fetch(tmp_path / "data.csv", url=serve(endless), progress=told.append)
-    assert told[-1] < 300_000
+        fetch(tmp_path / "data.csv", url=serve(endless), progress=values.append)
+    assert values[-1] < 300_000
 
 
 def test_no_connection_names_the_other_way(tmp_path: Path) -> None:

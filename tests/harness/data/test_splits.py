@@ -30,12 +30,12 @@ RATINGS = st.lists(st.tuples(*[st.integers(1, 3)] * 5), max_size=40)
 def dataset_of(ratings: list[tuple[int, ...]]) -> Dataset:
     """A dataset with these ratings of its five responders."""
     dialogues = tuple(Dialogue(f"id-{at}", f"situation {at}", "Oh.") for at in range(len(ratings)))
-    told = tuple(
+    record_data = tuple(
         Rating(dialogue.id, name, value, "", "")
         for dialogue, of in zip(dialogues, ratings, strict=True)
         for name, value in zip(RESPONDERS, of, strict=True)
     )
-    return Dataset("", "", dialogues, {name: {} for name in RESPONDERS}, told)
+    return Dataset("", "", dialogues, {name: {} for name in RESPONDERS}, record_data)
 
 
 def numbered(count: int) -> list[Dialogue]:

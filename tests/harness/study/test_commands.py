@@ -44,10 +44,10 @@ def empathy(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     """`empathy WORDS…` → (exit code, stdout, stderr)."""
 
     def run(*words: str | Path) -> tuple[int, str, str]:
-        told = [str(word) for word in words]
-        monkeypatch.setattr("sys.argv", ["empathy", *told])
+        record_data = [str(word) for word in words]
+        monkeypatch.setattr("sys.argv", ["empathy", *record_data])
         with pytest.raises(SystemExit) as ended:
-            main(told)
+            main(record_data)
         out, err = capsys.readouterr()
         return int(ended.value.code or 0), out, err
 
@@ -58,9 +58,9 @@ def stages(out: str) -> dict[str, dict[str, Any]]:
     return {one["name"]: one for one in orjson.loads(out)["stages"]}
 
 
-def ended_at(told: dict[str, dict[str, Any]]) -> dict[str, float]:
+def ended_at(record_data: dict[str, dict[str, Any]]) -> dict[str, float]:
     """When each stage was done: what ran again has another time."""
-    return {name: one["record"]["ended"] for name, one in told.items() if one["record"]}
+    return {name: one["record"]["ended"] for name, one in record_data.items() if one["record"]}
 
 
 def test_a_study_from_plan_to_report(empathy: Run, study_file: Path, workplace: Path) -> None:
@@ -112,10 +112,10 @@ def test_a_changed_setting_runs_again_what_depends_on_it(empathy: Run, study_fil
 
 def test_only_and_from(empathy: Run, study_file: Path) -> None:
     code, out, err = empathy("run", study_file, "--only", "judge", "--json")
-    told = stages(out)
+    record_data = stages(out)
     ready = "judge dataset:gpt-4 : dataset:human by control/longer"
-    assert told[ready]["state"] == "done"
-    assert told["respond openai/emulated-gpt-4o test"]["state"] == "blocked"
+    assert record_data[ready]["state"] == "done"
+    assert record_data["respond openai/emulated-gpt-4o test"]["state"] == "blocked"
     assert code == 1
     assert "blocked" in err
     code, out, _ = empathy("run", study_file, "--only", "respond", "--json")
@@ -137,12 +137,12 @@ def test_where_no_student_can_be_trained_the_other_branches_go_on(
     tiny = resources.files("harness.studies").joinpath("tiny.toml").read_text(encoding="utf-8")
     (workplace / "tiny.toml").write_text(tiny.replace("tiny:llama", "no/such-base"), encoding="utf-8")
     code, out, _ = empathy("run", "tiny.toml", "--json")
-    told = stages(out)
+    record_data = stages(out)
     assert code == 1
-    assert told["base tiny"]["state"] == "failed"
+    assert record_data["base tiny"]["state"] == "failed"
     why = "no/such-base" if find_spec("torch") else "fine-tuning needs torch"
-    assert why in told["base tiny"]["why"]
-    assert {name for name, one in told.items() if one["state"] == "done"} == {
+    assert why in record_data["base tiny"]["why"]
+    assert {name for name, one in record_data.items() if one["state"] == "done"} == {
         "improve openai/emulated-gpt-6-luna over-human all-dimensions",
         "build over-human-all-dimensions",
         "build low-rated",
@@ -158,13 +158,14 @@ def test_a_failing_judge_leaves_the_others(empathy: Run, study_file: Path) -> No
         text.replace('["openai/gpt-4o", "dataset:human"]', '["dataset:mixtral-8x7b", "dataset:human"]')
     )
     code, out, _ = empathy("run", study_file, "--json", "--yes")
-    told = stages(out)
+    record_data = stages(out)
     assert code == 1
     by_state = {
-        state: [name for name, one in told.items() if one["state"] == state] for state in ("done", "failed")
+        state: [name for name, one in record_data.items() if one["state"] == state]
+        for state in ("done", "failed")
     }
     assert len(by_state["failed"]) == 2
-    assert all("OPENAI_API_KEY" in told[name]["why"] for name in by_state["failed"])
+    assert all("OPENAI_API_KEY" in record_data[name]["why"] for name in by_state["failed"])
     assert "report two" in by_state["done"]  # with the judge that could
     assert len(by_state["done"]) == 3
 

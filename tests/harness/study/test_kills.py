@@ -63,7 +63,7 @@ def run(folder: Path, fatal: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
 
 
-def told(folder: Path) -> dict[str, str]:
+def values(folder: Path) -> dict[str, str]:
     """Every stage's key and output, by the records alone."""
     records = [json.loads(path.read_text()) for path in sorted((folder / "stages").glob("*.json"))]
     return {record["name"]: f"{record['key']} {record['output']}" for record in records}
@@ -84,7 +84,7 @@ def test_killed_again_and_again_it_ends_the_same(undisturbed: Path, tmp_path: Pa
         kills += 1
         assert done.returncode == -9, done.stderr
         assert kills < 60
-    assert told(folder) == told(undisturbed)
+    assert values(folder) == values(undisturbed)
     assert not list(folder.rglob("*.partial"))
     assert kills >= 1
     finished = (folder / "ran.log").read_text().split()

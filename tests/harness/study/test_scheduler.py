@@ -269,7 +269,7 @@ def test_one_process_at_a_time_in_a_folder(tmp_path: Path) -> None:
 
 def test_an_interrupt_stops_everybody_cleanly_and_the_next_run_goes_on(kitchen: Any) -> None:
     """Two stages that each took the signal for itself, as runs of calls do; both are told."""
-    told: list[str] = []
+    record_data: list[str] = []
 
     def asking(name: str) -> Stage:
         async def ask(ready: StageInputs) -> StageOutput:
@@ -279,7 +279,7 @@ def test_an_interrupt_stops_everybody_cleanly_and_the_next_run_goes_on(kitchen: 
                 os.kill(os.getpid(), signal.SIGINT)
             await stopped.wait()
             loop.remove_signal_handler(signal.SIGINT)
-            told.append(name)
+            record_data.append(name)
             raise UserError("interrupted", code="test.error")
 
         return Stage("ask", name, {}, ask)
@@ -292,7 +292,7 @@ def test_an_interrupt_stops_everybody_cleanly_and_the_next_run_goes_on(kitchen: 
     ]
     ended = run_with_shared_signals(StageScheduler(stages, kitchen.memory, at_once=4).run())
     assert ended.interrupted
-    assert sorted(told) == ["a", "b"]
+    assert sorted(record_data) == ["a", "b"]
     assert ended.count(StageState.FAILED) == 0  # what was interrupted has not failed
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

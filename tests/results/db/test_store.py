@@ -110,7 +110,7 @@ async def test_the_last_attempts_tell_where_to_ask_again(store: Store) -> None:
     await put(6, 0, None)
     await put(6, 1, unscored())  # one readable attempt is enough
     last = await store.last_attempts(["judge-1:j"])
-    found = {first: told for (_, first, _, _), told in last.items()}
+    found = {first: values for (_, first, _, _), values in last.items()}
     assert found == {
         "r1": (0, True),
         "r2": (0, False),

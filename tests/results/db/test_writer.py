@@ -129,8 +129,8 @@ async def test_whatever_a_server_says_can_be_stored(store: Store, invocation: st
     writer.save_failure(question(2), CallError(Failure.SERVER, odd * 100, status=500), 1, None)
     await writer.close()
     (completion,), (attempt,) = await rows(store, CompletionRow), await rows(store, AttemptRow)
-    for told in (completion.text, completion.server_model, completion.request_id, attempt.message):
-        assert told.startswith("zero \ufffd, half \ufffd")
+    for values in (completion.text, completion.server_model, completion.request_id, attempt.message):
+        assert values.startswith("zero \ufffd, half \ufffd")
     assert (completion.input_tokens, completion.output_tokens) == (None, None)
     assert len(attempt.message) <= 500
 
@@ -208,19 +208,19 @@ async def test_an_answer_whose_asker_has_gone_is_stored(store: Store, invocation
 
 
 async def test_every_cost_is_told_once_and_only_when_it_is_committed(store: Store, invocation: str) -> None:
-    told: list[float] = []
+    values: list[float] = []
     writer = Writer(store.database, invocation, idle=lambda: False)
     keys: list[str] = []
 
     def tell(cost_usd: float, committed: Sequence[str]) -> None:
-        told.append(cost_usd)
+        values.append(cost_usd)
         keys.extend(committed)
 
-    writer.watch(lambda: len(told) % 2 == 0, tell)
+    writer.watch(lambda: len(values) % 2 == 0, tell)
     await asyncio.gather(*(writer.save(question(at), answer(), None, 2.0**-at) for at in range(8)))
-    assert sum(told) == sum(2.0**-at for at in range(8))
+    assert sum(values) == sum(2.0**-at for at in range(8))
     assert sorted(keys) == sorted(question(at).key for at in range(8))
-    assert (await spent(store, invocation))[0] == sum(told)
+    assert (await spent(store, invocation))[0] == sum(values)
 
 
 # -- whoever does not wait ---------------------------------------------------------------------------

@@ -35,15 +35,15 @@ def test_there_are_112_cells_and_each_is_a_multiple_of_a_250th() -> None:
 
 
 def test_a_record_tells_a_cell_of_its_own_base_alone() -> None:
-    told, base = describe_student(LLAMA, "dpo", student()), describe(BASE)
-    assert find_cell(told, base, "GPT-4o") == Cell(
+    record_data, base = describe_student(LLAMA, "dpo", student()), describe(BASE)
+    assert find_cell(record_data, base, "GPT-4o") == Cell(
         "LLaMA-3.1-8B", "GPT-4o", "SFT-DPO", "over-llm", "cognitive"
     )
     assert find_cell(describe_student("/models/Llama-3.1-8B", "sft", student()), base, "GPT-4o") is not None
-    assert find_cell(told, describe("base:mistralai/Mistral-7B-v0.3"), "GPT-4o") is None
-    assert find_cell(told, describe("base-cut:meta-llama/Llama-3.1-8B"), "GPT-4o") is None
-    assert find_cell(told, describe("dataset:human"), "GPT-4o") is None
-    assert find_cell(told, base, "") is None
+    assert find_cell(record_data, describe("base:mistralai/Mistral-7B-v0.3"), "GPT-4o") is None
+    assert find_cell(record_data, describe("base-cut:meta-llama/Llama-3.1-8B"), "GPT-4o") is None
+    assert find_cell(record_data, describe("dataset:human"), "GPT-4o") is None
+    assert find_cell(record_data, base, "") is None
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_table_1_is_of_students_that_gpt_4o_taught(teacher: str, is_cell: bool) 
 
 
 def test_names_tell_where_no_record_does() -> None:
-    told = describe("student:llama-3.1-8b-over-human-lacking-dimension-sft")
-    assert (told.base, told.stage, told.method, told.strategy) == (
+    record_data = describe("student:llama-3.1-8b-over-human-lacking-dimension-sft")
+    assert (record_data.base, record_data.stage, record_data.method, record_data.strategy) == (
         *("LLaMA-3.1-8B", "SFT", "over-human", "lacking-dimension"),
     )
     assert describe("student:mine").stage == ""
@@ -134,8 +134,8 @@ def test_a_cell_that_was_not_run_is_empty_and_one_by_kin_is_marked() -> None:
 def test_a_successor_stands_in_the_cell_of_whom_it_follows_and_is_named(model: str, paper: str) -> None:
     assert succeeded_model(model) == paper
     assert paper_judge(model) == (paper or paper_judge(model))
-    told = judging_deviations(250, model.removeprefix("emulated-"), {}, 1)
-    assert any(f"instead of {paper}" in one for one in told if paper) == bool(paper)
+    record_data = judging_deviations(250, model.removeprefix("emulated-"), {}, 1)
+    assert any(f"instead of {paper}" in one for one in record_data if paper) == bool(paper)
     taught = training_deviations({"data": {"taught_by": [f"openai/{model}"]}})
     assert any("instead of" in one for one in taught) == bool(paper)
 

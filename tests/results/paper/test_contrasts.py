@@ -165,5 +165,5 @@ def test_rows_and_markdown_say_the_same() -> None:
     assert all(not isinstance(value, dict | list) for row in rows for value in row.values())
     for each in found:
         assert each.claim in markdown
-    for told in TEXT_AGAINST_TABLE:
-        assert told in markdown
+    for record_data in TEXT_AGAINST_TABLE:
+        assert record_data in markdown

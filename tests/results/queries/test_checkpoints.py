@@ -18,8 +18,8 @@ STEPS = [
 
 def record(name: str, parent: str = "", **more: Any) -> dict[str, Any]:
     """What a checkpoint says of itself, as far as the register reads it."""
-    told = {"name": name, "stage": "dpo" if parent else "sft", "base": {"name": "owner/base"}}
-    return {**told, "parent": {"name": "x", "id": parent} if parent else None, **more}
+    values = {"name": name, "stage": "dpo" if parent else "sft", "base": {"name": "owner/base"}}
+    return {**values, "parent": {"name": "x", "id": parent} if parent else None, **more}
 
 
 async def found(store: Store, *names: str) -> list[CheckpointRecord]:
@@ -28,15 +28,15 @@ async def found(store: Store, *names: str) -> list[CheckpointRecord]:
 
 async def test_a_student_is_found_by_name_and_tells_all_it_was_trained_with(store: Store) -> None:
     health = {"distinct": 0.25, "warnings": ["collapse"]}
-    told = record("fish", settings={"rank": 8}, health=health, note="a zero \x00 and a “quote”")
-    await save_checkpoint(store, "checkpoint-1:f", told, STEPS, "/there")
+    values = record("fish", settings={"rank": 8}, health=health, note="a zero \x00 and a “quote”")
+    await save_checkpoint(store, "checkpoint-1:f", values, STEPS, "/there")
     await save_checkpoint(store, "checkpoint-1:g", record("goat"), [], "/there")
     for name in ("fish", "student:fish", "student:fish@paper-merged"):
         (one,) = await found(store, name)
         assert (one.author, one.stage, one.base, one.parent) == ("student:fish", "sft", "owner/base", "")
         assert one.settings == {"rank": 8}
         assert (one.health, one.warnings) == (health, ("collapse",))
-        assert one.record["note"] == told["note"]
+        assert one.record["note"] == values["note"]
         assert one.curve() == [(1, 0.7), (2, 0.5)]
         assert one.curve("rewards/margins") == [(1, 0.0)]
     assert await found(store, "student:nobody") == []
@@ -46,8 +46,8 @@ async def test_a_student_is_found_by_name_and_tells_all_it_was_trained_with(stor
 
 async def test_registered_again_it_is_the_same_and_where_it_lies_is_known(store: Store) -> None:
     for folder in ("/old", "/new"):
-        told = record("fish", seconds=len(folder))
-        await save_checkpoint(store, "checkpoint-1:f", told, STEPS, folder)
+        values = record("fish", seconds=len(folder))
+        await save_checkpoint(store, "checkpoint-1:f", values, STEPS, folder)
     assert await count(store, CheckpointRow) == 1
     (one,) = await found(store, "fish")
     assert (one.folder, one.record["seconds"]) == ("/new", 4)

@@ -28,7 +28,7 @@ Outcome = Verdict | Unscored
 Asked = Mapping[tuple[int, bool, int, int, str], Outcome]  # dialogue, A first, sample, attempt, parser
 
 
-async def told(store: Store, asked: Asked, *, samples: int = 1, mirrored: bool = False) -> Contest:
+async def values(store: Store, asked: Asked, *, samples: int = 1, mirrored: bool = False) -> Contest:
     """The contest of a run in which these were the judgments, in the order in which they came."""
     run, invocation = await begin(store, mirrored=mirrored, samples=samples)
     await store.save_dialogues(DIALOGUES)
@@ -79,7 +79,7 @@ def scores(contest: Contest) -> dict[tuple[int, bool, int], float | str]:
 
 
 async def test_a_verdict_by_place_is_a_score_of_the_author(store: Store) -> None:
-    contest = await told(
+    contest = await values(
         store,
         {
             (0, True, 0, 0, "verdict-1"): FIRST,
@@ -103,7 +103,9 @@ async def test_a_verdict_by_place_is_a_score_of_the_author(store: Store) -> None
 
 
 async def test_what_was_not_judged_stays_visible(store: Store) -> None:
-    contest = await told(store, {(0, True, 0, 0, "verdict-1"): FIRST, (0, False, 0, 0, "verdict-1"): SECOND})
+    contest = await values(
+        store, {(0, True, 0, 0, "verdict-1"): FIRST, (0, False, 0, 0, "verdict-1"): SECOND}
+    )
     assert contest.dialogues == tuple(DIALOGUES)
     assert (contest.expected, contest.columns.n_dialogues, len(scores(contest))) == (12, 6, 2)
     rate = win_rate(contest.columns, seed=0)
@@ -111,7 +113,7 @@ async def test_what_was_not_judged_stays_visible(store: Store) -> None:
 
 
 async def test_of_several_attempts_the_last_readable_one_counts(store: Store) -> None:
-    contest = await told(
+    contest = await values(
         store,
         {
             (0, True, 0, 0, "verdict-1"): unscored(),
@@ -132,7 +134,7 @@ async def test_of_several_attempts_the_last_readable_one_counts(store: Store) ->
 
 
 async def test_of_several_readings_of_one_answer_the_newest_reader_counts(store: Store) -> None:
-    contest = await told(
+    contest = await values(
         store,
         {
             (0, True, 0, 0, "verdict-10"): SECOND,
@@ -153,7 +155,7 @@ async def test_of_several_readings_of_one_answer_the_newest_reader_counts(store:
 
 async def test_samples_are_counted_up_to_those_asked_for(store: Store) -> None:
     asked: Asked = {(0, True, sample, 0, "verdict-1"): FIRST for sample in range(5)}
-    three, five = await told(store, asked, samples=3), await told(store, asked, samples=5)
+    three, five = await values(store, asked, samples=3), await values(store, asked, samples=5)
     assert sorted(scores(three)) == [(0, True, sample) for sample in range(3)]
     assert sorted(scores(five)) == [(0, True, sample) for sample in range(5)]
     assert (three.expected, five.expected) == (36, 60)
@@ -167,7 +169,7 @@ async def test_relabelling_the_authors_mirrors_everything(store: Store) -> None:
         for at in range(len(DIALOGUES))
         for a_first in (True, False)
     }
-    contest, mirror = await told(store, asked), await told(store, asked, mirrored=True)
+    contest, mirror = await values(store, asked), await values(store, asked, mirrored=True)
     assert (mirror.a, mirror.b, mirror.expected) == (contest.b, contest.a, contest.expected)
     assert scores(mirror) == {
         (at, not a_first, sample): score if isinstance(score, str) else 1.0 - score
@@ -190,7 +192,7 @@ def unscored_share(contest: Contest, a_first: bool) -> float:
 
 async def test_the_soft_verdict_is_of_the_author_too(store: Store) -> None:
     soft = Verdict(Preference.FIRST, 0.75, 0.15, 0.1, 0.02)
-    contest = await told(
+    contest = await values(
         store, {(0, True, 0, 0, "verdict-1"): soft, (0, False, 0, 0, "verdict-1"): soft.swap()}
     )
     assert contest.columns.soft == pytest.approx([0.8, 0.8])
@@ -199,11 +201,11 @@ async def test_the_soft_verdict_is_of_the_author_too(store: Store) -> None:
 
 async def test_one_unknown_price_makes_the_whole_cost_unknown(store: Store) -> None:
     asked: Asked = {(0, True, 0, 0, "verdict-1"): FIRST}
-    contest = await told(store, asked)
+    contest = await values(store, asked)
     assert contest.cost_usd == 0.5
     writer = store.writer((await begin(store, mirrored=False, samples=1))[1])
     call = question(1, attempt=1)
     a, b = RESPONSES[A.id, DIALOGUES[0].key], RESPONSES[B.id, DIALOGUES[0].key]
     reading = judgment(call, FIRST, first=a.id, second=b.id, dialogue=DIALOGUES[0].key)
     await writer.save(call, answer(), reading, None)
-    assert (await told(store, asked)).cost_usd is None
+    assert (await values(store, asked)).cost_usd is None

@@ -52,43 +52,47 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
         yield opened
 
 
-async def put(store: Store, told: Told) -> str:
+async def put(store: Store, record_data: Told) -> str:
     """Write a run into the database; its id."""
-    count = max((len(verdicts) for verdicts in told.judges.values()), default=0)
+    count = max((len(verdicts) for verdicts in record_data.judges.values()), default=0)
     dialogues = [
-        Dialogue(f"d{at}", f"Situation {at}", f"It happened again, {at}.", told.emotion)
+        Dialogue(f"d{at}", f"Situation {at}", f"It happened again, {at}.", record_data.emotion)
         for at in range(count)
     ]
     sets = [
-        ResponseSet(content_id("set-1", [author, told.preset]), author, told.preset, f"made by {author}")
-        for author in (told.a, told.b)
+        ResponseSet(
+            content_id("set-1", [author, record_data.preset]), author, record_data.preset, f"made by {author}"
+        )
+        for author in (record_data.a, record_data.b)
     ]
     spec = {
-        "judges": sorted(told.judges),
-        "seed": told.seed,
-        "split": told.split,
+        "judges": sorted(record_data.judges),
+        "seed": record_data.seed,
+        "split": record_data.split,
         "data_sha256": "0a1b2c",
         "dialogues": content_id("dialogues-1", [d.key for d in dialogues]),
         "a": sets[0].id,
         "b": sets[1].id,
-        "samples": told.samples,
+        "samples": record_data.samples,
     }
     context = {"python": "3.11", "git": {"commit": "c0ffee", "dirty": True}, "packages": {"numpy": "2"}}
-    run_id, invocation = await store.start_run(told.kind, spec, command=told.command, context=context)
-    if told.described:
+    run_id, invocation = await store.start_run(
+        record_data.kind, spec, command=record_data.command, context=context
+    )
+    if record_data.described:
         responses = [
             [Response(d.key, of.author, text, of.id) for d in dialogues]
-            for of, text in zip(sets, (told.a_text, told.b_text), strict=True)
+            for of, text in zip(sets, (record_data.a_text, record_data.b_text), strict=True)
         ]
         await store.save_dialogues(dialogues)
         for of, texts in zip(sets, responses, strict=True):
             await store.save_responses(of, texts)
-        await store.save_prompt("prompt-1:abc", "judge/pairwise", told.prompt)
+        await store.save_prompt("prompt-1:abc", "judge/pairwise", record_data.prompt)
         await store.save_run_dialogues(run_id, [d.key for d in dialogues])
-        for name, verdicts in told.judges.items():
+        for name, verdicts in record_data.judges.items():
             judge_id = await _put_judge(store, name)
-            await store.save_contests(run_id, [(judge_id, sets[0].id, sets[1].id, told.samples)])
-            await _put_verdicts(store, told, name, judge_id, verdicts, responses, invocation)
+            await store.save_contests(run_id, [(judge_id, sets[0].id, sets[1].id, record_data.samples)])
+            await _put_verdicts(store, record_data, name, judge_id, verdicts, responses, invocation)
     await store.finish_run(invocation)
     return run_id
 
@@ -110,7 +114,7 @@ async def _put_judge(store: Store, name: str) -> str:
 
 async def _put_verdicts(
     store: Store,
-    told: Told,
+    record_data: Told,
     name: str,
     judge_id: str,
     verdicts: Verdicts,
@@ -127,7 +131,7 @@ async def _put_verdicts(
                 continue
             first, second = (a, b) if a_first else (b, a)
             key = content_id("call-1", [name, at, a_first, sample])
-            completions.append(_completion(key, name, told, invocation, verdict))
+            completions.append(_completion(key, name, record_data, invocation, verdict))
             judgments.append(
                 {
                     "call_key": key,
@@ -149,12 +153,12 @@ async def _put_verdicts(
     )
 
 
-def _completion(key: str, name: str, told: Told, invocation: str, verdict: str) -> dict[str, Any]:
+def _completion(key: str, name: str, record_data: Told, invocation: str, verdict: str) -> dict[str, Any]:
     return {
         "key": key,
         "invocation_id": invocation,
         "model": name,
-        "text": told.raw if verdict.startswith("?") else "1",
+        "text": record_data.raw if verdict.startswith("?") else "1",
         "finish": "stop",
         "input_tokens": 10,
         "output_tokens": 1,
@@ -162,7 +166,7 @@ def _completion(key: str, name: str, told: Told, invocation: str, verdict: str) 
         "server_model": name,
         "request_id": "",
         "latency_seconds": 0.1,
-        "cost_usd": told.cost_usd,
+        "cost_usd": record_data.cost_usd,
         "answered_at": 1.0,
     }
 
@@ -173,11 +177,11 @@ def _outcome(verdict: str, *, a_first: bool) -> dict[str, Any]:
         return {**nothing, "unscored": verdict[1:]}
     author, _, p_a = verdict.partition(":")
     place = "tie" if author == "tie" else "first" if (author == "A") == a_first else "second"
-    told = {**nothing, "preference": place, "unscored": None}
+    record_data = {**nothing, "preference": place, "unscored": None}
     if p_a:
         p_first = float(p_a) if a_first else 1.0 - float(p_a)
-        told |= {"p_first": p_first, "p_second": 1.0 - p_first, "p_tie": 0.0, "outside": 0.01}
-    return told
+        record_data |= {"p_first": p_first, "p_second": 1.0 - p_first, "p_tie": 0.0, "outside": 0.01}
+    return record_data
 
 
 @dataclass
@@ -275,8 +279,8 @@ PutRun = Callable[..., Awaitable[str]]
 def put_run(store: Store) -> PutRun:
     """Write a run into this test's database: `await put_run(judges, …)`, as in `Told`."""
 
-    async def write(judges: Mapping[str, Verdicts], **told: Any) -> str:
-        return await put(store, Told(judges, **told))
+    async def write(judges: Mapping[str, Verdicts], **record_data: Any) -> str:
+        return await put(store, Told(judges, **record_data))
 
     return write
 

@@ -125,7 +125,7 @@ async def test_the_numbers_are_those_of_the_statistics(store: Store, put_run: An
     assert len(summary.judges) == 3
     for judge in summary.judges:
         name, hard, soft = judge.contest.judge, judge.hard, judge.soft
-        told = {
+        values = {
             "win rate of dataset:gpt-4": text_format.format_percent(hard.rate),
             "95 % interval": text_format.format_range(hard.low, hard.high) + " %",
             "n": str(hard.n),
@@ -139,11 +139,11 @@ async def test_the_numbers_are_those_of_the_statistics(store: Store, put_run: An
             "how it was made": hard.interval_method,
         }
         if hard.incomplete:
-            told["bounds with these"] = text_format.format_range(hard.bound_low, hard.bound_high) + " %"
+            values["bounds with these"] = text_format.format_range(hard.bound_low, hard.bound_high) + " %"
         if soft is not None:
-            told["soft win rate"] = text_format.format_percent(soft.rate)
-            told["its 95 % interval"] = text_format.format_range(soft.low, soft.high) + " %"
-        for row, value in told.items():
+            values["soft win rate"] = text_format.format_percent(soft.rate)
+            values["its 95 % interval"] = text_format.format_range(soft.low, soft.high) + " %"
+        for row, value in values.items():
             assert table[row][name] == value, row
         for row, order in (("A first", hard.a_first), ("B first", hard.b_first)):
             assert table[row][name].startswith(text_format.format_percent(order.rate))
@@ -176,9 +176,9 @@ async def test_the_seed_is_the_runs_own_unless_another_is_given(store: Store, pu
     ],
 )
 async def test_the_banner_is_there_when_it_is_due_and_only_then(
-    store: Store, put_run: Any, read_page: Any, told: dict[str, Any], due: bool
+    store: Store, put_run: Any, read_page: Any, values: dict[str, Any], due: bool
 ) -> None:
-    page = read_page(await render(store, await put_run(**told)))
+    page = read_page(await render(store, await put_run(**values)))
     assert bool(page.all("div", class_="banner")) is due
     assert ("not from a real model" in " ".join(one.text for one in page.elements)) is due
 
@@ -268,10 +268,10 @@ async def test_what_the_numbers_do_not_say_depends_on_the_run(
     assert "chosen by low ratings" in whole
     assert "incomplete" not in whole
     other = await put_run({"openai/one": HOLES, "control/first": HOLES}, split="train")
-    told = caveats(await render(store, other))
-    assert "chosen by low ratings" not in told
-    assert "makes its dialogue incomplete" in told
-    assert "are baselines without an API key" in told
+    values = caveats(await render(store, other))
+    assert "chosen by low ratings" not in values
+    assert "makes its dialogue incomplete" in values
+    assert "are baselines without an API key" in values
 
 
 async def test_the_manifest_says_how_it_was_made(store: Store, put_run: Any, read_page: Any) -> None:

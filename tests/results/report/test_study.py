@@ -159,15 +159,15 @@ async def test_training_is_told_with_curves_and_warnings(store: Store, study: st
 
 
 async def test_every_form_has_the_statistics_own_numbers(store: Store, study: str) -> None:
-    told = json.loads(await render(store, study, form="json"))
+    record_data = json.loads(await render(store, study, form="json"))
     rows = list(csv.DictReader(io.StringIO(await render(store, study, form="csv"))))
     markdown = await render(store, study, form="md")
     contests = {
         (one.a.name, one.b.name, one.judge): win_rate(one.columns, seed=0)
         for one in await load_contests(store, study)
     }
-    assert len(told["contests"]) == len(rows) == len(contests) == 9
-    for data, row in zip(told["contests"], rows, strict=True):
+    assert len(record_data["contests"]) == len(rows) == len(contests) == 9
+    for data, row in zip(record_data["contests"], rows, strict=True):
         rate = contests[data["a"], data["b"], data["judge"]]
         assert (data["win_rate"], data["low"], data["high"]) == (rate.rate, rate.low, rate.high)
         assert float(row["win_rate"]) == rate.rate

@@ -99,11 +99,11 @@ class Browser:
 
     async def _listen(self) -> None:
         async for message in self._socket:
-            told = message.json()
-            if "id" in told:
-                self._answers.pop(told["id"]).set_result(told)
+            values = message.json()
+            if "id" in values:
+                self._answers.pop(values["id"]).set_result(values)
                 continue
-            name, params = told["method"], told["params"]
+            name, params = values["method"], values["params"]
             if name == "Network.requestWillBeSent":
                 self.requests.append(params["request"]["url"])
             elif name == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
@@ -120,10 +120,10 @@ class Browser:
         number = next(self._ids)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": params})
-        told: dict[str, Any] = await answer
-        if "error" in told:
-            raise RuntimeError(f"{method}: {told['error']}")
-        result: dict[str, Any] = told["result"]
+        values: dict[str, Any] = await answer
+        if "error" in values:
+            raise RuntimeError(f"{method}: {values['error']}")
+        result: dict[str, Any] = values["result"]
         return result
 
     async def open(self, page: Path, *, width: int = 1280, height: int = 900) -> None:
@@ -150,12 +150,12 @@ class Browser:
 
     async def value(self, expression: str) -> Any:
         """What a JavaScript expression is, promises awaited."""
-        told = await self.call(
+        values = await self.call(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
-        if "exceptionDetails" in told:
-            raise RuntimeError(str(told["exceptionDetails"]))
-        return told["result"].get("value")
+        if "exceptionDetails" in values:
+            raise RuntimeError(str(values["exceptionDetails"]))
+        return values["result"].get("value")
 
     async def press(self, key: str, text: str = "") -> None:
         """A key, down and up."""
@@ -166,26 +166,26 @@ class Browser:
 
     async def picture(self, to: Path, *, whole: bool = True) -> None:
         """A PNG of the window, or of the whole page."""
-        told = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        _keep(told["data"], to)
+        values = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        _keep(values["data"], to)
 
     async def pdf(self, to: Path) -> None:
         """What a printer would be given, on A4."""
-        told = await self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=True)
-        _keep(told["data"], to)
+        values = await self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=True)
+        _keep(values["data"], to)
 
 
-async def _port(told: Path, process: asyncio.subprocess.Process) -> int:
+async def _port(values: Path, process: asyncio.subprocess.Process) -> int:
     """The port that the browser chose, from the file that it writes once it listens."""
-    while not (port := _first_line(told)):
+    while not (port := _first_line(values)):
         if process.returncode is not None:
             raise RuntimeError(f"the browser ended with {process.returncode}")
         await asyncio.sleep(0.05)
     return int(port)
 
 
-def _first_line(told: Path) -> str:
-    return told.read_text().partition("\n")[0] if told.is_file() else ""
+def _first_line(values: Path) -> str:
+    return values.read_text().partition("\n")[0] if values.is_file() else ""
 
 
 def _address(page: Path) -> str:
