@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "list": ("harness.cli.prompts:list_prompts", "Names, versions and variables of all prompts."),
-    "show": ("harness.cli.prompts:show", "Print one prompt as it is said."),
+    "show": ("harness.cli.prompts:show", "Print one prompt as it is sent."),
     "copy": ("harness.cli.prompts:copy", "Copy prompts into a folder, to change them there."),
     "fetch": ("harness.cli.prompts:fetch", "Get the prompts of the paper's own scripts; hashes are checked."),
 }

@@ -19,7 +19,7 @@ from agents.messages import Message
 from agents.types import Comparison, Dialogue, Response, Split
 from harness.data.dataset import RESPONDERS, Dataset, load, sample
 from harness.data.splits import dialogues_in_split
-from scripts.fit_control_judge import PLACE, agreement, fit, fitted, main, rated_pairs
+from scripts.fit_control_judge import WEIGHTS_FILE, agreement, fit, fitted, main, rated_pairs
 
 pytest.importorskip("sklearn", reason="fitting needs scikit-learn (a development dependency)")
 
@@ -30,7 +30,7 @@ TEST_PAIRS = 1462
 
 @pytest.fixture(scope="module")
 def shipped() -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(PLACE.read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(WEIGHTS_FILE.read_text(encoding="utf-8"))
     return content
 
 

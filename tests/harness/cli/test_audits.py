@@ -166,7 +166,7 @@ def test_people_correct_a_judge(empathy: Run, judged: str, workplace: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "record_data"),
     [
         ("id,who\n1,a\n", "columns dialogue_id, a, b, preferred"),
         ("dialogue_id,a,b,preferred\nx,y,z,a\n", "panel.no-preference-rows"),
@@ -275,7 +275,7 @@ def test_an_imported_author_can_be_judged(empathy: Run, workplace: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "record_data"),
     [
         (("--format", "pdf"), "[option.unknown-value]"),
         (("--format", "md,csv"), "--out DIR"),

@@ -114,7 +114,7 @@ def test_nothing_goes_to_the_hub_without_a_yes(call: Any, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("command", "arguments", "told"),
+    ("command", "arguments", "values"),
     [
         (improve, ("--teacher", "openai/gpt-4o", "--over", "robots"), "--rewrite"),
         (improve, ("--teacher", "openai/gpt-4o", "--strategies", "kind"), "--strategies"),

@@ -55,7 +55,7 @@ def test_nothing_is_agreed_to_without_a_yes(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("repo", "told"), [("student", "no name on the Hub"), ("a/b/c", "no name on the Hub")]
+    ("repo", "values"), [("student", "no name on the Hub"), ("a/b/c", "no name on the Hub")]
 )
 def test_what_is_no_name_is_refused_before_it_is_asked(
     repo: str, values: str, monkeypatch: pytest.MonkeyPatch

@@ -218,7 +218,7 @@ async def test_an_invalid_name_lists_the_valid_forms(store: Store, dataset: Data
 
 
 @pytest.mark.parametrize(
-    ("author", "preset", "told"),
+    ("author", "preset", "record_data"),
     [
         ("openai/gpt-4o", "default", "empathy respond openai/gpt-4o"),
         ("student:mine", "paper", "empathy respond student:mine --preset paper"),

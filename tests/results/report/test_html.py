@@ -166,7 +166,7 @@ async def test_the_seed_is_the_runs_own_unless_another_is_given(store: Store, pu
 
 
 @pytest.mark.parametrize(
-    ("told", "due"),
+    ("values", "due"),
     [
         ({"judges": {"openai/emulated-gpt-4o": CERTAIN, "control/ratings": CERTAIN}}, True),
         ({"judges": {"control/ratings": CERTAIN}, "a": "openai/emulated-gpt-4o"}, True),
