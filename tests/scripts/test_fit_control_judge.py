@@ -19,7 +19,7 @@ from agents.messages import Message
 from agents.types import Comparison, Dialogue, Response, Split
 from harness.data.dataset import RESPONDERS, Dataset, load, sample
 from harness.data.splits import dialogues_in_split
-from scripts.fit_control_judge import WEIGHTS_FILE, agreement, fit, fitted, main, rated_pairs
+from scripts.fit_control_judge import WEIGHTS_FILE, agreement, fit, fit_weights, main, rated_pairs
 
 pytest.importorskip("sklearn", reason="fitting needs scikit-learn (a development dependency)")
 
@@ -72,11 +72,11 @@ def test_the_fit_is_antisymmetric_and_finds_a_planted_taste() -> None:
     differences = draws.normal(size=(400, 3)) * [1.0, 10.0, 1.0]
     differences[:, 2] = 0.0  # a feature that never differs
     better = np.sign(2 * differences[:, 0] - 0.1 * differences[:, 1])
-    weights = fitted(differences, better)
+    weights = fit_weights(differences, better)
     assert weights[0] > 0 > weights[1]
     assert weights[2] == 0
     assert agreement(differences @ weights, better) > 0.95
-    assert np.allclose(weights, fitted(-differences, -better))
+    assert np.allclose(weights, fit_weights(-differences, -better))
 
 
 def test_no_preference_counts_one_half() -> None:
