@@ -74,12 +74,12 @@ class CostSummary:
     @property
     def calls(self) -> int:
         """Return the number of completions."""
-        return sum(one.calls for one in self.by_model)
+        return sum(model_cost.calls for model_cost in self.by_model)
 
     @property
     def cost_usd(self) -> float | None:
         """Return the total cost; None if one is unknown."""
-        costs = [one.cost_usd for one in self.by_model]
+        costs = [model_cost.cost_usd for model_cost in self.by_model]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
@@ -171,16 +171,16 @@ async def _of_judges(store: Store, run_id: str, contests: Sequence[tuple[str, st
 
 
 def _together(parts: Sequence[ModelCost]) -> ModelCost:
-    calls = sum(one.calls for one in parts)
-    costs = [one.cost_usd for one in parts]
-    timed = [(one.seconds, one.calls) for one in parts if one.seconds is not None]
+    calls = sum(model_cost.calls for model_cost in parts)
+    costs = [model_cost.cost_usd for model_cost in parts]
+    timed = [(model_cost.seconds, model_cost.calls) for model_cost in parts if model_cost.seconds is not None]
     waited = sum(seconds * count for seconds, count in timed)
     return ModelCost(
         parts[0].purpose,
         parts[0].model,
         calls,
-        sum(one.input_tokens for one in parts),
-        sum(one.output_tokens for one in parts),
+        sum(model_cost.input_tokens for model_cost in parts),
+        sum(model_cost.output_tokens for model_cost in parts),
         None if None in costs else sum(cost for cost in costs if cost is not None),
         waited / sum(count for _, count in timed) if timed else None,
     )

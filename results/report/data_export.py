@@ -37,12 +37,14 @@ def to_json(material: ReportContext) -> str:
 
 def to_csv(material: ReportContext) -> str:
     """Return the contests as CSV with a header."""
-    return csv_rows(_FLAT, (_flat(pair, one) for pair in material.pairs for one in pair.judged))
+    return csv_rows(
+        _FLAT, (_flat(pair, judged_contest) for pair in material.pairs for judged_contest in pair.judged)
+    )
 
 
-def _flat(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
+def _flat(pair: AuthorPair, judged_contest: JudgedContest) -> dict[str, Any]:
     """Return a contest as one value per column."""
-    row = contest_data(pair, one)
+    row = contest_data(pair, judged_contest)
     single = {name: row[name]["rate"] for name in ("a_first", "b_first")}
     unscored = sum(row["unscored"].values())
     return row | single | {"unscored": unscored, "at_equal_length": row["at_equal_length"].get("rate")}
@@ -110,16 +112,21 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
     }
 
 
-def contest_data(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
+def contest_data(pair: AuthorPair, judged_contest: JudgedContest) -> dict[str, Any]:
     """Return the data of a contest under one judge."""
-    hard, soft, contest, lengths = one.hard, one.soft, one.contest, one.lengths
+    hard, soft, contest, lengths = (
+        judged_contest.hard,
+        judged_contest.soft,
+        judged_contest.contest,
+        judged_contest.lengths,
+    )
     return {
         "a": pair.a.name,
         "b": pair.b.name,
         "judge": contest.judge,
         "judge_id": contest.judge_id,
-        "control": one.is_control,
-        "emulated": one.is_emulated,
+        "control": judged_contest.is_control,
+        "emulated": judged_contest.is_emulated,
         "same_family": [same_family.to_dict() for same_family in contest.same_family],
         "win_rate": hard.rate,
         "low": hard.low,
@@ -181,16 +188,16 @@ def _cell(base: str, judge: str, step: str, entry: Table1Entry) -> dict[str, Any
     }
 
 
-def _author(one: ReportAuthor, looks: int) -> dict[str, Any]:
+def _author(author: ReportAuthor, looks: int) -> dict[str, Any]:
     return {
-        "author": one.name,
-        "response_set": one.of.id,
-        "role": str(one.role),
-        "tiny": one.is_tiny,
-        "provenance": one.of.made,
+        "author": author.name,
+        "response_set": author.of.id,
+        "role": str(author.role),
+        "tiny": author.is_tiny,
+        "provenance": author.of.made,
         "test_set_uses": looks,
-        "endings": asdict(one.endings),
-        "profile": asdict(one.profile) if one.profile else None,
+        "endings": asdict(author.endings),
+        "profile": asdict(author.profile) if author.profile else None,
     }
 
 
@@ -198,8 +205,8 @@ def _student(step: CheckpointRecord) -> dict[str, Any]:
     return {"id": step.id, "stage": step.stage, "record": dict(step.record), "metrics": list(step.metrics)}
 
 
-def _example(pair: AuthorPair, one: DialogueExample) -> dict[str, Any]:
-    dialogue = one.dialogue
+def _example(pair: AuthorPair, example: DialogueExample) -> dict[str, Any]:
+    dialogue = example.dialogue
     return {
         "a": pair.a.name,
         "b": pair.b.name,
@@ -207,10 +214,10 @@ def _example(pair: AuthorPair, one: DialogueExample) -> dict[str, Any]:
         "emotion": dialogue.emotion,
         "situation": dialogue.situation,
         "utterance": dialogue.utterance,
-        "response_a": one.a,
-        "response_b": one.b,
-        "kind": str(one.kind),
-        "judges_disagree": one.disagree,
+        "response_a": example.a,
+        "response_b": example.b,
+        "kind": str(example.kind),
+        "judges_disagree": example.disagree,
         "verdicts": [
             {
                 "judge": opinion.judge,
@@ -218,7 +225,7 @@ def _example(pair: AuthorPair, one: DialogueExample) -> dict[str, Any]:
                 "a_first": [asdict(said) for said in opinion.a_first],
                 "b_first": [asdict(said) for said in opinion.b_first],
             }
-            for opinion in one.opinions
+            for opinion in example.opinions
         ],
     }
 

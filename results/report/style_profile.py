@@ -94,11 +94,11 @@ def style_groups(authors: Sequence[ReportAuthor]) -> tuple[MetricGroup, ...]:
 def flagged_dialogues(authors: Sequence[ReportAuthor]) -> list[FlaggedDialogues]:
     """Return the responses that the word lists flag."""
     return [
-        FlaggedDialogues(one.name, flag, ids[:SHOWN_IDS], max(0, len(ids) - SHOWN_IDS))
-        for one in authors
-        if one.profile
+        FlaggedDialogues(author.name, flag, ids[:SHOWN_IDS], max(0, len(ids) - SHOWN_IDS))
+        for author in authors
+        if author.profile
         for flag in FLAGS
-        if (ids := one.profile.flagged[flag])
+        if (ids := author.profile.flagged[flag])
     ]
 
 

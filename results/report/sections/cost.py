@@ -21,7 +21,7 @@ def cost(material: ReportContext) -> Section | None:
         "cost",
         table=cost_table(material.spending),
         time=time_sentence(material),
-        emulated=any(one.is_emulated for one in material.spending.by_model),
+        emulated=any(model_cost.is_emulated for model_cost in material.spending.by_model),
         failures=material.failures,
     )
     return Section("cost", "Cost, time, calls", html)
@@ -29,21 +29,23 @@ def cost(material: ReportContext) -> Section | None:
 
 def cost_table(spending: CostSummary) -> PlainTable:
     """Return a row per model and purpose, and the total."""
-    return PlainTable(_HEADS, (*(_row(one) for one in spending.by_model), _sum(spending)), texts=2)
+    return PlainTable(
+        _HEADS, (*(_row(model_cost) for model_cost in spending.by_model), _sum(spending)), texts=2
+    )
 
 
-def _row(one: ModelCost) -> PlainRow:
+def _row(model_cost: ModelCost) -> PlainRow:
     return PlainRow(
         (
-            one.purpose,
-            one.model,
-            f"{one.calls:,}",
-            f"{one.input_tokens:,}",
-            f"{one.output_tokens:,}",
-            money(one.cost_usd),
-            duration(one.seconds) if one.seconds is not None else NONE,
+            model_cost.purpose,
+            model_cost.model,
+            f"{model_cost.calls:,}",
+            f"{model_cost.input_tokens:,}",
+            f"{model_cost.output_tokens:,}",
+            money(model_cost.cost_usd),
+            duration(model_cost.seconds) if model_cost.seconds is not None else NONE,
         ),
-        quiet=one.model.startswith("control/"),
+        quiet=model_cost.model.startswith("control/"),
     )
 
 

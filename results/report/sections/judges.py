@@ -65,7 +65,11 @@ def judges(material: ReportContext) -> Section | None:
         agreement=agreement_table(material),
         alpha="" if found.alpha is None else f"Krippendorff's α over all of them: {_decimal(found.alpha)}.",
         refused=sorted(
-            {str(one.found.kappa) for one in found.pairs if isinstance(one.found.kappa, NotEstimable)}
+            {
+                str(judge_pair.found.kappa)
+                for judge_pair in found.pairs
+                if isinstance(judge_pair.found.kappa, NotEstimable)
+            }
         ),
         audits=audit_views(material),
     )
@@ -76,7 +80,9 @@ def self_preference_caveats(material: ReportContext) -> list[str]:
     """The judges that are of an author's family, in words."""
     notes = []
     for of in _by_judge(material):
-        same_family = list({one.set_id: one for judged in of for one in judged.contest.same_family}.values())
+        same_family = list(
+            {match.set_id: match for judged in of for match in judged.contest.same_family}.values()
+        )
         if same_family:
             notes.append(f"{self_preference_warning(of[0].contest.judge, same_family)}.")
     return notes
@@ -103,12 +109,12 @@ def each_judge(material: ReportContext) -> PlainTable:
 def agreement_table(material: ReportContext) -> PlainTable | None:
     """Two judges a row; None with fewer than two models."""
     pairs = material.agreements.pairs
-    return PlainTable(_AGREEMENT, tuple(_agreement(one) for one in pairs)) if pairs else None
+    return PlainTable(_AGREEMENT, tuple(_agreement(judge_pair) for judge_pair in pairs)) if pairs else None
 
 
 def audit_views(material: ReportContext) -> list[AuditView]:
     """The audits, one a split."""
-    return [_audit(one) for one in material.audits]
+    return [_audit(audit) for audit in material.audits]
 
 
 def _by_judge(material: ReportContext) -> list[list[JudgedContest]]:
@@ -145,12 +151,12 @@ def _mean(shares: Sequence[tuple[float | None, int]]) -> str:
     return percent(sum(share * n for share, n in there) / sum(n for _, n in there)) if there else NONE
 
 
-def _agreement(one: JudgePairAgreement) -> PlainRow:
-    found = one.found
+def _agreement(judge_pair: JudgePairAgreement) -> PlainRow:
+    found = judge_pair.found
     shares = ", ".join(percent(found.prevalence.get(answer)) for answer in (1.0, 0.5, 0.0))
     return PlainRow(
         (
-            f"{one.one} and {one.other}",
+            f"{judge_pair.one} and {judge_pair.other}",
             percent(found.agreement),
             between(found.low, found.high),
             percent(found.attainable),
@@ -166,12 +172,14 @@ def _decimal(value: float | NotEstimable | None) -> str:
     return f"{value:.2f}" if isinstance(value, float) else NONE
 
 
-def _audit(one: SplitAudit) -> AuditView:
+def _audit(split_audit: SplitAudit) -> AuditView:
     title = (
-        f"{one.split} split: {counted(one.pairs, 'pair')} of responses with different ratings, in "
-        f"{counted(one.dialogues, 'dialogue')}."
+        f"{split_audit.split} split: {counted(split_audit.pairs, 'pair')} of responses with different ratings, in "
+        f"{counted(split_audit.dialogues, 'dialogue')}."
     )
-    return AuditView(one.split, title, PlainTable(_AUDIT, tuple(_audited(line) for line in one.judges)))
+    return AuditView(
+        split_audit.split, title, PlainTable(_AUDIT, tuple(_audited(line) for line in split_audit.judges))
+    )
 
 
 def _audited(line: JudgeAudit) -> PlainRow:

@@ -23,18 +23,20 @@ def seeds_table(material: ReportContext) -> PlainTable | None:
     """Return a row per recipe, judge and opponent."""
     if not material.seeds:
         return None
-    return PlainTable(_HEADS, tuple(_row(one) for one in material.seeds), texts=3)
+    return PlainTable(_HEADS, tuple(_row(seed_summary) for seed_summary in material.seeds), texts=3)
 
 
-def _row(one: SeedSummary) -> PlainRow:
-    found = one.found
+def _row(seed_summary: SeedSummary) -> PlainRow:
+    found = seed_summary.found
     if isinstance(found, NotEstimable):
-        return PlainRow((one.recipe, one.judge, one.opponent, str(found), *[NONE] * 5))
+        return PlainRow(
+            (seed_summary.recipe, seed_summary.judge, seed_summary.opponent, str(found), *[NONE] * 5)
+        )
     return PlainRow(
         (
-            one.recipe,
-            one.judge,
-            one.opponent,
+            seed_summary.recipe,
+            seed_summary.judge,
+            seed_summary.opponent,
             percent(found.estimate),
             between(found.low, found.high),
             between(found.order_robust_low, found.order_robust_high),
