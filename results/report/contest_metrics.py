@@ -189,23 +189,24 @@ def _judging(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
 
 
 def _length(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
-    lengths = [one.lengths for one in judged]
+    lengths = [judged_contest.lengths for judged_contest in judged]
     return (
         Metric(
             "mean length, A and B",
             tuple(
-                NONE if one.words_a is None else f"{one.words_a:.1f} and {one.words_b:.1f}" for one in lengths
+                NONE if length.words_a is None else f"{length.words_a:.1f} and {length.words_b:.1f}"
+                for length in lengths
             ),
         ),
-        Metric("A is longer", tuple(percent(one.a_longer) for one in lengths), "of the dialogues"),
+        Metric("A is longer", tuple(percent(length.a_longer) for length in lengths), "of the dialogues"),
         Metric(
             "the longer response wins",
-            tuple(percent(one.longer_wins) for one in lengths),
+            tuple(percent(length.longer_wins) for length in lengths),
             "of the dialogues with different lengths; 50\u00a0% is no leaning",
         ),
         Metric(
             "win rate at equal length",
-            tuple(_at_equal_length(one) for one in judged),
+            tuple(_at_equal_length(judged_contest) for judged_contest in judged),
             "association given length, in words, unpenalised; length is also an effect of training",
         ),
     )

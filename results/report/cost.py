@@ -153,7 +153,7 @@ async def _of_judges(store: Store, run_id: str, contests: Sequence[tuple[str, st
     judgment, completion = table(JudgmentRow).c, table(CompletionRow).c
     first, second = table(ResponseRow).alias("first"), table(ResponseRow).alias("second")
     wanted = {(judge_id, frozenset((a, b))) for judge_id, a, b in contests}
-    found: dict[str, list[ModelCost]] = {}
+    by_model: dict[str, list[ModelCost]] = {}
     for judge_id in sorted({judge_id for judge_id, *_ in contests}):
         answers = (
             select(judgment.call_key, first.c.set_id.label("one"), second.c.set_id.label("other"))
@@ -166,8 +166,8 @@ async def _of_judges(store: Store, run_id: str, contests: Sequence[tuple[str, st
         sums = _sums(completion.key == answers.c.call_key).add_columns(answers.c.one, answers.c.other)
         for row in await rows_of(store, sums.group_by(answers.c.one, answers.c.other)):
             if (judge_id, frozenset((row.one, row.other))) in wanted:
-                found.setdefault(row.model, []).append(_cost_row(JUDGING, row))
-    return [_together(of_model) for _, of_model in sorted(found.items())]
+                by_model.setdefault(row.model, []).append(_cost_row(JUDGING, row))
+    return [_together(of_model) for _, of_model in sorted(by_model.items())]
 
 
 def _together(parts: Sequence[ModelCost]) -> ModelCost:

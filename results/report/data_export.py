@@ -60,7 +60,7 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
         "tiny": material.is_tiny,
         "notes": [*banners(material), *(caveats(material) if material.pairs else ())],
         "answer": None if headline is None else {"sentence": headline.sentence, "also": list(headline.also)},
-        "contests": [contest_data(pair, one) for pair in material.pairs for one in pair.judged],
+        "contests": [contest_data(pair, judged) for pair in material.pairs for judged in pair.judged],
         "table_1": None
         if material.grid is None
         else {
@@ -71,9 +71,10 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
             ],
             "notes": list(material.grid.notes),
         },
-        "training_seeds": [_plain(asdict(one)) for one in material.seeds],
+        "training_seeds": [_plain(asdict(summary)) for summary in material.seeds],
         "agreement": [
-            {"judges": [one.one, one.other], **_plain(asdict(one.found))} for one in material.agreements.pairs
+            {"judges": [agreement.one, agreement.other], **_plain(asdict(agreement.found))}
+            for agreement in material.agreements.pairs
         ],
         "alpha": _number(material.agreements.alpha),
         "audits": [
@@ -83,30 +84,31 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
                 "pairs": audit.pairs,
                 "dialogues": audit.dialogues,
                 "judges": [
-                    {"judge": one.name, "baseline": one.is_baseline, "unscored": one.unscored}
-                    | _plain(asdict(one.found))
-                    for one in audit.judges
+                    {"judge": judge.name, "baseline": judge.is_baseline, "unscored": judge.unscored}
+                    | _plain(asdict(judge.found))
+                    for judge in audit.judges
                 ],
             }
             for audit in material.audits
         ],
-        "authors": [_author(one, material.looks.get(key, 0)) for key, one in material.authors.items()],
+        "authors": [_author(author, material.looks.get(key, 0)) for key, author in material.authors.items()],
         "students": [
-            {"author": one.author, "steps": [_student(step) for step in one.line]} for one in material.trained
+            {"author": student.author, "steps": [_student(step) for step in student.line]}
+            for student in material.trained
         ],
         "spending": asdict(material.spending),
-        "failures": [asdict(one) for one in material.failures],
-        "examples": [_example(pair, one) for pair in material.pairs for one in pair.examples.shown],
+        "failures": [asdict(failure) for failure in material.failures],
+        "examples": [_example(pair, example) for pair in material.pairs for example in pair.examples.shown],
         "manifest": {
             "spec": dict(material.spec),
             "seed": material.seed,
             "created_at": material.created_at,
-            "invocations": [asdict(one) for one in material.invocations],
-            "prompts": [asdict(one) for one in material.prompts],
+            "invocations": [asdict(invocation) for invocation in material.invocations],
+            "prompts": [asdict(prompt) for prompt in material.prompts],
             "judges": {
-                one.contest.judge_id: {"judge": one.contest.judge, "sampling": dict(one.sampling)}
+                judged.contest.judge_id: {"judge": judged.contest.judge, "sampling": dict(judged.sampling)}
                 for pair in material.pairs
-                for one in pair.judged
+                for judged in pair.judged
             },
         },
     }
@@ -191,10 +193,10 @@ def _cell(base: str, judge: str, step: str, entry: Table1Entry) -> dict[str, Any
 def _author(author: ReportAuthor, looks: int) -> dict[str, Any]:
     return {
         "author": author.name,
-        "response_set": author.of.id,
+        "response_set": author.response_set.id,
         "role": str(author.role),
         "tiny": author.is_tiny,
-        "provenance": author.of.made,
+        "provenance": author.response_set.made,
         "test_set_uses": looks,
         "endings": asdict(author.endings),
         "profile": asdict(author.profile) if author.profile else None,
@@ -222,8 +224,8 @@ def _example(pair: AuthorPair, example: DialogueExample) -> dict[str, Any]:
             {
                 "judge": opinion.judge,
                 "score_a": opinion.score,
-                "a_first": [asdict(said) for said in opinion.a_first],
-                "b_first": [asdict(said) for said in opinion.b_first],
+                "a_first": [asdict(verdict) for verdict in opinion.a_first],
+                "b_first": [asdict(verdict) for verdict in opinion.b_first],
             }
             for opinion in example.opinions
         ],

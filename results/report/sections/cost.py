@@ -51,7 +51,10 @@ def _row(model_cost: ModelCost) -> PlainRow:
 
 def _sum(spending: CostSummary) -> PlainRow:
     every: Sequence[ModelCost] = spending.by_model
-    tokens = (sum(one.input_tokens for one in every), sum(one.output_tokens for one in every))
+    tokens = (
+        sum(model_cost.input_tokens for model_cost in every),
+        sum(model_cost.output_tokens for model_cost in every),
+    )
     return PlainRow(
         ("all", "", f"{spending.calls:,}", f"{tokens[0]:,}", f"{tokens[1]:,}", money(spending.cost_usd), "")
     )
@@ -60,7 +63,9 @@ def _sum(spending: CostSummary) -> PlainRow:
 def time_sentence(material: ReportContext) -> str:
     """Return sentences on when requests were sent and on the duration of training."""
     time = material.spending.time
-    trained = [one.record.get("seconds") for of in material.trained for one in of.line]
+    training_seconds = [
+        checkpoint.record.get("seconds") for student in material.trained for checkpoint in student.line
+    ]
     sentences = []
     if time.first is not None and time.last is not None:
         sentences.append(
@@ -71,6 +76,8 @@ def time_sentence(material: ReportContext) -> str:
         sentences.append(
             f"Attempts without an answer cost up to {money(material.spending.unanswered_usd)} beside that."
         )
-    if any(trained):
-        sentences.append(f"Training took {duration(sum(float(one) for one in trained if one))}.")
+    if any(training_seconds):
+        sentences.append(
+            f"Training took {duration(sum(float(seconds) for seconds in training_seconds if seconds))}."
+        )
     return " ".join(sentences)

@@ -74,12 +74,12 @@ def _place(material: ReportContext, set_id: str) -> tuple[int, str]:
 
 def judge_names(pairs: Sequence[AuthorPair]) -> dict[str, str]:
     """Return the judges that count, name by id, ordered by name."""
-    found = {
+    names = {
         judged_contest.contest.judge_id: judged_contest.contest.judge
         for pair in pairs
         for judged_contest in pair.speaking
     }
-    return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
+    return dict(sorted(names.items(), key=lambda item: (item[1], item[0])))
 
 
 def _row(pair: AuthorPair, series: Mapping[str, int]) -> ForestRow:

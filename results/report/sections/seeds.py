@@ -27,21 +27,21 @@ def seeds_table(material: ReportContext) -> PlainTable | None:
 
 
 def _row(seed_summary: SeedSummary) -> PlainRow:
-    found = seed_summary.found
-    if isinstance(found, NotEstimable):
+    estimate = seed_summary.found
+    if isinstance(estimate, NotEstimable):
         return PlainRow(
-            (seed_summary.recipe, seed_summary.judge, seed_summary.opponent, str(found), *[NONE] * 5)
+            (seed_summary.recipe, seed_summary.judge, seed_summary.opponent, str(estimate), *[NONE] * 5)
         )
     return PlainRow(
         (
             seed_summary.recipe,
             seed_summary.judge,
             seed_summary.opponent,
-            percent(found.estimate),
-            between(found.low, found.high),
-            between(found.order_robust_low, found.order_robust_high),
-            str(sum(found.seeds)),
-            f"{100 * found.between_seeds:.1f}\u00a0points",
-            f"{found.n:,}",
+            percent(estimate.estimate),
+            between(estimate.low, estimate.high),
+            between(estimate.order_robust_low, estimate.order_robust_high),
+            str(sum(estimate.seeds)),
+            f"{100 * estimate.between_seeds:.1f}\u00a0points",
+            f"{estimate.n:,}",
         )
     )

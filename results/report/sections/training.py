@@ -51,12 +51,12 @@ def training(material: ReportContext) -> Section | None:
     """Render a card per student; None if the database has none."""
     if not material.trained:
         return None
-    ordered = sorted(material.trained, key=lambda one: one.author)
-    cards = [_card(at, one) for at, one in enumerate(ordered)]
+    ordered = sorted(material.trained, key=lambda student: student.author)
+    cards = [_card(index, student) for index, student in enumerate(ordered)]
     return Section("training", "How the students were trained", render_template("training", cards=cards))
 
 
-def _card(at: int, trained: TrainedStudent) -> Card:
+def _card(index: int, trained: TrainedStudent) -> Card:
     last = trained.line[-1]
     data = last.record.get("data") or {}
     tags = [
@@ -72,7 +72,7 @@ def _card(at: int, trained: TrainedStudent) -> Card:
             for checkpoint in trained.line
             for warning in checkpoint.warnings
         ),
-        curves=tuple(_curves(at, trained.line)),
+        curves=tuple(_curves(index, trained.line)),
         facts=tuple(_facts(trained.line)),
         settings=tuple(
             StepSettings(checkpoint.stage.upper(), checkpoint.settings) for checkpoint in trained.line
@@ -80,14 +80,14 @@ def _card(at: int, trained: TrainedStudent) -> Card:
     )
 
 
-def _curves(at: int, line: Sequence[CheckpointRecord]) -> list[Markup]:
-    found = []
+def _curves(index: int, line: Sequence[CheckpointRecord]) -> list[Markup]:
+    drawings = []
     for step, checkpoint in enumerate(line):
         for place, (key, title, even) in enumerate(_CURVES.get(checkpoint.stage, ())):
             points = [(step, value) for step, value in checkpoint.curve(key) if math.isfinite(value)]
-            name = f"curve-{at}-{step}-{place}"
-            found.append(curve(points, name=name, title=readable(title), even=even))
-    return [drawing for drawing in found if drawing]
+            name = f"curve-{index}-{step}-{place}"
+            drawings.append(curve(points, name=name, title=readable(title), even=even))
+    return [drawing for drawing in drawings if drawing]
 
 
 def _facts(line: Sequence[CheckpointRecord]) -> list[tuple[str, str]]:
