@@ -320,7 +320,9 @@ def test_written_names_of_base_and_preset_give_the_stored_ones(
     extended = empathy(*words, "student:brief", "--preset", "truncated-second")
     assert [row["author"] for row in extended.data["response_sets"]] == ["student:brief@cut-second"]
     for name in ("base-truncated", "base-truncated:tiny-base@truncated", "base-cut"):
-        judged = empathy("judge", name, "student:brief@truncated-second", *BENCH[:4], "--limit", "2", "--json")
+        judged = empathy(
+            "judge", name, "student:brief@truncated-second", *BENCH[:4], "--limit", "2", "--json"
+        )
         assert judged.code == 0, judged.err
         assert judged.data["judges"][0]["b"] in ("base-cut:tiny-base", "student:brief@cut-second")
     bench = empathy(
