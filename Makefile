@@ -1,6 +1,5 @@
-# Two commands to begin with: `make demo` and `make test`. Both make the environment they need (.venv), with
-# what training needs (torch, trl, peft). Where pip looks for packages is pip's own affair: its settings and
-# PIP_… variables decide, and so which build of torch comes (on Linux, pip's usual one is CUDA's: see README).
+# `make demo` and `make test` create the environment they need (.venv), with the training extras (torch, trl, peft).
+# pip's own settings and PIP_* variables decide which index, and so which build of torch, is used (see README).
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -11,7 +10,7 @@ demo: $(VENV)/.ready
 	$(BIN)/empathy demo
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -21,14 +20,14 @@ lint: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks
 
-# Training and the real vLLM (its CPU build) in an environment of its own: it pins torch's CPU build.
+# Training and vLLM's CPU build use a separate environment, because they pin torch's CPU build.
 test-vllm: $(VENV)-vllm/.ready
 	HF_HUB_OFFLINE=1 $(VENV)-vllm/bin/python -m pytest -m "(vllm or train) and not slow"
 
 $(VENV)/.ready: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; found %d.%d. Name another with: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is required; found %d.%d. Choose another with: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV): torch is large, this may take minutes."
+	@echo "Installing into $(VENV); torch is large, so this can take minutes."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,train]'
 	@touch $@
 

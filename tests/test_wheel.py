@@ -1,4 +1,4 @@
-"""The wheel, installed elsewhere, carries and finds all that the program reads."""
+"""Built wheel: its content, its metadata, and the program installed from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("harness", "agents", "prompts", "finetune", "serve", "results")
+PACKAGES = ("harness", "agents", "prompts", "finetune", "serve", "results")
 RUN = "import sys; from harness.cli import main; main(sys.argv[1:])"
 
 pytest.importorskip("build", reason="building a wheel needs build and hatchling (development dependencies)")
@@ -23,7 +23,7 @@ pytest.importorskip("hatchling", reason="building a wheel needs build and hatchl
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built wheel."""
+    """Build the wheel and return its path."""
     out = tmp_path_factory.mktemp("wheel")
     words = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
@@ -34,7 +34,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel in it, and nothing of ours beside."""
+    """Install the wheel alone into a folder and return the folder."""
     place = tmp_path_factory.mktemp("installed")
     words = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-compile"]
     done = subprocess.run(
@@ -45,7 +45,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(installed: Path, place: Path, *words: str, code: str = RUN) -> str:
-    """What a Python that finds the wheel first prints, from another working folder."""
+    """Run code with the installed wheel first on the path; return its standard output."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("EMPATHY_")}
     done = subprocess.run(
         [sys.executable, "-c", code, *words],
@@ -60,31 +60,31 @@ def run(installed: Path, place: Path, *words: str, code: str = RUN) -> str:
     return done.stdout
 
 
-def test_it_holds_every_file_of_the_six_rooms_and_nothing_else(wheel: Path) -> None:
-    ours = {
+def test_the_wheel_holds_exactly_the_files_of_the_packages(wheel: Path) -> None:
+    source_files = {
         str(path.relative_to(ROOT))
-        for room in ROOMS
-        for path in (ROOT / room).rglob("*")
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
     }
     with zipfile.ZipFile(wheel) as archive:
-        held = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert held == ours
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert packed == source_files
     for name in (
         "prompts/respond.md",
         "prompts/judge/pairwise.md",
         "agents/models/models.toml",
-        "agents/controls/weights.json",
+        "agents/control_judges/weights.json",
         "harness/data/sample/dialogues.csv",
         "results/report/template.html.j2",
         "results/report/sections/answer.html.j2",
         "results/report/style.css",
         "results/report/page.js",
     ):
-        assert name in held
+        assert name in packed
 
 
-def test_its_metadata_says_what_it_is(wheel: Path) -> None:
+def test_the_metadata_names_the_project_its_extras_and_its_command(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         read = {Path(name).name: name for name in archive.namelist() if ".dist-info/" in name}
         metadata = Parser().parsestr(archive.read(read["METADATA"]).decode())
@@ -95,15 +95,16 @@ def test_its_metadata_says_what_it_is(wheel: Path) -> None:
     assert "empathy = harness.cli:main" in entries
 
 
-def test_it_is_what_is_imported(installed: Path, tmp_path: Path) -> None:
+def test_every_package_is_imported_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     code = "import agents, finetune, harness, prompts, results, serve as s; print(*map(lambda m: m.__file__, "
-    found = run(installed, tmp_path, code=code + "(agents, finetune, harness, prompts, results, s)))").split()
-    assert len(found) == 6
-    assert all(Path(place).is_relative_to(installed) for place in found)
+    files = run(installed, tmp_path, code=code + "(agents, finetune, harness, prompts, results, s)))").split()
+    assert len(files) == 6
+    assert all(Path(file).is_relative_to(installed) for file in files)
 
 
-def test_prompts_sample_weights_and_models_are_found(installed: Path, tmp_path: Path) -> None:
-    names = {row["name"] for row in json.loads(run(installed, tmp_path, "prompts", "list", "--json"))}
+def test_packed_prompts_sample_weights_and_models_are_used(installed: Path, tmp_path: Path) -> None:
+    prompts = json.loads(run(installed, tmp_path, "prompts", "list", "--json"))["items"]
+    names = {prompt["name"] for prompt in prompts}
     assert {"respond", "judge/pairwise"} <= names
     assert json.loads(run(installed, tmp_path, "data", "describe", "--data", "sample", "--json"))["test"] > 0
     controls = ("--judge", "control/ratings", "--judge", "control/author", "--judge", "openai/gpt-4o")
@@ -116,7 +117,7 @@ def test_prompts_sample_weights_and_models_are_found(installed: Path, tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "runs"]
 
 
-def test_the_demo_runs_from_it_by_its_command(installed: Path, tmp_path: Path) -> None:
+def test_the_installed_command_runs_the_demo(installed: Path, tmp_path: Path) -> None:
     script = installed / "bin" / "empathy"
     environ = {name: value for name, value in os.environ.items() if not name.startswith("EMPATHY_")}
     done = subprocess.run(

@@ -49,7 +49,7 @@ class Faults:
         """All faults, in file order."""
         return [fault for _, fault in sorted(self._by_line, key=lambda pair: pair[0])]
 
-    def raise_if_any(self, what: str, remedy: str = "", *, code: str = "") -> None:
+    def raise_if_any(self, what: str, remedy: str = "", *, code: str) -> None:
         """Raise one error with all faults, if there are any.
 
         Args:

@@ -15,6 +15,7 @@ from agents.prompt_lookup import get_prompt
 from agents.types import Split
 from harness.cli import bench_watch
 from harness.cli.bench_watch import EvaluateCheckpoint
+from harness.cli.options.author import AUTHOR
 from harness.cli.options.checkpoint import checkpoint_folder
 from harness.cli.options.common import (
     CallOptions,
@@ -43,7 +44,9 @@ SEEN = (
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
-@click.option("--against", multiple=True, metavar="AUTHOR", help="Another opponent; repeat for more.")
+@click.option(
+    "--against", multiple=True, type=AUTHOR, metavar="AUTHOR", help="Another opponent; repeat for more."
+)
 @click.option("--judge", "judges", multiple=True, required=True, metavar="MODEL", help="Repeat for more.")
 @click.option("--judge-prompt", default=DEFAULT_PROMPT, show_default=True, help="Prompt of the judges.")
 @click.option(

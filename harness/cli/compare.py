@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from agents.errors import UserError
 from agents.types import Split
+from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
     db_option,
     exclude_same_family_option,
@@ -31,8 +32,10 @@ WIDTH = 132
 
 
 @click.command()
-@click.argument("authors", metavar="[A B]", nargs=-1)
-@click.option("--opponent", required=True, metavar="C", help="The author that A and B were judged against.")
+@click.argument("authors", metavar="[A B]", nargs=-1, type=AUTHOR)
+@click.option(
+    "--opponent", required=True, type=AUTHOR, metavar="C", help="The author that A and B were judged against."
+)
 @click.option(
     "--judge",
     "judges",

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import data_option, db_option, run
 from harness.cli.report import STDOUT, write_page
 from harness.terminal.output import print_document, print_message
 
 
 @click.command()
-@click.argument("author", metavar="AUTHOR")
+@click.argument("author", metavar="AUTHOR", type=AUTHOR)
 @click.option("--out", "-o", metavar="FILE", default=STDOUT, help="Output file; '-' is stdout (default).")
 @data_option
 @db_option

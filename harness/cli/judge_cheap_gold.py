@@ -32,8 +32,13 @@ class UnlessCheapAndGold(click.Option):
         self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
     ) -> tuple[Any, list[str]]:
         """Make the option optional if `--cheap` or `--gold` is given."""
-        self.required = not {"cheap", "gold", "gold_share", "stratified"} & set(opts)
-        return super().handle_parse_result(ctx, opts, args)
+        if not {"cheap", "gold", "gold_share", "stratified"} & set(opts):
+            return super().handle_parse_result(ctx, opts, args)
+        required, self.required = self.required, False
+        try:
+            return super().handle_parse_result(ctx, opts, args)
+        finally:
+            self.required = required  # the command object outlives this call
 
 
 def cheap_gold_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ import click
 from agents.errors import UserError
 from agents.output_escape import json_bytes
 from agents.types import Split
+from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import data_option, db_option, exclude_same_family_option, json_option, run
 from harness.terminal.output import (
     print_document,
@@ -51,6 +52,7 @@ FORMATS = {
 @click.option(
     "--baseline",
     metavar="AUTHOR",
+    type=AUTHOR,
     help="Opponent in AlpacaEval's format. [default: the author with most opponents]",
 )
 @click.option("--controlled", is_flag=True, help="Rank at equal length and style, with the effects of both.")

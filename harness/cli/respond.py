@@ -13,6 +13,7 @@ from agents.errors import UserError
 from agents.models.registry import Registry
 from agents.models.retirement import is_retired
 from agents.types import Fidelity, Split
+from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
     CallOptions,
     call_options,
@@ -35,7 +36,7 @@ SPLITS = click.Choice([split.value for split in Split])
 
 
 @click.command()
-@click.argument("authors", metavar="AUTHOR…", nargs=-1, required=True)
+@click.argument("authors", metavar="AUTHOR…", nargs=-1, required=True, type=AUTHOR)
 @click.option("--split", type=SPLITS, default="test", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Number of dialogues: a seeded random subset.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the subset.")

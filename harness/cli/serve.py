@@ -215,7 +215,7 @@ def _sizes(rest: dict[str, Any]) -> dict[str, Any]:
         "sequences": rest["max_num_seqs"],
         "loras": rest["max_loras"],
         "spare_loras": rest["spare_loras"],
-        "least_rank": rest["rank"] or (DEFAULT_RANK if rest["spare_loras"] else 0),
+        "min_rank": rest["rank"] or (DEFAULT_RANK if rest["spare_loras"] else 0),
     }
 
 

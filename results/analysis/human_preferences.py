@@ -122,7 +122,9 @@ def read_preferences(path: Path, codes: Mapping[str, int], a: str, b: str) -> Pr
         else:
             sums[codes[dialogue_id]] += SCORES[preferred] if first == a else 1.0 - SCORES[preferred]
             counts[codes[dialogue_id]] += 1
-    faults.raise_if_any("these preferences cannot be used", _columns_hint(faults, table))
+    faults.raise_if_any(
+        "these preferences cannot be used", _columns_hint(faults, table), code="panel.invalid-preferences"
+    )
     if not counts.any():
         pairs_in_file = dict.fromkeys(f"{row.cells['a']} and {row.cells['b']}" for row in table.rows)
         raise UserError(

@@ -27,7 +27,7 @@ def test_fetch_from_a_file_puts_it_where_every_command_looks(
     monkeypatch.setattr(download, "REAL_SHA256", sha256(SAMPLE).hexdigest())
     (workplace / "mine.csv").write_bytes(SAMPLE)
     done = empathy("data", "fetch", "--from", "mine.csv")
-    assert (done.code, done.out) == (0, "64 dialogues in data/llms-vs-humans.csv; the hash is right.\n")
+    assert (done.code, done.out) == (0, "64 dialogues in data/llms-vs-humans.csv; the hash matches.\n")
     assert (workplace / "data" / "llms-vs-humans.csv").read_bytes() == SAMPLE
     assert empathy("data", "describe", "--json").data["dialogues"] == 64
     assert empathy("data", "fetch", "--from", "mine.csv", "--to", "else/where.csv").code == 0
@@ -87,6 +87,15 @@ def test_split_writes_what_it_counts_and_never_trains_on_test(
     test = {row["dialogue_id"] for row in rows["test"]}
     assert not test & {row["dialogue_id"] for row in rows["sft"] + rows["dpo"]}
     assert empathy(*words, "--out", "parts", "--json").data == sizes
+
+
+def test_the_control_method_has_a_written_and_a_stored_name(empathy: Run) -> None:
+    words = ("data", "split", "--data", "sample", "--json", "--method")
+    written = empathy(*words, "low-rated-control")
+    assert written.code == 0, written.err
+    assert written.data == empathy(*words, "low-rated").data
+    assert written.data["method"] == "low-rated"
+    assert empathy(*words, "high-rated").code == 2
 
 
 def test_split_direct_of_one_llm_and_of_all(empathy: Run, real_dataset: Path) -> None:

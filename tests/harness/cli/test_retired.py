@@ -168,7 +168,7 @@ def test_every_missing_key_is_named_at_once(empathy: Run) -> None:
     done = empathy(*JUDGE, *(word for name in judges for word in ("--judge", name)))
     assert done.code == 2
     for name in ("OPENAI_API_KEY", "GEMINI_API_KEY", "ANTHROPIC_API_KEY"):
-        assert done.err.count(f"{name} is not set") == 1
+        assert done.err.count(f"[key.missing] {name}: ") == 1
 
 
 # -- responses outlive their author --------------------------------------------------------------------
@@ -230,7 +230,7 @@ def _help(group: click.Group, name: str) -> str:
 
 
 def test_the_models_file_is_part_of_the_package() -> None:
-    assert resources.files("agents").joinpath("models.toml").is_file()
+    assert resources.files("agents.models").joinpath("models.toml").is_file()
 
 
 def test_every_result_says_that_several_models_answered(
@@ -273,4 +273,4 @@ def test_a_run_that_lacks_several_keys_says_so_at_once(empathy: Run) -> None:
         "run", "figure-1", "--data", "sample", "--only", "respond", "--judge", "google/gemini-3.8-flash"
     )
     assert done.code == 1
-    assert "OPENAI_API_KEY is not set" in done.err.splitlines()[0]
+    assert "[key.missing] OPENAI_API_KEY: " in done.err.splitlines()[0]

@@ -88,7 +88,7 @@ def test_a_study_from_plan_to_report(empathy: Run, study_file: Path, workplace: 
     code, out, _ = empathy("plan", study_file, "--json")
     assert orjson.loads(out)["total"]["calls"] == 0
     code, out, _ = empathy("status")
-    assert (code, out.splitlines()[0]) == (0, "two: 6 of 6 stages are done")
+    assert (code, out.splitlines()[0]) == (0, "two: 6 of 6 stages done")
 
 
 def test_a_changed_setting_runs_again_what_depends_on_it(empathy: Run, study_file: Path) -> None:
