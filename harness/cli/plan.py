@@ -70,7 +70,7 @@ def plan(
         from harness.study.graph import StudyGraph
 
         async with given.context(found, live=False) as context:
-            graph = await StudyGraph.of(context)
+            graph = await StudyGraph.build(context)
             dialogues = len(graph.dialogues(found.data.split).dialogues())
             size = {"samples": found.judging.samples, "seeds": len(found.training.seeds)}
             return await plan_study(graph), foresee_design(assumptions, min_effect, dialogues, **size)
