@@ -11,6 +11,7 @@ import orjson
 from agents.errors import UserError
 from agents.types import Fidelity, Method
 from harness.cli.lazy_group import LazyGroup
+from harness.cli.options.author import METHOD
 from harness.cli.options.common import data_option, json_option
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
 from results.render.table import make_table
@@ -134,7 +135,7 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
 @click.command()
 @click.option(
     "--method",
-    type=click.Choice([*(m.value for m in Method), "low-rated"]),
+    type=METHOD,
     default="over-human",
     show_default=True,
 )
@@ -210,7 +211,7 @@ def split(
     print_line(
         f"test  {sizes['test']:>6,} dialogues  (of {len(dataset.dialogues):,}; {len(train):,} are for training)"
     )
-    near = "; ".join(f"{one} and {other}" for one, other in shared.near_identical)
+    near = "; ".join(f"{first} and {second}" for first, second in shared.near_identical)
     print_line(
         f"No dialogue is in both splits. Near-identical pairs: {len(shared.near_identical)}"
         + (f" ({near})" if near else "")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from agents.types import Fidelity, Method, Strategy
+from agents.types import Fidelity, Strategy
 from harness.cli import hub_upload
+from harness.cli.options.author import AUTHOR, METHOD
 from harness.cli.options.common import data_option, db_option, json_option, library, prompts_option, run
 from harness.cli.options.renamed import renamed_option
 from harness.terminal.output import print_json, print_line, print_table, print_text
@@ -29,9 +30,9 @@ LONGEST_SHOWN = 300
 @click.command()
 @click.option(
     "--method",
-    type=click.Choice([*(method.value for method in Method), "low-rated"]),
+    type=METHOD,
     required=True,
-    help="How the training responses are made. 'low-rated' (human responses rated 1 or 2) is a control.",
+    help="How the training responses are made. 'low-rated-control' (human responses rated 1 or 2) is a control.",
 )
 @click.option(
     "--llm",
@@ -53,6 +54,7 @@ LONGEST_SHOWN = 300
     "initial",
     default="",
     metavar="AUTHOR",
+    type=AUTHOR,
     help="For over-llm: the author of the initial responses. [default: the teacher]",
 )
 @click.option("--preset", default="", help="The --preset of `empathy improve`.")

@@ -1,9 +1,9 @@
-"""The one writer of a run: many answers to a commit, no answer held back for long.
+"""Writer of a run's answers, which commits many answers in one transaction.
 
-Commits when nothing is in flight (no other answer is expected), when `MOST_SECONDS` have passed since the first
-waiting answer, or when `MOST_WAITING` answers wait. A caller that adds an answer may wait for its commit, or goes
-on and looks at how many are `held`: either is the back-pressure. An answer, what was read from it, its cost
-and the end of its claim are one transaction.
+It commits when no other answer is expected, when `MOST_SECONDS` have passed since the first pending answer, or
+when `MOST_WAITING` answers are pending. A caller that saves an answer may wait for its commit, or continue and
+limit `pending` itself. An answer, the values parsed from it, its cost and the end of its claim are stored in
+one transaction.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from results.statistics import SingleOrder, holm
 from results.statistics.replication import ReplicationResult, compare_with_published, effective_n
 
 BASE_FIRST, STUDENT_FIRST = "base first", "student first"
-SINGLE_ORDER_NOTE = (
+PUBLISHED_ORDER_NOTE = (
     "Published values are of a single order: the base first for Gemini, not recorded for GPT-4o. Our "
     "single-order rates count unscored judgments in the denominator, as the paper does. ‡ p < 0.05 against "
     "the published value in that order (for GPT-4o: in either order), after Holm's correction over the cells "

@@ -15,7 +15,7 @@ from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell
 from results.paper.deviations import ALWAYS
 from results.paper.single_order import (
     BASE_FIRST,
-    SINGLE_ORDER_NOTE,
+    PUBLISHED_ORDER_NOTE,
     STUDENT_FIRST,
     SingleOrderCheck,
     single_order_data,
@@ -214,7 +214,7 @@ def notes(table: Table1) -> list[str]:
         f"correction over the {len(table.compared)} cells run. Empty: not run.",
     ]
     if table.alike:
-        notes_found.append(SINGLE_ORDER_NOTE)
+        notes_found.append(PUBLISHED_ORDER_NOTE)
     if table.compared:
         few, many = table.expected_outside
         notes_found.append(

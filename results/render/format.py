@@ -7,8 +7,8 @@ from typing import Any
 
 SCHEMA_VERSION = 2  # of every JSON result; raised whenever a key changes its name or meaning
 EMULATED_NOTE = (
-    "EMULATED: responses of models named emulated-… come from the local emulator, not from a real model; "
-    "their cost is the price of the real model."
+    "EMULATED: responses of models named emulated-… come from the local emulator, not from a real model. "
+    "They rehearse a study and do not measure empathy; their cost is the price of the real model."
 )
 ORDER_ROBUST_NOTE = (
     "“order-robust”: from the share won in both orders to 1 minus the share lost in both orders; valid for "

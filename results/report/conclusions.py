@@ -10,17 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agents.models.family import self_preference_warning
+from results.render.contest import SINGLE_ORDER_NOTE
 from results.report.author_roles import AuthorRole
 from results.report.context import AuthorPair, JudgedContest, ReportContext
 from results.statistics import pooled_over_judges
 
-EMULATED_NOTE = (
-    "Emulated: the completions of models named emulated-… come from an emulator, not from a real model. They "
-    "rehearse a study and do not measure empathy."
-)
-SINGLE_ORDER_NOTE = (
-    "the paper's estimator, by the judge's prompt as named (else ours); unscored in the denominator"
-)
 TINY_NOTE = (
     "Tiny: the base and the students of this report are tiny models, built to rehearse the pipeline. Their "
     "results have no meaning."

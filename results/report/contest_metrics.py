@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from results.report.conclusions import NONE, SINGLE_ORDER_NOTE, between, money, percent, reasons
+from results.render.contest import SINGLE_ORDER_NOTE
+from results.report.conclusions import NONE, between, money, percent, reasons
 from results.report.context import JudgedContest
 from results.statistics import NotEstimable, SingleOrder
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from agents.output_escape import html_page
-from results.report.conclusions import EMULATED_NOTE, TINY_NOTE, counted
+from results.render.format import EMULATED_NOTE
+from results.report.conclusions import TINY_NOTE, counted
 from results.report.context import ReportContext
 from results.report.sections import SECTIONS
 from results.report.templates import asset, policy, render_template

@@ -189,7 +189,7 @@ IDENTITIES: dict[str, tuple[Callable[[], str], str]] = {
         lambda: judge("openai/gpt-4o").call(COMPARISON.swap()).key,
         "call-1:79693e9782b718469f0516e264970a12064a7d36",
     ),
-    "verdict parser": (lambda: VERDICT_PARSER, "verdict-2"),
+    "verdict parser": (lambda: VERDICT_PARSER, "verdict-3"),
     "improved set, naive": (
         lambda: improvement(Strategy.NAIVE),
         "set-1:549d91481729a8e881d5e90882558a609e418eeb",

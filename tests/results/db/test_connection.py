@@ -173,6 +173,7 @@ async def test_a_file_that_is_no_database_stays_as_it_is(tmp_path: Path) -> None
     before = file.read_bytes()
     error = await open_error(str(file))
     assert (error.code, error.fault.where) == ("database.unusable", str(file))
+    assert "not a database" in error.fault.found
     assert file.read_bytes() == before
 
 
@@ -183,7 +184,8 @@ async def test_a_database_of_another_program_stays_as_it_is(tmp_path: Path) -> N
     connection.close()
     before = file.read_bytes()
     error = await open_error(str(file))
-    assert (error.code, error.fault.found) == ("database.foreign", "tables history")
+    assert (error.code, error.fault.where) == ("database.foreign", str(file))
+    assert error.fault.found == "tables history"
     assert file.read_bytes() == before  # its journal's mode too
 
 
@@ -191,19 +193,26 @@ async def test_an_empty_file_becomes_a_database_only_where_one_may_be_made(tmp_p
     file = tmp_path / "empty.sqlite"
     file.touch()
     error = await open_error(str(file), create=False)
-    assert (error.code, error.fault.found) == ("database.foreign", "no tables")
+    assert (error.code, error.fault.where) == ("database.foreign", str(file))
+    assert error.fault.found == "no tables"
     await (await open_database(str(file), create=True)).close()
 
 
 async def test_missing_folders_are_made_and_missing_databases_named(tmp_path: Path) -> None:
     there = tmp_path / "a" / "b" / "c.sqlite"
-    assert (await open_error(str(there), create=False)).code == "database.not-found"
+    missing = await open_error(str(there), create=False)
+    assert (missing.code, missing.fault.where) == ("database.not-found", str(there))
     assert not there.parent.exists()
     await (await open_database(str(there), create=True)).close()
     assert there.exists()
-    assert (await open_error(str(there / "below" / "x.sqlite"))).code == "database.folder-not-created"
+    below_a_file = await open_error(str(there / "below" / "x.sqlite"))
+    assert below_a_file.code == "database.folder-not-created"
+    assert below_a_file.fault.where == str(there / "below" / "x.sqlite")
+    assert str(there) in below_a_file.fault.found
     folder = await open_error(str(tmp_path / "a"))
     assert (folder.code, folder.fault.where) == ("database.unusable", str(tmp_path / "a"))
+    assert "unable to open" in folder.fault.found
+    assert "path is a file" in folder.fault.remedy
 
 
 async def test_a_cut_file_is_told(tmp_path: Path) -> None:
@@ -211,7 +220,7 @@ async def test_a_cut_file_is_told(tmp_path: Path) -> None:
     await (await open_database(str(file), create=True)).close()
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     error = await open_error(str(file))
-    assert error.code == "database.unusable"
+    assert (error.code, error.fault.where) == ("database.unusable", str(file))
     assert "malformed" in error.fault.found
 
 
@@ -233,7 +242,7 @@ async def test_a_full_disk_is_told_and_what_was_committed_stays(tmp_path: Path) 
     pages = await store.database.write(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar_one())
     limit = f"PRAGMA max_page_count={pages + 2}"
     await store.database.write(lambda connection: connection.exec_driver_sql(limit))
-    with user_error("database.unusable") as error:
+    with user_error("database.unusable", where=store.database.shown) as error:
         await store.save_prompt("prompt-1:x", "judge/pairwise", "x" * 100_000)
     assert "full" in error.fault.found
     assert "disk space" in error.fault.remedy
@@ -276,31 +285,36 @@ def _by_its_owner(folder: Path, mode: int, *, make: bool) -> Path:
 async def test_a_folder_that_is_read_only_is_told(folder_of_others: Path) -> None:
     file = _by_its_owner(folder_of_others, 0o555, make=False)
     error = await open_error(str(file))
-    assert error.code == "database.unusable"
+    assert (error.code, error.fault.where) == ("database.unusable", str(file))
+    assert "unable to open" in error.fault.found
     assert "writable folder" in error.fault.remedy
     below = await open_error(str(folder_of_others / "below" / "x.sqlite"))
     assert below.code == "database.folder-not-created"
+    assert below.fault.where == str(folder_of_others / "below" / "x.sqlite")
 
 
 async def test_a_file_that_is_read_only_is_told_and_can_be_read(folder_of_others: Path) -> None:
     file = _by_its_owner(folder_of_others, 0o777, make=True)
     async with await Store.open(str(file), create=False) as store:
         assert await count(store, MetaRow) == 1
-        with user_error("database.unusable") as error:
+        with user_error("database.unusable", where=str(file)) as error:
             await begin(store)
+        assert "readonly" in error.fault.found
         assert "permissions" in error.fault.remedy
 
 
 async def test_a_file_in_a_folder_that_is_read_only_is_read_and_not_written(folder_of_others: Path) -> None:
     file = _by_its_owner(folder_of_others, 0o555, make=True)
     error = await open_error(str(file), create=True)
-    assert error.code == "database.unusable"
+    assert (error.code, error.fault.where) == ("database.unusable", str(file))
+    assert "readonly" in error.fault.found
     assert "permissions" in error.fault.remedy
     async with await Store.open(str(file), create=False) as store:
         assert await count(store, MetaRow) == 1
         assert store.database.shown == str(file)
-        with user_error("database.unusable") as caught:
+        with user_error("database.unusable", where=str(file)) as caught:
             await begin(store)
+        assert "readonly" in caught.fault.found
         assert "permissions" in caught.fault.remedy
 
 
@@ -311,8 +325,8 @@ async def test_commits_beside_a_database_that_cannot_be_brought_into_it_are_told
     file.with_name(f"{file.name}-wal").write_bytes(b"not in the database yet")
     _by_its_owner(folder_of_others, 0o555, make=False)
     error = await open_error(str(file), create=False)
-    assert error.code == "database.unmerged-log"
-    assert error.fault.found.endswith("-wal")
+    assert (error.code, error.fault.where) == ("database.unmerged-log", str(file))
+    assert error.fault.found == f"{file}-wal"
 
 
 @pytest.mark.parametrize("name", ["a b.sqlite", "50%.sqlite", "a#b?c=d.sqlite", "données 🙂.sqlite"])
@@ -333,8 +347,9 @@ async def test_a_connection_that_is_cut_is_one_error_and_the_next_works(named: s
     cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
     await administer(cut)
     wanted = META.select()
-    with user_error("database.unusable") as error:
+    with user_error("database.unusable", where=database.shown) as error:
         await database.read(lambda connection: connection.execute(wanted).all())
-    assert error.fault.where
+    assert "connection" in error.fault.found
+    assert "Committed data is safe" in error.fault.remedy
     assert len(await database.read(lambda connection: connection.execute(wanted).all())) == 1
     await database.close()

@@ -102,7 +102,7 @@ async def test_what_no_database_takes_is_an_error_and_no_wait_for_ever(store: St
 
 async def test_an_unknown_reading_is_refused(store: Store, invocation: str) -> None:
     writer = store.writer(invocation)
-    with pytest.raises(TypeError, match="int"):
+    with pytest.raises(TypeError, match="cannot store a int"):
         await writer.save(question(1), answer(), 3, None)
     await writer.close()
     assert await count(store, CompletionRow) == 1  # the answer was paid for

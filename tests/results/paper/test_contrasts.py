@@ -74,7 +74,7 @@ def test_what_text_and_table_disagree_on_is_in_the_table() -> None:
     assert "70.8 against 69.6" in TEXT_AGAINST_TABLE[0]
     assert "70.8 against 71.2" in TEXT_AGAINST_TABLE[1]
     found = contrasts({}, NOTHING)
-    assert "every pair of cells" in one(found, STEP).note
+    assert one(found, STEP).note == "true for every pair of cells in the published table"
     assert "1 of 14 pairs: 3 (over-llm, SFT-DPO)" in one(found, "improving LLM").note
 
 
@@ -165,5 +165,5 @@ def test_rows_and_markdown_say_the_same() -> None:
     assert all(not isinstance(value, dict | list) for row in rows for value in row.values())
     for each in found:
         assert each.claim in markdown
-    for record_data in TEXT_AGAINST_TABLE:
-        assert record_data in markdown
+    for statement in TEXT_AGAINST_TABLE:
+        assert statement in markdown

@@ -12,6 +12,7 @@ import pytest
 from results.analysis.contest_results import summarize_judging
 from results.db.store import Store
 from results.render import format as text_format
+from results.render.contest import SINGLE_ORDER_NOTE
 from results.report import render
 from tests.errors import user_error
 
@@ -261,10 +262,7 @@ async def test_what_the_numbers_do_not_say_depends_on_the_run(
     whole = caveats(await render(store, await put_run({"openai/one": CERTAIN})))
     assert "over dialogues and the noise of the one generation for each; this training" in whole
     assert "balanced over order" in whole
-    assert (
-        "the paper's estimator, by the judge's prompt as named (else ours); unscored in the denominator"
-        in whole
-    )
+    assert SINGLE_ORDER_NOTE in whole
     assert "chosen by low ratings" in whole
     assert "incomplete" not in whole
     other = await put_run({"openai/one": HOLES, "control/first": HOLES}, split="train")
