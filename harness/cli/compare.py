@@ -251,16 +251,16 @@ def _check_pair_options(*, everyone: bool) -> None:
         ("--min-effect", "min_effect"),
         ("--single-orders", "single_orders"),
     ]
-    given = [
+    repeated = [
         option
         for option, name in (*options, *([("--margin", "margin")] if everyone else []))
         if source_of(name) is not ParameterSource.DEFAULT
     ]
-    if given:
+    if repeated:
         raise UserError(
             "this option needs exactly two authors",
             code="comparison.needs-two-authors",
-            where=", ".join(given),
+            where=", ".join(repeated),
             found="more than two",
             remedy="Name two authors, or remove the option.",
         )

@@ -211,7 +211,7 @@ def split(
     print_line(
         f"test  {sizes['test']:>6,} dialogues  (of {len(dataset.dialogues):,}; {len(train):,} are for training)"
     )
-    near = "; ".join(f"{one} and {other}" for one, other in shared.near_identical)
+    near = "; ".join(f"{first} and {second}" for first, second in shared.near_identical)
     print_line(
         f"No dialogue is in both splits. Near-identical pairs: {len(shared.near_identical)}"
         + (f" ({near})" if near else "")

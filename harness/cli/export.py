@@ -36,9 +36,9 @@ def export(author: str, out: str, data: str | None, db: str) -> None:
 
         dataset = load(data)
         async with await Store.open(db, create=False) as store:
-            found = await resolve_author(author, dataset, store)
-            rows = await response_rows(store, found, dataset.dialogues)
-            return found.name, to_json_lines(rows), len(rows)
+            resolved = await resolve_author(author, dataset, store)
+            rows = await response_rows(store, resolved, dataset.dialogues)
+            return resolved.name, to_json_lines(rows), len(rows)
 
     name, lines, count = run(main())
     if out == STDOUT:

@@ -218,7 +218,7 @@ async def _export(
     }
     if "alpaca-eval" in wanted:
         own = [ranking for ranking in board.rankings if ranking.judge_id]
-        ranking = max(own, key=lambda one: (not one.judge.startswith("control/"), len(one.authors)))
+        ranking = max(own, key=lambda each: (not each.judge.startswith("control/"), len(each.authors)))
         named = baseline or shown.most_common_opponent(board.rankings)
         made["alpaca-eval"] = shown.to_alpaca_csv(
             ranking, named, await _mean_lengths(store, ranking)
@@ -229,11 +229,11 @@ async def _export(
 
 async def _mean_lengths(store: Store, ranking: JudgeRanking) -> dict[str, float]:
     """Return the mean length in characters of each response set, by its id."""
-    found = {}
-    for of in ranking.authors:
-        texts = [len(response.text) for response in await store.responses(of.id)]
-        found[of.id] = sum(texts) / max(1, len(texts))
-    return found
+    mean_lengths = {}
+    for response_set in ranking.authors:
+        texts = [len(response.text) for response in await store.responses(response_set.id)]
+        mean_lengths[response_set.id] = sum(texts) / max(1, len(texts))
+    return mean_lengths
 
 
 def _print_leaderboard(board: Leaderboard, as_json: bool) -> None:

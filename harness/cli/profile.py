@@ -46,9 +46,9 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
     with TemporaryDirectory() as nowhere:  # a missing database must not be created
         there = "://" in db or Path(db).exists()
         place = db if there else str(Path(nowhere) / "empty.sqlite")
-        found = run(main(place, create=not there))
+        result = run(main(place, create=not there))
     if as_json:
-        print_json(to_dict(found))
+        print_json(to_dict(result))
         return
-    print_table(to_table(found))
-    print_notes(caveats(found))
+    print_table(to_table(result))
+    print_notes(caveats(result))

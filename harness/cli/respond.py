@@ -196,9 +196,9 @@ async def confirm_plan(
         return False
     if not calls.yes and not calls.emulate and sys.stdin.isatty():
         costly = [
-            one
-            for one in await estimate_generation_cost(store, plan, settings)
-            if one.calls and one.maximum_usd != 0
+            estimate
+            for estimate in await estimate_generation_cost(store, plan, settings)
+            if estimate.calls and estimate.maximum_usd != 0
         ]
         for line in cost_lines(costly):
             print_message(line)

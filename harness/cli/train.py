@@ -133,7 +133,7 @@ def two_step(base: str, data: Path, out: Path, name: str, form: str, revision: s
                 base, data, out, settings, revision=revision, form=form, name=name, options=options
             )
         ]
-    _finish(asked, made, [read_checkpoint(sft_output_dir(one.path)) for one in made])
+    _finish(asked, made, [read_checkpoint(sft_output_dir(checkpoint.path)) for checkpoint in made])
 
 
 @train.command()
@@ -219,7 +219,13 @@ def tiny(out: Path, kind: str, chat: bool, seed: int) -> None:
     """Build a tiny base model with half a million random parameters, for trials."""
     from finetune.tiny_model import KINDS, build_tiny_model
 
-    print_line(str(build_tiny_model(out, next(one for one in KINDS if one == kind), chat=chat, seed=seed)))
+    print_line(
+        str(
+            build_tiny_model(
+                out, next(known_kind for known_kind in KINDS if known_kind == kind), chat=chat, seed=seed
+            )
+        )
+    )
 
 
 def _check_before_training(asked: TrainingOptions, out: Path) -> TrainingOptions:
@@ -249,11 +255,11 @@ def _finish(asked: TrainingOptions, made: Sequence[Checkpoint], parents: Sequenc
         run(register())
     except UserError as error:  # the checkpoint is complete anyway
         _print_lines(f"not registered yet; it will be registered on first use: {error}")
-    for one in made:
+    for checkpoint in made:
         if asked.as_json:
-            print_json(dict(one.record))
+            print_json(dict(checkpoint.record))
         else:
-            for line in checkpoint_lines(one):
+            for line in checkpoint_lines(checkpoint):
                 print_line(line)
     if asked.repo:
         hub_upload.upload(made[-1].path, asked.repo, "model")

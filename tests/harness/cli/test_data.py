@@ -126,7 +126,7 @@ def test_prompts_are_listed_with_version_and_variables(empathy: Run) -> None:
     assert sum(row["name"].startswith("improve/") for row in rows) >= 7
 
 
-def test_one_prompt_is_shown_as_it_is_said(empathy: Run) -> None:
+def test_a_prompt_is_shown_as_it_is_sent(empathy: Run) -> None:
     for prompt in Library():
         done = empathy("prompts", "show", prompt.name)
         assert done.code == 0

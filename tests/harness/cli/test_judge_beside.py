@@ -22,7 +22,7 @@ def test_groups_are_the_whole_and_small_ones_have_no_interval(empathy: Run) -> N
     assert set(groups) == {dialogue.emotion for dialogue in sample().dialogues}
 
 
-def test_judges_are_pooled_beside_their_own_and_their_disagreement_is_told(empathy: Run) -> None:
+def test_pooled_rates_are_shown_with_those_of_each_judge_and_their_disagreement(empathy: Run) -> None:
     models = ("openai/gpt-4o", "google/gemini-2.0-flash")
     words = [word for name in (*models, "control/first") for word in ("--judge", name)]
     data = judge(empathy, A, C, *words, "--emulate")
@@ -109,7 +109,7 @@ def test_of_these_dialogues_alone_an_answer_is_known_and_never_decided(empathy: 
     assert "decided" not in shown
 
 
-def test_a_run_until_narrow_says_what_it_takes_first(empathy: Run) -> None:
+def test_stop_when_narrow_prints_the_expected_size_first(empathy: Run) -> None:
     words = ("judge", A, C, *SAMPLE, "--judge", "control/longer", "--until")
     done = empathy(*words, "0.2")
     assert "a half-width of 0.2 takes" in done.err

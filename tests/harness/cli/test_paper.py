@@ -48,7 +48,9 @@ async def registered(path: str, name: str, teacher: str) -> None:
         await save_checkpoint(store, f"checkpoint-1:{name}", record, [], "/nowhere")
 
 
-def test_a_students_record_says_its_cell_its_teacher_and_who_is_kin(empathy: Run, workplace: Path) -> None:
+def test_a_students_record_gives_its_cell_its_teacher_and_same_family_judges(
+    empathy: Run, workplace: Path
+) -> None:
     student, base = "student:mine", "base:meta-llama/Llama-3.1-8B"
     for name, text in ((student, "I hear how much that meant to you."), (base, "ok")):
         outputs = [{"dialogue_id": one.id, "output": text, "generator": name} for one in sample().dialogues]
@@ -127,7 +129,7 @@ def test_every_figure_is_drawn(empathy: Run, workplace: Path) -> None:
     assert {path.name for path in (workplace / "figures").iterdir()} == names
 
 
-def test_a_figure_of_the_same_numbers_has_the_same_bytes_and_says_what_was_not_run() -> None:
+def test_a_figure_is_reproducible_and_marks_cells_that_were_not_run() -> None:
     bars = {
         "SFT": [Bar(60.0, 55.0, 65.0), Bar(None)],
         "SFT-DPO": [Bar(80.0, 75.0, 84.0), Bar(90.0, 86.0, 93.0)],

@@ -112,7 +112,7 @@ def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModelRequest
     return calls
 
 
-def test_a_plan_for_the_card(empathy: Run) -> None:
+def test_a_memory_plan_for_the_default_gpu(empathy: Run) -> None:
     record_data = empathy("serve", "plan", "--base", "meta-llama/Llama-3.1-8B", "--adapters", "4", "--json")
     assert record_data.code == 0
     assert record_data.data["weights_gib"] == 14.96
@@ -124,7 +124,7 @@ def test_a_plan_for_the_card(empathy: Run) -> None:
     assert "Suggestions: " in small.out
 
 
-def test_a_plan_reads_the_adapters_that_a_shell_names(empathy: Run, asked: list[ModelRequest]) -> None:
+def test_a_plan_reads_adapters_expanded_by_the_shell(empathy: Run, asked: list[ModelRequest]) -> None:
     words = ("serve", "plan", "--base", "tiny-base", "--students", "checkpoints/brief", "checkpoints/long")
     record_data = empathy(*words, "--dtype", "fp32", "--json")
     assert (
@@ -139,7 +139,7 @@ def test_a_plan_reads_the_adapters_that_a_shell_names(empathy: Run, asked: list[
     assert "adapter.non-finite-weights" in broken.codes
 
 
-def test_serve_says_what_is_missing(empathy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve_names_a_missing_dependency(empathy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serve.vllm_server.find_spec", lambda name: None)
     record_data = empathy("serve", "--base", "tiny-base")
     assert record_data.code == 2
@@ -235,7 +235,7 @@ def test_the_leaderboard(empathy: Run, asked: list[ModelRequest]) -> None:
     assert [row["decision"] for row in board] == ["passed", "failed"]
 
 
-def test_a_broken_checkpoint_is_told_once_and_tried_again_when_it_is_mended(
+def test_a_broken_checkpoint_is_reported_once_and_read_again_once_repaired(
     empathy: Run, asked: list[ModelRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = Path("checkpoints/brief/checkpoint.json")
@@ -292,7 +292,7 @@ def test_a_running_server_of_another_dtype(
     assert "run backend vllm, here transformers; run dtype fp32, here bf16" in again.err
 
 
-def test_a_bench_asks_the_format_control_and_another_student_beside_it(
+def test_a_bench_against_the_truncated_base_and_another_student(
     empathy: Run, asked: list[ModelRequest]
 ) -> None:
     words = ("bench", "checkpoints/long", *BENCH, "--against", "base-cut", "--against", "student:brief")

@@ -134,16 +134,14 @@ def test_nothing_goes_to_the_hub_without_a_yes(call: Any, monkeypatch: pytest.Mo
         (profile, ("openai/gpt-4o",), "empathy respond"),
     ],
 )
-def test_mistakes_are_told_with_their_remedy(
+def test_mistakes_have_their_code_or_remedy(
     call: Any, command: click.Command, arguments: tuple[str, ...], values: str
 ) -> None:
     with pytest.raises(UserError, match=values):
         call(command, *arguments)
 
 
-def test_no_database_yet_is_told_with_the_command_that_makes_the_responses(
-    empathy: Any, workplace: Path
-) -> None:
+def test_a_missing_database_names_the_command_that_makes_the_responses(empathy: Any, workplace: Path) -> None:
     words = ("data", "build", "--method", "over-llm", "--strategy", "naive", "--teacher", "openai/gpt-4o")
     done = empathy(*words, "--data", "sample", "--out", "set")
     assert done.code == 2
@@ -152,7 +150,7 @@ def test_no_database_yet_is_told_with_the_command_that_makes_the_responses(
 
 
 @pytest.mark.parametrize("command", [("improve", "--teacher"), ("respond",)])
-def test_calls_without_an_answer_are_told_with_their_reason(
+def test_failed_requests_are_reported_with_their_reason(
     empathy: Any, provider: Any, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     def refuse(key: str, question: str) -> tuple[int, bytes]:

@@ -46,7 +46,7 @@ class Hub:
         HF_HUB_OFFLINE = False
 
 
-def test_nothing_is_agreed_to_without_a_yes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_needs_an_explicit_yes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.cli.hub_upload.import_module", lambda _: Hub)
     assert ask("me/student", "y\n").stdout.strip() == "True"
     refused = ask("me/student", "n\n")
@@ -65,7 +65,7 @@ def test_an_invalid_repository_name_is_refused_before_the_question(
     assert error_codes(ask("me/student", "y\n")) == ["hub.offline"]
 
 
-def test_without_its_client_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_hub_client_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     error = ask("me/student", "y\n").exception
     assert isinstance(error, UserError)
