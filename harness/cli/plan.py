@@ -70,7 +70,7 @@ def plan(
         from harness.study.graph import StudyGraph
 
         async with session.context(study_config, live=False) as context:
-            graph = await StudyGraph.of(context)
+            graph = await StudyGraph.build(context)
             dialogues = len(graph.dialogues(study_config.data.split).dialogues())
             size = {"samples": study_config.judging.samples, "seeds": len(study_config.training.seeds)}
             return await plan_study(graph), foresee_design(assumptions, min_effect, dialogues, **size)

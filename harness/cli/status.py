@@ -73,7 +73,7 @@ def load_statuses(session: StudySession) -> list[StageStatus]:
         from harness.study.scheduler import stage_statuses
 
         async with session.context(study, live=False) as context:
-            return stage_statuses(await StudyGraph.of(context), context.memory)
+            return stage_statuses(await StudyGraph.build(context), context.memory)
 
     return run(main())
 

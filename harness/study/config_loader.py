@@ -221,8 +221,10 @@ def _judging(table: TomlTable) -> Judging:
     contests = table.take("contests")
     is_valid = isinstance(contests, list) and bool(contests)
     is_valid = is_valid and all(
-        isinstance(one, list) and len(one) == 2 and all(isinstance(name, str) and name for name in one)
-        for one in contests
+        isinstance(contest, list)
+        and len(contest) == 2
+        and all(isinstance(name, str) and name for name in contest)
+        for contest in contests
     )
     if not is_valid:
         remedy = 'Write for example [["student", "base"]].'
@@ -296,7 +298,7 @@ def _budget(table: TomlTable) -> float | None:
 
 def _check_consistency(study: Study, mistakes: FaultCollector) -> None:
     """Check rules that concern several tables."""
-    names = [one.name for one in study.student_specs]
+    names = [student_spec.name for student_spec in study.student_specs]
     for name in sorted({name for name in names if names.count(name) > 1 and name}):
         second = names.index(name, names.index(name) + 1)
         mistakes.add(("student", second), "duplicate name", repr(name), code="study.duplicate-name")
