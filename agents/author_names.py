@@ -10,9 +10,39 @@ STUDENT = "student"
 
 
 BASES = ("base", "base-cut")
-
-
 FILE = "file:"
+# names that users write → the names that are stored and hashed
+STORED_NAMES = {"base-truncated": "base-cut", "low-rated-control": "low-rated", "truncated": "cut"}
+
+
+def stored_name(name: str) -> str:
+    """Return the stored name of an author, a method or a preset as a user may write it.
+
+    Names of presets may go on after a hyphen. Every other name is returned unchanged.
+
+    >>> [stored_name(name) for name in ("base-truncated:llama", "low-rated-control", "truncated-second", "base")]
+    ['base-cut:llama', 'low-rated', 'cut-second', 'base']
+    """
+    kind, colon, rest = name.partition(":")
+    if kind in STORED_NAMES:
+        return f"{STORED_NAMES[kind]}{colon}{rest}"
+    return f"cut-{name.removeprefix('truncated-')}" if name.startswith("truncated-") else name
+
+
+def stored_author_name(name: str) -> str:
+    """Return the stored name of an author; its preset is translated if this project serves the author.
+
+    The default preset is left out, as in stored names.
+
+    >>> [stored_author_name(name) for name in ("base-truncated", "student:a@truncated", "base@truncated-second")]
+    ['base-cut', 'student:a', 'base@cut-second']
+    """
+    author, at_sign, preset = name.partition("@")
+    author = stored_name(author) if author.startswith("base-truncated") else author
+    if not at_sign or not is_served(author):
+        return f"{author}{at_sign}{preset}"
+    preset = stored_name(preset)
+    return author if preset == STORED_NAMES["truncated"] else f"{author}@{preset}"
 
 
 def is_named(author: str, name: str) -> bool:

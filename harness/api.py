@@ -242,7 +242,7 @@ async def plan_study(
 
     session = _make_session(study, folder, db, data, judges, _call_options(emulate, calls))
     async with session.context(session.study(), live=False) as context:
-        lines = await lines_of(await StudyGraph.of(context))
+        lines = await lines_of(await StudyGraph.build(context))
     return pandas.DataFrame([asdict(line) for line in (*lines, total(lines))])
 
 

@@ -130,7 +130,11 @@ def cli_page() -> str:
     ]
     for path, command in _commands(root, ("empathy",)):
         context = click.Context(
-            command, info_name=" ".join(path), terminal_width=WIDTH, max_content_width=WIDTH
+            command,
+            info_name=" ".join(path),
+            terminal_width=WIDTH,
+            max_content_width=WIDTH,
+            **root.context_settings,  # click keeps the help option of a command once it is made
         )
         help_text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
         lines += ["", f"{'#' * min(len(path) + 1, 3)} {' '.join(path)}", "", "```text", help_text, "```"]

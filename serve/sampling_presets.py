@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from agents.author_names import stored_name
 from agents.errors import UserError
 from agents.hashing import canonical
 from agents.model_files.decoder_config import max_context_tokens
@@ -31,7 +32,7 @@ PresetName = Literal["cut", "paper", "released"]
 Role = Literal["base", "student"]
 NAMES: tuple[PresetName, ...] = ("cut", "paper", "released")
 DEFAULT: PresetName = "cut"
-DEFAULT_ALIAS = "truncated"
+WRITTEN_NAMES = ("truncated", "paper", "released")  # as users write them
 DIRECT_PROMPT = "respond"
 LLAMA_BASE, OTHER_BASE = "released/respond/llama-base", "released/respond/mistral-base"
 PROMPT_TOKENS = 1024  # reserved for the prompt in a short context; no prompt of the dataset is longer
@@ -183,22 +184,21 @@ def parse_preset_name(written: str) -> tuple[PresetName, str]:
     """Return the preset and the name of the response set for a name as the user wrote it.
 
     A name may extend a preset's name with a hyphen: `paper-second` uses the values of `paper` under a name of
-    its own. The name of the set is "" for the default preset. `truncated` is another name for `cut`.
+    its own. The name of the set is "" for the default preset. `truncated` is the written name of `cut`.
 
     Raises:
         UserError: the name begins with none of the three presets.
     """
-    if not written or written == DEFAULT_ALIAS:
-        return DEFAULT, ""
+    stored = stored_name(written) or DEFAULT
     for name in NAMES:
-        if written == name or written.startswith(f"{name}-"):
-            return name, "" if written == DEFAULT else written
+        if stored == name or stored.startswith(f"{name}-"):
+            return name, "" if stored == DEFAULT else stored
     raise UserError(
         "unknown preset for base models and students",
         code="option.unknown-preset",
         where="--preset",
         found=repr(written),
-        remedy=f"Choose one of: {', '.join(NAMES)}; or a name that begins with one of them: paper-second.",
+        remedy=f"Choose one of: {', '.join(WRITTEN_NAMES)}; or a name that begins with one of them: paper-second.",
     )
 
 

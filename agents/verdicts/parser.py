@@ -33,7 +33,7 @@ from agents.verdicts.reasons import begins_to_explain, explains, justifies, reas
 from agents.verdicts.soft_verdict import with_probabilities
 from agents.verdicts.thought_marks import VisibleText, extract_visible_text
 
-VERDICT_PARSER = "verdict-2"
+VERDICT_PARSER = "verdict-3"
 
 _REFUSAL = re.compile(
     r"\b(i['’]?m sorry|i am sorry|i can(?:['’]t|not)|i['’]?m unable|i am unable|i won['’]t|as an ai)\b",

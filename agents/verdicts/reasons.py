@@ -58,6 +58,20 @@ _OTHER_SUBJECT = compiled(
     (?: response| reply| W1| option)?)(?: , (?:on the other hand|in contrast|by contrast|however|meanwhile
     |though|while \w+) ,| , which| ,)? """
 )
+_TURNS = compiled(
+    r"\b(?:but|however|although|though|yet|nevertheless|nonetheless|still|or|unless|while|except)\b(?: ,)? "
+)
+_OF_THE_VERDICT = compiled(
+    r"""(?:then again ,? ?|again ,? ?|perhaps |maybe |honestly ,? ?|admittedly ,? ?)*
+    (?:(?:i|i'm|i'd|i've|i'll|my|we|who|so|others|opinions|nobody|no one|that's|that|this|there|there's
+    |not (?:sure|certain)|hard to|difficult to
+    |not(?: (?:clearly|entirely|quite|really|necessarily|definitely))?(?: so)?(?= ?[.,!]*$))\b
+    |(?:it|it's|the (?:W1|difference|margin|choice|verdict|call|decision|opposite|reverse)|W1)(?= )
+    (?: (?:is|was|'s))?
+    (?: (?:a|very|also|really|only|just|still)){0,2}
+    (?: )(?:could|may|might|debatable|questionable|arguable|hard|difficult|close|not clear|unclear|uncertain
+    |depends|opposite|reverse|subjective|narrow|small|slight|true)\b)"""
+)
 _SPEAKER = compiled(
     r"(?:the |this )?(?:speaker|user|person|writer|author|poster|friend|she|he|someone|narrator)(?: 's)?\b"
 )
@@ -106,10 +120,18 @@ def _of_the_chosen(text: str, chosen: str) -> bool:
 
 def _of_the_other(text: str, chosen: str) -> bool:
     """Return whether a clause about the other response does not prefer it or mention the chosen one."""
-    if text.count(" ") < 2 or not _is_faulty(text):
+    if text.count(" ") < 2 or not _is_faulty(text) or _ends_in_doubt(text):
         return False
     text = _MORE_OF_THE_WORSE.sub("", text)
     return chosen not in _NAMES.findall(text) and not _bad(text, _SUPERIOR) and not _bad(text, _META)
+
+
+def _ends_in_doubt(text: str) -> bool:
+    """Return whether a clause about the other response ends in a doubt about the verdict itself.
+
+    "…, but it only advises" continues about the response; "…, but I am not sure" is about the verdict.
+    """
+    return any(_OF_THE_VERDICT.match(text, contrast.end()) is not None for contrast in _TURNS.finditer(text))
 
 
 def _is_faulty(text: str) -> bool:

@@ -126,8 +126,10 @@ def audit(
             temperature = None if samples > 1 else 0.0
             asked = [Judge(model, prompt, temperature) for model in models for prompt in asked_with]
             plans = [
-                plan_audit(dataset, asked, asked_with[0], split=one, limit=limit, samples=samples, seed=seed)
-                for one in splits
+                plan_audit(
+                    dataset, asked, asked_with[0], split=each_split, limit=limit, samples=samples, seed=seed
+                )
+                for each_split in splits
             ]
             _print_out_of_fold_judges(plans, judges)
             async with await Store.open(db) as store:
@@ -167,8 +169,8 @@ def audit(
 
 
 def _prompts(folder: Path | None, names: tuple[str, ...]) -> list[Prompt]:
-    ours = library(folder)
-    return [get_prompt(ours, name, "--judge-prompt") for name in dict.fromkeys(names)]
+    prompts = library(folder)
+    return [get_prompt(prompts, name, "--judge-prompt") for name in dict.fromkeys(names)]
 
 
 def _print_out_of_fold_judges(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:
@@ -188,7 +190,7 @@ async def _print_cost(
     """Print the estimated requests and cost of the judges; send nothing."""
     from harness.workflows.judge_cost import describe_estimate, estimate_judging_cost
 
-    found = [
+    estimates = [
         (plan, each)
         for plan in plans
         for each in await estimate_judging_cost(
@@ -196,10 +198,10 @@ async def _print_cost(
         )
     ]
     if as_json:
-        rows = [{"split": plan.split, "pairs": len(plan.pairs), **asdict(each)} for plan, each in found]
+        rows = [{"split": plan.split, "pairs": len(plan.pairs), **asdict(each)} for plan, each in estimates]
         print_json({"dry_run": True, "judges": rows})
         return
-    for plan, each in found:
+    for plan, each in estimates:
         print_line(f"{plan.split} split, {len(plan.pairs):,} pairs in both orders")
         for line in describe_estimate(each):
             print_line(line)
@@ -221,5 +223,10 @@ def print_audits(summaries: list[AuditSummary], as_json: bool) -> None:
 
 def _exit(summaries: list[AuditSummary]) -> None:
     """Exit with the status of the runs: interrupted, unanswered requests, or success."""
-    endpoints = ((one.name, one.endpoint) for summary in summaries for one in summary.judges if one.endpoint)
+    endpoints = (
+        (judge_result.name, judge_result.endpoint)
+        for summary in summaries
+        for judge_result in summary.judges
+        if judge_result.endpoint
+    )
     exit_if_failed(endpoints, any(summary.interrupted for summary in summaries))

@@ -15,6 +15,7 @@ from agents.prompt_lookup import get_prompt
 from agents.types import Split
 from harness.cli import bench_watch
 from harness.cli.bench_watch import EvaluateCheckpoint
+from harness.cli.options.author import AUTHOR
 from harness.cli.options.checkpoint import checkpoint_folder
 from harness.cli.options.common import (
     CallOptions,
@@ -43,7 +44,9 @@ SEEN = (
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
-@click.option("--against", multiple=True, metavar="AUTHOR", help="Another opponent; repeat for more.")
+@click.option(
+    "--against", multiple=True, type=AUTHOR, metavar="AUTHOR", help="Another opponent; repeat for more."
+)
 @click.option("--judge", "judges", multiple=True, required=True, metavar="MODEL", help="Repeat for more.")
 @click.option("--judge-prompt", default=DEFAULT_PROMPT, show_default=True, help="Prompt of the judges.")
 @click.option(
@@ -164,19 +167,23 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> EvaluateChe
             made = read_checkpoint(folder)
             if rest["split"] == Split.DEVELOPMENT and not _held_out(made):
                 print_message(f"{folder}: {SEEN}")
-            beside = [one for one in stored if one == BASE_CUT or one in known_student_names(serving.places)]
+            beside = [
+                opponent
+                for opponent in stored
+                if opponent == BASE_CUT or opponent in known_student_names(serving.places)
+            ]
             places = (folder, *(checkpoint_folders(serving.places) if beside else ()))
             only = ServingOptions(**{**vars(serving), "places": places})
-            who = only.select_served_models([f"student:{made.name}", BASE, *beside])
-            how = only.serving(who, rest["preset"], quiet=calls.quiet)
+            served_models = only.select_served_models([f"student:{made.name}", BASE, *beside])
+            serving_config = only.serving(served_models, rest["preset"], quiet=calls.quiet)
             chosen = DialogueSubset(load(rest["data"]), Split(rest["split"]), rest["limit"], rest["seed"])
             judges = calls.registry().expanded(rest["judges"])
             named = tuple(dict.fromkeys([*judges, *asked]))
             with calls.models(named) as (registry, models):
                 by_name = dict(zip(named, models, strict=True))
                 what = BenchPlan(
-                    who,
-                    how,
+                    served_models,
+                    serving_config,
                     chosen,
                     tuple(Judge(by_name[each], prompt) for each in judges),
                     stored,
@@ -186,7 +193,7 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> EvaluateChe
                 async with await Store.open(rest["db"]) as store:
                     result = await benched(store, registry, what, settings, prompts)
                     contests = result.contests if report else {}
-                    return result, {n: await render(store, one.run_id) for n, one in contests.items()}
+                    return result, {n: await render(store, contest.run_id) for n, contest in contests.items()}
 
         return run(main())
 
@@ -224,7 +231,7 @@ def _data(result: BenchResult) -> dict[str, Any]:
         "student": result.student,
         "generated": telling.to_dict(result.generated),
         "contests": {name: presenting.to_dict(one) for name, one in result.contests.items()},
-        "gates": {str(one): decision.name.lower() for one, decision in result.gates.items()},
+        "gates": {str(requirement): decision.name.lower() for requirement, decision in result.gates.items()},
         "gate_intervals": quality_gate_output.to_dict(result),
         "decision": result.decision.name.lower() if result.gates else None,
         "stopped": result.stopped,
@@ -246,7 +253,7 @@ def _as_file(name: str) -> str:
 
 def _leave(result: BenchResult) -> None:
     """Exit with the result of the quality gate; an unfinished run is undecided."""
-    if result.generated.interrupted or any(one.interrupted for one in result.contests.values()):
+    if result.generated.interrupted or any(contest.interrupted for contest in result.contests.values()):
         print_message("Interrupted; all answers are stored. Run the same command to continue.")
         sys.exit(INTERRUPTED)
     if result.stopped:

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from agents.errors import UserError
 from agents.types import Split
+from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
     db_option,
     exclude_same_family_option,
@@ -31,8 +32,10 @@ WIDTH = 132
 
 
 @click.command()
-@click.argument("authors", metavar="[A B]", nargs=-1)
-@click.option("--opponent", required=True, metavar="C", help="The author that A and B were judged against.")
+@click.argument("authors", metavar="[A B]", nargs=-1, type=AUTHOR)
+@click.option(
+    "--opponent", required=True, type=AUTHOR, metavar="C", help="The author that A and B were judged against."
+)
 @click.option(
     "--judge",
     "judges",
@@ -248,16 +251,16 @@ def _check_pair_options(*, everyone: bool) -> None:
         ("--min-effect", "min_effect"),
         ("--single-orders", "single_orders"),
     ]
-    given = [
+    repeated = [
         option
         for option, name in (*options, *([("--margin", "margin")] if everyone else []))
         if source_of(name) is not ParameterSource.DEFAULT
     ]
-    if given:
+    if repeated:
         raise UserError(
             "this option needs exactly two authors",
             code="comparison.needs-two-authors",
-            where=", ".join(given),
+            where=", ".join(repeated),
             found="more than two",
             remedy="Name two authors, or remove the option.",
         )

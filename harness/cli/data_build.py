@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from agents.types import Fidelity, Method, Strategy
+from agents.types import Fidelity, Strategy
 from harness.cli import hub_upload
+from harness.cli.options.author import AUTHOR, METHOD
 from harness.cli.options.common import data_option, db_option, json_option, library, prompts_option, run
 from harness.cli.options.renamed import renamed_option
 from harness.terminal.output import print_json, print_line, print_table, print_text
@@ -29,9 +30,9 @@ LONGEST_SHOWN = 300
 @click.command()
 @click.option(
     "--method",
-    type=click.Choice([*(method.value for method in Method), "low-rated"]),
+    type=METHOD,
     required=True,
-    help="How the training responses are made. 'low-rated' (human responses rated 1 or 2) is a control.",
+    help="How the training responses are made. 'low-rated-control' (human responses rated 1 or 2) is a control.",
 )
 @click.option(
     "--llm",
@@ -53,6 +54,7 @@ LONGEST_SHOWN = 300
     "initial",
     default="",
     metavar="AUTHOR",
+    type=AUTHOR,
     help="For over-llm: the author of the initial responses. [default: the teacher]",
 )
 @click.option("--preset", default="", help="The --preset of `empathy improve`.")
@@ -245,8 +247,14 @@ def _show(inspected: TrainingSetInspection) -> None:
     print_line(inspected.data.id)
     _show_built(dict(inspected.data.manifest), inspected.data.path)
     table = make_table("", ("words", "texts", "mean", "median", "most", "over 97"))
-    for name, of in inspected.lengths.items():
-        values = (f"{of.texts:,}", f"{of.mean:.1f}", f"{of.median:.0f}", str(of.most), str(of.over_limit))
+    for name, summary in inspected.lengths.items():
+        values = (
+            f"{summary.texts:,}",
+            f"{summary.mean:.1f}",
+            f"{summary.median:.0f}",
+            str(summary.most),
+            str(summary.over_limit),
+        )
         table.add_row(name, *values)
     print_table(table)
     if inspected.chosen_longer is not None:

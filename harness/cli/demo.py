@@ -91,14 +91,14 @@ def run_full_demo(out: Path, *, opens: bool = False) -> None:
     began = time.monotonic()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no packages are missing
     calls = default_call_options(emulate=True, quiet=False)
-    given = StudySession(STUDY, (), None, str(out / "empathy.sqlite"), None, out, calls)
+    session = StudySession(STUDY, (), None, str(out / "empathy.sqlite"), None, out, calls)
     print_text(BEFOREHAND, is_message=True)
-    ended = run_session(given)
+    ended = run_session(session)
     page, place = report_path(ended.stage_statuses, out), out / "report.html"
     if page is not None:
         write_page(place, page.read_text(encoding="utf-8"))
     took = f"Done in {time.monotonic() - began:.0f} s. If you run it again, nothing is requested or trained."
-    finish(given, ended, as_json=False, report=place if page is not None else None)
+    finish(session, ended, as_json=False, report=place if page is not None else None)
     print_line(took)
     print_text(AFTERWARDS.format(empathy=sys.argv[0] if "empathy" in sys.argv[0] else "empathy", out=out))
     if opens:

@@ -65,7 +65,7 @@ def emulate(
     faults: tuple[str, ...],
     outage: str | None,
     list_faults: bool,
-    **given: Any,
+    **latency_options: Any,
 ) -> None:
     """Serve the protocols of OpenAI, Anthropic and Gemini on this machine until Ctrl-C.
 
@@ -79,7 +79,9 @@ def emulate(
         _list_faults()
         return
     shares, window = _parse_shares(faults), _parse_outage(outage)
-    options = EmulatorConfig(requests_per_minute=rpm, tokens_per_minute=tpm, faults=shares, **window, **given)
+    options = EmulatorConfig(
+        requests_per_minute=rpm, tokens_per_minute=tpm, faults=shares, **window, **latency_options
+    )
     run(_serve(options, host, port))
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import data_option, db_option, run
 from harness.cli.report import STDOUT, write_page
 from harness.terminal.output import print_document, print_message
 
 
 @click.command()
-@click.argument("author", metavar="AUTHOR")
+@click.argument("author", metavar="AUTHOR", type=AUTHOR)
 @click.option("--out", "-o", metavar="FILE", default=STDOUT, help="Output file; '-' is stdout (default).")
 @data_option
 @db_option
@@ -35,9 +36,9 @@ def export(author: str, out: str, data: str | None, db: str) -> None:
 
         dataset = load(data)
         async with await Store.open(db, create=False) as store:
-            found = await resolve_author(author, dataset, store)
-            rows = await response_rows(store, found, dataset.dialogues)
-            return found.name, to_json_lines(rows), len(rows)
+            resolved = await resolve_author(author, dataset, store)
+            rows = await response_rows(store, resolved, dataset.dialogues)
+            return resolved.name, to_json_lines(rows), len(rows)
 
     name, lines, count = run(main())
     if out == STDOUT:

@@ -63,7 +63,7 @@ def to_table(summary: GenerationResult) -> Table:
     if len(authors) == 1:
         title = f"{first.response_set.author} {title}"
     counted = [_optional_columns(response_set) for response_set in summary.sets]
-    columns = [name for name in counted[0] if any(of[name] for of in counted)]
+    columns = [name for name in counted[0] if any(counts[name] for counts in counted)]
     none = [name for name in counted[0] if name not in columns]
     caption = f"None of: {', '.join(none)}." if none else ""
     table = Table(title, caption)
@@ -73,7 +73,7 @@ def to_table(summary: GenerationResult) -> Table:
     for name in ("responses", *columns, "words"):
         table.add_column(name, justify="right")
     table.add_column("cost", justify="right")
-    for response_set, of in zip(summary.sets, counted, strict=True):
+    for response_set, counts in zip(summary.sets, counted, strict=True):
         named = (
             (response_set.response_set.preset,)
             if len(authors) == 1
@@ -82,7 +82,7 @@ def to_table(summary: GenerationResult) -> Table:
         table.add_row(
             *named,
             f"{response_set.responses:,}",
-            *(f"{of[name]:,}" for name in columns),
+            *(f"{counts[name]:,}" for name in columns),
             "-" if response_set.mean_words is None else f"{response_set.mean_words:.1f}",
             format_usd(response_set.cost_usd),
         )
@@ -121,9 +121,9 @@ def caveats(summary: GenerationResult) -> list[str]:
     return notes
 
 
-def format_counts(of: Mapping[str, int]) -> str:
+def format_counts(counts: Mapping[str, int]) -> str:
     """Format counts by reason: `refused 2, truncated 1`."""
-    return ", ".join(f"{name} {count:,}" for name, count in of.items())
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
 def _emulated(summary: GenerationResult) -> bool:

@@ -9,6 +9,7 @@ import click
 
 from agents.errors import UserError
 from agents.types import Fidelity, Split
+from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
     CallOptions,
     call_options,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     "--initial",
     default="",
     metavar="AUTHOR",
+    type=AUTHOR,
     help="For llm: the author whose stored responses are improved. [default: the teacher, generated if missing]",
 )
 @click.option("--split", type=SPLITS, default="train", show_default=True)

@@ -19,6 +19,7 @@ from harness.cli.judge_cheap_gold import (
     check,
     judge_cheap_and_gold,
 )
+from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
     CallOptions,
     call_options,
@@ -48,8 +49,8 @@ PROPERTIES = ("sentiment", "emotion")
 
 
 @click.command()
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("a", metavar="A", type=AUTHOR)
+@click.argument("b", metavar="B", type=AUTHOR)
 @click.option(
     "--judge",
     "judges",

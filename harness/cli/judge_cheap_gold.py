@@ -137,12 +137,12 @@ def judge_cheap_and_gold(
         dataset = load(data)
         with calls.models((cheap, gold)) as (registry, models):
             if len(models) != 2:
-                found = ", ".join(model.id for model in models)
+                matching = ", ".join(model.id for model in models)
                 raise UserError(
                     "--cheap and --gold need one judge each",
                     code="cheap-gold.judges",
                     where="--cheap, --gold",
-                    found=found,
+                    found=matching,
                     remedy="Name one model with each of them.",
                 )
             first, second = map(judge_of, models)
@@ -188,12 +188,12 @@ async def _print_cost(
     """Print the estimated requests and cost of both judges; send nothing."""
     from harness.workflows.judge_cost import estimate_judging_cost, print_cost_estimate
 
-    found = [
+    estimates = [
         each
         for plan in plans
         for each in await estimate_judging_cost(store, plan, settings, retry_unscored=retry_unscored)
     ]
-    print_cost_estimate(found, as_json)
+    print_cost_estimate(estimates, as_json)
 
 
 def print_result(done: CheapGoldResult, as_json: bool) -> None:

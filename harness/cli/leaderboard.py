@@ -10,6 +10,7 @@ import click
 from agents.errors import UserError
 from agents.output_escape import json_bytes
 from agents.types import Split
+from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import data_option, db_option, exclude_same_family_option, json_option, run
 from harness.terminal.output import (
     print_document,
@@ -51,6 +52,7 @@ FORMATS = {
 @click.option(
     "--baseline",
     metavar="AUTHOR",
+    type=AUTHOR,
     help="Opponent in AlpacaEval's format. [default: the author with most opponents]",
 )
 @click.option("--controlled", is_flag=True, help="Rank at equal length and style, with the effects of both.")
@@ -138,7 +140,7 @@ def _check_controlled(wanted: list[str], baseline: str | None, imported: Path | 
     """Check that no other output is requested with `--controlled`.
 
     Raises:
-        UserError: if one is.
+        UserError: another output is requested.
     """
     if wanted or baseline is not None or imported is not None:
         raise UserError(
@@ -216,7 +218,7 @@ async def _export(
     }
     if "alpaca-eval" in wanted:
         own = [ranking for ranking in board.rankings if ranking.judge_id]
-        ranking = max(own, key=lambda one: (not one.judge.startswith("control/"), len(one.authors)))
+        ranking = max(own, key=lambda each: (not each.judge.startswith("control/"), len(each.authors)))
         named = baseline or shown.most_common_opponent(board.rankings)
         made["alpaca-eval"] = shown.to_alpaca_csv(
             ranking, named, await _mean_lengths(store, ranking)
@@ -227,11 +229,11 @@ async def _export(
 
 async def _mean_lengths(store: Store, ranking: JudgeRanking) -> dict[str, float]:
     """Return the mean length in characters of each response set, by its id."""
-    found = {}
-    for of in ranking.authors:
-        texts = [len(response.text) for response in await store.responses(of.id)]
-        found[of.id] = sum(texts) / max(1, len(texts))
-    return found
+    mean_lengths = {}
+    for response_set in ranking.authors:
+        texts = [len(response.text) for response in await store.responses(response_set.id)]
+        mean_lengths[response_set.id] = sum(texts) / max(1, len(texts))
+    return mean_lengths
 
 
 def _print_leaderboard(board: Leaderboard, as_json: bool) -> None:

@@ -60,8 +60,8 @@ def plan(
     empathy plan paper-llama --judge openai/gpt-6-luna --rpm 500
     empathy plan paper-llama --assume rate=0.8 --assume consistency=0.9
     """
-    given = StudySession(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
-    found = given.study()
+    session = StudySession(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
+    study_config = session.study()
 
     parse_assumptions(assumptions)
 
@@ -69,21 +69,25 @@ def plan(
         from harness.study.estimate import plan_study
         from harness.study.graph import StudyGraph
 
-        async with given.context(found, live=False) as context:
-            graph = await StudyGraph.of(context)
-            dialogues = len(graph.dialogues(found.data.split).dialogues())
-            size = {"samples": found.judging.samples, "seeds": len(found.training.seeds)}
+        async with session.context(study_config, live=False) as context:
+            graph = await StudyGraph.build(context)
+            dialogues = len(graph.dialogues(study_config.data.split).dialogues())
+            size = {"samples": study_config.judging.samples, "seeds": len(study_config.training.seeds)}
             return await plan_study(graph), foresee_design(assumptions, min_effect, dialogues, **size)
 
     lines, could = run(main())
     if as_json:
         from harness.study.estimate import total
 
-        header = {"study": found.name, "title": found.title, "fidelity": str(found.fidelity)}
-        rows = {"lines": [asdict(one) for one in lines], "total": asdict(total(lines)), **could.data}
+        header = {
+            "study": study_config.name,
+            "title": study_config.title,
+            "fidelity": str(study_config.fidelity),
+        }
+        rows = {"lines": [asdict(line) for line in lines], "total": asdict(total(lines)), **could.data}
         print_json({**header, **rows})
         return
-    _show(found, lines, given.calls.budget or found.budget_usd, could.lines)
+    _show(study_config, lines, session.calls.budget or study_config.budget_usd, could.lines)
 
 
 def _show(

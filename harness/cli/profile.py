@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.types import Split
+from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import data_option, db_option, json_option, run
 from harness.terminal.output import print_json, print_notes, print_table
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("authors", metavar="AUTHOR…", nargs=-1, required=True)
+@click.argument("authors", metavar="AUTHOR…", nargs=-1, required=True, type=AUTHOR)
 @click.option(
     "--split", type=click.Choice([split.value for split in Split]), default="test", show_default=True
 )
@@ -45,9 +46,9 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
     with TemporaryDirectory() as nowhere:  # a missing database must not be created
         there = "://" in db or Path(db).exists()
         place = db if there else str(Path(nowhere) / "empty.sqlite")
-        found = run(main(place, create=not there))
+        result = run(main(place, create=not there))
     if as_json:
-        print_json(to_dict(found))
+        print_json(to_dict(result))
         return
-    print_table(to_table(found))
-    print_notes(caveats(found))
+    print_table(to_table(result))
+    print_notes(caveats(result))

@@ -118,23 +118,23 @@ def rejudge(
         from results.db.store import Store
 
         async with await Store.open(db, create=False) as store:
-            found = await load_stored_contest(store, written)
+            stored = await load_stored_contest(store, written)
             summary = None
             if judges:
                 with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
-                    temperature = None if (samples or found.spec.get("samples", 1)) > 1 else 0.0
+                    temperature = None if (samples or stored.spec.get("samples", 1)) > 1 else 0.0
                     asked = [Judge(model, prompt, temperature) for model in models for prompt in asked_with]
                     unique = list({judge.id: judge for judge in asked}.values())
-                    sets = (found.a.set, found.b.set)
-                    plan = found.plan(await select_judges(store, unique, sets, exclude_same_family), samples)
+                    sets = (stored.a.set, stored.b.set)
+                    plan = stored.plan(await select_judges(store, unique, sets, exclude_same_family), samples)
                     if not calls.yes and not calls.emulate:
                         await confirm_cost(store, plan, settings)
                     summary = await judge_contest(
                         store, registry, plan, settings, retry_unscored=retry_unscored
                     )
-            ids, own_seed = (found.a.set.id, found.b.set.id), int(found.spec.get("seed", 0))
+            ids, own_seed = (stored.a.set.id, stored.b.set.id), int(stored.spec.get("seed", 0))
             panel = await load_panel(
-                store, *ids, found.split, seed=own_seed, exclude_same_family=exclude_same_family
+                store, *ids, stored.split, seed=own_seed, exclude_same_family=exclude_same_family
             )
             return panel, await _corrected(store, panel, people, sensitivity), summary
 
@@ -166,8 +166,8 @@ def reparse_answers(db: str, as_json: bool) -> None:
 
 def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> list[Prompt]:
     wanted = dict.fromkeys([*(names or (DEFAULT_PROMPT,)), *(DIMENSIONS if dimensions else ())])
-    ours = library(folder)
-    return [get_prompt(ours, name, "--judge-prompt") for name in wanted]
+    prompts = library(folder)
+    return [get_prompt(prompts, name, "--judge-prompt") for name in wanted]
 
 
 async def _corrected(

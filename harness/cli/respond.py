@@ -13,6 +13,7 @@ from agents.errors import UserError
 from agents.models.registry import Registry
 from agents.models.retirement import is_retired
 from agents.types import Fidelity, Split
+from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
     CallOptions,
     call_options,
@@ -35,7 +36,7 @@ SPLITS = click.Choice([split.value for split in Split])
 
 
 @click.command()
-@click.argument("authors", metavar="AUTHOR…", nargs=-1, required=True)
+@click.argument("authors", metavar="AUTHOR…", nargs=-1, required=True, type=AUTHOR)
 @click.option("--split", type=SPLITS, default="test", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Number of dialogues: a seeded random subset.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the subset.")
@@ -195,9 +196,9 @@ async def confirm_plan(
         return False
     if not calls.yes and not calls.emulate and sys.stdin.isatty():
         costly = [
-            one
-            for one in await estimate_generation_cost(store, plan, settings)
-            if one.calls and one.maximum_usd != 0
+            estimate
+            for estimate in await estimate_generation_cost(store, plan, settings)
+            if estimate.calls and estimate.maximum_usd != 0
         ]
         for line in cost_lines(costly):
             print_message(line)

@@ -129,7 +129,7 @@ def start(
     require_vllm()
     if port:
         check_port(host, port)
-    who, dtype, folder, name, adapters, made = _plan_start(merged, rest)
+    models, dtype, folder, name, adapters, made = _plan_start(merged, rest)
     for line in _plan_lines(made):
         print_message(line)
     port = port or free_port(host)
@@ -150,7 +150,7 @@ def start(
                 log=log,
                 on_progress=_tell,
             ) as server,
-            live_server.advertise_server(server, who, dtype, merged=merged),
+            live_server.advertise_server(server, models, dtype, merged=merged),
         ):
             served = [name for name in server.models() if not name.endswith(NULL_ADAPTER_SUFFIX)]
             _show(server.url, server.key, served, as_json)
@@ -215,7 +215,7 @@ def _sizes(rest: dict[str, Any]) -> dict[str, Any]:
         "sequences": rest["max_num_seqs"],
         "loras": rest["max_loras"],
         "spare_loras": rest["spare_loras"],
-        "least_rank": rest["rank"] or (DEFAULT_RANK if rest["spare_loras"] else 0),
+        "min_rank": rest["rank"] or (DEFAULT_RANK if rest["spare_loras"] else 0),
     }
 
 
@@ -261,7 +261,7 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
         )
     # a plan needs no weights; without them, adapters are checked only against their own configuration
     at_hand = Path(base) if any(Path(base).glob("*.safetensors")) else None
-    there = [] if merged else [read_adapter(f"student:{one.name}", one, at_hand) for one in folders]
+    there = [] if merged else [read_adapter(f"student:{folder.name}", folder, at_hand) for folder in folders]
     rank = rest["rank"] or DEFAULT_RANK
     there += [LoraAdapter(f"student:{n}", Path(f"student-{n}"), rank, 0) for n in range(adapters)]
     asked = ServingRequest(

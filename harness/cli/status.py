@@ -30,7 +30,7 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
     empathy status
     empathy status tiny --all
     """
-    names = [Path(study).stem] if study else sorted(one.stem for one in (folder / "studies").glob("*.json"))
+    names = [Path(study).stem] if study else sorted(path.stem for path in (folder / "studies").glob("*.json"))
     if not names:
         raise UserError(
             "no study was run in this folder",
@@ -51,7 +51,7 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
         if as_json:
             from harness.cli.run import to_dict
 
-            studies.append({"study": name, "stages": [to_dict(one) for one in statuses]})
+            studies.append({"study": name, "stages": [to_dict(status) for status in statuses]})
         else:
             _print_study(
                 name,
@@ -73,7 +73,7 @@ def load_statuses(session: StudySession) -> list[StageStatus]:
         from harness.study.scheduler import stage_statuses
 
         async with session.context(study, live=False) as context:
-            return stage_statuses(await StudyGraph.of(context), context.memory)
+            return stage_statuses(await StudyGraph.build(context), context.memory)
 
     return run(main())
 

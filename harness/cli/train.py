@@ -82,8 +82,10 @@ def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, *
             )
             for seed in asked.seeds
         ]
-    for place, named, of in trainings:
-        made = train_sft(base, data, place, of, revision=revision, form=form, name=named, options=options)
+    for place, named, settings in trainings:
+        made = train_sft(
+            base, data, place, settings, revision=revision, form=form, name=named, options=options
+        )
         _finish(asked, [made])
 
 
@@ -133,7 +135,7 @@ def two_step(base: str, data: Path, out: Path, name: str, form: str, revision: s
                 base, data, out, settings, revision=revision, form=form, name=name, options=options
             )
         ]
-    _finish(asked, made, [read_checkpoint(sft_output_dir(one.path)) for one in made])
+    _finish(asked, made, [read_checkpoint(sft_output_dir(checkpoint.path)) for checkpoint in made])
 
 
 @train.command()
@@ -193,20 +195,25 @@ def plan(
     shape = parse_decoder_config(config, "Training may still work; its memory use is unknown.")
     lengths, measured = sequence_lengths(folder, base, settings, form, revision)
     stages = [
-        (plan_stage(shape, settings, name, of.rows, of.completion_tokens, gpu_memory_mib), of)
-        for name, of in lengths.items()
+        (
+            plan_stage(
+                shape, settings, name, stage_lengths.rows, stage_lengths.completion_tokens, gpu_memory_mib
+            ),
+            stage_lengths,
+        )
+        for name, stage_lengths in lengths.items()
     ]
     if as_json:
-        stage_data = [plan_data(stage, of.left_out) for stage, of in stages]
+        stage_data = [plan_data(stage, stage_lengths.left_out) for stage, stage_lengths in stages]
         plan_result = {"base": base, "card_mib": gpu_memory_mib, "measured": measured, "stages": stage_data}
         print_json(plan_result)
         return
     print_line(f"{base}: {shape.parameters:,} parameters; GPU memory {gpu_memory_mib / 1024:.2f} GiB")
     if not measured:
         print_line("Lengths are estimated from characters because the tokenizer of the base is unavailable.")
-    for stage, of in stages:
+    for stage, stage_lengths in stages:
         print_line()
-        for line in plan_lines(stage, settings, of.left_out):
+        for line in plan_lines(stage, settings, stage_lengths.left_out):
             print_line(line)
 
 
@@ -219,7 +226,13 @@ def tiny(out: Path, kind: str, chat: bool, seed: int) -> None:
     """Build a tiny base model with half a million random parameters, for trials."""
     from finetune.tiny_model import KINDS, build_tiny_model
 
-    print_line(str(build_tiny_model(out, next(one for one in KINDS if one == kind), chat=chat, seed=seed)))
+    print_line(
+        str(
+            build_tiny_model(
+                out, next(known_kind for known_kind in KINDS if known_kind == kind), chat=chat, seed=seed
+            )
+        )
+    )
 
 
 def _check_before_training(asked: TrainingOptions, out: Path) -> TrainingOptions:
@@ -249,11 +262,11 @@ def _finish(asked: TrainingOptions, made: Sequence[Checkpoint], parents: Sequenc
         run(register())
     except UserError as error:  # the checkpoint is complete anyway
         _print_lines(f"not registered yet; it will be registered on first use: {error}")
-    for one in made:
+    for checkpoint in made:
         if asked.as_json:
-            print_json(dict(one.record))
+            print_json(dict(checkpoint.record))
         else:
-            for line in checkpoint_lines(one):
+            for line in checkpoint_lines(checkpoint):
                 print_line(line)
     if asked.repo:
         hub_upload.upload(made[-1].path, asked.repo, "model")

@@ -166,6 +166,6 @@ def read_file(path: Path, dialogues: Sequence[Dialogue]) -> Author:
     answers = read_answers(content, str(path), dialogues)
     author = f"{FILE}{path}"
     set_id, digest = _identity_of(content)
-    of = ResponseSet(set_id, author, DEFAULT_PRESET, f"from a file, {digest}")
-    responses = {key: Response(key, author, text, of.id) for key, text in answers.texts.items()}
-    return Author(of, responses)
+    response_set = ResponseSet(set_id, author, DEFAULT_PRESET, f"from a file, {digest}")
+    responses = {key: Response(key, author, text, response_set.id) for key, text in answers.texts.items()}
+    return Author(response_set, responses)

@@ -56,7 +56,7 @@ class TokenBucket:
 
     per_minute: float
     level: float
-    at: float
+    updated_at: float
 
     @classmethod
     def full(cls, per_minute: float, now: float) -> TokenBucket:
@@ -66,8 +66,8 @@ class TokenBucket:
     def wait_seconds(self, tokens: float, now: float) -> float:
         """Return the seconds until `tokens` may be taken, ≥ 0."""
         per_second = self.per_minute / 60
-        self.level = min(per_second, self.level + (now - self.at) * per_second)
-        self.at = now
+        self.level = min(per_second, self.level + (now - self.updated_at) * per_second)
+        self.updated_at = now
         wait = (min(tokens, per_second) - self.level) / per_second
         return wait if wait > MIN_WAIT_SECONDS else 0.0
 

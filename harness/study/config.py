@@ -24,8 +24,6 @@ STEPS = ("sft", "dpo")
 # words for authors in contests; "base-truncated" is accepted for "base-cut"
 STUDENT, BASE, TRUNCATED_BASE, BEST = "student", "base", "base-cut", "best"
 PRESETS = ("truncated", "paper", "released")
-# names in study files → the names that are stored
-STORED_NAMES = {"base-truncated": "base-cut", "low-rated-control": "low-rated", "truncated": "cut"}
 # vLLM server, vLLM in this process, transformers; auto: the server if vLLM is installed, else transformers
 BACKENDS = ("server", "offline", "transformers", "auto")
 DEVICES = ("auto", "cpu")

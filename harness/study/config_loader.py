@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from agents.author_names import STORED_NAMES, stored_name
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT
 from agents.models.registry import Registry
@@ -26,7 +27,6 @@ from harness.study.config import (
     PRESETS,
     PROMPT_STYLES,
     STEPS,
-    STORED_NAMES,
     STUDENT,
     TRUNCATED_BASE,
     Data,
@@ -210,7 +210,7 @@ def _settings(
 def _generation(table: TomlTable) -> GenerationSection:
     table.accept_old_key("backend", "through")
     values = GenerationSection(
-        preset=_stored_name(table.value("preset", "truncated", choices=(*PRESETS, "cut"))),
+        preset=stored_name(table.value("preset", "truncated", choices=(*PRESETS, "cut"))),
         through=table.value("backend", "server", choices=BACKENDS),
     )
     table.done()
@@ -221,8 +221,10 @@ def _judging(table: TomlTable) -> Judging:
     contests = table.take("contests")
     is_valid = isinstance(contests, list) and bool(contests)
     is_valid = is_valid and all(
-        isinstance(one, list) and len(one) == 2 and all(isinstance(name, str) and name for name in one)
-        for one in contests
+        isinstance(contest, list)
+        and len(contest) == 2
+        and all(isinstance(name, str) and name for name in contest)
+        for contest in contests
     )
     if not is_valid:
         remedy = 'Write for example [["student", "base"]].'
@@ -236,7 +238,7 @@ def _judging(table: TomlTable) -> Judging:
         table.wrong("judges", "missing", remedy=remedy, code="study.missing-key")
     values = Judging(
         judges=Registry(None, {}).expanded(judges),
-        contests=tuple((_stored_name(a), _stored_name(b)) for a, b in contests) if is_valid else (),
+        contests=tuple((stored_name(a), stored_name(b)) for a, b in contests) if is_valid else (),
         prompt=table.value("prompt", DEFAULT_PROMPT),
         samples=table.value("samples", 1, least=1),
         seed=table.value("seed", 0),
@@ -248,7 +250,7 @@ def _judging(table: TomlTable) -> Judging:
 def _selection(table: TomlTable) -> Selection:
     values = Selection(
         judge=table.value("judge", ""),
-        against=_stored_name(table.value("against", BASE, choices=(*OPPONENTS, *STORED_NAMES.values()))),
+        against=stored_name(table.value("against", BASE, choices=(*OPPONENTS, *STORED_NAMES.values()))),
         split=Split(table.value("split", "development", choices=("development", "test"))),
     )
     if not values.judge:
@@ -296,7 +298,7 @@ def _budget(table: TomlTable) -> float | None:
 
 def _check_consistency(study: Study, mistakes: FaultCollector) -> None:
     """Check rules that concern several tables."""
-    names = [one.name for one in study.student_specs]
+    names = [student_spec.name for student_spec in study.student_specs]
     for name in sorted({name for name in names if names.count(name) > 1 and name}):
         second = names.index(name, names.index(name) + 1)
         mistakes.add(("student", second), "duplicate name", repr(name), code="study.duplicate-name")
@@ -344,8 +346,3 @@ def _check_authors(study: Study, mistakes: FaultCollector, contests_path: tuple[
         if "/" not in judge:
             path, remedy = ("judging", "judges"), "Write it as provider/name."
             mistakes.add(path, "invalid judge", repr(judge), remedy, code="judge.invalid-name")
-
-
-def _stored_name(name: str) -> str:
-    """Return the stored name of an author or preset; study files use clearer names."""
-    return STORED_NAMES.get(name, name)

@@ -78,7 +78,7 @@ class StudyGraph:
         self.stages: dict[str, Stage] = {}
 
     @classmethod
-    async def of(cls, context: StudyContext) -> StudyGraph:
+    async def build(cls, context: StudyContext) -> StudyGraph:
         """Return the graph of a study.
 
         Raises:

@@ -225,7 +225,10 @@ class StageScheduler:
                     loop.remove_signal_handler(number)
                 except (ValueError, NotImplementedError, RuntimeError):
                     break
-        final = [self._known.get(one.stage.name, one) for one in stage_statuses(self._stages, self._memory)]
+        final = [
+            self._known.get(status.stage.name, status)
+            for status in stage_statuses(self._stages, self._memory)
+        ]
         return StudyResult(tuple(final), self._stopping, frozenset(self._pick))
 
     def _interrupt(self) -> None:
@@ -281,10 +284,12 @@ class StageScheduler:
             group = [inputs]
             if stage.session_key:
                 others = (
-                    self._inputs_if_ready(one) for one in self._stages if one.session_key == stage.session_key
+                    self._inputs_if_ready(other)
+                    for other in self._stages
+                    if other.session_key == stage.session_key
                 )
-                group = [one for one in others if one is not None]
-            running = _RunningGroup([one.stage for one in group], stage.uses)
+                group = [inputs for inputs in others if inputs is not None]
+            running = _RunningGroup([inputs.stage for inputs in group], stage.uses)
             self._tasks[asyncio.create_task(self._run_group(group))] = running
             used_resources |= stage.uses
 

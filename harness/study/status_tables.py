@@ -65,7 +65,9 @@ def caveats(study: Study, stage_statuses: Sequence[StageStatus]) -> list[str]:
         same_family.setdefault(str(result["judge"]), []).extend(
             FamilyMatch.from_dict(status) for status in result.get("kin", ())
         )
-    notes += [f"{self_preference_warning(judge, of)}." for judge, of in same_family.items() if of]
+    notes += [
+        f"{self_preference_warning(judge, matches)}." for judge, matches in same_family.items() if matches
+    ]
     if any(status.base.startswith(TINY) for status in study.student_specs):
         notes.append(TINY_NOTE)
     return notes

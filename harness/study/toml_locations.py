@@ -41,7 +41,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     >>> key_lines('a = 1\\n[[b]]\\nc = 2\\n')
     {('a',): 1, ('b', 0): 2, ('b', 0, 'c'): 3}
     """
-    found: dict[KeyPath, int] = {}
+    line_numbers: dict[KeyPath, int] = {}
     table: KeyPath = ()
     count: dict[KeyPath, int] = {}
     depth, within = 0, ""  # open brackets of a value, and the delimiter of a multi-line text
@@ -60,11 +60,11 @@ def key_lines(text: str) -> dict[KeyPath, int]:
                     table = (*table, count[table])
                 elif table[:1] and (table[:1] in count):
                     table = (table[0], count[table[:1]], *table[1:])
-                found.setdefault(table, number)
+                line_numbers.setdefault(table, number)
                 continue
             if key is None:
                 continue
-            found.setdefault((*table, *_parts(key[1])), number)
+            line_numbers.setdefault((*table, *_parts(key[1])), number)
             rest = key[2]
         for delimiter in ('"""', "'''"):
             if rest.count(delimiter) % 2:
@@ -72,7 +72,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
         if not within:
             bare = _STRINGS.sub("", rest).split("#")[0]
             depth = max(0, depth + bare.count("[") + bare.count("{") - bare.count("]") - bare.count("}"))
-    return found
+    return line_numbers
 
 
 def _parts(dotted: str) -> KeyPath:
@@ -112,7 +112,7 @@ class FaultCollector:
             UserError: if there are any.
         """
         if self._faults:
-            faults = [fault for _, fault in sorted(self._faults, key=lambda one: one[0])]
+            faults = [fault for _, fault in sorted(self._faults, key=lambda entry: entry[0])]
             raise UserError(what, code=code, where=self._source, remedy=remedy, faults=first_faults(faults))
 
 

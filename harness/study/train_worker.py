@@ -94,9 +94,9 @@ def main() -> None:
         send({"done": JOBS[job.pop("do")](job, lambda line: send({"tell": line}))})
     except UserError as error:
         fault = error.fault
-        found = "; ".join([fault.found, *map(str, error.faults)]).strip("; ")
+        found_text = "; ".join([fault.found, *map(str, error.faults)]).strip("; ")
         fields = {"what": fault.what, "where": fault.where, "remedy": fault.remedy, "code": fault.code}
-        send({"wrong": {**fields, "found": found}})
+        send({"wrong": {**fields, "found": found_text}})
 
 
 def _exit_with_parent() -> None:

@@ -138,7 +138,7 @@ async def response_rows(store: Store, author: Author, dialogues: Sequence[Dialog
             "author": author.name,
             "set": author.set.id,
             "made": author.set.made,
-            "answerers": answering_models.get(dialogue.key, []),
+            "answering_models": answering_models.get(dialogue.key, []),
         }
         for dialogue in dialogues
         if dialogue.key in responses

@@ -45,20 +45,23 @@ async def profile_responses(
         UserError: an author has no responses, or the authors have no dialogue in common.
     """
     authors: list[Author] = [await resolve_author(name, dataset, store) for name in dict.fromkeys(names)]
-    of_split = dialogues_in_split(dataset, split)
+    split_dialogues = dialogues_in_split(dataset, split)
     common = [
-        dialogue for dialogue in of_split if all(dialogue.key in author.responses for author in authors)
+        dialogue
+        for dialogue in split_dialogues
+        if all(dialogue.key in author.responses for author in authors)
     ]
     answered = {
-        author.name: sum(dialogue.key in author.responses for dialogue in of_split) for author in authors
+        author.name: sum(dialogue.key in author.responses for dialogue in split_dialogues)
+        for author in authors
     }
     if not common:
         counts = ", ".join(f"{name} answered {count}" for name, count in answered.items())
         raise UserError(
             f"no dialogue of the {split} split was answered by every author",
             code="responses.no-common-dialogues",
-            found=f"{counts} of {len(of_split)}",
-            remedy=missing_responses_remedy(authors, of_split, str(split)),
+            found=f"{counts} of {len(split_dialogues)}",
+            remedy=missing_responses_remedy(authors, split_dialogues, str(split)),
         )
     profiles = {
         author.name: profile(

@@ -189,7 +189,7 @@ IDENTITIES: dict[str, tuple[Callable[[], str], str]] = {
         lambda: judge("openai/gpt-4o").call(COMPARISON.swap()).key,
         "call-1:79693e9782b718469f0516e264970a12064a7d36",
     ),
-    "verdict parser": (lambda: VERDICT_PARSER, "verdict-2"),
+    "verdict parser": (lambda: VERDICT_PARSER, "verdict-3"),
     "improved set, naive": (
         lambda: improvement(Strategy.NAIVE),
         "set-1:549d91481729a8e881d5e90882558a609e418eeb",
@@ -299,12 +299,12 @@ PROMPTS = {
 
 
 @pytest.mark.parametrize("name", IDENTITIES)
-def test_an_identity_is_what_it_was(name: str) -> None:
+def test_a_content_id_is_unchanged(name: str) -> None:
     compute, expected = IDENTITIES[name]
 
     assert compute() == expected
 
 
 @pytest.mark.parametrize("name", sorted(PROMPTS))
-def test_a_prompt_version_is_what_it_was(name: str) -> None:
+def test_a_prompt_version_is_unchanged(name: str) -> None:
     assert LIBRARY[name].version == PROMPTS[name]

@@ -112,11 +112,11 @@ class ServingOptions:
         ]
         chosen = [name for name, is_chosen in backends if is_chosen]
         if len(chosen) > 1 or (options.merged and options.url):
-            found = " and ".join([*chosen, *(["--merged"] if options.merged else [])])
+            combination = " and ".join([*chosen, *(["--merged"] if options.merged else [])])
             raise UserError(
                 "these options exclude each other",
                 code="option.conflict",
-                found=found,
+                found=combination,
                 remedy="Remove one of them.",
             )
         return options

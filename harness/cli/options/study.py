@@ -169,7 +169,7 @@ class StudySession:
 
         with StageCache(self.folder).lock():
             async with self.context(study, live=True, tell=tell) as context:
-                graph = await StudyGraph.of(context)
+                graph = await StudyGraph.build(context)
                 pick = select_stages(list(graph), KINDS, only, since)
                 refused = {model.id for model in context.models.values() if is_retired(model)}
                 if any(stage.uses & refused for stage in graph if stage.name in pick):

@@ -1,4 +1,4 @@
-"""What is read from a judge's words: a table of answers, and the laws of reading."""
+"""Verdict parser: expected verdicts of example answers, and properties that hold for every answer."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def read(
 ) -> Preference | UnscoredReason:
     outcome = parse_verdict(Completion(text, finish), answers)
     if isinstance(outcome, Unscored):
-        assert outcome.raw == text, "what came is kept as it came"
+        assert outcome.raw == text, "the raw text is kept unchanged"
         return outcome.reason
     return outcome.preference
 
 
-def test_its_version() -> None:
-    assert VERDICT_PARSER == "verdict-2"
+def test_the_parser_version() -> None:
+    assert VERDICT_PARSER == "verdict-3"
 
 
 BARE: list[tuple[str, Preference | UnscoredReason]] = [
@@ -145,13 +145,13 @@ def test_a_tie_counts_where_it_is_allowed(text: str) -> None:
         ("", FinishReason.OTHER, UnscoredReason.EMPTY),
     ],
 )
-def test_how_an_answer_ended_counts(
+def test_the_finish_reason_decides_whether_an_answer_counts(
     text: str, finish: FinishReason, expected: Preference | UnscoredReason
 ) -> None:
     assert read(text, finish=finish) == expected
 
 
-# ---- laws ------------------------------------------------------------------------------------------------
+# ---- properties --------------------------------------------------------------------------------------------
 
 MIRROR = {"1": "2", "2": "1", "１": "２", "２": "１", "one": "two", "two": "one"} | {
     "first": "second",
@@ -176,7 +176,7 @@ def mirrored(text: str) -> str:
         if "\\x" not in repr(text) and "one" not in text
     ],
 )
-def test_reading_favours_neither_response(text: str) -> None:
+def test_swapping_the_labels_swaps_the_verdict(text: str) -> None:
     outcome, other = read(text), read(mirrored(text))
     if not text.startswith(("At first", "1. Both")):  # "first" and the marks of a list are no responses
         assert other == (outcome.swap() if isinstance(outcome, Preference) else outcome)
@@ -193,7 +193,9 @@ texts = st.text() | st.lists(
 
 
 @given(texts, st.sampled_from([TWO, THREE]), st.sampled_from(list(FinishReason)))
-def test_any_text_is_read_or_has_a_reason(text: str, answers: tuple[str, ...], finish: FinishReason) -> None:
+def test_any_text_gives_a_verdict_or_a_reason(
+    text: str, answers: tuple[str, ...], finish: FinishReason
+) -> None:
     outcome = parse_verdict(Completion(text, finish), answers)
     assert outcome == parse_verdict(Completion(text, finish), answers)
     if isinstance(outcome, Verdict):
@@ -203,9 +205,11 @@ def test_any_text_is_read_or_has_a_reason(text: str, answers: tuple[str, ...], f
 
 
 stating = st.sampled_from(STATING)
-plain = st.sampled_from(
-    [one for one in STATING if "\n" not in one.text and not re.search(r"[\"“”«»`'<>{}|\[\]]", one.text)]
-)
+PLAIN = [
+    wording
+    for wording in STATING
+    if "\n" not in wording.text and not re.search(r"[\"“”«»「`'<>{}|\[\]]", wording.text)
+]
 
 
 @given(texts)
@@ -215,56 +219,80 @@ def test_text_in_thinking_marks_is_hidden(thought: str) -> None:
     assert not isinstance(read(f"<think>{hidden}</think>"), Preference)
 
 
-@given(
-    stating,
-    st.sampled_from(["<think>", "<analysis>", "<|begin_of_thought|>", "[THINK]", "<draft>", "◁think▷"]),
+@pytest.mark.parametrize(
+    "opening", ["<think>", "<analysis>", "<|begin_of_thought|>", "[THINK]", "<draft>", "◁think▷"]
 )
-def test_an_unclosed_thought_gives_no_verdict(wording: Wording, opening: str) -> None:
-    if "</" not in wording.text and "<|" not in wording.text:
-        assert not isinstance(read(opening + wording.text, wording.answers), Preference)
+def test_an_unclosed_thought_gives_no_verdict(opening: str) -> None:
+    for wording in STATING:
+        if "</" not in wording.text and "<|" not in wording.text:
+            assert not isinstance(read(opening + wording.text, wording.answers), Preference)
 
 
-@given(plain, st.sampled_from(['Response 2 says: "{}"', "She wrote “{}” to me.", "«{}» is what it says."]))
-def test_a_quotation_gives_no_verdict(wording: Wording, frame: str) -> None:
-    assert not isinstance(read(frame.format(wording.text), wording.answers), Preference)
+@pytest.mark.parametrize("frame", ['Response 2 says: "{}"', "She wrote “{}” to me.", "«{}» is what it says."])
+def test_a_quotation_gives_no_verdict(frame: str) -> None:
+    for wording in PLAIN:
+        assert not isinstance(read(frame.format(wording.text), wording.answers), Preference)
 
 
-@given(plain, st.sampled_from(["Is it true that {}?", "{}? I doubt it.", "{} Or is it?"]))
-def test_a_question_gives_no_verdict(wording: Wording, frame: str) -> None:
-    outcome = read(frame.format(wording.text.rstrip(".!")), wording.answers)
-    assert not isinstance(outcome, Preference)
+@pytest.mark.parametrize("frame", ["Is it true that {}?", "{}? I doubt it.", "{} Or is it?"])
+def test_a_question_gives_no_verdict(frame: str) -> None:
+    for wording in PLAIN:
+        text = frame.format(wording.text.rstrip(".!"))
+        assert not isinstance(read(text, wording.answers), Preference)
 
 
-CONTRASTS = (
-    ", but I am not sure.",
-    ". However, I may be wrong.",
-    ". Wait, no.",
-    ", although that is debatable.",
-    ". The opposite is true.",
-    ". On second thought, I cannot decide.",
+@pytest.mark.parametrize(
+    "doubt",
+    [
+        ", but I am not sure.",
+        ". However, I may be wrong.",
+        ". Wait, no.",
+        ", although that is debatable.",
+        ". The opposite is true.",
+        ". On second thought, I cannot decide.",
+        ", but that is debatable.",
+        ", though it is a close call.",
+        ", or so it seems.",
+        ", but who knows.",
+        ", yet it could be the other way round.",
+        ", but it is hard to say.",
+        ", but not clearly so.",
+        ", but the opposite may be true.",
+        ", but perhaps not.",
+    ],
 )
+def test_a_doubt_after_a_verdict_leaves_no_verdict(doubt: str) -> None:
+    for wording in PLAIN:
+        assert not isinstance(read(wording.text.rstrip(".!? ") + doubt, wording.answers), Preference)
 
 
-@given(plain, st.sampled_from(CONTRASTS))
-def test_a_contrast_behind_leaves_no_verdict(wording: Wording, contrast: str) -> None:
-    assert not isinstance(read(wording.text.rstrip(".!? ") + contrast, wording.answers), Preference)
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "because Response 2 is polite but only gives advice.",
+        "because Response 2 tries to help, but it never names the loss.",
+        "while Response 2 is kind but generic.",
+    ],
+)
+def test_a_contrast_within_a_description_of_the_other_response_keeps_the_verdict(rest: str) -> None:
+    assert read(f"Response 1 is more empathetic, {rest}") is FIRST
 
 
 @given(stating, st.data())
-def test_a_cut_never_turns_a_verdict_round(wording: Wording, data: st.DataObject) -> None:
-    whole = read(wording.text, wording.answers)
-    at = data.draw(st.integers(0, len(wording.text)))
-    cut = read(wording.text[:at], wording.answers, FinishReason.LENGTH)
+def test_truncation_never_reverses_a_verdict(wording: Wording, data: st.DataObject) -> None:
+    complete = read(wording.text, wording.answers)
+    length = data.draw(st.integers(0, len(wording.text)))
+    cut = read(wording.text[:length], wording.answers, FinishReason.LENGTH)
     thinks = re.search(
         r"</|/think|<\||assistant|<unused|done thinking|my response", wording.text, re.IGNORECASE
     )
-    digit = wording.text[:at].strip() in THREE  # "2. Actually, 1." cut after its first character
-    if isinstance(whole, Preference) and isinstance(cut, Preference) and not thinks and not digit:
-        assert cut is whole
+    digit = wording.text[:length].strip() in THREE  # "2. Actually, 1." cut after its first character
+    if isinstance(complete, Preference) and isinstance(cut, Preference) and not thinks and not digit:
+        assert cut is complete
 
 
 @given(st.text(alphabet="abcdefgh ", max_size=40), st.sampled_from(["1", "2"]))
-def test_words_before_a_final_line_do_not_change_it(words: str, answer: str) -> None:
+def test_words_before_a_final_answer_line_do_not_change_it(words: str, answer: str) -> None:
     assert read(f"x{words}.\n\nAnswer: {answer}") == {"1": FIRST, "2": SECOND}[answer]
 
 
@@ -298,8 +326,8 @@ PIECES = (
 
 
 @pytest.mark.parametrize("piece", [*PIECES, "<think>", "<a>"])
-def test_long_texts_are_read_too(piece: str) -> None:
-    """Half a megabyte of one piece: what is quadratic or worse in it would not end."""
+def test_long_texts_are_parsed_in_linear_time(piece: str) -> None:
+    """Half a megabyte of a repeated piece would not finish in quadratic time."""
     text = piece * (500_000 // len(piece))
     assert not isinstance(read(text), Preference)
     if piece in PIECES:

@@ -35,7 +35,7 @@ def judged(empathy: Run) -> str:
 # -- audit ---------------------------------------------------------------------------------------------
 
 
-def test_an_audit_has_every_floor_and_says_what_it_is(empathy: Run) -> None:
+def test_an_audit_lists_every_control_judge_with_its_description(empathy: Run) -> None:
     done = empathy("audit", "--data", "sample", "--on", "both", "--quiet", "--json")
     assert done.code == 0, done.err
     train, test = done.data["audits"]
@@ -51,7 +51,7 @@ def test_an_audit_has_every_floor_and_says_what_it_is(empathy: Run) -> None:
     assert first["agreement"]["low"] < 0.5 < first["agreement"]["high"]
 
 
-def test_a_model_is_audited_beside_the_floors_and_told_on_one_page(empathy: Run, workplace: Path) -> None:
+def test_a_model_and_the_control_judges_share_one_audit_page(empathy: Run, workplace: Path) -> None:
     words = (
         "audit",
         "openai/gpt-4o",
@@ -203,12 +203,12 @@ def test_rows_of_preferences_that_match_nothing_are_counted(
     assert "40 of 48 rows" in empathy("rejudge", judged, "--human", "people.csv").out
 
 
-def test_one_judge_is_told_that_it_is_alone(empathy: Run) -> None:
+def test_an_audit_of_one_judge_notes_the_missing_panel(empathy: Run) -> None:
     empathy(*JUDGE, "--judge", "control/longer")
     assert "at least two judges" in empathy("rejudge").out
 
 
-def test_an_audit_is_no_contest_to_be_judged_again(empathy: Run) -> None:
+def test_rejudge_refuses_an_audit(empathy: Run) -> None:
     run = empathy("audit", "--data", "sample", "--quiet", "--json").data["audits"][0]["run"]
     done = empathy("rejudge", run)
     assert done.code == 2
@@ -218,7 +218,7 @@ def test_an_audit_is_no_contest_to_be_judged_again(empathy: Run) -> None:
 # -- leaderboard ---------------------------------------------------------------------------------------
 
 
-def test_a_leaderboard_ranks_everybody_and_every_format_says_the_same(
+def test_a_leaderboard_ranks_all_authors_and_all_formats_agree(
     empathy: Run, judged: str, workplace: Path
 ) -> None:
     empathy("judge", "dataset:mixtral-8x7b", "dataset:human", "--data", "sample", "--split", "all", *CONTROLS)

@@ -149,7 +149,7 @@ def test_the_difference_by_sentiment_makes_up_the_whole(empathy: Run) -> None:
     assert only(empathy(*COMPARE, "--by", "none", "--json").data)["groups"] == {}
 
 
-def test_what_it_would_take_is_told_of_a_difference_that_matters(empathy: Run) -> None:
+def test_the_required_sample_size_is_shown_for_the_relevant_difference(empathy: Run) -> None:
     judged(empathy, (A, C), (B, C), by=("control/ratings",))
     small, large = (
         only(empathy(*COMPARE, "--worth", worth, "--json").data)["required_sample_size"]
@@ -283,7 +283,7 @@ def test_the_best_of_everyone_is_corrected_for_the_choice(empathy: Run) -> None:
     assert empathy(*words, "--pairwise", "--json").data["best"] == {}
 
 
-def test_there_is_no_best_of_one(empathy: Run) -> None:
+def test_one_author_has_no_selection_bias(empathy: Run) -> None:
     judged(empathy, (A, C), by=("control/ratings",))
     assert empathy("compare", "--all", "--opponent", C, "--split", "all", "--json").data["best"] == {}
 
@@ -328,7 +328,7 @@ def test_test_set_uses_are_distinct_opponents_and_judges(empathy: Run) -> None:
     assert {one["author"]: one["test_set_uses"] for one in page["authors"]}[A] == 3
 
 
-def test_models_are_told_before_floors_and_emulated_ones_say_so(empathy: Run) -> None:
+def test_models_precede_control_judges_and_emulated_ones_are_marked(empathy: Run) -> None:
     judged(
         empathy,
         (A, C),
@@ -356,7 +356,7 @@ def test_models_are_told_before_floors_and_emulated_ones_say_so(empathy: Run) ->
 # -- mistakes ------------------------------------------------------------------------------------------
 
 
-def test_mistakes_are_told_with_a_remedy(empathy: Run) -> None:
+def test_mistakes_have_a_remedy(empathy: Run) -> None:
     judged(empathy, (A, C), (B, C), (A, B))
     for words, said in (
         ((A, "dataset:gpt4"), "[author.not-judged]"),
@@ -383,7 +383,7 @@ def test_mistakes_are_told_with_a_remedy(empathy: Run) -> None:
     assert not Path("none.sqlite").exists()
 
 
-def test_a_contest_that_was_never_judged_is_told_with_its_command(empathy: Run) -> None:
+def test_a_contest_without_judgments_names_the_command_that_judges_it(empathy: Run) -> None:
     judged(empathy, (A, C), (A, B))
     done = empathy(*COMPARE)
     assert done.code == 2
@@ -401,7 +401,7 @@ def test_a_contest_that_stopped_when_it_was_known_is_not_compared(empathy: Run) 
     assert only(empathy(*COMPARE, "--json").data)["against_opponent"]["n"] == 64
 
 
-def test_several_ways_of_judging_with_one_name_are_told_apart(empathy: Run) -> None:
+def test_judging_setups_of_one_model_are_distinguished(empathy: Run) -> None:
     for more in (("--fidelity", "ours"), ("--fidelity", "paper")):
         judged(empathy, (A, C), (B, C), by=("openai/gpt-4o",), more=("--emulate", "--limit", "3", *more))
     done = empathy(*COMPARE)
@@ -435,7 +435,7 @@ def test_a_name_may_hold_commas_and_other_marks(empathy: Run, workplace: Path, n
         assert mine in done.out
 
 
-def test_a_copied_file_is_told_under_the_name_it_was_given(empathy: Run, workplace: Path) -> None:
+def test_a_copied_file_is_reported_under_its_written_name(empathy: Run, workplace: Path) -> None:
     first, copy = _file(workplace, "first.jsonl", "very"), _file(workplace, "copy.jsonl", "very")
     other = _file(workplace, "other.jsonl", "much")
     empathy("judge", other, "dataset:human", "--judge", "control/longer", "--data", "sample", "--quiet")

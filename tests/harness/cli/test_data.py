@@ -27,7 +27,7 @@ def test_fetch_from_a_file_puts_it_where_every_command_looks(
     monkeypatch.setattr(download, "REAL_SHA256", sha256(SAMPLE).hexdigest())
     (workplace / "mine.csv").write_bytes(SAMPLE)
     done = empathy("data", "fetch", "--from", "mine.csv")
-    assert (done.code, done.out) == (0, "64 dialogues in data/llms-vs-humans.csv; the hash is right.\n")
+    assert (done.code, done.out) == (0, "64 dialogues in data/llms-vs-humans.csv; the hash matches.\n")
     assert (workplace / "data" / "llms-vs-humans.csv").read_bytes() == SAMPLE
     assert empathy("data", "describe", "--json").data["dialogues"] == 64
     assert empathy("data", "fetch", "--from", "mine.csv", "--to", "else/where.csv").code == 0
@@ -89,6 +89,15 @@ def test_split_writes_what_it_counts_and_never_trains_on_test(
     assert empathy(*words, "--out", "parts", "--json").data == sizes
 
 
+def test_the_control_method_has_a_written_and_a_stored_name(empathy: Run) -> None:
+    words = ("data", "split", "--data", "sample", "--json", "--method")
+    written = empathy(*words, "low-rated-control")
+    assert written.code == 0, written.err
+    assert written.data == empathy(*words, "low-rated").data
+    assert written.data["method"] == "low-rated"
+    assert empathy(*words, "high-rated").code == 2
+
+
 def test_split_direct_of_one_llm_and_of_all(empathy: Run, real_dataset: Path) -> None:
     def sizes(llm: str) -> dict[str, int]:
         done = empathy("data", "split", "--method", "direct", "--llm", llm, "--data", real_dataset, "--json")
@@ -117,7 +126,7 @@ def test_prompts_are_listed_with_version_and_variables(empathy: Run) -> None:
     assert sum(row["name"].startswith("improve/") for row in rows) >= 7
 
 
-def test_one_prompt_is_shown_as_it_is_said(empathy: Run) -> None:
+def test_a_prompt_is_shown_as_it_is_sent(empathy: Run) -> None:
     for prompt in Library():
         done = empathy("prompts", "show", prompt.name)
         assert done.code == 0
@@ -129,21 +138,21 @@ def test_ones_own_prompt_overrides_by_name(empathy: Run, workplace: Path) -> Non
     head = "---\ntitle: Mine\nvariables: context, utterance\n---\n"
     (workplace / "mine" / "respond.md").write_text(head + "{{context}} {{utterance}} Say a word.")
     assert "Say a word." in empathy("prompts", "show", "respond", "--prompts", "mine").out
-    ours, theirs = (
+    included, overridden = (
         {row["name"]: row["version"] for row in empathy("prompts", "list", "--json", *more).data["items"]}
         for more in ((), ("--prompts", "mine"))
     )
-    assert {name for name in ours if ours[name] != theirs[name]} == {"respond"}
+    assert {name for name in included if included[name] != overridden[name]} == {"respond"}
 
 
 def test_a_copied_prompt_has_the_version_of_what_it_was_copied_from(empathy: Run, workplace: Path) -> None:
     names = [prompt.name for prompt in Library()]
     assert empathy("prompts", "copy", *names, "--to", "mine").code == 0
-    ours, theirs = (
+    included, overridden = (
         {row["name"]: row["version"] for row in empathy("prompts", "list", "--json", *more).data["items"]}
         for more in ((), ("--prompts", "mine"))
     )
-    assert ours == theirs
+    assert included == overridden
     again = empathy("prompts", "copy", "respond", "--to", "mine")
     assert (again.code, again.codes) == (2, ["prompt.not-copied", "file.exists"])
 

@@ -104,13 +104,13 @@ def test_a_byte_order_mark_and_line_ends_change_nothing(empathy: Run, workplace:
 def test_another_encoding_is_one_fault(empathy: Run, workplace: Path, kind: Kind, encoding: str) -> None:
     done = values(empathy, workplace, kind, kind.text.encode(encoding))
     assert done.code == 2
-    assert done.err.count("is not UTF-8 text") == 1
-    assert "UTF-" in done.err.split("is not UTF-8 text", 1)[1]
+    assert done.codes.count("file.not-utf8") == 1
+    assert "Found: UTF-" in done.err
     assert "Traceback" not in done.err
 
 
 @pytest.mark.parametrize("byte", [b"\x92", b"\0", b"\xff"])
-def test_a_byte_that_is_no_text_is_told_with_its_line(
+def test_an_invalid_byte_is_reported_with_its_line(
     empathy: Run, workplace: Path, kind: Kind, byte: bytes
 ) -> None:
     lines = kind.text.encode().split(b"\n")
@@ -121,7 +121,7 @@ def test_a_byte_that_is_no_text_is_told_with_its_line(
     assert "Traceback" not in done.err
 
 
-def test_a_file_that_is_not_there_or_is_a_folder_is_told(empathy: Run, workplace: Path, kind: Kind) -> None:
+def test_a_missing_file_or_a_folder_is_an_error(empathy: Run, workplace: Path, kind: Kind) -> None:
     if kind.name.startswith("mine"):
         pytest.skip("a folder of prompts may hold any files")
     (workplace / kind.name).unlink(missing_ok=True)
@@ -142,7 +142,7 @@ def test_no_content_is_a_traceback(empathy: Run, workplace: Path, kind: Kind, co
 
 
 @pytest.mark.parametrize("name", ["dataset", "author as CSV", "preferences", "cells"])
-def test_an_open_quotation_mark_is_told_in_every_table(empathy: Run, workplace: Path, name: str) -> None:
+def test_an_open_quotation_mark_is_an_error_in_every_table(empathy: Run, workplace: Path, name: str) -> None:
     if name in ("preferences", "cells"):
         assert empathy(*JUDGE, *DATA, "--split", "all").code == 0
     made = KINDS[name]

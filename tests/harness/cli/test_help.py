@@ -93,14 +93,16 @@ def test_short_help_version_and_no_command(empathy: Run) -> None:
     ("typed", "meant"),
     [(("jugde",), "judge"), (("promts",), "prompts"), (("emulat",), "emulate"), (("data", "splt"), "split")],
 )
-def test_a_mistyped_command_is_told_what_is_near(empathy: Run, typed: tuple[str, ...], meant: str) -> None:
+def test_a_mistyped_command_suggests_the_closest_one(
+    empathy: Run, typed: tuple[str, ...], meant: str
+) -> None:
     done = empathy(*typed)
     assert done.code == 2
     assert f"'{meant}'" in done.err
     assert "ean" in done.err  # "Did you mean"
 
 
-def test_every_option_and_argument_is_told() -> None:
+def test_every_option_and_argument_has_help() -> None:
     bare = [
         f"{' '.join(path)} {option.opts[-1]}"
         for path, command in EVERY.items()
@@ -110,7 +112,7 @@ def test_every_option_and_argument_is_told() -> None:
     assert bare == []
 
 
-def test_a_terminal_that_cannot_show_a_character_is_no_traceback() -> None:
+def test_a_character_the_terminal_cannot_show_causes_no_traceback() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from harness.cli import main; main(['prompts', 'show', 'judge/pairwise'])"],
         capture_output=True,
@@ -122,7 +124,7 @@ def test_a_terminal_that_cannot_show_a_character_is_no_traceback() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_defect_of_ours_is_no_answer_of_a_gate(
+def test_an_internal_error_does_not_exit_like_a_failed_gate(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(**_: object) -> None:

@@ -95,7 +95,7 @@ def test_repetitions_at_temperature_0_are_allowed_and_said_to_be_so(empathy: Run
     assert (single["temperature"], single["repeatability"]) == (0.0, "")
 
 
-def test_json_has_the_keys_that_are_told_and_rates_between_0_and_1(empathy: Run) -> None:
+def test_json_has_the_documented_keys_and_rates_between_0_and_1(empathy: Run) -> None:
     data = empathy(*JUDGE, *CONTROLS, *ALL, "--json").data
     assert set(data) == RUN_KEYS
     assert set(data["spec"]) == {
@@ -145,7 +145,7 @@ def test_the_other_way_round_everything_is_mirrored(empathy: Run) -> None:
         assert other[name]["requests"]["reused"] == 128  # the same comparisons: nothing is asked again
 
 
-def test_the_table_says_the_same(empathy: Run) -> None:
+def test_the_table_agrees_with_json(empathy: Run) -> None:
     done = empathy(*JUDGE, *CONTROLS, *ALL)
     data = by_name(empathy(*JUDGE, *CONTROLS, *ALL, "--json").data)
     assert done.code == 0
@@ -171,7 +171,7 @@ def test_a_rate_of_nothing_is_shown(empathy: Run, workplace: Path) -> None:
 # -- asked once ----------------------------------------------------------------------------------------
 
 
-def test_run_again_it_makes_no_call_and_says_the_same(empathy: Run, workplace: Path) -> None:
+def test_a_repeated_command_sends_nothing_and_prints_the_same(empathy: Run, workplace: Path) -> None:
     once = empathy(*JUDGE, *CONTROLS, *ALL, "--json").data
     stored = counts(workplace / "runs" / "empathy.sqlite")
     again = empathy(*JUDGE, *CONTROLS, *ALL, "--json").data

@@ -17,7 +17,7 @@ from tests.harness.cli.contests import (
 )
 
 
-def test_one_dialogue_is_little_and_says_so(empathy: Run) -> None:
+def test_one_dialogue_gives_a_small_sample_note(empathy: Run) -> None:
     judged(empathy, (A, C), (B, C), more=("--limit", "1"))
     test = only(empathy(*COMPARE, "--json").data)["against_opponent"]
     assert (test["n"], test["p"]) == (1, 1)
@@ -56,7 +56,7 @@ def test_all_ties_are_no_difference_and_no_interval_of_zero_width(empathy: Run) 
     assert "all 30 dialogues judged, undecided" in until.out
 
 
-def test_all_unscored_has_no_difference_and_says_why(empathy: Run) -> None:
+def test_a_contest_without_scores_has_no_difference_and_a_reason(empathy: Run) -> None:
     judged(empathy, (A, C), (B, C))
     change("UPDATE judgment SET preference = NULL, unscored = 'refused'")
     found = only(empathy(*COMPARE, "--json").data)
@@ -75,7 +75,7 @@ def test_all_unscored_has_no_difference_and_says_why(empathy: Run) -> None:
     assert "0 complete dialogues" in pooled.out
 
 
-def test_perfect_separation_is_refused_by_length_control_and_told_by_the_comparison(empathy: Run) -> None:
+def test_perfect_separation_has_no_length_control_and_a_note_in_the_comparison(empathy: Run) -> None:
     lengths = [(at * 7) % 50 + 1 for at in range(50)]
     a = author("a.jsonl", {at: "word " * lengths[at] for at in range(50)})
     b = author("b.jsonl", dict.fromkeys(range(50), "word " * 25))
@@ -90,7 +90,7 @@ def test_perfect_separation_is_refused_by_length_control_and_told_by_the_compari
     assert 0 < found["against_opponent"]["p"] < 0.05
 
 
-def test_authors_that_share_no_dialogue_cannot_be_compared_and_it_says_so(empathy: Run) -> None:
+def test_authors_without_a_common_dialogue_cannot_be_compared(empathy: Run) -> None:
     a = author("a.jsonl", dict.fromkeys(range(20), "a few words"))
     b = author("b.jsonl", dict.fromkeys(range(20, 40), "a few words"))
     refused = empathy("judge", a, b, *SAMPLE, "--judge", "control/longer")

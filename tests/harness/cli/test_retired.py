@@ -50,7 +50,7 @@ def test_the_papers_judges_are_refused_with_their_successors(
     assert "Traceback" not in done.err
 
 
-def test_they_can_be_rehearsed_and_say_what_became_of_them(empathy: Run) -> None:
+def test_retired_judges_can_be_emulated_with_a_note(empathy: Run) -> None:
     done = empathy(*JUDGE, "--judge", "paper-judges", "--emulate", "--json", "--quiet")
     assert done.code == 0, done.err
     names = ["google/emulated-gemini-2.0-flash", "openai/emulated-gpt-4o"]
@@ -81,7 +81,7 @@ def test_a_date_from_a_secondary_source_only_warns(empathy: Run, monkeypatch: py
     assert "secondary source" in done.err
 
 
-def test_behind_a_gateway_nothing_is_refused_and_the_name_is_told(
+def test_behind_a_gateway_no_model_is_refused_and_the_answering_model_is_shown(
     empathy: Run, provider: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later(monkeypatch, date(2030, 1, 1))
@@ -93,7 +93,7 @@ def test_behind_a_gateway_nothing_is_refused_and_the_name_is_told(
     assert "deployment-7 (4 answers)" in done.out
 
 
-def test_what_a_retired_model_answered_is_read_for_ever(
+def test_stored_answers_of_a_retired_model_remain_readable(
     empathy: Run, provider: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A deployment that states its own end: once everything is stored, the same command asks nothing."""
@@ -142,7 +142,7 @@ def test_several_models_under_one_name_are_an_error_where_one_is_required(
 # -- slips and keys ------------------------------------------------------------------------------------
 
 
-def test_a_slip_is_told_rehearsed_or_not(empathy: Run) -> None:
+def test_a_misspelt_model_gets_a_suggestion_with_and_without_the_emulator(empathy: Run) -> None:
     done = empathy(*JUDGE, "--judge", "openai/gpt-4oo", "--emulate", "--quiet")
     assert done.code == 0
     assert "Did you mean openai/gpt-4o?" in done.err
@@ -168,7 +168,7 @@ def test_every_missing_key_is_named_at_once(empathy: Run) -> None:
     done = empathy(*JUDGE, *(word for name in judges for word in ("--judge", name)))
     assert done.code == 2
     for name in ("OPENAI_API_KEY", "GEMINI_API_KEY", "ANTHROPIC_API_KEY"):
-        assert done.err.count(f"{name} is not set") == 1
+        assert done.err.count(f"[key.missing] {name}: ") == 1
 
 
 # -- responses outlive their author --------------------------------------------------------------------
@@ -230,10 +230,10 @@ def _help(group: click.Group, name: str) -> str:
 
 
 def test_the_models_file_is_part_of_the_package() -> None:
-    assert resources.files("agents").joinpath("models.toml").is_file()
+    assert resources.files("agents.models").joinpath("models.toml").is_file()
 
 
-def test_every_result_says_that_several_models_answered(
+def test_every_result_notes_several_answering_models(
     empathy: Run, workplace: Path, provider: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: Iterator[str] = iter(f"<b>model-{at % 2}</b>" for at in range(9_999))
@@ -268,9 +268,9 @@ def test_every_result_says_that_several_models_answered(
     assert "<b>model-0</b>" not in json.dumps(alone.data)
 
 
-def test_a_run_that_lacks_several_keys_says_so_at_once(empathy: Run) -> None:
+def test_a_run_without_keys_names_the_missing_key_first(empathy: Run) -> None:
     done = empathy(
         "run", "figure-1", "--data", "sample", "--only", "respond", "--judge", "google/gemini-3.8-flash"
     )
     assert done.code == 1
-    assert "OPENAI_API_KEY is not set" in done.err.splitlines()[0]
+    assert "[key.missing] OPENAI_API_KEY: " in done.err.splitlines()[0]

@@ -23,7 +23,7 @@ WAIT_SECONDS = 600  # never waited for: what is awaited comes at once
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_emulator_says_where_it_is_answers_and_stops(number: signal.Signals) -> None:
+def test_the_emulator_prints_its_address_answers_and_stops(number: signal.Signals) -> None:
     words = ("emulate", "--port", "0", "--rpm", "3000", "--latency-ms", "0", "--seed", "7")
     with subprocess.Popen([*EMPATHY, *words], stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr is not None
@@ -72,7 +72,7 @@ def test_the_demo_tells_a_faulty_dataset_instead_of_passing_it_over(
     assert "EMPATHY_DATA" in done.err
 
 
-def test_an_interrupt_leaves_everything_that_was_answered_and_says_how_to_go_on(
+def test_an_interrupt_keeps_all_answers_and_names_the_command_to_continue(
     empathy: Run, workplace: Path, provider: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered, enough, go_on = [0], threading.Event(), threading.Event()

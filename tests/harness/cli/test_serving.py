@@ -112,7 +112,7 @@ def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModelRequest
     return calls
 
 
-def test_a_plan_for_the_card(empathy: Run) -> None:
+def test_a_memory_plan_for_the_default_gpu(empathy: Run) -> None:
     record_data = empathy("serve", "plan", "--base", "meta-llama/Llama-3.1-8B", "--adapters", "4", "--json")
     assert record_data.code == 0
     assert record_data.data["weights_gib"] == 14.96
@@ -121,10 +121,10 @@ def test_a_plan_for_the_card(empathy: Run) -> None:
     assert record_data.data["max_loras"] == 4
     small = empathy("serve", "plan", "--base", "meta-llama/Llama-3.1-8B", "--memory-mib", "16000")
     assert small.code == 1
-    assert "What would" in small.out
+    assert "Suggestions: " in small.out
 
 
-def test_a_plan_reads_the_adapters_that_a_shell_names(empathy: Run, asked: list[ModelRequest]) -> None:
+def test_a_plan_reads_adapters_expanded_by_the_shell(empathy: Run, asked: list[ModelRequest]) -> None:
     words = ("serve", "plan", "--base", "tiny-base", "--students", "checkpoints/brief", "checkpoints/long")
     record_data = empathy(*words, "--dtype", "fp32", "--json")
     assert (
@@ -136,10 +136,10 @@ def test_a_plan_reads_the_adapters_that_a_shell_names(empathy: Run, asked: list[
     adapter(Path("checkpoints/long"), float("nan"))
     broken = empathy(*words)
     assert broken.code == 2
-    assert "not numbers" in broken.err
+    assert "adapter.non-finite-weights" in broken.codes
 
 
-def test_serve_says_what_is_missing(empathy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve_names_a_missing_dependency(empathy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serve.vllm_server.find_spec", lambda name: None)
     record_data = empathy("serve", "--base", "tiny-base")
     assert record_data.code == 2
@@ -235,7 +235,7 @@ def test_the_leaderboard(empathy: Run, asked: list[ModelRequest]) -> None:
     assert [row["decision"] for row in board] == ["passed", "failed"]
 
 
-def test_a_broken_checkpoint_is_told_once_and_tried_again_when_it_is_mended(
+def test_a_broken_checkpoint_is_reported_once_and_read_again_once_repaired(
     empathy: Run, asked: list[ModelRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = Path("checkpoints/brief/checkpoint.json")
@@ -252,7 +252,7 @@ def test_a_broken_checkpoint_is_told_once_and_tried_again_when_it_is_mended(
     monkeypatch.setattr("harness.cli.bench_watch.time.sleep", look)
     done = empathy("bench", "--watch", "checkpoints", *BENCH)
     assert done.code == 130
-    assert done.err.count("the record cannot be read") == 1
+    assert done.codes == ["checkpoint.invalid-record"]
     assert [line[:15] for line in done.out.splitlines()] == [
         "1. student:long",
         "1. student:long",
@@ -264,10 +264,10 @@ def test_mistakes_of_bench(empathy: Run, asked: list[ModelRequest]) -> None:
     seen = empathy("bench", "checkpoints/long", *BENCH[:4], "--quiet", "--no-report")
     assert "may have seen" in seen.err
     for words, record_data in (
-        (("bench", *BENCH), "or a folder to watch"),
-        (("bench", "nowhere", *BENCH), "no such folder"),
+        (("bench", *BENCH), "usage.one-of"),
+        (("bench", "nowhere", *BENCH), "checkpoint.not-found"),
         (("bench", "checkpoints/long", *BENCH, "--require", "win_rate"), "--require"),
-        (("bench", "checkpoints/long", *BENCH, "--require", "x.win_rate>0.5"), "opponents: base"),
+        (("bench", "checkpoints/long", *BENCH, "--require", "x.win_rate>0.5"), "Opponents: base"),
     ):
         done = empathy(*words)
         assert done.code == 2
@@ -292,7 +292,7 @@ def test_a_running_server_of_another_dtype(
     assert "run backend vllm, here transformers; run dtype fp32, here bf16" in again.err
 
 
-def test_a_bench_asks_the_format_control_and_another_student_beside_it(
+def test_a_bench_against_the_truncated_base_and_another_student(
     empathy: Run, asked: list[ModelRequest]
 ) -> None:
     words = ("bench", "checkpoints/long", *BENCH, "--against", "base-cut", "--against", "student:brief")
@@ -303,6 +303,32 @@ def test_a_bench_asks_the_format_control_and_another_student_beside_it(
     names = [one["judges"][0]["b"] for one in record_data.data["contests"].values()]
     assert names == ["base:tiny-base@paper", "base-cut:tiny-base@paper", "student:brief@paper"]
     assert not list(Path().glob("*.html"))
+
+
+def test_written_names_of_base_and_preset_give_the_stored_ones(
+    empathy: Run, asked: list[ModelRequest]
+) -> None:
+    words = ("respond", "--data", "sample", "--limit", "2", "--quiet", "--json")
+    written = empathy(*words, "base-truncated", "student:long", "--preset", "truncated")
+    assert written.code == 0, written.err
+    assert len(asked) == 2 * 2  # the truncated base and the student
+    stored = empathy(*words, "base-cut", "student:long", "--preset", "cut")
+    assert stored.data["response_sets"] == written.data["response_sets"]
+    assert len(asked) == 2 * 2
+    named = [row["author"] for row in written.data["response_sets"]]
+    assert named == ["student:long", "base-cut:tiny-base"]
+    extended = empathy(*words, "student:brief", "--preset", "truncated-second")
+    assert [row["author"] for row in extended.data["response_sets"]] == ["student:brief@cut-second"]
+    for name in ("base-truncated", "base-truncated:tiny-base@truncated", "base-cut"):
+        judged = empathy(
+            "judge", name, "student:brief@truncated-second", *BENCH[:4], "--limit", "2", "--json"
+        )
+        assert judged.code == 0, judged.err
+        assert judged.data["judges"][0]["b"] in ("base-cut:tiny-base", "student:brief@cut-second")
+    bench = empathy(
+        "bench", "checkpoints/long", *BENCH, "--against", "base-truncated", "--no-report", "--json"
+    )
+    assert list(bench.data["contests"]) == ["base", "base-cut"]
 
 
 def test_a_second_server_of_one_base_is_not_started(

@@ -24,7 +24,7 @@ def ended(name: str, *, now: bool, why: str = "") -> StageStatus:
     )
 
 
-def test_ends_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finished_stage_is_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
     async def go() -> None:
         narrator = StudyProgress(quiet=False)
         narrator.expect({"judge old", "judge new", "judge bad"})
@@ -41,7 +41,7 @@ def test_ends_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert "3/3 FAIL  judge bad: no salt" in lines[1]
 
 
-def test_whoever_stops_is_told_what_is_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupt_reports_what_is_still_running(capsys: pytest.CaptureFixture[str]) -> None:
     narrator = StudyProgress(quiet=False)
     for name in ("one", "two"):
         narrator.watch("stops", None, Stage("judge", name, {}, nothing))
@@ -51,7 +51,7 @@ def test_whoever_stops_is_told_what_is_waited_for(capsys: pytest.CaptureFixture[
     assert "waiting for judge two" in err
 
 
-def test_progress_of_one_stage_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_of_a_stage_is_printed_at_intervals(capsys: pytest.CaptureFixture[str]) -> None:
     narrator = StudyProgress(quiet=False)
     for step in range(100):
         narrator.tell("train a", f"step {step}")

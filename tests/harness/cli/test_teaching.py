@@ -15,6 +15,7 @@ from harness.cli.data_build import build, inspect
 from harness.cli.improve import improve
 from harness.cli.profile import profile
 from harness.cli.respond import respond
+from tests.errors import user_error
 
 TEACHER = "openai/emulated-gpt-4o"
 
@@ -49,7 +50,7 @@ def test_from_teachers_to_datasets_and_profiles(call: Any, tmp_path: Path) -> No
 
     shown = call(improve, *options, *emulated)
     assert "EMULATED" in shown
-    assert "0 calls made" in shown
+    assert f"{TEACHER}: 0 requests sent, 80 answers reused" in shown
 
     built = json.loads(
         call(
@@ -83,7 +84,7 @@ def test_two_datasets_compared_and_a_folder_written_once(call: Any) -> None:
     call(build, "--method", "direct", "--fidelity", "released", "--out", "released", "--format", "jsonl")
     shown = call(inspect, "paper", "--compare", "released")
     assert "every human response rated 2" in shown
-    with pytest.raises(UserError, match="something already"):
+    with user_error("file.exists"):
         call(build, "--method", "direct", "--out", "paper")
 
 
@@ -127,22 +128,20 @@ def test_nothing_goes_to_the_hub_without_a_yes(call: Any, monkeypatch: pytest.Mo
         (
             build,
             ("--method", "over-human", "--strategy", "naive", "--teacher", "a/b", "--out", "x"),
-            "no database",
+            "database.not-found",
         ),
-        (inspect, ("nowhere",), "no such dataset folder"),
+        (inspect, ("nowhere",), "training-set.not-found"),
         (profile, ("openai/gpt-4o",), "empathy respond"),
     ],
 )
-def test_mistakes_are_told_with_their_remedy(
+def test_mistakes_have_their_code_or_remedy(
     call: Any, command: click.Command, arguments: tuple[str, ...], values: str
 ) -> None:
     with pytest.raises(UserError, match=values):
         call(command, *arguments)
 
 
-def test_no_database_yet_is_told_with_the_command_that_makes_the_responses(
-    empathy: Any, workplace: Path
-) -> None:
+def test_a_missing_database_names_the_command_that_makes_the_responses(empathy: Any, workplace: Path) -> None:
     words = ("data", "build", "--method", "over-llm", "--strategy", "naive", "--teacher", "openai/gpt-4o")
     done = empathy(*words, "--data", "sample", "--out", "set")
     assert done.code == 2
@@ -151,7 +150,7 @@ def test_no_database_yet_is_told_with_the_command_that_makes_the_responses(
 
 
 @pytest.mark.parametrize("command", [("improve", "--teacher"), ("respond",)])
-def test_calls_without_an_answer_are_told_with_their_reason(
+def test_failed_requests_are_reported_with_their_reason(
     empathy: Any, provider: Any, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
     def refuse(key: str, question: str) -> tuple[int, bytes]:

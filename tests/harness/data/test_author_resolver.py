@@ -1,4 +1,4 @@
-"""From an author's name to its responses: the dataset's, a file's, stored ones."""
+"""Resolution of author names to responses: of the dataset, of a file, or stored."""
 
 from __future__ import annotations
 
@@ -41,19 +41,23 @@ async def keep(
     made: str = "",
     count: int = 3,
 ) -> ResponseSet:
-    """A stored set of responses to the first dialogues."""
-    of = ResponseSet(content_id("set-1", [author, preset, made]), author, preset, made)
+    """Store a set of responses to the first dialogues and return it."""
+    response_set = ResponseSet(content_id("set-1", [author, preset, made]), author, preset, made)
     dialogues = dataset.dialogues[:count]
     await store.save_dialogues(dialogues)
-    await store.save_responses(of, [Response(d.key, author, f"{made} {d.id}", of.id) for d in dialogues])
-    return of
+    await store.save_responses(
+        response_set, [Response(d.key, author, f"{made} {d.id}", response_set.id) for d in dialogues]
+    )
+    return response_set
 
 
 # -- the dataset's -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("responder", RESPONDERS)
-async def test_a_responder_of_the_dataset(store: Store, dataset: Dataset, responder: str) -> None:
+async def test_a_responder_of_the_dataset_is_an_author(
+    store: Store, dataset: Dataset, responder: str
+) -> None:
     author = await resolve_author(f"dataset:{responder}", dataset, store)
     assert author.name == f"dataset:{responder}"
     texts = dataset.texts[responder]
@@ -64,7 +68,7 @@ async def test_a_responder_of_the_dataset(store: Store, dataset: Dataset, respon
 
 
 @pytest.mark.parametrize("name", ["dataset:", "dataset:gpt4", "dataset:Human", "dataset:human@default"])
-async def test_a_responder_that_the_dataset_has_not(store: Store, dataset: Dataset, name: str) -> None:
+async def test_an_unknown_responder_is_refused(store: Store, dataset: Dataset, name: str) -> None:
     with user_error("dataset.unknown-responder", found=f"'{name}'") as error:
         await resolve_author(name, dataset, store)
     assert "dataset:human, dataset:gpt-4" in error.fault.remedy
@@ -87,7 +91,7 @@ def lines_of(dataset: Dataset, texts: list[str]) -> list[str]:
     ends=st.sampled_from(["\n", "\r\n", "\n\n \n"]),
     mark=st.booleans(),
 )
-def test_a_files_text_is_kept_exactly(
+def test_the_text_of_a_file_is_kept_exactly(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], ends: str, mark: bool
 ) -> None:
     dataset = sample()
@@ -98,18 +102,18 @@ def test_a_files_text_is_kept_exactly(
     assert list(author.responses) == [d.key for d in dataset.dialogues[: len(texts)]]
 
 
-def test_a_file_is_known_by_its_content_not_by_its_name(tmp_path: Path, dataset: Dataset) -> None:
+def test_a_file_is_identified_by_its_content(tmp_path: Path, dataset: Dataset) -> None:
     paths = [tmp_path / name for name in ("one.jsonl", "two.jsonl", "three.jsonl")]
     for path, text in zip(paths, ("a", "a", "b"), strict=True):
         path.write_text(lines_of(dataset, [text])[0])
-    one, two, three = (read_file(path, dataset.dialogues) for path in paths)
-    assert one.set.id == two.set.id != three.set.id
-    assert one.name == f"file:{paths[0]}"
-    [response], [same] = one.responses.values(), two.responses.values()
+    first, second, third = (read_file(path, dataset.dialogues) for path in paths)
+    assert first.set.id == second.set.id != third.set.id
+    assert first.name == f"file:{paths[0]}"
+    [response], [same] = first.responses.values(), second.responses.values()
     assert response.id == same.id
 
 
-def test_a_file_of_our_own_jsonl_may_say_more(tmp_path: Path, dataset: Dataset) -> None:
+def test_jsonl_rows_may_have_extra_fields(tmp_path: Path, dataset: Dataset) -> None:
     path = tmp_path / "more.jsonl"
     path.write_text(json.dumps({"dialogue_id": dataset.dialogues[0].id, "response": "Oh.", "model": "mine"}))
     assert [r.text for r in read_file(path, dataset.dialogues).responses.values()] == ["Oh."]
@@ -139,13 +143,13 @@ async def test_every_fault_of_a_file_is_reported_with_its_line(
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \n", b"\xef\xbb\xbf"])
-def test_a_file_without_responses(tmp_path: Path, dataset: Dataset, content: bytes) -> None:
+def test_a_file_without_responses_is_refused(tmp_path: Path, dataset: Dataset, content: bytes) -> None:
     (tmp_path / "none.jsonl").write_bytes(content)
     with user_error("responses.empty"):
         read_file(tmp_path / "none.jsonl", dataset.dialogues)
 
 
-def test_a_file_in_another_encoding(tmp_path: Path, dataset: Dataset) -> None:
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path, dataset: Dataset) -> None:
     row = {"dialogue_id": dataset.dialogues[0].id, "response": "café"}
     (tmp_path / "latin.jsonl").write_text(json.dumps(row, ensure_ascii=False), "latin-1")
     with user_error("file.not-utf8", where=f"{tmp_path / 'latin.jsonl'}:1"):
@@ -153,7 +157,7 @@ def test_a_file_in_another_encoding(tmp_path: Path, dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize("name", ["file:none.jsonl", "file:", "file:.", "file:" + "x" * 5000])
-async def test_a_file_that_cannot_be_read(store: Store, dataset: Dataset, name: str) -> None:
+async def test_an_unreadable_file_is_refused(store: Store, dataset: Dataset, name: str) -> None:
     with user_error("file.unreadable"):
         await resolve_author(name, dataset, store)
 
@@ -161,7 +165,7 @@ async def test_a_file_that_cannot_be_read(store: Store, dataset: Dataset, name: 
 # -- stored ones ---------------------------------------------------------------------------------------
 
 
-async def test_a_model_means_its_default_set_and_another_is_named(store: Store, dataset: Dataset) -> None:
+async def test_a_model_name_selects_its_default_response_set(store: Store, dataset: Dataset) -> None:
     plain, hot = await keep(store, dataset), await keep(store, dataset, preset="hot", made="hot", count=2)
     author, other = [await resolve_author(name, dataset, store) for name in (MODEL, f"{MODEL}@hot")]
     assert (author.set, author.name, len(author.responses)) == (plain, MODEL, 3)
@@ -169,31 +173,29 @@ async def test_a_model_means_its_default_set_and_another_is_named(store: Store, 
     assert (await resolve_author(f"{MODEL}@default", dataset, store)).set == plain
 
 
-async def test_several_sets_of_a_name_are_listed_and_each_can_be_named(
-    store: Store, dataset: Dataset
-) -> None:
+async def test_ambiguous_set_names_are_listed(store: Store, dataset: Dataset) -> None:
     sets = [await keep(store, dataset, made=made) for made in ("at noon", "at night")]
     with user_error("author.ambiguous", found=repr(MODEL)) as error:
         await resolve_author(MODEL, dataset, store)
-    for of in sets:
-        assert of.id in str(error.value)
-        assert of.made in str(error.value)
-        assert (await resolve_author(f"{MODEL}@{of.id}", dataset, store)).set == of
-        assert (await resolve_author(f"{MODEL}@{of.id[:16]}", dataset, store)).set == of
+    for response_set in sets:
+        assert response_set.id in str(error.value)
+        assert response_set.made in str(error.value)
+        assert (await resolve_author(f"{MODEL}@{response_set.id}", dataset, store)).set == response_set
+        assert (await resolve_author(f"{MODEL}@{response_set.id[:16]}", dataset, store)).set == response_set
     with user_error("author.no-responses"):
         await resolve_author(f"openai/other@{sets[0].id}", dataset, store)
 
 
-async def test_a_set_that_never_got_a_response_is_none(store: Store, dataset: Dataset) -> None:
+async def test_a_set_without_responses_is_ignored(store: Store, dataset: Dataset) -> None:
     await keep(store, dataset, made="stopped at once", count=0)
     with user_error("author.no-responses", found=repr(MODEL)):
         await resolve_author(MODEL, dataset, store)
-    of = await keep(store, dataset, made="well")
-    assert (await resolve_author(MODEL, dataset, store)).set == of
+    response_set = await keep(store, dataset, made="well")
+    assert (await resolve_author(MODEL, dataset, store)).set == response_set
 
 
 @pytest.mark.parametrize("name", ["openai/gpt-4o", "vllm/base", "openai/gpt-4o@hot", "openai/gpt%"])
-async def test_missing_responses_name_the_command_that_makes_them(
+async def test_missing_responses_name_the_command_that_generates_them(
     store: Store, dataset: Dataset, name: str
 ) -> None:
     await keep(store, dataset, "openai/gpt-4o-mini")
@@ -202,7 +204,7 @@ async def test_missing_responses_name_the_command_that_makes_them(
     assert f"empathy respond {name.partition('@')[0]} --split test" in error.fault.remedy
 
 
-async def test_rehearsed_responses_are_pointed_to(store: Store, dataset: Dataset) -> None:
+async def test_emulated_responses_are_suggested(store: Store, dataset: Dataset) -> None:
     await keep(store, dataset, "openai/emulated-gpt-4o")
     with user_error("author.no-responses") as error:
         await resolve_author("openai/gpt-4o", dataset, store)
@@ -233,8 +235,8 @@ async def test_an_invalid_name_lists_the_valid_forms(store: Store, dataset: Data
         (
             "a/emulated-b",
             "all-dimensions-over-human-ours",
-            "empathy improve --teacher a/emulated-b --rewrite human --strategies all-dimensions --fidelity ours"
-            " --emulate",
+            "empathy improve --teacher a/emulated-b --rewrite human --strategies all-dimensions"
+            " --fidelity ours --emulate",
         ),
         (
             "a/b",
@@ -249,14 +251,12 @@ async def test_an_invalid_name_lists_the_valid_forms(store: Store, dataset: Data
         ("a/b", "game-over-human", "empathy respond a/b --preset game-over-human"),
     ],
 )
-def test_the_command_that_makes_a_set(author: str, preset: str, record_data: str) -> None:
+def test_the_command_that_generates_a_set(author: str, preset: str, record_data: str) -> None:
     assert command(author, preset) == record_data
     assert "--split test" in command(author, preset, "test")
 
 
-async def test_the_command_for_improvements_is_not_the_one_for_direct_responses(
-    store: Store, dataset: Dataset
-) -> None:
+async def test_improvements_have_their_own_command(store: Store, dataset: Dataset) -> None:
     await keep(store, dataset, "openai/emulated-gpt-4o", "naive-over-human")
     with user_error("author.no-responses") as error:
         await resolve_author("openai/gpt-4o@naive-over-human", dataset, store)

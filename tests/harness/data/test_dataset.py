@@ -1,4 +1,4 @@
-"""Reading the dataset: text exactly as it came, and every fault of a bad file at once, with its line."""
+"""Reading of the dataset: texts are kept exactly; all faults are reported at once with their lines."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ SOURCE = "some.csv"
 
 
 def row_of(number: int, **changes: str) -> Row:
-    """A good row, with what is changed."""
+    """Return the fields of a valid row, with changes."""
     row = {name: f"{name} of {number}" for name in COLUMNS}
-    row |= {f"rating_{name}": str(1 + (number + at) % 3) for at, name in enumerate(RESPONDERS.values())}
+    row |= {f"rating_{name}": str(1 + (number + index) % 3) for index, name in enumerate(RESPONDERS.values())}
     return row | {"dialog_id": f"id-{number}", "part_no": str(number // 10)} | changes
 
 
 def written(rows: Sequence[Mapping[str, str]], columns: Sequence[str] = COLUMNS, **form: Any) -> str:
-    """The rows as a CSV's text."""
+    """Return the rows as CSV text."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator=form.pop("lineterminator", "\n"), **form)
     writer.writerow(columns)
@@ -78,9 +78,9 @@ TEXT = st.text(st.sampled_from(string.ascii_letters + " \t\n\r,;\"'“…é\U000
 
 
 @given(st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1, max_size=4), st.sampled_from(["\n", "\r\n"]))
-def test_whatever_is_written_is_read_exactly(texts: list[tuple[str, str, str]], ends: str) -> None:
+def test_written_datasets_are_read_exactly(texts: list[tuple[str, str, str]], ends: str) -> None:
     names = ("situation", "speaker_uttr", "response_human")
-    rows = [row_of(at, **dict(zip(names, of, strict=True))) for at, of in enumerate(texts)]
+    rows = [row_of(number, **dict(zip(names, fields, strict=True))) for number, fields in enumerate(texts)]
     content = written(rows, lineterminator=ends, quoting=csv.QUOTE_ALL).encode()
     dataset = read(content, SOURCE)
     assert [(d.situation, d.utterance, dataset.texts["human"][d.id]) for d in dataset.dialogues] == texts
@@ -92,23 +92,23 @@ def test_whatever_is_written_is_read_exactly(texts: list[tuple[str, str, str]], 
     st.lists(st.integers(0, 3), min_size=1, max_size=12),
     st.lists(st.sampled_from(["rating", "text", "cells"]), min_size=1, max_size=12),
 )
-def test_every_fault_is_told_with_the_line_its_row_begins_on(breaks: list[int], kinds: list[str]) -> None:
+def test_every_fault_has_the_first_line_of_its_row(breaks: list[int], kinds: list[str]) -> None:
     lines, text, line = [], written([]), 2
-    for at, (newlines, kind) in enumerate(zip(breaks, kinds, strict=False)):
+    for number, (newlines, kind) in enumerate(zip(breaks, kinds, strict=False)):
         changes = {"situation": "a" + "\n" * newlines + "b"}
         if kind == "rating":
             changes["rating_human"] = "4"
         elif kind == "text":
             changes["speaker_uttr"] = " \t "
-        row = written([row_of(at, **changes)]).split("\n", 1)[1]
+        row = written([row_of(number, **changes)]).split("\n", 1)[1]
         text += row.removesuffix("\n") + (",one more\n" if kind == "cells" else "\n")
         lines.append(line)
         line += 1 + newlines
     assert [where for where, _ in faults_in(text)] == lines
 
 
-def test_columns_may_stand_in_any_order_beside_others_and_after_a_byte_order_mark() -> None:
-    rows = [row_of(at) for at in range(4)]
+def test_columns_may_have_any_order_with_extra_columns_and_a_byte_order_mark() -> None:
+    rows = [row_of(number) for number in range(4)]
     plain = read(written(rows).encode(), SOURCE)
     columns = ["", *reversed(COLUMNS), "plutchik", "another, with a comma"]
     for content in (
@@ -140,15 +140,15 @@ def test_a_row_becomes_a_dialogue_five_responses_and_five_ratings() -> None:
 
 
 def test_a_responder_is_an_author_known_by_the_files_content() -> None:
-    one, other = (read(written([row_of(at)]).encode(), SOURCE) for at in range(2))
-    of, responses = one.responses("gpt-4")
-    assert (of.author, of.preset) == ("dataset:gpt-4", "default")
+    first, second = (read(written([row_of(number)]).encode(), SOURCE) for number in range(2))
+    response_set, responses = first.responses("gpt-4")
+    assert (response_set.author, response_set.preset) == ("dataset:gpt-4", "default")
     assert [(r.dialogue, r.text) for r in responses] == [
-        (one.dialogues[0].key, "response_chatgpt_empathy of 0")
+        (first.dialogues[0].key, "response_chatgpt_empathy of 0")
     ]
-    assert len({of.id, other.responses("gpt-4")[0].id, one.responses("human")[0].id}) == 3
+    assert len({response_set.id, second.responses("gpt-4")[0].id, first.responses("human")[0].id}) == 3
     with user_error("dataset.unknown-responder", found="'dataset:gpt-5'") as error:
-        one.responses("gpt-5")
+        first.responses("gpt-5")
     assert "dataset:human, dataset:gpt-4, dataset:llama-2-70b" in error.fault.remedy
 
 
@@ -180,7 +180,7 @@ def test_the_real_dataset_is_read(real_dataset: Path) -> None:
     assert (len(dataset.dialogues), len(dataset.ratings)) == (2000, 10_000)
     assert len({rating.rater for rating in dataset.ratings}) == 1000
     check_against(dataset, as_the_csv_module_reads(real_dataset))
-    texts = [text for of in dataset.texts.values() for text in of.values()]
+    texts = [text for responses in dataset.texts.values() for text in responses.values()]
     assert any(text != text.strip() for text in texts), "white space at the ends is kept"
     assert any("  " in text for text in texts), "and within"
 
@@ -188,13 +188,13 @@ def test_the_real_dataset_is_read(real_dataset: Path) -> None:
 # -- bad input -----------------------------------------------------------------------------------------
 
 
-def test_no_bytes() -> None:
+def test_an_empty_file_is_refused() -> None:
     with user_error("dataset.empty", found="0 bytes"):
         read(b"", SOURCE)
 
 
 @pytest.mark.parametrize("content", [b"hello\n", b"a,b\n1,2\n"])
-def test_no_heading_of_ours(content: bytes) -> None:
+def test_an_unknown_header_is_refused(content: bytes) -> None:
     with user_error("file.missing-columns") as error:
         read(content, SOURCE)
     assert "part_no, dialog_id, emotion" in str(error.value)
@@ -205,11 +205,11 @@ def test_a_blank_file_is_empty(content: bytes) -> None:
     assert faults_in(content) == [(0, "file.empty")]
 
 
-def test_only_a_heading() -> None:
+def test_a_header_without_rows_is_refused() -> None:
     assert faults_in(written([])) == [(0, "dataset.empty")]
 
 
-def test_missing_columns_are_told_together_with_what_is_wrong_in_the_others() -> None:
+def test_missing_columns_are_reported_with_all_other_faults() -> None:
     columns = [name for name in COLUMNS if name not in ("emotion", "rating_human")]
     text = written([row_of(0), row_of(1, rating_llama_empathy="0")], columns)
     assert faults_in(text) == [(1, "file.missing-columns"), (3, "dataset.invalid-rating")]
@@ -218,13 +218,13 @@ def test_missing_columns_are_told_together_with_what_is_wrong_in_the_others() ->
     assert "emotion, rating_human" in str(error.value)
 
 
-def test_a_column_that_is_there_twice() -> None:
+def test_a_duplicate_column_is_refused() -> None:
     assert faults_in(written([row_of(0)], [*COLUMNS, "situation"])) == [(1, "file.duplicate-columns")]
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_another_delimiter_is_one_fault(delimiter: str) -> None:
-    text = written([row_of(at, situation="with, a comma") for at in range(3)], delimiter=delimiter)
+    text = written([row_of(number, situation="with, a comma") for number in range(3)], delimiter=delimiter)
     assert faults_in(text) == [(1, "file.wrong-delimiter")]
     with user_error("file.wrong-delimiter") as error:
         read(text.encode(), SOURCE)
@@ -240,7 +240,7 @@ def test_a_rating_outside_one_to_three(value: str) -> None:
     ]
 
 
-def test_ids_that_are_there_already_whatever_else_is_wrong_with_the_first() -> None:
+def test_duplicate_ids_are_reported_beside_other_faults() -> None:
     rows = [
         row_of(0, dialog_id="a", situation="two\nlines", rating_human="9"),
         row_of(1, dialog_id="b"),
@@ -269,8 +269,8 @@ def test_every_line_of_another_encoding_beside_the_other_faults() -> None:
         row_of(2),
         row_of(3, situation="café"),
     ]
-    found = faults_in(written(rows).encode("cp1252"))
-    assert found == [
+    faults = faults_in(written(rows).encode("cp1252"))
+    assert faults == [
         (3, "file.not-utf8"),
         (4, "dataset.invalid-rating"),
         (6, "file.not-utf8"),
@@ -285,7 +285,7 @@ def test_a_file_of_another_kind_is_one_fault(content: bytes) -> None:
     assert faults_in(content) == [(1, "file.not-utf8")]
 
 
-def test_a_file_cut_within_a_quoted_text_is_told_where_its_row_begins() -> None:
+def test_a_file_truncated_in_quotes_reports_the_first_line_of_the_row() -> None:
     rows = [
         row_of(0, situation="one\ntwo"),
         row_of(1, rating_human="5"),
@@ -293,40 +293,40 @@ def test_a_file_cut_within_a_quoted_text_is_told_where_its_row_begins() -> None:
     ]
     text = written(rows)
     cut = text[: text.index("c, a")]
-    found = faults_in(cut)
-    assert found == [(4, "dataset.invalid-rating"), (5, "file.unclosed-quote")]
+    faults = faults_in(cut)
+    assert faults == [(4, "dataset.invalid-rating"), (5, "file.unclosed-quote")]
 
 
-def test_a_file_cut_outside_of_quotes() -> None:
-    text = written([row_of(at) for at in range(3)])
+def test_a_file_truncated_outside_quotes_is_refused() -> None:
+    text = written([row_of(number) for number in range(3)])
     cut = text[: text.rindex("response_human of 2")]
     assert faults_in(cut) == [(4, "file.wrong-cell-count")]
 
 
-def test_a_quote_without_an_end_in_a_long_file() -> None:
-    text = written([row_of(at) for at in range(600)]).replace("situation of 3", '"situation of 3', 1)
+def test_an_unclosed_quote_in_a_long_file_is_refused() -> None:
+    text = written([row_of(number) for number in range(600)]).replace("situation of 3", '"situation of 3', 1)
     assert len(text) > 1.5 * csv.field_size_limit()
     assert [line for line, _ in faults_in(text)] == [5]
 
 
-def test_the_real_file_cut_anywhere_within_a_row_is_refused(real_dataset: Path) -> None:
+def test_the_real_file_truncated_within_a_row_is_refused(real_dataset: Path) -> None:
     content = real_dataset.read_bytes()
-    for at in (1000, len(content) // 3, len(content) - 1000, len(content) - 3):
-        if content[:at].endswith(b"\n"):
+    for number in (1000, len(content) // 3, len(content) - 1000, len(content) - 3):
+        if content[:number].endswith(b"\n"):
             continue
         with user_error("dataset.invalid"):
-            read(content[:at], SOURCE)
+            read(content[:number], SOURCE)
 
 
 def test_very_many_faults_are_counted() -> None:
-    found = faults_in(written([row_of(at, rating_human="8") for at in range(MAX_FAULTS + 7)]))
-    assert found[-2:] == [(MAX_FAULTS + 1, "dataset.invalid-rating"), (0, "")]
+    faults = faults_in(written([row_of(number, rating_human="8") for number in range(MAX_FAULTS + 7)]))
+    assert faults[-2:] == [(MAX_FAULTS + 1, "dataset.invalid-rating"), (0, "")]
 
 
 # -- where it is ---------------------------------------------------------------------------------------
 
 
-def test_given_before_environment_before_the_default_place(
+def test_an_option_precedes_the_environment_and_the_default_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -334,7 +334,10 @@ def test_given_before_environment_before_the_default_place(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(written([row_of(0, dialog_id=name)]))
     environ = {ENVIRONMENT: "environment.csv"}
-    assert [load(*of).dialogues[0].id for of in (("given.csv", environ), (None, environ), (None, {}))] == [
+    assert [
+        load(*arguments).dialogues[0].id
+        for arguments in (("given.csv", environ), (None, environ), (None, {}))
+    ] == [
         "given.csv",
         "environment.csv",
         str(DEFAULT_FOLDER),
@@ -342,7 +345,7 @@ def test_given_before_environment_before_the_default_place(
     assert load("sample", environ) == load(None, {ENVIRONMENT: "sample"}) == sample()
 
 
-def test_a_dataset_that_is_not_there_says_how_to_get_it(
+def test_a_missing_dataset_names_the_download_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -356,21 +359,21 @@ def test_a_dataset_that_is_not_there_says_how_to_get_it(
             locate(path, {})
 
 
-def test_llms_are_all_but_the_people() -> None:
+def test_llms_are_all_responders_except_humans() -> None:
     assert sorted([*LLMS, "human"]) == sorted(RESPONDERS)
 
 
-def test_a_pipe_is_as_good_as_a_file(tmp_path: Path) -> None:
+def test_a_dataset_can_be_read_from_a_pipe(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    content = written([row_of(at) for at in range(3)]).encode()
+    content = written([row_of(number) for number in range(3)]).encode()
     writer = threading.Thread(target=pipe.write_bytes, args=(content,), daemon=True)
     writer.start()
     assert len(load(str(pipe)).dialogues) == 3
     writer.join()
 
 
-def test_commas_that_are_words_are_told_and_can_be_put_right() -> None:
+def test_encoded_commas_are_reported_and_can_be_decoded() -> None:
     content = written([row_of(0, situation="I waited_comma_ long_comma_ alone."), row_of(1)]).encode()
     with pytest.warns(InputWarning, match="1 texts contain _comma_"):
         read(content, SOURCE)

@@ -1,4 +1,4 @@
-"""The paper's Figures 3 and 4 as counts, recomputed from the CSV in another way."""
+"""Counts of the paper's Figures 3 and 4, checked against an independent computation from the CSV."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Rows = list[dict[str, str]]
 
 @pytest.fixture(params=["sample", "real"])
 def both(request: pytest.FixtureRequest) -> Iterator[tuple[Rows, DatasetSummary, Dataset]]:
-    """A file's rows as the csv module reads them, its description, and the dataset."""
+    """Return a file's rows as the csv module reads them, its summary, and the dataset."""
     if request.param == "real":
         content = request.getfixturevalue("real_dataset").read_bytes()
     else:
@@ -36,7 +36,7 @@ def test_figure_3_counts_ratings_by_responder(both: tuple[Rows, DatasetSummary, 
     assert described.ratings == {
         name: {value: counts[column, str(value)] for value in VALUES} for name, column in RESPONDERS.items()
     }
-    assert {sum(of.values()) for of in described.ratings.values()} == {len(rows)}
+    assert {sum(counts.values()) for counts in described.ratings.values()} == {len(rows)}
 
 
 def test_figure_4_counts_rating_pairs_of_people_and_each_llm(
@@ -67,17 +67,19 @@ def test_sizes_sentiments_and_emotions(both: tuple[Rows, DatasetSummary, Dataset
     )
 
 
-def test_what_trains_is_rated_as_in_the_file(both: tuple[Rows, DatasetSummary, Dataset]) -> None:
+def test_training_responses_have_the_ratings_of_the_file(both: tuple[Rows, DatasetSummary, Dataset]) -> None:
     rows, described, dataset = both
     by_id = {row["dialog_id"]: row for row in rows}
     rated = training_ratings(dataset)
     assert len(rated) == described.dialogues - described.test
-    for one in rated:
-        row = by_id[one.dialogue]
-        assert one.human == int(row["rating_human"])
-        assert one.llms == {llm: int(row[f"rating_{RESPONDERS[llm]}"]) for llm in LLMS}
+    for ratings in rated:
+        row = by_id[ratings.dialogue]
+        assert ratings.human == int(row["rating_human"])
+        assert ratings.llms == {llm: int(row[f"rating_{RESPONDERS[llm]}"]) for llm in LLMS}
     some = dialogues_in_split(dataset, Split.TEST)[:3]
-    assert [one.dialogue for one in training_ratings(dataset, some)] == [dialogue.id for dialogue in some]
+    assert [ratings.dialogue for ratings in training_ratings(dataset, some)] == [
+        dialogue.id for dialogue in some
+    ]
 
 
 def test_the_real_figures(real_dataset: Path) -> None:
@@ -89,10 +91,10 @@ def test_the_real_figures(real_dataset: Path) -> None:
     assert described.pairs["gpt-4"][3, 3] == 639
     # section 3 of the paper: 3 is every responder's commonest rating, and LLMs have more of them than people
     assert all(described.ratings[name][3] > 1000 for name in LLMS)
-    assert all(max(of, key=lambda value: of[value]) == 3 for of in described.ratings.values())
+    assert all(max(counts, key=lambda value: counts[value]) == 3 for counts in described.ratings.values())
 
 
-def test_as_data_says_the_same_with_keys_of_text() -> None:
+def test_to_dict_has_the_same_values_with_text_keys() -> None:
     described = describe(sample())
     data = to_dict(described)
     assert data["train"] + data["test"] == data["dialogues"] == described.dialogues
@@ -101,6 +103,6 @@ def test_as_data_says_the_same_with_keys_of_text() -> None:
 
 
 @pytest.mark.parametrize(("suffix", "begins"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
-def test_both_figures_are_drawn(tmp_path: Path, suffix: str, begins: bytes) -> None:
+def test_both_figures_are_rendered(tmp_path: Path, suffix: str, begins: bytes) -> None:
     plot(describe(sample()), tmp_path / f"figures.{suffix}")
     assert (tmp_path / f"figures.{suffix}").read_bytes().startswith(begins)

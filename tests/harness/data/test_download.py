@@ -1,4 +1,4 @@
-"""Fetching over real HTTP on loopback: the hash decides, and nothing is written unless it is right."""
+"""Download over HTTP on loopback: only a file with the expected hash is written."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Serve = Callable[[bytes], str]
 
 @pytest.fixture(autouse=True)
 def expected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The written sample stands for the published file; no proxy stands between."""
+    """Expect the sample's hash instead of the published file's, without a proxy."""
     monkeypatch.setattr(download, "REAL_SHA256", sha256(SAMPLE).hexdigest())
     monkeypatch.setenv("no_proxy", "*")
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Serve these very bytes, head and all, to whoever asks; the address."""
+    """Serve these bytes, headers included, to every client; yield the address."""
     servers: list[socketserver.TCPServer] = []
 
     def start(answer: bytes) -> str:
@@ -75,7 +75,7 @@ def test_an_older_file_is_replaced(serve: Serve, tmp_path: Path) -> None:
     assert (tmp_path / "data.csv").read_bytes() == SAMPLE
 
 
-def test_what_is_there_already_is_not_downloaded_again(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_downloaded_again(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_bytes(SAMPLE)
     assert fetch(tmp_path / "data.csv", url="http://nobody.invalid/") == 64
 
@@ -95,7 +95,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_a_wrong_answer_writes_nothing(serve: Serve, tmp_path: Path, kind: str) -> None:
+def test_an_unexpected_download_writes_nothing(serve: Serve, tmp_path: Path, kind: str) -> None:
     answer, code = WRONG[kind]
     kept = tmp_path / "kept.csv"
     kept.write_text("as it was")
@@ -108,7 +108,7 @@ def test_a_wrong_answer_writes_nothing(serve: Serve, tmp_path: Path, kind: str) 
     assert not (tmp_path / "new").exists()
 
 
-def test_a_wrong_hash_is_told_with_the_right_one(serve: Serve, tmp_path: Path) -> None:
+def test_a_hash_mismatch_reports_both_hashes(serve: Serve, tmp_path: Path) -> None:
     other = SAMPLE.replace(b"\n", b"\r\n")
     with user_error("dataset.not-published") as error:
         fetch(tmp_path / "data.csv", url=serve(ok(other)))
@@ -117,7 +117,9 @@ def test_a_wrong_hash_is_told_with_the_right_one(serve: Serve, tmp_path: Path) -
     assert "--data FILE" in error.fault.remedy
 
 
-def test_an_endless_answer_is_left(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_oversized_download_is_aborted(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(download, "MAX_BYTES", 100_000)
     values: list[int] = []
     endless = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 2_000_000
@@ -126,7 +128,7 @@ def test_an_endless_answer_is_left(serve: Serve, tmp_path: Path, monkeypatch: py
     assert values[-1] < 300_000
 
 
-def test_no_connection_names_the_other_way(tmp_path: Path) -> None:
+def test_a_connection_failure_suggests_a_local_file(tmp_path: Path) -> None:
     with socket.socket() as taken:  # and nobody listens there
         taken.bind(("127.0.0.1", 0))
         with user_error("file.download-failed") as error:
@@ -137,7 +139,7 @@ def test_no_connection_names_the_other_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["nonsense", "http://", "http://127.0.0.1:x/", "http://127.0.0.1/ a b"])
-def test_an_address_that_is_none(tmp_path: Path, url: str) -> None:
+def test_an_invalid_address_is_refused(tmp_path: Path, url: str) -> None:
     with user_error("file.download-failed"):
         fetch(tmp_path / "data.csv", url=url)
 
@@ -145,14 +147,14 @@ def test_an_address_that_is_none(tmp_path: Path, url: str) -> None:
 # -- from a file ---------------------------------------------------------------------------------------
 
 
-def test_from_a_file(tmp_path: Path) -> None:
+def test_a_local_file_is_installed(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_bytes(SAMPLE)
     assert fetch(tmp_path / "data.csv", tmp_path / "mine.csv", url="nonsense") == 64
     assert (tmp_path / "data.csv").read_bytes() == SAMPLE
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n", SAMPLE[:-1], SAMPLE[: len(SAMPLE) // 2]])
-def test_from_another_file_writes_nothing(tmp_path: Path, content: bytes) -> None:
+def test_another_local_file_writes_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mine.csv").write_bytes(content)
     with user_error("dataset.not-published"):
         fetch(tmp_path / "data.csv", tmp_path / "mine.csv")
@@ -160,13 +162,13 @@ def test_from_another_file_writes_nothing(tmp_path: Path, content: bytes) -> Non
 
 
 @pytest.mark.parametrize("source", ["none.csv", "."])
-def test_from_a_file_that_cannot_be_read(tmp_path: Path, source: str) -> None:
+def test_an_unreadable_local_file_is_refused(tmp_path: Path, source: str) -> None:
     with user_error("file.unreadable"):
         fetch(tmp_path / "data.csv", tmp_path / source)
 
 
 @pytest.mark.parametrize("place", ["folder", "file/below.csv"])
-def test_a_place_that_cannot_be_written_is_left_clean(tmp_path: Path, place: str) -> None:
+def test_an_unwritable_folder_is_left_unchanged(tmp_path: Path, place: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").write_text("")
     (tmp_path / "mine.csv").write_bytes(SAMPLE)

@@ -1,4 +1,4 @@
-"""Fetching the released prompts over real HTTP on loopback: every hash decides, all of them or none."""
+"""Download of the released prompts over HTTP on loopback: all files are written, or none."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.errors import user_error
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def served(released_prompts: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The made-up scripts, at an address."""
+    """Serve invented scripts and return their address."""
     monkeypatch.setenv("no_proxy", "*")
     handler = functools.partial(_Quiet, directory=str(released_prompts))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -36,7 +36,7 @@ def files_below(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_every_script_is_put_in_place_once(served: str, tmp_path: Path) -> None:
+def test_every_script_is_downloaded_once(served: str, tmp_path: Path) -> None:
     to = tmp_path / "to"
     assert fetch(to, root=served) == len(released.FILES)
     assert files_below(to) == set(released.FILES)
@@ -47,7 +47,7 @@ def test_every_script_is_put_in_place_once(served: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [released.GPT4O_JUDGE, released.SEQUENTIAL])
-def test_one_other_file_and_nothing_is_written(
+def test_an_unexpected_file_writes_nothing(
     served: str, released_prompts: Path, tmp_path: Path, name: str
 ) -> None:
     (released_prompts / name).write_text("another")
@@ -57,13 +57,13 @@ def test_one_other_file_and_nothing_is_written(
         assert not (tmp_path / "to").exists()
 
 
-def test_no_connection_names_the_other_way(released_prompts: Path, tmp_path: Path) -> None:
+def test_a_connection_failure_suggests_a_local_file(released_prompts: Path, tmp_path: Path) -> None:
     with user_error("file.download-failed") as error:
         fetch(tmp_path / "to", root="http://127.0.0.1:9/none")
     assert "empathy prompts fetch --from DIR" in error.fault.remedy
 
 
-def test_every_file_that_is_missing_is_told(released_prompts: Path, tmp_path: Path) -> None:
+def test_every_missing_file_is_reported(released_prompts: Path, tmp_path: Path) -> None:
     with user_error("prompt.not-published-file") as error:
         fetch(tmp_path / "to", tmp_path / "nowhere")
     assert len(error.faults) == len(released.FILES)

@@ -1,4 +1,4 @@
-"""Files of responses: every form finds the same dialogues, no answer is kept under another's dialogue."""
+"""Files of responses: every format matches the same dialogues, and none matches a wrong one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.data.response_files import ResponseTexts, read_answers
 from tests.errors import user_error
 
 DIALOGUES = sample().dialogues
-TEXTS = [f"I hear you, {at}." for at in range(len(DIALOGUES))]
+TEXTS = [f"I hear you, {number}." for number in range(len(DIALOGUES))]
 Write = Callable[[Sequence[Dialogue], Sequence[Any]], bytes]
 
 
@@ -34,7 +34,7 @@ def lines(rows: Sequence[Any]) -> bytes:
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
-def ours(dialogues: Sequence[Dialogue], texts: Sequence[Any]) -> bytes:
+def project_jsonl(dialogues: Sequence[Dialogue], texts: Sequence[Any]) -> bytes:
     return lines([{"dialogue_id": d.id, "response": t} for d, t in zip(dialogues, texts, strict=True)])
 
 
@@ -66,7 +66,7 @@ def fastchat(dialogues: Sequence[Dialogue], texts: Sequence[Any]) -> bytes:
 
 
 FORMS: dict[str, Write] = {
-    "ours": ours,
+    "ours": project_jsonl,
     "by id": by_id,
     "the paper's": papers,
     "alpaca": alpaca,
@@ -105,13 +105,13 @@ def test_every_form_finds_the_same_dialogues(write: Write) -> None:
 @given(order=st.permutations(range(12)), mark=st.booleans())
 def test_the_order_of_rows_and_a_byte_order_mark_change_nothing(order: list[int], mark: bool) -> None:
     for each in FORMS.values():
-        content = each([DIALOGUES[at] for at in order], [TEXTS[at] for at in order])
-        found = read((b"\xef\xbb\xbf" if mark else b"") + content).texts
-        assert found == {DIALOGUES[at].key: TEXTS[at] for at in range(12)}
+        content = each([DIALOGUES[number] for number in order], [TEXTS[number] for number in order])
+        texts = read((b"\xef\xbb\xbf" if mark else b"") + content).texts
+        assert texts == {DIALOGUES[number].key: TEXTS[number] for number in range(12)}
 
 
 @pytest.mark.parametrize("wrong", [None, 7, 1.5, True, ["a"], {"a": 1}, "", " \n"])
-def test_a_response_that_is_none_is_told_with_its_place(write: Write, wrong: Any) -> None:
+def test_an_invalid_response_is_reported_with_its_line(write: Write, wrong: Any) -> None:
     if write in (by_id, papers) and not isinstance(wrong, str):
         pytest.skip("a CSV holds text alone")
     faults = faults_in(write(DIALOGUES[:5], [*TEXTS[:3], wrong, TEXTS[4]]))
@@ -119,13 +119,13 @@ def test_a_response_that_is_none_is_told_with_its_place(write: Write, wrong: Any
     assert ":" in faults[0].where
 
 
-def test_a_second_answer_to_a_dialogue_is_told(write: Write) -> None:
+def test_a_second_response_to_a_dialogue_is_reported(write: Write) -> None:
     again = [*DIALOGUES[:4], DIALOGUES[1]]
     [fault] = faults_in(write(again, TEXTS[:5]))
     assert fault.code == "responses.duplicate-dialogue"
 
 
-def test_a_dialogue_that_is_not_there_is_told(write: Write) -> None:
+def test_an_unknown_dialogue_is_reported(write: Write) -> None:
     stranger = Dialogue("elsewhere", "Something else happened to me that day", "And I am glad of it, truly")
     [fault] = faults_in(write([*DIALOGUES[:2], stranger], TEXTS[:3]))
     assert fault.code == "responses.unknown-dialogue"
@@ -136,26 +136,26 @@ def test_another_encoding_is_one_fault(write: Write) -> None:
 
 
 SHIFTED: dict[str, Callable[[Dialogue, Dialogue], dict[str, Any]]] = {
-    "instruction": lambda named, said: {
+    "instruction": lambda named, quoted: {
         "dialogue_id": named.id,
-        "instruction": f"Respond. {said.situation} {said.utterance}",
+        "instruction": f"Respond. {quoted.situation} {quoted.utterance}",
         "output": "I see.",
     },
-    "question": lambda named, said: {
+    "question": lambda named, quoted: {
         "question_id": named.id,
         "model_id": "m",
-        "instruction": said.utterance,
+        "instruction": quoted.utterance,
         "choices": [{"turns": ["I see."]}],
     },
-    "pair": lambda named, said: {
+    "pair": lambda named, quoted: {
         "dialogue_id": named.id,
-        "context": said.situation,
-        "speaker_uttr": said.utterance,
+        "context": quoted.situation,
+        "speaker_uttr": quoted.utterance,
         "response": "I see.",
     },
-    "situation alone": lambda named, said: {
+    "situation alone": lambda named, quoted: {
         "dialogue_id": named.id,
-        "prompt": f"What would you say? {said.situation}",
+        "prompt": f"What would you say? {quoted.situation}",
         "response": "I see.",
     },
 }
@@ -165,11 +165,14 @@ SHIFTED: dict[str, Callable[[Dialogue, Dialogue], dict[str, Any]]] = {
 @given(shift=st.integers(1, len(DIALOGUES) - 1))
 def test_an_id_of_one_dialogue_and_the_words_of_another_are_a_fault(form: str, shift: int) -> None:
     made = SHIFTED[form]
-    rows = [made(DIALOGUES[(at + shift) % len(DIALOGUES)], one) for at, one in enumerate(DIALOGUES)]
+    rows = [
+        made(DIALOGUES[(number + shift) % len(DIALOGUES)], dialogue)
+        for number, dialogue in enumerate(DIALOGUES)
+    ]
     with user_error("responses.contradictory-dialogue") as error:
         read(lines(rows))
     assert f"{len(DIALOGUES) - 20} more" in error.faults[-1].what
-    assert len(read(lines([made(one, one) for one in DIALOGUES])).texts) == len(DIALOGUES)
+    assert len(read(lines([made(dialogue, dialogue) for dialogue in DIALOGUES])).texts) == len(DIALOGUES)
 
 
 WRITTEN = {
@@ -182,23 +185,28 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("written", WRITTEN)
-def test_words_written_in_another_way_are_the_same_words(written: str) -> None:
+def test_differences_in_spacing_and_quotes_are_ignored(written: str) -> None:
     form = WRITTEN[written]
-    twins = [Dialogue(str(at), form(one.situation), form(one.utterance)) for at, one in enumerate(DIALOGUES)]
-    assert list(read(papers(twins, TEXTS)).texts) == [one.key for one in DIALOGUES]
+    twins = [
+        Dialogue(str(number), form(dialogue.situation), form(dialogue.utterance))
+        for number, dialogue in enumerate(DIALOGUES)
+    ]
+    assert list(read(papers(twins, TEXTS)).texts) == [dialogue.key for dialogue in DIALOGUES]
     shifted = [
-        {"dialogue_id": one.id, "instruction": f"{twin.situation} {twin.utterance}", "output": "I see."}
-        for one, twin in zip(DIALOGUES, [*twins[1:], twins[0]], strict=True)
+        {"dialogue_id": dialogue.id, "instruction": f"{twin.situation} {twin.utterance}", "output": "I see."}
+        for dialogue, twin in zip(DIALOGUES, [*twins[1:], twins[0]], strict=True)
     ]
     assert len(faults_in(lines(shifted))) == 21
 
 
-def test_an_instruction_that_names_no_dialogue_leaves_it_to_the_id() -> None:
-    rows = [{"dialogue_id": one.id, "instruction": "Be kind.", "output": "I see."} for one in DIALOGUES]
+def test_an_instruction_without_a_dialogue_is_matched_by_id() -> None:
+    rows = [
+        {"dialogue_id": dialogue.id, "instruction": "Be kind.", "output": "I see."} for dialogue in DIALOGUES
+    ]
     assert len(read(lines(rows)).texts) == len(DIALOGUES)
 
 
-def test_dialogues_of_the_same_words_are_taken_in_turn() -> None:
+def test_dialogues_with_the_same_text_are_matched_in_order() -> None:
     twins = [Dialogue(name, "I took care of a pet", "I took care of a pet") for name in ("one", "two")]
     content = papers(twins, ["first", "second"])
     assert list(read_answers(content, "x.csv", twins).texts.items()) == [
@@ -219,33 +227,33 @@ OTHER_FILES = {
 
 
 @pytest.mark.parametrize("name", OTHER_FILES)
-def test_a_file_of_another_kind_is_one_fault_that_says_what_it_must_be(name: str) -> None:
+def test_an_unsupported_file_type_is_one_fault(name: str) -> None:
     with user_error("responses.invalid") as error:
         read(OTHER_FILES[name].encode(), name)
     assert len(error.faults) == 1
     assert "dialogue_id" in error.fault.remedy
 
 
-def test_later_turns_and_choices_are_told() -> None:
+def test_additional_turns_and_choices_are_reported() -> None:
     rows = [
         {
-            "question_id": one.id,
+            "question_id": dialogue.id,
             "model_id": "m",
             "choices": [{"turns": ["a", "b", "c"]}, {"turns": ["d"]}],
         }
-        for one in DIALOGUES[:3]
+        for dialogue in DIALOGUES[:3]
     ]
     with pytest.warns(InputWarning, match="6 later turns and 3 further choices"):
         assert set(read_answers(lines(rows), "f", DIALOGUES).texts.values()) == {"a"}
 
 
 @pytest.mark.parametrize("text", ["nan", "None", "null", "N/A", "<NA>", "...", " NaN ", "-", "…"])
-def test_a_response_that_says_nothing_is_told(write: Write, text: str) -> None:
+def test_a_placeholder_response_is_reported(write: Write, text: str) -> None:
     with pytest.warns(InputWarning, match="1 responses are placeholders"):
         read_answers(write(DIALOGUES[:2], ["I see.", text]), "f", DIALOGUES)
 
 
-def test_an_open_quotation_mark_keeps_no_row_from_being_read() -> None:
+def test_an_unclosed_quotation_mark_hides_no_row() -> None:
     rows = papers(DIALOGUES[:8], TEXTS[:8]).decode().splitlines()
     rows[3] = rows[3].replace("I hear", '"I hear')
     assert faults_in("\n".join(rows).encode())
@@ -253,9 +261,10 @@ def test_an_open_quotation_mark_keeps_no_row_from_being_read() -> None:
     assert faults_in("\n".join(rows).encode())
 
 
-def test_responses_with_their_prompt_still_before_them_are_told(write: Write) -> None:
+def test_responses_that_start_with_their_prompt_are_reported(write: Write) -> None:
     texts = [
-        f"Context: {one.situation} \nSpeaker Utterance: {one.utterance} \nOh no." for one in DIALOGUES[:3]
+        f"Context: {dialogue.situation} \nSpeaker Utterance: {dialogue.utterance} \nOh no."
+        for dialogue in DIALOGUES[:3]
     ]
     with pytest.warns(InputWarning, match="3 responses contain their whole dialogue"):
         read_answers(write(DIALOGUES[:4], [*texts, "Oh no."]), "f", DIALOGUES)

@@ -1,4 +1,4 @@
-"""The written sample keeps the real dataset's format and is rich enough for every method and split."""
+"""Sample dataset: it has the real dataset's format and enough data for every method and split."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_it_has_the_32_columns_in_the_real_order(raw: bytes) -> None:
     assert raw.decode("utf-8").split("\n", 1)[0] == ",".join(COLUMNS)
 
 
-def test_every_row_is_whole_and_stripped(rows: list[Row]) -> None:
+def test_every_row_is_complete_and_stripped(rows: list[Row]) -> None:
     for row in rows:
         assert list(row) == COLUMNS
         for column, value in row.items():
@@ -112,7 +112,7 @@ def test_training_has_both_good_and_poor_human_responses_for_each_model(rows: li
 
 
 def test_for_each_model_a_tenth_of_the_human_responses_are_the_longer(rows: list[Row]) -> None:
-    """A length-controlled win rate is refused where fewer dialogues than that lie on either side."""
+    """A length-controlled win rate needs at least this many dialogues on each side."""
     test = [row for row in rows if threes(row) < 2]
     for some in (rows, test):
         for model in MODELS:
@@ -131,7 +131,7 @@ def test_parts_are_tens_and_a_rater_has_one_responder_in_one_part(rows: list[Row
             answers[rater].add((row[f"empathy_propensity_{responder}"], row[f"empathy_arr_{responder}"]))
     assert len(places) == 35
     assert all(len(where) == 1 for where in places.values())
-    assert all(len(given) == 1 for given in answers.values())
+    assert all(len(responders) == 1 for responders in answers.values())
 
 
 def test_propensity_is_the_sum_of_the_questionnaire(rows: list[Row]) -> None:
@@ -144,12 +144,14 @@ def test_propensity_is_the_sum_of_the_questionnaire(rows: list[Row]) -> None:
             assert int(row[f"empathy_propensity_{responder}"]) == 32 + sum(signed)
 
 
-def test_it_fits_the_real_dataset_and_copies_nothing_of_it(rows: list[Row], real_dataset: Path) -> None:
+def test_the_sample_resembles_the_real_dataset_and_copies_no_text(
+    rows: list[Row], real_dataset: Path
+) -> None:
     with real_dataset.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         real = list(reader)
     assert reader.fieldnames == COLUMNS
     tones = {row["emotion"]: (row["sentiment"], row["plutchik"]) for row in real}
     assert all(tones[row["emotion"]] == (row["sentiment"], row["plutchik"]) for row in rows)
-    theirs = {row[column].strip().casefold() for row in real for column in TEXTS}
-    assert [row[column] for row in rows for column in TEXTS if row[column].casefold() in theirs] == []
+    real_texts = {row[column].strip().casefold() for row in real for column in TEXTS}
+    assert [row[column] for row in rows for column in TEXTS if row[column].casefold() in real_texts] == []

@@ -1,4 +1,4 @@
-"""The test split is the paper's; splits never overlap; a leak is found; subsets are nested."""
+"""Splits: the paper's test split, no overlap, detection of leaks, nested subsets."""
 
 from __future__ import annotations
 
@@ -28,18 +28,20 @@ RATINGS = st.lists(st.tuples(*[st.integers(1, 3)] * 5), max_size=40)
 
 
 def dataset_of(ratings: list[tuple[int, ...]]) -> Dataset:
-    """A dataset with these ratings of its five responders."""
-    dialogues = tuple(Dialogue(f"id-{at}", f"situation {at}", "Oh.") for at in range(len(ratings)))
+    """Return a dataset with these ratings of its five responders."""
+    dialogues = tuple(
+        Dialogue(f"id-{number}", f"situation {number}", "Oh.") for number in range(len(ratings))
+    )
     record_data = tuple(
         Rating(dialogue.id, name, value, "", "")
-        for dialogue, of in zip(dialogues, ratings, strict=True)
-        for name, value in zip(RESPONDERS, of, strict=True)
+        for dialogue, ratings_of_dialogue in zip(dialogues, ratings, strict=True)
+        for name, value in zip(RESPONDERS, ratings_of_dialogue, strict=True)
     )
     return Dataset("", "", dialogues, {name: {} for name in RESPONDERS}, record_data)
 
 
 def numbered(count: int) -> list[Dialogue]:
-    return [Dialogue(f"id-{at}", f"situation {at}", "Oh.") for at in range(count)]
+    return [Dialogue(f"id-{number}", f"situation {number}", "Oh.") for number in range(count)]
 
 
 def ids(dialogues: list[Dialogue]) -> list[str]:
@@ -50,42 +52,42 @@ def ids(dialogues: list[Dialogue]) -> list[str]:
 
 
 def test_near_identical_dialogues_and_shared_workers_are_counted() -> None:
-    said = "i hate when someone does not take the hint"
+    utterance = "i hate when someone does not take the hint"
     train = [
-        Dialogue("hit:1_conv:2", "talking", said),
+        Dialogue("hit:1_conv:2", "talking", utterance),
         Dialogue("hit:3_conv:6", "my cat died", "I miss her."),
     ]
     test = [
-        Dialogue("hit:9_conv:18", "talking", said.replace("does not", "doesnt")),
+        Dialogue("hit:9_conv:18", "talking", utterance.replace("does not", "doesnt")),
         Dialogue("hit:3_conv:7", "a new job", "I start on Monday!"),
         Dialogue("other", "a new house", "We move on Monday!"),
     ]
-    found = overlap(train, test)
-    assert found.near_identical == (("hit:9_conv:18", "hit:1_conv:2"),)
-    assert found.same_workers == 1
+    shared = overlap(train, test)
+    assert shared.near_identical == (("hit:9_conv:18", "hit:1_conv:2"),)
+    assert shared.same_workers == 1
     assert overlap([], test) == overlap(train, []) == SplitOverlap((), 0)
 
 
 def test_the_real_splits_share_one_near_identical_dialogue_and_the_workers_of_37(real_dataset: Path) -> None:
     dataset = load(str(real_dataset))
     train, test = dialogues_in_split(dataset, Split.TRAIN), dialogues_in_split(dataset, Split.TEST)
-    found = overlap(train, test)
-    assert len(found.near_identical) == 1
-    assert found.same_workers == 37
-    tasks = Counter(one.id.partition("_")[0] for one in train)  # in another way
-    assert sum(one.id.partition("_")[0] in tasks for one in test) == 37
+    shared = overlap(train, test)
+    assert len(shared.near_identical) == 1
+    assert shared.same_workers == 37
+    tasks = Counter(dialogue.id.partition("_")[0] for dialogue in train)  # in another way
+    assert sum(dialogue.id.partition("_")[0] in tasks for dialogue in test) == 37
 
 
-def test_why_250(real_dataset: Path) -> None:
-    """What the text's "remaining dialogues" would be, and how many of the 250 pass its own DPO filter."""
+def test_the_size_of_the_test_split_is_250(real_dataset: Path) -> None:
+    """Count the paper's "remaining dialogues", and the test dialogues that pass its DPO filter."""
     rated = load(str(real_dataset)).rated.values()
     llms = [name for name in RESPONDERS if name != "human"]
-    trains_nothing = {name: sum(of[name] != 3 for of in rated) for name in llms}
+    trains_nothing = {name: sum(ratings[name] != 3 for ratings in rated) for name in llms}
     assert (min(trains_nothing.values()), max(trains_nothing.values())) == (705, 919)
-    assert sum(all(of[name] != 3 for name in llms) for of in rated) == 88
-    test = [of for of in rated if is_test(of)]
+    assert sum(all(ratings[name] != 3 for name in llms) for ratings in rated) == 88
+    test = [ratings for ratings in rated if is_test(ratings)]
     assert len(test) == 250
-    assert sum(of["human"] < 3 and any(of[name] == 3 for name in llms) for of in test) == 162
+    assert sum(ratings["human"] < 3 and any(ratings[name] == 3 for name in llms) for ratings in test) == 162
 
 
 # -- laws ----------------------------------------------------------------------------------------------
@@ -102,7 +104,7 @@ def test_test_and_train_are_a_partition_in_the_datasets_order(ratings: list[tupl
     for split in (Split.TEST, Split.TRAIN):
         chosen = ids(dialogues_in_split(dataset, split))
         assert chosen == sorted(chosen, key=every.index)
-    assert test == {f"id-{at}" for at, of in enumerate(ratings) if Counter(of)[3] < 2}
+    assert test == {f"id-{number}" for number, values in enumerate(ratings) if Counter(values)[3] < 2}
 
 
 @given(RATINGS)
@@ -119,7 +121,7 @@ def test_a_seeded_subset_is_nested_and_depends_on_no_order(
     order: list[int], size: int, other: int, seed: int
 ) -> None:
     dialogues = numbered(12)
-    shuffled = [dialogues[at] for at in order]
+    shuffled = [dialogues[number] for number in order]
     small, large = (seeded_subset(shuffled, n, seed) for n in sorted((size, other)))
     assert large[: len(small)] == small
     assert small == seeded_subset(dialogues, min(size, other), seed)
@@ -127,14 +129,14 @@ def test_a_seeded_subset_is_nested_and_depends_on_no_order(
 
 
 @given(st.sets(st.integers(0, 19)), st.integers(0, 5))
-def test_a_dialogues_place_depends_on_itself_alone(left_out: set[int], seed: int) -> None:
+def test_the_split_of_a_dialogue_depends_on_its_text_only(left_out: set[int], seed: int) -> None:
     dialogues = numbered(20)
-    fewer = [dialogue for at, dialogue in enumerate(dialogues) if at not in left_out]
-    whole = seeded_order(dialogues, seed)
-    assert seeded_order(fewer, seed) == [dialogue for dialogue in whole if dialogue in fewer]
+    fewer = [dialogue for number, dialogue in enumerate(dialogues) if number not in left_out]
+    ordered = seeded_order(dialogues, seed)
+    assert seeded_order(fewer, seed) == [dialogue for dialogue in ordered if dialogue in fewer]
 
 
-def test_seeds_give_different_orders_and_every_dialogue_its_chance() -> None:
+def test_seeds_give_different_orders_and_select_every_dialogue() -> None:
     dialogues = numbered(10)
     first = Counter(seeded_subset(dialogues, 1, seed)[0].id for seed in range(2000))
     assert len({tuple(ids(seeded_order(dialogues, seed))) for seed in range(20)}) == 20
@@ -146,13 +148,13 @@ def test_seeds_give_different_orders_and_every_dialogue_its_chance() -> None:
 
 
 @given(st.integers(0, 9), st.sampled_from(["id", "words", "spaced", "shouted", "all"]))
-def test_a_planted_leak_is_found_and_named(at: int, kind: str) -> None:
+def test_a_planted_leak_is_reported(number: int, kind: str) -> None:
     train, test = numbered(10), [replace(d, id=f"t-{d.id}", utterance="Else.") for d in numbered(5)]
-    victim = train[at]
+    victim = train[number]
     planted = {
         "id": replace(test[0], id=victim.id),
         "words": replace(victim, id="planted"),
-        "spaced": replace(victim, id="planted", situation=f" situation \n {at}\t"),
+        "spaced": replace(victim, id="planted", situation=f" situation \n {number}\t"),
         "shouted": replace(victim, id="planted", utterance="OH."),
         "all": victim,
     }[kind]
@@ -164,10 +166,10 @@ def test_a_planted_leak_is_found_and_named(at: int, kind: str) -> None:
     assert len(error.faults) == (2 if kind == "all" else 1)
 
 
-def test_the_same_situation_with_another_utterance_is_no_leak() -> None:
-    one = Dialogue("a", "My exam.", "I passed!")
-    check_no_leak({"train": [one], "test": [replace(one, id="b", utterance="I failed.")]})
-    check_no_leak({"train": [one, one], "test": []})
+def test_the_same_situation_with_another_utterance_is_not_a_leak() -> None:
+    dialogue = Dialogue("a", "My exam.", "I passed!")
+    check_no_leak({"train": [dialogue], "test": [replace(dialogue, id="b", utterance="I failed.")]})
+    check_no_leak({"train": [dialogue, dialogue], "test": []})
 
 
 # -- the files -----------------------------------------------------------------------------------------

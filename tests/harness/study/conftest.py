@@ -1,4 +1,4 @@
-"""Small real stages, a study file, and a runner that keeps its folder."""
+"""Fixtures: small stages, a study file, and a runner with its own folder."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ contests = [["dataset:gpt-4", "dataset:human"], ["openai/gpt-4o", "dataset:human
 
 @pytest.fixture
 def study_file(tmp_path: Path) -> Path:
-    """A study that trains nobody: two contests, two judges, every model emulated."""
+    """Return a study without training: two contests, two judges, every model emulated."""
     path = tmp_path / "two.toml"
     path.write_text(STUDY, encoding="utf-8")
     return path
 
 
 class StageRecorder:
-    """Stages that add up numbers, what they did, and a folder that remembers."""
+    """Stages that add numbers, the log of what ran, and a folder with their records."""
 
     def __init__(self, folder: Path) -> None:
         self.memory = StageCache(folder)
@@ -46,28 +46,28 @@ class StageRecorder:
         self._now: set[str] = set()
 
     def stage(self, name: str, value: int, needs: Iterable[str] = (), **more: Any) -> Stage:
-        """A stage whose output is its value plus those that it needs."""
+        """Return a stage whose output is its value plus the outputs of its inputs."""
         return Stage(
-            "sum", name, {"value": value}, self._add(value), tuple(f"sum {one}" for one in needs), **more
+            "sum", name, {"value": value}, self._add(value), tuple(f"sum {need}" for need in needs), **more
         )
 
     def failing(self, name: str, needs: Iterable[str] = (), error: Exception | None = None) -> Stage:
-        """A stage that fails."""
+        """Return a stage that fails."""
 
         async def fail(ready: StageInputs) -> StageOutput:
             self.ran.append(ready.stage.title)
             raise error or ValueError("out of salt")
 
-        return Stage("sum", name, {}, fail, tuple(f"sum {one}" for one in needs))
+        return Stage("sum", name, {}, fail, tuple(f"sum {need}" for need in needs))
 
     def run(self, stages: Iterable[Stage], **options: Any) -> StudyResult:
-        """Run them; `ran` then says which did."""
+        """Run the stages; `ran` lists those that ran."""
         self.ran = []
         return asyncio.run(StageScheduler(list(stages), self.memory, **options).run())
 
     def outputs(self, ended: StudyResult) -> Mapping[str, str]:
-        """Every done stage's output."""
-        return {one.stage.title: one.record.output for one in ended.stage_statuses if one.record}
+        """Return the output of every finished stage."""
+        return {status.stage.title: status.record.output for status in ended.stage_statuses if status.record}
 
     def _add(self, value: int) -> Callable[[StageInputs], Any]:
         async def add(ready: StageInputs) -> StageOutput:
@@ -86,5 +86,5 @@ class StageRecorder:
 
 @pytest.fixture
 def kitchen(tmp_path: Path) -> StageRecorder:
-    """A kitchen with an empty folder."""
+    """Return a kitchen with an empty folder."""
     return StageRecorder(tmp_path / "studies")

@@ -1,4 +1,4 @@
-"""The study's ceiling: what is spent and what is granted together never pass it."""
+"""Budget of a study: spent and reserved amounts together never exceed it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from harness.study.budget import StudyBudget
 
 
 class Bank:
-    """What every run has spent."""
+    """Amounts spent by each run."""
 
     def __init__(self) -> None:
         self.spent: dict[str, float] = {}
 
-    async def of(self, run: str) -> float:
-        """One run's."""
+    async def spent_by(self, run: str) -> float:
+        """Return the amount spent by a run."""
         await asyncio.sleep(0)
         return self.spent.get(run, 0.0)
 
     @property
     def total(self) -> float:
-        """Everybody's."""
+        """Return the amount spent by all runs."""
         return sum(self.spent.values())
 
 
@@ -35,48 +35,48 @@ RUNS = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(RUNS, st.floats(0.5, 30))
-def test_the_ceiling_is_never_passed_and_everybody_comes_to_a_turn(
+def test_the_budget_is_never_exceeded_and_every_stage_gets_a_turn(
     runs: list[tuple[int, float | None, float]], ceiling: float
 ) -> None:
     bank = Bank()
-    study_budget = StudyBudget(ceiling, Path("/nonexistent"), bank.of)
+    study_budget = StudyBudget(ceiling, Path("/nonexistent"), bank.spent_by)
     study_budget._runs = sorted({f"run {name}" for name, _, _ in runs})  # as they were written down before
     granted: dict[int, float] = {}
 
-    async def one(at: int, name: str, at_most: float | None, share: float) -> None:
+    async def reserve_once(number: int, name: str, at_most: float | None, share: float) -> None:
         async with study_budget.reserve(name, at_most) as budget:
             assert budget is not None
             left = budget - bank.spent.get(name, 0.0)
-            granted[at] = left
+            granted[number] = left
             assert bank.total + sum(granted.values()) <= ceiling + 1e-9
             for _ in range(3):
                 await asyncio.sleep(0)
             bank.spent[name] = bank.spent.get(name, 0.0) + share * left  # never more than it was granted
-            del granted[at]
+            del granted[number]
 
-    async def everybody() -> None:
+    async def reserve_all() -> None:
         # two grants of one run at a time are never asked for: a run is one stage's
         by_run: dict[str, list[tuple[int, float | None, float]]] = {}
-        for at, (name, at_most, share) in enumerate(runs):
-            by_run.setdefault(f"run {name}", []).append((at, at_most, share))
+        for number, (name, at_most, share) in enumerate(runs):
+            by_run.setdefault(f"run {name}", []).append((number, at_most, share))
 
         async def in_turn(name: str, turns: list[tuple[int, float | None, float]]) -> None:
-            for at, at_most, share in turns:
-                await one(at, name, at_most, share)
+            for number, at_most, share in turns:
+                await reserve_once(number, name, at_most, share)
 
         await asyncio.wait_for(asyncio.gather(*(in_turn(*item) for item in by_run.items())), 600)
 
-    asyncio.run(everybody())
+    asyncio.run(reserve_all())
     assert bank.total <= ceiling + 1e-9
 
 
-def test_what_a_killed_process_spent_counts(tmp_path: Path) -> None:
+def test_spending_of_a_killed_process_counts(tmp_path: Path) -> None:
     async def first() -> None:
-        async with StudyBudget(10.0, tmp_path / "runs.json", bank.of).reserve("a", 4.0):
+        async with StudyBudget(10.0, tmp_path / "runs.json", bank.spent_by).reserve("a", 4.0):
             bank.spent["a"] = 3.0  # and then it was killed: nothing more was written down
 
     async def second() -> float | None:
-        async with StudyBudget(10.0, tmp_path / "runs.json", bank.of).reserve("b", None) as budget:
+        async with StudyBudget(10.0, tmp_path / "runs.json", bank.spent_by).reserve("b", None) as budget:
             return budget
 
     bank = Bank()
@@ -84,9 +84,9 @@ def test_what_a_killed_process_spent_counts(tmp_path: Path) -> None:
     assert asyncio.run(second()) == 7.0
 
 
-def test_without_a_ceiling_everything_is_granted(tmp_path: Path) -> None:
+def test_without_a_budget_every_request_is_granted(tmp_path: Path) -> None:
     async def reserve() -> float | None:
-        async with StudyBudget(None, tmp_path / "runs.json", Bank().of).reserve("a", 4.0) as budget:
+        async with StudyBudget(None, tmp_path / "runs.json", Bank().spent_by).reserve("a", 4.0) as budget:
             return budget
 
     assert asyncio.run(reserve()) is None

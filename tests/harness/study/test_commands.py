@@ -1,4 +1,4 @@
-"""`plan`, `run` and `status` as users give them: a study that trains nobody, and what others would take."""
+"""Commands `plan`, `run` and `status` on a study without training, and plans of the included studies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty working folder, no keys, no settings."""
+    """Change to an empty working folder without keys and settings."""
     for name in list(os.environ):
         if name.endswith(("_API_KEY", "_BASE_URL")) or name.startswith("EMPATHY_"):
             monkeypatch.delenv(name)
@@ -41,7 +41,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 @pytest.fixture
 def empathy(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`empathy WORDS…` → (exit code, stdout, stderr)."""
+    """Run `empathy WORDS…` and return (exit code, stdout, stderr)."""
 
     def run(*words: str | Path) -> tuple[int, str, str]:
         record_data = [str(word) for word in words]
@@ -55,12 +55,12 @@ def empathy(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 
 def stages(out: str) -> dict[str, dict[str, Any]]:
-    return {one["name"]: one for one in orjson.loads(out)["stages"]}
+    return {stage["name"]: stage for stage in orjson.loads(out)["stages"]}
 
 
 def ended_at(record_data: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """When each stage was done: what ran again has another time."""
-    return {name: one["record"]["ended"] for name, one in record_data.items() if one["record"]}
+    """Return the end time of each stage; it changes when a stage runs again."""
+    return {name: stage["record"]["ended"] for name, stage in record_data.items() if stage["record"]}
 
 
 def test_a_study_from_plan_to_report(empathy: Run, study_file: Path, workplace: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_study_from_plan_to_report(empathy: Run, study_file: Path, workplace: 
     code, out, err = empathy("run", study_file, "--json")
     assert code == 0, err
     first = stages(out)
-    assert {one["state"] for one in first.values()} == {"done"}
+    assert {stage["state"] for stage in first.values()} == {"done"}
     assert len(first) == 1 + 4 + 1
     report = workplace / "runs/studies" / first["report two"]["record"]["result"]["file"]
     page = report.read_text(encoding="utf-8")
@@ -91,7 +91,7 @@ def test_a_study_from_plan_to_report(empathy: Run, study_file: Path, workplace: 
     assert (code, out.splitlines()[0]) == (0, "two: 6 of 6 stages done")
 
 
-def test_a_changed_setting_runs_again_what_depends_on_it(empathy: Run, study_file: Path) -> None:
+def test_a_changed_setting_reruns_the_dependent_stages(empathy: Run, study_file: Path) -> None:
     _, out, _ = empathy("run", study_file, "--json")
     first = stages(out)
     study_file.write_text(study_file.read_text().replace("limit = 6", "limit = 7"))
@@ -123,16 +123,16 @@ def test_only_and_from(empathy: Run, study_file: Path) -> None:
     assert stages(out)["respond openai/emulated-gpt-4o test"]["state"] == "done"
     code, out, _ = empathy("run", study_file, "--from", "judge", "--json")
     assert code == 0
-    assert {one["state"] for one in stages(out).values()} == {"done"}
+    assert {stage["state"] for stage in stages(out).values()} == {"done"}
     code, _, err = empathy("run", study_file, "--only", "jugde")
     assert code == 2
     assert CODE.findall(err) == ["stage.unknown"]
 
 
-def test_where_no_student_can_be_trained_the_other_branches_go_on(
+def test_without_training_support_other_branches_finish(
     empathy: Run, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For want of torch, or, where it is installed, for want of the base."""
+    """Training fails without torch or without the base model."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     tiny = resources.files("harness.studies").joinpath("tiny.toml").read_text(encoding="utf-8")
     (workplace / "tiny.toml").write_text(tiny.replace("tiny:llama", "no/such-base"), encoding="utf-8")
@@ -142,7 +142,7 @@ def test_where_no_student_can_be_trained_the_other_branches_go_on(
     assert record_data["base tiny"]["state"] == "failed"
     why = "no/such-base" if find_spec("torch") else "fine-tuning needs torch"
     assert why in record_data["base tiny"]["why"]
-    assert {name for name, one in record_data.items() if one["state"] == "done"} == {
+    assert {name for name, stage in record_data.items() if stage["state"] == "done"} == {
         "improve openai/emulated-gpt-6-luna over-human all-dimensions",
         "build over-human-all-dimensions",
         "build low-rated",
@@ -152,7 +152,7 @@ def test_where_no_student_can_be_trained_the_other_branches_go_on(
     assert why in out
 
 
-def test_a_failing_judge_leaves_the_others(empathy: Run, study_file: Path) -> None:
+def test_a_failing_judge_does_not_stop_the_others(empathy: Run, study_file: Path) -> None:
     text = study_file.read_text().replace("emulate = true\n", "")
     study_file.write_text(
         text.replace('["openai/gpt-4o", "dataset:human"]', '["dataset:mixtral-8x7b", "dataset:human"]')
@@ -161,7 +161,7 @@ def test_a_failing_judge_leaves_the_others(empathy: Run, study_file: Path) -> No
     record_data = stages(out)
     assert code == 1
     by_state = {
-        state: [name for name, one in record_data.items() if one["state"] == state]
+        state: [name for name, stage in record_data.items() if stage["state"] == state]
         for state in ("done", "failed")
     }
     assert len(by_state["failed"]) == 2
@@ -170,7 +170,7 @@ def test_a_failing_judge_leaves_the_others(empathy: Run, study_file: Path) -> No
     assert len(by_state["done"]) == 3
 
 
-def test_an_interrupt_ends_cleanly_and_the_same_command_goes_on(
+def test_an_interrupted_study_ends_cleanly_and_resumes(
     empathy: Run, study_file: Path, workplace: Path, provider: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, go_on = threading.Event(), threading.Event()
@@ -200,10 +200,10 @@ def test_an_interrupt_ends_cleanly_and_the_same_command_goes_on(
     assert "same command" in err
     code, out, err = empathy("run", study_file, "--json", "--yes")
     assert code == 0, err
-    assert {one["state"] for one in stages(out).values()} == {"done"}
+    assert {stage["state"] for stage in stages(out).values()} == {"done"}
 
 
-def test_mistakes(empathy: Run, study_file: Path) -> None:
+def test_invalid_arguments_are_refused(empathy: Run, study_file: Path) -> None:
     assert empathy("run", "no-such-study")[0] == 2
     assert empathy("status")[0] == 2
     assert empathy("status", "tiny")[0] == 2
@@ -224,8 +224,8 @@ def test_every_shipped_study_can_be_planned(empathy: Run, name: str) -> None:
     assert empathy("plan", name, "--data", "sample")[0] == 0
 
 
-def test_what_the_papers_study_would_take(empathy: Run, real_dataset: Path) -> None:
-    """Counted in another way: 7 strategies, the sequential one of three calls, its first the cognitive's."""
+def test_the_estimate_of_the_papers_study(empathy: Run, real_dataset: Path) -> None:
+    """Count the calls independently: 7 strategies; the first of the three sequential calls is shared."""
     _, out, _ = empathy("plan", "paper-llama", "--data", real_dataset, "--json")
     lines = {(line["kind"], line["what"]): line for line in orjson.loads(out)["lines"]}
     improve = lines["improve", "openai/gpt-6-luna"]

@@ -1,4 +1,4 @@
-"""A study file is read whole or refused with every mistake and its line."""
+"""Study files: read completely, or refused with every fault and its line."""
 
 from __future__ import annotations
 
@@ -112,19 +112,19 @@ def test_a_fault_has_a_code_and_a_line(tmp_path: Path, text: str, code: str, lin
     assert not line or f"{tmp_path / 'bad.toml'}{separator}{line}" in places
 
 
-def test_choosing_needs_dialogues_that_do_not_train(tmp_path: Path) -> None:
+def test_choosing_needs_a_development_split(tmp_path: Path) -> None:
     text = resources.files("harness.studies").joinpath("figure-10.toml").read_text(encoding="utf-8")
     error = refused(tmp_path / "best.toml", text.replace("hold_out = true", "hold_out = false"))
     assert "hold_out = true" in str(error)
 
 
-def test_no_such_study() -> None:
+def test_an_unknown_study_is_refused() -> None:
     with user_error("study.not-found", found="'paper-lama'") as error:
         load("paper-lama")
     assert "paper-llama" in error.fault.remedy
 
 
-def test_every_shipped_study_is_read() -> None:
+def test_every_shipped_study_is_valid() -> None:
     assert shipped() == ["figure-1", "figure-10", "figure-6", "paper-llama", "paper-mistral", "tiny"]
     for name in shipped():
         study = load(name)
@@ -132,7 +132,7 @@ def test_every_shipped_study_is_read() -> None:
         assert study.words() & {"low-rated", "base-cut"}, "each carries a format control"
 
 
-def test_the_papers_study_is_the_papers() -> None:
+def test_the_papers_study_has_the_papers_settings() -> None:
     study = load("paper-llama")
     assert study.fidelity is Fidelity.PAPER
     assert study.data.split is Split.TEST
@@ -143,7 +143,7 @@ def test_the_papers_study_is_the_papers() -> None:
     assert (dpo.beta, dpo.loss) == (0.1, "sigmoid")
 
 
-def test_the_documents_example_is_a_study(tmp_path: Path) -> None:
+def test_the_example_in_the_documentation_is_valid(tmp_path: Path) -> None:
     document = Path(__file__).resolve().parents[3] / "docs" / "studies.md"
     _, _, rest = document.read_text(encoding="utf-8").partition("```toml\n")
     path = tmp_path / "example.toml"
@@ -154,7 +154,7 @@ def test_the_documents_example_is_a_study(tmp_path: Path) -> None:
     assert study.budget_usd == 150
 
 
-def test_other_judges_choose_as_well() -> None:
+def test_several_judges_can_choose() -> None:
     study = load("figure-10").judged_by(("openai/gpt-4o",))
     assert study.judging.judges == ("openai/gpt-4o",)
     assert study.selection is not None
@@ -167,7 +167,7 @@ NAMES = st.from_regex(r"[a-z]{1,6}", fullmatch=True)
 @given(
     st.lists(st.tuples(NAMES, st.lists(NAMES, max_size=3, unique=True)), max_size=5, unique_by=lambda t: t[0])
 )
-def test_lines_are_those_of_the_text(tables: list[tuple[str, list[str]]]) -> None:
+def test_key_lines_match_the_text(tables: list[tuple[str, list[str]]]) -> None:
     written = ["# a comment = 1"]
     wanted = {}
     for name, keys in tables:

@@ -1,4 +1,4 @@
-"""A whole study, killed twenty times at steps drawn by a seed: asked, answered, committed, kept."""
+"""A complete study, killed twenty times at seeded steps: request, answer, commit, record."""
 
 from __future__ import annotations
 
@@ -89,12 +89,16 @@ def run(place: Path, fatal: int) -> int:
 
 
 def outputs(place: Path) -> dict[str, str]:
-    """Every finished stage's output, by its name. A page names the commands that made it: it is another."""
+    """Return the output of every finished stage by name, without reports (they name their commands)."""
     records = [json.loads(path.read_text()) for path in (place / "runs/studies/stages").glob("*.json")]
-    return {one["name"]: one["output"] for one in records if "output" in one and one["kind"] != "report"}
+    return {
+        record["name"]: record["output"]
+        for record in records
+        if "output" in record and record["kind"] != "report"
+    }
 
 
-def test_killed_twenty_times_it_ends_the_same(tmp_path: Path) -> None:
+def test_a_study_killed_twenty_times_has_the_same_result(tmp_path: Path) -> None:
     assert run(tmp_path / "undisturbed", 0) == 1
     wanted = outputs(tmp_path / "undisturbed")
     assert {name.split(" ")[0] for name in wanted} == {"improve", "build", "respond", "judge"}

@@ -1,4 +1,4 @@
-"""Killed with SIGKILL at every point of a study of five stages, again and again: the end is the same."""
+"""A study of five stages, killed with SIGKILL at every point: the final result is the same."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def stage(name, *needs):
         if not path.exists():
             unfinished = path.with_name(path.name + ".partial")
             unfinished.mkdir(parents=True, exist_ok=True)
-            (unfinished / "text").write_text(name + "".join(record.output for record in inputs.needs.values()))
+            outputs = "".join(record.output for record in inputs.needs.values())
+            (unfinished / "text").write_text(name + outputs)
             step()
             unfinished.replace(path)
         step()
@@ -64,7 +65,7 @@ def run(folder: Path, fatal: int) -> subprocess.CompletedProcess[str]:
 
 
 def values(folder: Path) -> dict[str, str]:
-    """Every stage's key and output, by the records alone."""
+    """Return every stage's key and output from the records."""
     records = [json.loads(path.read_text()) for path in sorted((folder / "stages").glob("*.json"))]
     return {record["name"]: f"{record['key']} {record['output']}" for record in records}
 
@@ -77,7 +78,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("every", [1, 4, 7])
-def test_killed_again_and_again_it_ends_the_same(undisturbed: Path, tmp_path: Path, every: int) -> None:
+def test_a_repeatedly_killed_study_has_the_same_result(undisturbed: Path, tmp_path: Path, every: int) -> None:
     folder = tmp_path / "killed"
     kills = 0
     while (done := run(folder, every + kills % 6)).returncode != 0:

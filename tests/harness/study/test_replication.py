@@ -1,4 +1,4 @@
-"""The table of docs/studies.md is what `empathy plan` says today, with the real dataset."""
+"""The table of docs/studies.md matches the output of `empathy plan` with the real dataset."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "studies.md"
 ROW = re.compile(
     r"\| `([\w-]+)` \| .* \| (\d+) \| ([\d,]+) \| ([\d.]+) \| (\d+):(\d+):(\d+) \| \$([\d.]+) \|"
 )
-ROWS = {found[1]: found.groups()[1:] for found in ROW.finditer(DOCUMENT.read_text(encoding="utf-8"))}
+ROWS = {match[1]: match.groups()[1:] for match in ROW.finditer(DOCUMENT.read_text(encoding="utf-8"))}
 
 
 def test_every_study_of_the_paper_has_its_row() -> None:
@@ -24,7 +24,7 @@ def test_every_study_of_the_paper_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("study", ROWS)
-async def test_a_row_is_what_the_plan_says(study: str, real_dataset: Path, tmp_path: Path) -> None:
+async def test_a_row_matches_the_plan(study: str, real_dataset: Path, tmp_path: Path) -> None:
     lines = await harness.plan_study(
         study, folder=tmp_path, db=str(tmp_path / "none.sqlite"), data=str(real_dataset), rpm=500
     )

@@ -1,4 +1,4 @@
-"""Stages run once, in order, side by side but for what they hold alone; a failure takes its own along."""
+"""Scheduler: stages run once and in order, concurrently unless exclusive; failures block dependents."""
 
 from __future__ import annotations
 
@@ -26,30 +26,35 @@ StudyGraph = dict[int, set[int]]
 
 @st.composite
 def graphs(draw: st.DrawFn) -> StudyGraph:
-    """Which stage needs which: only earlier ones."""
+    """Draw the inputs of each stage: only earlier stages."""
     size = draw(st.integers(1, 7))
-    return {at: draw(st.sets(st.integers(0, at - 1))) if at else set() for at in range(size)}
+    return {number: draw(st.sets(st.integers(0, number - 1))) if number else set() for number in range(size)}
 
 
 def after(graph: StudyGraph, begun: set[int]) -> set[int]:
-    """These, and all that needs them."""
-    found = set(begun)
-    for at in sorted(graph):
-        if graph[at] & found:
-            found.add(at)
-    return found
+    """Return these stages and all that depend on them."""
+    dependents = set(begun)
+    for number in sorted(graph):
+        if graph[number] & dependents:
+            dependents.add(number)
+    return dependents
 
 
 def build(kitchen: Any, graph: StudyGraph, values: dict[int, int], lanes: Sequence[str] = ()) -> list[Stage]:
     return [
-        kitchen.stage(str(at), values.get(at, at), map(str, needs), uses=frozenset(lanes[at : at + 1]))
-        for at, needs in graph.items()
+        kitchen.stage(
+            str(number),
+            values.get(number, number),
+            map(str, needs),
+            uses=frozenset(lanes[number : number + 1]),
+        )
+        for number, needs in graph.items()
     ]
 
 
 @settings(max_examples=15, deadline=None)
 @given(graphs(), st.data())
-def test_everything_runs_once_after_what_it_needs_and_then_never_again(
+def test_each_stage_runs_once_after_its_inputs(
     kitchen_type: Any, graph: StudyGraph, data: st.DataObject
 ) -> None:
     with TemporaryDirectory() as folder:
@@ -59,7 +64,9 @@ def test_everything_runs_once_after_what_it_needs_and_then_never_again(
         ended = kitchen.run(order)
         assert sorted(kitchen.ran) == sorted(map(str, graph))
         assert all(
-            kitchen.ran.index(str(need)) < kitchen.ran.index(str(at)) for at in graph for need in graph[at]
+            kitchen.ran.index(str(need)) < kitchen.ran.index(str(number))
+            for number in graph
+            for need in graph[number]
         )
         assert ended.count(StageState.DONE) == len(graph)
         again = kitchen.run(stages)
@@ -69,7 +76,7 @@ def test_everything_runs_once_after_what_it_needs_and_then_never_again(
 
 @settings(max_examples=15, deadline=None)
 @given(graphs(), st.data())
-def test_a_changed_setting_runs_exactly_what_depends_on_it(
+def test_a_changed_setting_reruns_exactly_the_dependent_stages(
     kitchen_type: Any, graph: StudyGraph, data: st.DataObject
 ) -> None:
     changed = data.draw(st.sampled_from(sorted(graph)))
@@ -77,7 +84,7 @@ def test_a_changed_setting_runs_exactly_what_depends_on_it(
         kitchen = kitchen_type(Path(folder))
         kitchen.run(build(kitchen, graph, {}))
         ended = kitchen.run(build(kitchen, graph, {changed: 100}))
-        assert set(kitchen.ran) == {str(at) for at in after(graph, {changed})}
+        assert set(kitchen.ran) == {str(number) for number in after(graph, {changed})}
         anew = kitchen_type(Path(other))
         assert kitchen.outputs(ended) == anew.outputs(anew.run(build(anew, graph, {changed: 100})))
         kitchen.run(build(kitchen, graph, {}))
@@ -86,7 +93,7 @@ def test_a_changed_setting_runs_exactly_what_depends_on_it(
 
 @settings(max_examples=15, deadline=None)
 @given(graphs(), st.data())
-def test_a_failure_takes_along_what_needs_it_and_nothing_else(
+def test_a_failure_blocks_only_the_dependent_stages(
     kitchen_type: Any, graph: StudyGraph, data: st.DataObject
 ) -> None:
     broken = data.draw(st.sampled_from(sorted(graph)))
@@ -94,19 +101,21 @@ def test_a_failure_takes_along_what_needs_it_and_nothing_else(
         kitchen = kitchen_type(Path(folder))
         stages = build(kitchen, graph, {})
         stages[broken] = kitchen.failing(str(broken), map(str, graph[broken]))
-        ended = {int(one.stage.title): one for one in kitchen.run(stages).stage_statuses}
+        ended = {int(status.stage.title): status for status in kitchen.run(stages).stage_statuses}
         lost = after(graph, {broken})
-        assert {at for at, one in ended.items() if one.state is not StageState.DONE} == lost
+        assert {number for number, status in ended.items() if status.state is not StageState.DONE} == lost
         assert ended[broken].state is StageState.FAILED
         assert "out of salt" in ended[broken].why
-        assert all(ended[at].state is StageState.BLOCKED for at in lost - {broken})
+        assert all(ended[number].state is StageState.BLOCKED for number in lost - {broken})
         kitchen.run(build(kitchen, graph, {}))
-        assert set(kitchen.ran) == {str(at) for at in lost}  # mended, only what is missing runs
+        assert set(kitchen.ran) == {str(number) for number in lost}  # mended, only what is missing runs
 
 
 @settings(max_examples=15, deadline=None)
 @given(graphs(), st.data())
-def test_what_is_held_alone_is_held_by_one(kitchen_type: Any, graph: StudyGraph, data: st.DataObject) -> None:
+def test_an_exclusive_resource_has_one_user(
+    kitchen_type: Any, graph: StudyGraph, data: st.DataObject
+) -> None:
     lanes = data.draw(st.lists(st.sampled_from(["card", "gpt"]), min_size=len(graph), max_size=len(graph)))
     with TemporaryDirectory() as folder:
         kitchen = kitchen_type(Path(folder))
@@ -118,7 +127,7 @@ def test_what_is_held_alone_is_held_by_one(kitchen_type: Any, graph: StudyGraph,
 
 @pytest.fixture(scope="module")
 def kitchen_type() -> Any:
-    """The class of kitchens, for examples that need a folder each."""
+    """Return the kitchen class, for examples that each need a folder."""
     from importlib.util import module_from_spec, spec_from_file_location
 
     spec = spec_from_file_location("kitchens", Path(__file__).with_name("conftest.py"))
@@ -129,20 +138,20 @@ def kitchen_type() -> Any:
     return module.StageRecorder
 
 
-def test_the_same_output_again_ends_the_running_there(kitchen: Any) -> None:
-    """Early cut-off: 1 + 2 made of other parts is still 3."""
+def test_an_unchanged_output_reruns_no_dependent_stage(kitchen: Any) -> None:
+    """Early cut-off: a changed stage with an unchanged output reruns nothing."""
     first = [kitchen.stage("a", 3), kitchen.stage("b", 0, ["a"])]
     kitchen.run(first)
     kitchen.run([kitchen.stage("zero", 0), kitchen.stage("a", 3, ["zero"]), kitchen.stage("b", 0, ["a"])])
     assert kitchen.ran == ["zero", "a"]
 
 
-def test_independent_stages_go_side_by_side(kitchen: Any) -> None:
+def test_independent_stages_run_concurrently(kitchen: Any) -> None:
     kitchen.run([kitchen.stage(name, 1) for name in "abc"])
     assert {"a", "b", "c"} in kitchen.at_once
 
 
-def test_a_patient_stage_takes_what_is_done(kitchen: Any) -> None:
+def test_a_stage_with_optional_inputs_uses_the_finished_ones(kitchen: Any) -> None:
     stages = [
         kitchen.stage("good", 5),
         kitchen.failing("bad"),
@@ -154,10 +163,10 @@ def test_a_patient_stage_takes_what_is_done(kitchen: Any) -> None:
     alone = kitchen.run(
         [kitchen.failing("bad"), kitchen.stage("report", 0, ["bad"], run_on_partial_inputs=True)]
     )
-    assert [one.state for one in alone.stage_statuses] == [StageState.FAILED, StageState.BLOCKED]
+    assert [status.state for status in alone.stage_statuses] == [StageState.FAILED, StageState.BLOCKED]
 
 
-def test_a_session_is_opened_once_for_all_that_are_ready(kitchen: Any) -> None:
+def test_a_session_is_opened_once_for_all_ready_stages(kitchen: Any) -> None:
     opened: list[list[str]] = []
 
     @asynccontextmanager
@@ -172,7 +181,7 @@ def test_a_session_is_opened_once_for_all_that_are_ready(kitchen: Any) -> None:
     assert ended.count(StageState.DONE) == 4
 
 
-def test_a_session_that_does_not_open_fails_each_of_its_stages(kitchen: Any) -> None:
+def test_a_session_that_cannot_open_fails_all_its_stages(kitchen: Any) -> None:
     @asynccontextmanager
     async def session(group: Sequence[StageInputs]) -> AsyncIterator[str]:
         raise UserError("no card", code="test.error")
@@ -180,7 +189,7 @@ def test_a_session_that_does_not_open_fails_each_of_its_stages(kitchen: Any) -> 
 
     stages = [kitchen.stage(name, 1, session_key="base", session=session) for name in "ab"]
     ended = kitchen.run([*stages, kitchen.stage("free", 1)])
-    assert [one.state for one in ended.stage_statuses] == [
+    assert [status.state for status in ended.stage_statuses] == [
         StageState.FAILED,
         StageState.FAILED,
         StageState.DONE,
@@ -198,7 +207,7 @@ def test_only_and_from(kitchen: Any) -> None:
         select_stages(stages, kinds, "sing", "")
     ended = kitchen.run(stages, pick={"sum b", "sum c"})
     assert kitchen.ran == []
-    assert [one.state for one in ended.stage_statuses] == [
+    assert [status.state for status in ended.stage_statuses] == [
         StageState.BLOCKED,
         StageState.BLOCKED,
         StageState.BLOCKED,
@@ -209,19 +218,19 @@ def test_only_and_from(kitchen: Any) -> None:
 
 
 def states(stages: Sequence[Stage], memory: StageCache) -> list[StageState]:
-    return [one.state for one in stage_statuses(stages, memory)]
+    return [status.state for status in stage_statuses(stages, memory)]
 
 
-def test_standings_are_told_without_running(kitchen: Any) -> None:
+def test_stage_states_are_reported_without_running(kitchen: Any) -> None:
     stages = [kitchen.stage("a", 1), kitchen.failing("b", ["a"]), kitchen.stage("c", 1, ["b"])]
-    assert [one.state for one in stage_statuses(stages, kitchen.memory)] == [
+    assert [status.state for status in stage_statuses(stages, kitchen.memory)] == [
         StageState.READY,
         StageState.WAITING,
         StageState.WAITING,
     ]
     kitchen.run(stages)
     kitchen.ran = []
-    assert [one.state for one in stage_statuses(stages, kitchen.memory)] == [
+    assert [status.state for status in stage_statuses(stages, kitchen.memory)] == [
         StageState.DONE,
         StageState.FAILED,
         StageState.BLOCKED,
@@ -229,7 +238,7 @@ def test_standings_are_told_without_running(kitchen: Any) -> None:
     assert kitchen.ran == []
 
 
-def test_a_stage_whose_file_is_gone_is_made_again(kitchen: Any) -> None:
+def test_a_stage_with_a_missing_file_runs_again(kitchen: Any) -> None:
     folder = kitchen.memory.folder
     folder.mkdir()
 
@@ -247,7 +256,7 @@ def test_a_stage_whose_file_is_gone_is_made_again(kitchen: Any) -> None:
     assert kitchen.ran == ["written"]
 
 
-def test_a_half_written_record_counts_as_none(kitchen: Any) -> None:
+def test_a_truncated_record_is_ignored(kitchen: Any) -> None:
     stages = [kitchen.stage("a", 1)]
     kitchen.run(stages)
     (record,) = (kitchen.memory.folder / "stages").glob("*.json")
@@ -267,8 +276,8 @@ def test_one_process_at_a_time_in_a_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_an_interrupt_stops_everybody_cleanly_and_the_next_run_goes_on(kitchen: Any) -> None:
-    """Two stages that each took the signal for itself, as runs of calls do; both are told."""
+def test_an_interrupt_stops_all_stages_cleanly_and_the_next_run_resumes(kitchen: Any) -> None:
+    """Two stages with their own signal handlers both receive the interrupt."""
     record_data: list[str] = []
 
     def asking(name: str) -> Stage:
@@ -297,7 +306,7 @@ def test_an_interrupt_stops_everybody_cleanly_and_the_next_run_goes_on(kitchen: 
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_training_is_cut_off_by_an_interrupt(kitchen: Any) -> None:
+def test_an_interrupt_ends_a_training(kitchen: Any) -> None:
     async def train(ready: StageInputs) -> StageOutput:
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.Event().wait()
@@ -305,4 +314,4 @@ def test_a_training_is_cut_off_by_an_interrupt(kitchen: Any) -> None:
 
     ended = run_with_shared_signals(StageScheduler([Stage("train", "long", {}, train)], kitchen.memory).run())
     assert ended.interrupted
-    assert [one.state for one in ended.stage_statuses] == [StageState.READY]
+    assert [status.state for status in ended.stage_statuses] == [StageState.READY]

@@ -1,4 +1,4 @@
-"""A study's table shows every contest under every judge, what was not scored, what is no real model."""
+"""Tables of a study: every contest under every judge, unscored judgments, emulated models."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_every_contest_under_every_judge() -> None:
     assert "n = 15 dialogues" in text
 
 
-def test_what_was_not_scored_stands_beside_the_rate() -> None:
+def test_unscored_judgments_are_shown_beside_the_rate() -> None:
     text = printed(
         judged("one : base", "openai/gpt-4o", 0.5, n=12, unscored={"refused": 3}),
         judged("two : base", "openai/gpt-4o", None, n=0, low=None, high=None),
@@ -68,21 +68,21 @@ def test_what_was_not_scored_stands_beside_the_rate() -> None:
     assert "n = 0" in text
 
 
-def test_what_only_chooses_the_best_is_no_result() -> None:
+def test_judgments_for_choosing_the_best_are_not_results() -> None:
     assert (
         to_table(STUDY, [judged("one : base (development)", "control/longer", 0.5, split="development")])
         is None
     )
 
 
-def test_what_is_emulated_or_tiny_is_said() -> None:
-    of = [judged("one : base", "control/longer", 0.5)]
-    assert {note.split(":")[0] for note in caveats(STUDY, of)} >= {"EMULATED", "TINY"}
+def test_notes_mark_emulated_and_tiny_models() -> None:
+    results = [judged("one : base", "control/longer", 0.5)]
+    assert {note.split(":")[0] for note in caveats(STUDY, results)} >= {"EMULATED", "TINY"}
     real = replace(STUDY, emulate=False, student_specs=(StudentSpec("llama", "meta-llama/Llama-3.1-8B"),))
-    assert not {note.split(":")[0] for note in caveats(real, of)} & {"EMULATED", "TINY"}
+    assert not {note.split(":")[0] for note in caveats(real, results)} & {"EMULATED", "TINY"}
 
 
-def test_money_and_time_as_people_write_them() -> None:
+def test_money_and_durations_are_formatted_for_readers() -> None:
     assert [format_dollars(usd) for usd in (None, 0.0, 0.0042, 41.2251, 2710.7)] == [
         "?",
         "$0.00",

@@ -1,4 +1,4 @@
-"""The whole chain for real, on CPU: improved, built, trained, served, judged, told; and killed on the way."""
+"""The complete chain on CPU: improve, build, train, serve, judge, report; with kills in between."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run(place: Path) -> tuple[int, str]:
 
 
 def outputs(place: Path) -> dict[str, str]:
-    """Every finished stage's output, by its name."""
+    """Return the output of every finished stage by name."""
     records = [json.loads(path.read_text()) for path in (place / "here" / "stages").glob("*.json")]
     return {record["name"]: record["output"] for record in records}
 
@@ -56,13 +56,13 @@ def outputs(place: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("undisturbed")
-    code, said = run(place)
-    assert code == 0, said
-    assert "EMULATED" in said
+    code, output = run(place)
+    assert code == 0, output
+    assert "EMULATED" in output
     return place
 
 
-def test_it_is_told_in_one_page(undisturbed: Path) -> None:
+def test_the_report_is_one_page(undisturbed: Path) -> None:
     (page,) = (undisturbed / "here" / "reports").glob("tiny-*.html")
     text = page.read_text(encoding="utf-8")
     assert "student:tiny-over-human-all-dimensions-dpo" in text
@@ -70,7 +70,7 @@ def test_it_is_told_in_one_page(undisturbed: Path) -> None:
     assert "http://" not in text.replace("http://www.w3.org", "").replace("http://127.0.0.1", "")
 
 
-def test_killed_at_every_stage_it_ends_the_same(undisturbed: Path, tmp_path: Path) -> None:
+def test_a_study_killed_at_every_stage_has_the_same_result(undisturbed: Path, tmp_path: Path) -> None:
     wanted = outputs(undisturbed)
     left = list(MOMENTS)
     while left:
@@ -84,10 +84,10 @@ def test_killed_at_every_stage_it_ends_the_same(undisturbed: Path, tmp_path: Pat
         else:
             pytest.fail(f"it came to its end without saying {left[0]!r}")
         child.communicate()
-    code, said = run(tmp_path)
-    assert code == 0, said
-    found = outputs(tmp_path)
-    assert set(found) == set(wanted)
+    code, output = run(tmp_path)
+    assert code == 0, output
+    resumed = outputs(tmp_path)
+    assert set(resumed) == set(wanted)
     # a page names its own commands and times: everything else is the same, weights and verdicts included
-    differ = {name for name in wanted if found[name] != wanted[name]}
+    differ = {name for name in wanted if resumed[name] != wanted[name]}
     assert differ <= {"report tiny"}

@@ -24,14 +24,14 @@ def by(reading: Any) -> str:
 
 ROWS = [
     row("a", "verdict-1", "first"),
-    row("a", "verdict-2", "second"),
+    row("a", VERDICT_PARSER, "second"),
     row("b", "verdict-1", "first"),
-    row("c", "verdict-2", None),
+    row("c", VERDICT_PARSER, None),
     row("c", "verdict-1", "tie"),
     row("d", "verdict-9", None),
     row("d", "verdict-10", "first"),
     row("e", "verdict-1", "first"),
-    row("e", "verdict-2", "first"),
+    row("e", VERDICT_PARSER, "first"),
 ]
 
 
@@ -39,17 +39,17 @@ def test_the_newest_reading_counts_whatever_the_order() -> None:
     for rows in list(permutations(ROWS, len(ROWS)))[::40_000]:
         newest = {by(one): (one.parser, one.preference) for one in newest_judgments(rows, by)}
         assert newest == {
-            "a": ("verdict-2", "second"),
+            "a": (VERDICT_PARSER, "second"),
             "b": ("verdict-1", "first"),
-            "c": ("verdict-2", None),
+            "c": (VERDICT_PARSER, None),
             "d": ("verdict-10", "first"),
-            "e": ("verdict-2", "first"),
+            "e": (VERDICT_PARSER, "first"),
         }
 
 
 def test_what_changed_is_counted_by_kind() -> None:
     readings = count_parser_versions(ROWS, by)
-    assert dict(readings.by_parser) == {"verdict-1": 1, "verdict-2": 3, "verdict-10": 1}
+    assert dict(readings.by_parser) == {"verdict-1": 1, VERDICT_PARSER: 3, "verdict-10": 1}
     assert dict(readings.reread) == {"verdict-1": 3, "verdict-9": 1}
     assert (readings.changed, readings.became_scored, readings.became_unscored) == (1, 1, 1)
     assert readings.outdated == 1
