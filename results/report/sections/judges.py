@@ -79,7 +79,7 @@ def judges(material: ReportContext) -> Section | None:
 
 
 def self_preference_caveats(material: ReportContext) -> list[str]:
-    """The judges that are of an author's family, in words."""
+    """Return the warnings on judges of the same family as an author."""
     notes = []
     for contests in _by_judge(material):
         same_family = list(
@@ -107,18 +107,18 @@ def answering_model_notes(material: ReportContext) -> list[str]:
 
 
 def each_judge(material: ReportContext) -> PlainTable:
-    """Every judge over all contests, the models first."""
+    """Return a row per judge over all contests, models first."""
     return PlainTable(_HEADS, tuple(_row(contests) for contests in _by_judge(material)))
 
 
 def agreement_table(material: ReportContext) -> PlainTable | None:
-    """Two judges a row; None with fewer than two models."""
+    """Return a row per pair of judges; None with fewer than two models."""
     pairs = material.agreements.pairs
     return PlainTable(_AGREEMENT, tuple(_agreement(judge_pair) for judge_pair in pairs)) if pairs else None
 
 
 def audit_views(material: ReportContext) -> list[AuditView]:
-    """The audits, one a split."""
+    """Return one audit per split."""
     return [_audit(audit) for audit in material.audits]
 
 
@@ -158,7 +158,7 @@ def _row(contests: Sequence[JudgedContest]) -> PlainRow:
 
 
 def _mean(shares: Sequence[tuple[float | None, int]]) -> str:
-    """Contests' shares, each counting with its dialogues."""
+    """Return the mean of the shares, weighted by dialogues."""
     there = [(share, n) for share, n in shares if share is not None]
     return percent(sum(share * n for share, n in there) / sum(n for _, n in there)) if there else NONE
 

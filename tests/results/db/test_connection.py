@@ -215,7 +215,7 @@ async def test_missing_folders_are_made_and_missing_databases_named(tmp_path: Pa
     assert "path is a file" in folder.fault.remedy
 
 
-async def test_a_cut_file_is_told(tmp_path: Path) -> None:
+async def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "cut.sqlite"
     await (await open_database(str(file), create=True)).close()
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
@@ -236,7 +236,7 @@ async def test_it_writes_ahead_and_waits_for_the_disk(tmp_path: Path) -> None:
     await database.close()
 
 
-async def test_a_full_disk_is_told_and_what_was_committed_stays(tmp_path: Path) -> None:
+async def test_a_full_disk_is_an_error_and_committed_data_stays(tmp_path: Path) -> None:
     store = await Store.open(str(tmp_path / "x.sqlite"))
     run, invocation = await begin(store)
     pages = await store.database.write(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar_one())
@@ -282,7 +282,7 @@ def _by_its_owner(folder: Path, mode: int, *, make: bool) -> Path:
     return file
 
 
-async def test_a_folder_that_is_read_only_is_told(folder_of_others: Path) -> None:
+async def test_a_read_only_folder_is_refused(folder_of_others: Path) -> None:
     file = _by_its_owner(folder_of_others, 0o555, make=False)
     error = await open_error(str(file))
     assert (error.code, error.fault.where) == ("database.unusable", str(file))
@@ -293,7 +293,7 @@ async def test_a_folder_that_is_read_only_is_told(folder_of_others: Path) -> Non
     assert below.fault.where == str(folder_of_others / "below" / "x.sqlite")
 
 
-async def test_a_file_that_is_read_only_is_told_and_can_be_read(folder_of_others: Path) -> None:
+async def test_a_read_only_file_can_be_read_and_not_written(folder_of_others: Path) -> None:
     file = _by_its_owner(folder_of_others, 0o777, make=True)
     async with await Store.open(str(file), create=False) as store:
         assert await count(store, MetaRow) == 1
@@ -318,7 +318,7 @@ async def test_a_file_in_a_folder_that_is_read_only_is_read_and_not_written(fold
         assert "permissions" in caught.fault.remedy
 
 
-async def test_commits_beside_a_database_that_cannot_be_brought_into_it_are_told(
+async def test_an_unmerged_write_ahead_log_in_a_read_only_folder_is_refused(
     folder_of_others: Path,
 ) -> None:
     file = _by_its_owner(folder_of_others, 0o777, make=True)

@@ -231,7 +231,7 @@ THREE_QUARTERS = [("A", "A")] * 23 + [("B", "B")] * 7
         ({"openai/1": MOSTLY_A, "control/ratings": MOSTLY_B}, False, False, "openai/1 prefers dataset:gpt-4"),
     ],
 )
-async def test_where_judges_disagree_it_is_said(
+async def test_disagreement_of_judges_is_stated(
     store: Store, put_run: Any, read_page: Any, judges: Any, sign: bool, points: bool, answer: str
 ) -> None:
     page = read_page(await render(store, await put_run(judges)))

@@ -149,7 +149,7 @@ async def test_table_1_has_ours_beside_the_published_value_and_leaves_the_rest_e
     assert "56.4" in texts
 
 
-async def test_training_is_told_with_curves_and_warnings(store: Store, study: str, read_page: Any) -> None:
+async def test_training_is_shown_with_curves_and_warnings(store: Store, study: str, read_page: Any) -> None:
     page = read_page(await render(store, study))
     (card,) = page.all("article", class_="card")  # one line: DPO went on from SFT
     assert "forgetting: <b>general text</b> is much worse" in card.text
