@@ -129,7 +129,7 @@ def _of_the_other(text: str, chosen: str) -> bool:
 def _ends_in_doubt(text: str) -> bool:
     """Return whether a clause about the other response ends in a doubt about the verdict itself.
 
-    "…, but it only advises" goes on about the response; "…, but I am not sure" is about the verdict.
+    "…, but it only advises" continues about the response; "…, but I am not sure" is about the verdict.
     """
     return any(_OF_THE_VERDICT.match(text, contrast.end()) is not None for contrast in _TURNS.finditer(text))
 

@@ -1,4 +1,4 @@
-"""The user's settings of matplotlib, and what a name holds, never change a figure."""
+"""Figure style: neither the user's matplotlib settings nor names change a figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Content ids: one canonical form, and no two contents under one name."""
+"""Content ids: one canonical form, and different ids for different contents."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_order_of_keys_does_not_count(content: dict[str, Any]) -> None:
 
 
 @given(contents, contents)
-def test_one_id_one_content(one: Any, other: Any) -> None:
+def test_different_contents_have_different_ids(one: Any, other: Any) -> None:
     assert (content_id("t-1", one) == content_id("t-1", other)) == (canonical(one) == canonical(other))
 
 
@@ -53,7 +53,7 @@ def test_the_tag_is_part_of_the_id(content: Any) -> None:
     assert set(digits) <= set("0123456789abcdef")
 
 
-def test_the_form_is_the_one_that_is_written_down() -> None:
+def test_ids_have_the_documented_format() -> None:
     """A change of form is another tag: ids in databases out there must stay what they are."""
     assert (
         canonical({"b": [1, 1.0, 0.1], "a": "ü\n", "c": None})
@@ -63,11 +63,11 @@ def test_the_form_is_the_one_that_is_written_down() -> None:
     assert content_id("call-1", {"a": 1}) == f"call-1:{expected}" == hash_bytes("call-1", b'{"a":1}')
 
 
-def test_tag_and_content_cannot_run_into_each_other() -> None:
+def test_tag_and_content_are_separated() -> None:
     assert hash_bytes("ab", b"c").partition(":")[2] != hash_bytes("a", b"bc").partition(":")[2]
 
 
 @pytest.mark.parametrize("content", [{1: "a"}, {"a": object()}, {"a": {1, 2}}, "\ud800"])
-def test_what_has_no_canonical_form_is_refused(content: Any) -> None:
+def test_values_without_a_canonical_form_are_refused(content: Any) -> None:
     with pytest.raises(TypeError):
         canonical(content)

@@ -1,4 +1,4 @@
-"""The judge: what it asks is a function of comparison, prompt and model; what it read, of the answer."""
+"""Judges: requests depend on comparison, prompt and model; judgments depend on the completion."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_released_judge_sends_the_scripts_bytes(
     assert "temperature" not in body
 
 
-def test_another_fidelity_or_prompt_or_a_control_judge_is_asked_as_ever() -> None:
+def test_other_fidelities_prompts_and_control_judges_are_asked_without_the_script() -> None:
     control = rules.model("longer")
     for model, name, fidelity in (
         (GPT, DEFAULT_PROMPT, Fidelity.PAPER),
@@ -164,7 +164,7 @@ def test_a_judge_sees_no_author_id_or_rating() -> None:
         ("openai/gpt-5-mini", {"max_completion_tokens": 4096}),
     ],
 )
-def test_each_model_is_asked_in_the_way_it_answers_best(name: str, sent: dict[str, Any]) -> None:
+def test_each_model_gets_its_preferred_constraint(name: str, sent: dict[str, Any]) -> None:
     body = request_body_of(Judge(REGISTRY.model(name), PAIRWISE))
     constraint = {key: body.pop(key, None) for key in ("response_format", "structured_outputs")}
     assert {key: value for key, value in body.items() if key not in ("model", "messages")} == sent
@@ -172,7 +172,7 @@ def test_each_model_is_asked_in_the_way_it_answers_best(name: str, sent: dict[st
     assert (constraint["response_format"] is not None) == ("max_completion_tokens" in sent)
 
 
-def test_gemini_is_asked_in_its_own_words() -> None:
+def test_gemini_gets_its_own_parameters() -> None:
     flash = request_body_of(Judge(REGISTRY.model("google/gemini-2.0-flash"), PAIRWISE))["generationConfig"]
     assert flash == {"maxOutputTokens": 5, "temperature": 0.0, "responseLogprobs": True, "logprobs": 20}
     pro = request_body_of(Judge(REGISTRY.model("google/gemini-2.5-pro"), WITH_TIE))["generationConfig"]
@@ -195,7 +195,7 @@ def test_temperature_may_be_left_unset() -> None:
 # ---- who it is -------------------------------------------------------------------------------------------
 
 
-def test_another_judge_is_another_judge() -> None:
+def test_different_settings_are_different_judges() -> None:
     judges = {
         "as it is": Judge(GPT, PAIRWISE),
         "another model": Judge(REGISTRY.model("openai/gpt-4o-mini"), PAIRWISE),
@@ -226,7 +226,7 @@ def test_another_judge_is_another_judge() -> None:
     assert same == []
 
 
-def test_the_same_judge_is_the_same_judge() -> None:
+def test_equal_settings_are_the_same_judge() -> None:
     judge = Judge(GPT, PAIRWISE)
     for same in (
         Judge(Registry(None, {}).model("openai/gpt-4o"), Library()["judge/pairwise"]),
@@ -281,12 +281,14 @@ def test_a_judgment_names_everything_it_was_read_from() -> None:
         (PAIRWISE, "", FinishReason.LENGTH, Unscored(UnscoredReason.TRUNCATED, "")),
     ],
 )
-def test_outcomes(prompt: Prompt, text: str, finish: FinishReason, outcome: Verdict | Unscored) -> None:
+def test_a_judgment_stores_every_outcome(
+    prompt: Prompt, text: str, finish: FinishReason, outcome: Verdict | Unscored
+) -> None:
     assert judged(Judge(GPT, prompt), Completion(text, finish)).outcome == outcome
 
 
 @given(st.sampled_from(["1", "2"]))
-def test_samples_and_attempts_are_calls_of_their_own_with_the_same_words(text: str) -> None:
+def test_samples_and_attempts_are_separate_calls_with_the_same_prompt(text: str) -> None:
     judge = Judge(GPT, PAIRWISE)
     calls = [judge.call(PAIR, sample, attempt) for sample in range(2) for attempt in range(2)]
     assert len({call.key for call in calls}) == 4

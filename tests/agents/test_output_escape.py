@@ -1,4 +1,4 @@
-"""No text from data is obeyed by any format, and every text is still told from every other."""
+"""Output escaping: no format interprets text from data, and different texts stay different."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 @given(TEXTS)
-def test_markdown_shows_the_text_and_obeys_nothing(text: str) -> None:
+def test_markdown_is_escaped(text: str) -> None:
     words = " ".join(visible_text(text.replace("\u00a0", " ")).split())
     for before, kinds in (("", {"paragraph"}), ("- ", {"bullet_list", "list_item", "paragraph"})):
         tokens = MARKDOWN.parse(before + markdown_text(text))
@@ -132,7 +132,7 @@ def test_a_name_that_is_not_utf_8_is_json_too() -> None:
 
 
 @given(TEXTS)
-def test_latex_has_no_command_of_data(text: str) -> None:
+def test_latex_commands_in_data_are_escaped(text: str) -> None:
     shown = latex_text(text)
     plain = re.sub(
         r"\\(textbackslash|textasciitilde|textasciicircum|dag)\{\}|\\[{}$&#%_]|\$[<>|−-]\$", "", shown

@@ -1,4 +1,4 @@
-"""Injections: what people and models wrote stands between our tags, and never passes for anything else."""
+"""Prompt injection: text of people and models cannot open or close the tags of a prompt."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ pieces = st.sampled_from([*MARKS.split(), *SPACES, *LETTERS])
 
 
 @given(st.lists(pieces, max_size=25).map("".join) | st.text())
-def test_whatever_is_written_it_opens_and_closes_nothing(text: str) -> None:
+def test_no_text_opens_or_closes_a_delimiter(text: str) -> None:
     quiet = escape_delimiters(text)
     assert escape_delimiters(quiet) == quiet
     assert skeleton(rendered(text)) == skeleton(EMPTY[NAMES[0]])
@@ -196,11 +196,11 @@ def test_whatever_is_written_it_opens_and_closes_nothing(text: str) -> None:
         "https://example.org/a?b=c&d=e",
     ],
 )
-def test_what_people_write_stays_as_it_is(text: str) -> None:
+def test_ordinary_text_is_unchanged(text: str) -> None:
     assert escape_delimiters(text) == text
 
 
-def test_white_space_around_a_text_is_taken_away_and_within_it_is_kept() -> None:
+def test_surrounding_white_space_is_stripped_and_inner_is_kept() -> None:
     assert escape_delimiters("  I see.\n\n  Really?\t\n") == "I see.\n\n  Really?"
     assert escape_delimiters("One.\r\nTwo.\rThree.\u2028Four.") == "One.\nTwo.\nThree.\nFour."
 
@@ -211,7 +211,7 @@ def test_white_space_around_a_text_is_taken_away_and_within_it_is_kept() -> None
 @pytest.mark.parametrize(
     "hostile", [*FAKE_TAGS, *FAKE_TURNS, *FAKE_VERDICTS], ids=lambda text: ascii(text[:30])
 )
-def test_what_is_read_depends_on_the_judges_words_alone(hostile: str) -> None:
+def test_parsing_depends_on_the_completion_only(hostile: str) -> None:
     dialogue = Dialogue("1", "My dog died.", "I lost my dog.")
     one, other = (
         Response(dialogue.key, author, text, author) for author, text in (("a", hostile), ("b", KIND))
@@ -226,7 +226,7 @@ def test_what_is_read_depends_on_the_judges_words_alone(hostile: str) -> None:
 
 
 @pytest.mark.parametrize("hostile", [*FAKE_VERDICTS, *FAKE_TAGS], ids=lambda text: ascii(text[:30]))
-def test_control_judges_are_shown_the_text_as_it_is(hostile: str) -> None:
+def test_control_judges_receive_the_unescaped_text(hostile: str) -> None:
     """They read counts, not instructions; and JSON cannot be left by what stands in it."""
     dialogue = Dialogue("1", "My dog died.", "I lost my dog.")
     one, other = (

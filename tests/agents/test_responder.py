@@ -1,4 +1,4 @@
-"""Direct responses: one rendering for all authors, a contestant asked once, its flaws recorded."""
+"""Direct responses: every author gets the same prompt and is asked once; flaws are recorded."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Fixed:
         """Nothing is held."""
 
 
-def test_every_author_is_asked_with_the_students_words() -> None:
+def test_every_author_gets_the_students_prompt() -> None:
     assert CHAT.call(DIALOGUE).messages[0].content == rendering().turn(DIALOGUE)
     plain = Responder(MODEL, rendering(PromptStyle.PLAIN))
     assert plain.call(DIALOGUE).messages == rendering(PromptStyle.PLAIN).messages(DIALOGUE)
 
 
-def test_sampling_is_the_models_own_unless_it_is_given() -> None:
+def test_sampling_defaults_to_the_models_own() -> None:
     sampling = CHAT.call(DIALOGUE).sampling
     assert (sampling.temperature, sampling.top_p, sampling.max_output_tokens) == (None, None, OUTPUT_TOKENS)
     assert b"temperature" not in CHAT.call(DIALOGUE).body
@@ -62,7 +62,7 @@ def test_sampling_is_the_models_own_unless_it_is_given() -> None:
         (Completion(" ".join(["word"] * 200), FinishReason.STOP), "", " ".join(["word"] * 200)),
     ],
 )
-async def test_whatever_text_a_contestant_gave_is_its_response_and_it_is_asked_once(
+async def test_any_text_of_an_author_is_its_response_without_a_retry(
     answer: Completion, flaw: str, text: str | None
 ) -> None:
     client = Fixed(answer)
@@ -74,7 +74,7 @@ async def test_whatever_text_a_contestant_gave_is_its_response_and_it_is_asked_o
         assert (got.response.raw or got.response.text) == answer.text
 
 
-async def test_only_an_answer_without_text_is_asked_again_and_only_on_purpose() -> None:
+async def test_only_empty_answers_are_retried_and_only_on_request() -> None:
     client = Fixed(Completion("", FinishReason.FILTERED), Completion("I hear you.", FinishReason.STOP))
     got = await CHAT.respond(client, DIALOGUE, {1: 1})
     assert (client.asked, got.attempt, got.text) == (2, 1, "I hear you.")

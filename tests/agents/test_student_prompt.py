@@ -1,4 +1,4 @@
-"""A student's prompt: laws of the text on a small tokenizer written here; real ones in tests/finetune."""
+"""Prompts of students, checked on a small tokenizer defined here; tests/finetune uses real ones."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_text_never_ends_in_a_space_and_is_taken_back(turn: str, response: str) 
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=900), min_size=1).filter(str.strip))
-def test_law_of_tokens_holds_on_a_tokenizer_of_letters(response: str) -> None:
+def test_prompt_and_response_tokenize_separately_on_a_letter_tokenizer(response: str) -> None:
     tokenizer = Letters()
     prompt, completion = plain_prompt("Say something."), plain_completion(response)
     assert token_faults(tokenizer, prompt, completion) == ()
@@ -85,7 +85,7 @@ def test_law_of_tokens_holds_on_a_tokenizer_of_letters(response: str) -> None:
     assert row == Encoded(tuple(tokenizer.encode(prompt)), (*map(ord, completion), 3))
 
 
-def test_both_forms_say_the_same_words() -> None:
+def test_plain_and_chat_prompts_have_the_same_words() -> None:
     plain, chat = rendering(), rendering(PromptStyle.CHAT)
     tokenizer = Letters("template")
     turn = plain.turn(DIALOGUE)
@@ -149,7 +149,7 @@ def test_a_released_prompt_is_rendered_as_it_is(released_prompts: Path, name: st
     assert PromptFormat(prompt).prompt_text(said) == said
 
 
-def test_bad_input() -> None:
+def test_invalid_prompt_input_is_rejected() -> None:
     with user_error("chat-template.missing"):
         chat_prompt(Letters(), "Hello.")
     with user_error("chat-template.unstable-prompt"):

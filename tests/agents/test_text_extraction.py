@@ -1,4 +1,4 @@
-"""What the person would read: laws on any text, then the ways in which models wrap a response."""
+"""Text extraction: properties for any text, and examples of wrapped responses."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_words_of_the_response_itself_stay(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "   ", "Improved Response:", '""', "<response></response>", "**Response:**"]
 )
-def test_nothing_is_nothing(text: str) -> None:
+def test_empty_text_stays_empty(text: str) -> None:
     assert clean(text, DIALOGUE) == ""
 
 

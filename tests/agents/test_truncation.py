@@ -1,4 +1,4 @@
-"""Cutting: laws on any text, then the cases that base models write."""
+"""Truncation of responses: properties for any text, and examples of base models."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TEXTS = st.one_of(st.text(), st.lists(PIECES, max_size=60).map("".join))
 
 
 @given(TEXTS)
-def test_what_is_cut_is_of_one_turn_within_the_budget_and_is_not_cut_again(text: str) -> None:
+def test_truncation_keeps_one_turn_within_the_limit_and_is_idempotent(text: str) -> None:
     cut = FIRST_TURN_97_WORDS(text)
     assert strip_label(text.strip()).startswith(cut)
     assert len(cut.split()) <= 97
@@ -48,17 +48,17 @@ def test_what_is_cut_is_of_one_turn_within_the_budget_and_is_not_cut_again(text:
 
 
 @given(TEXTS)
-def test_a_text_rambles_where_cutting_takes_something_away(text: str) -> None:
+def test_a_text_rambles_if_truncation_changes_it(text: str) -> None:
     assert rambles(text) == (FIRST_TURN_97_WORDS(text) != strip_label(NO_TRUNCATION(text)))
 
 
 @given(TEXTS, st.integers(1, 12))
-def test_the_first_words_are_the_first_words(text: str, most: int) -> None:
+def test_first_words_are_a_prefix(text: str, most: int) -> None:
     assert first_words(text, most).split() == text.split()[:most]
 
 
 @pytest.mark.parametrize("stop", STOP_STRINGS)
-def test_whatever_a_server_stops_at_is_a_new_turn(stop: str) -> None:
+def test_stop_strings_of_a_server_are_turn_starts(stop: str) -> None:
     assert FIRST_TURN_97_WORDS(" That sounds hard." + stop) == "That sounds hard."
 
 
@@ -80,5 +80,5 @@ def test_whatever_a_server_stops_at_is_a_new_turn(stop: str) -> None:
         ("", ""),
     ],
 )
-def test_cases(written: str, kept: str) -> None:
+def test_truncation_examples(written: str, kept: str) -> None:
     assert FIRST_TURN_97_WORDS(written) == kept

@@ -1,4 +1,4 @@
-"""The words' own laws: symmetries, identities, and the family of errors."""
+"""Domain types: symmetries, content ids and the hierarchy of errors."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_dialogues_key_depends_on_its_content(one: Dialogue, other: Dialogue) 
 
 
 @given(responses, responses)
-def test_a_responses_id_is_that_of_who_made_what_and_how(one: Response, other: Response) -> None:
+def test_a_responses_id_depends_on_author_text_and_settings(one: Response, other: Response) -> None:
     same = (one.dialogue, one.set_id, one.text) == (other.dialogue, other.set_id, other.text)
     assert (one.id == other.id) == same
     assert replace(one, raw="before it was cut").id == one.id
@@ -101,7 +101,7 @@ def test_words_are_those_of_the_paper() -> None:
 # ---- errors ----------------------------------------------------------------------------------------------
 
 
-def test_a_fault_says_where_what_found_and_remedy_and_leaves_out_what_is_not_known() -> None:
+def test_a_fault_is_formatted_without_its_missing_fields() -> None:
     assert str(Fault("no such judge")) == "no such judge."
     assert str(Fault("no such judge.", "--judge")) == "--judge: no such judge."
     assert str(Fault("no such judge", "", "'gpt4'")) == "no such judge. Found: 'gpt4'."
@@ -122,7 +122,7 @@ def test_a_users_error_shows_all_its_faults() -> None:
     ]
 
 
-def test_the_family() -> None:
+def test_error_classes_form_one_hierarchy() -> None:
     call_error = CallError(Failure.RATE_LIMITED, "m: slow down", status=429, retry_after_seconds=1.5)
     stopped = EndpointDisabled("openai/m", call_error)
     assert stopped.cause is call_error

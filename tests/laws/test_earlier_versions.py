@@ -127,7 +127,7 @@ async def test_the_migrated_database_keeps_every_row(earlier: Path) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_same_command_sends_no_request_and_finds_the_same_numbers(
+def test_the_same_command_sends_no_request_and_gives_the_same_numbers(
     name: str, earlier: Path, empathy: Command
 ) -> None:
     verdicts = ["judge_id", "dialogue", "first", "second", "sample", "attempt", "parser", "preference"]
@@ -155,7 +155,7 @@ def test_verdicts_read_again_by_the_current_parser_agree(earlier: Path, empathy:
         assert all(by_parser[first][each] == by_parser[parser][each] for each in shared)
 
 
-def test_a_run_that_was_killed_is_completed_without_asking_again(earlier: Path, empathy: Command) -> None:
+def test_a_killed_run_is_completed_without_repeated_requests(earlier: Path, empathy: Command) -> None:
     before = rows(earlier, "completion", ["key", "invocation_id", "text"])
     with closing(sqlite3.connect(earlier)) as connection:
         claimed = {key for (key,) in connection.execute("SELECT key FROM claim")}

@@ -299,12 +299,12 @@ PROMPTS = {
 
 
 @pytest.mark.parametrize("name", IDENTITIES)
-def test_an_identity_is_what_it_was(name: str) -> None:
+def test_a_content_id_is_unchanged(name: str) -> None:
     compute, expected = IDENTITIES[name]
 
     assert compute() == expected
 
 
 @pytest.mark.parametrize("name", sorted(PROMPTS))
-def test_a_prompt_version_is_what_it_was(name: str) -> None:
+def test_a_prompt_version_is_unchanged(name: str) -> None:
     assert LIBRARY[name].version == PROMPTS[name]

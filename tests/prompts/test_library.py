@@ -1,4 +1,4 @@
-"""Laws of the library: what a prompt declares, what it says, and by which version it is known."""
+"""Prompt library: variables, texts and versions of prompts."""
 
 from __future__ import annotations
 

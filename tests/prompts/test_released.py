@@ -1,4 +1,4 @@
-"""The released prompts: exactly what the scripts would say, from the published files alone."""
+"""Released prompts: exactly the texts of the published scripts."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def filled(prompt: Prompt, *values: str) -> list[tuple[str, str]]:
 @given(values=st.tuples(*[VALUES] * 4))
 def test_a_judge_is_asked_exactly_as_the_script_asks(library: Library, values: tuple[str, ...]) -> None:
     names = ("context", "speaker_utterance", "response_1", "response_2")
-    said = said_by(released.GPT4O_JUDGE, **dict(zip(names, values, strict=True)))
-    messages = [(message["role"], message["content"]) for message in said]
+    expected_turns = said_by(released.GPT4O_JUDGE, **dict(zip(names, values, strict=True)))
+    messages = [(message["role"], message["content"]) for message in expected_turns]
     assert filled(library["released/judge/gpt-4o"], *values) == messages
     for name, script in (
         ("gemini", released.GEMINI_JUDGE),
@@ -75,9 +75,9 @@ def test_a_teacher_is_asked_exactly_as_the_scripts_ask(
         assert prompt.variables == IMPROVE
         assert filled(prompt, *values) == [("user", message["content"])]
     chain = said_by(released.SEQUENTIAL, context=values[0], speaker_utterance=values[1], response=values[2])
-    said = [(message["role"], message["content"]) for message in chain if message["role"] == "user"]
-    assert filled(library["released/improve/sequential"], *values) == said
-    assert filled(library["released/improve/cognitive"], *values) == said[:1]
+    expected_turns = [(message["role"], message["content"]) for message in chain if message["role"] == "user"]
+    assert filled(library["released/improve/sequential"], *values) == expected_turns
+    assert filled(library["released/improve/cognitive"], *values) == expected_turns[:1]
 
 
 def test_versions_differ_and_say_that_nothing_is_trimmed(library: Library) -> None:

@@ -1,4 +1,4 @@
-"""Bytes as text: whatever is UTF-8 is read exactly, whatever is not is told by its line, once."""
+"""Text reader: UTF-8 is read exactly, and other bytes are reported with their line."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_nul_byte_is_rejected() -> None:
     assert caught.value.faults == [(2, "byte 0x00")]
 
 
-def test_a_picture_is_one_fault() -> None:
+def test_a_binary_file_is_one_fault() -> None:
     with pytest.raises(NotTextError) as caught:
         decode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe\n\xff\n")
     assert len(caught.value.faults) == 1

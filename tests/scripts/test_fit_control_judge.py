@@ -85,7 +85,7 @@ def test_no_preference_counts_one_half() -> None:
     assert agreement(-np.array([2.0, -0.1, 0.0, 5.0]), -better) == 0.625
 
 
-def test_pairs_are_those_whose_ratings_differ() -> None:
+def test_pairs_have_different_ratings() -> None:
     dataset = sample()
     differences, better, record_data = rated_pairs(dataset, list(dataset.dialogues))
     expected = sum(a != b for of in dataset.rated.values() for a, b in combinations(of.values(), 2))
@@ -105,12 +105,12 @@ def test_the_shipped_file_has_every_feature_in_order_and_its_own_id(shipped: dic
     assert shipped["id"] in rules.model("ratings").identity
 
 
-def test_it_holds_numbers_alone_of_the_dataset(shipped: dict[str, Any]) -> None:
+def test_the_shipped_file_contains_only_numbers_of_the_dataset(shipped: dict[str, Any]) -> None:
     values = [*shipped["features"].values(), *shipped["author_means"].values()]
     assert all(isinstance(value, float) for value in values)
 
 
-def test_fitted_anew_it_is_the_same(shipped: dict[str, Any], refitted: dict[str, Any]) -> None:
+def test_refitting_gives_the_shipped_weights(shipped: dict[str, Any], refitted: dict[str, Any]) -> None:
     assert tuple(refitted["features"]) == tuple(shipped["features"])
     for name, weight in shipped["features"].items():
         assert refitted["features"][name] == pytest.approx(weight, rel=0.02, abs=0.005), name
@@ -131,7 +131,7 @@ def test_only_training_dialogues_decide_the_weights(real: Dataset, refitted: dic
     assert other["author_means"] == refitted["author_means"]
 
 
-def test_the_judges_are_worth_what_is_recorded(shipped: dict[str, Any], real: Dataset) -> None:
+def test_the_accuracies_are_as_recorded(shipped: dict[str, Any], real: Dataset) -> None:
     accuracy, pairs = share("ratings", real)
     assert pairs == shipped["made"]["test_pairs"] == TEST_PAIRS
     assert accuracy == pytest.approx(shipped["made"]["ratings_test"], abs=0.002)

@@ -1,4 +1,4 @@
-"""The key of a call: anything that decides the answer changes it, and nothing else does."""
+"""Call keys: every setting that affects the answer changes the key, and no other does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One POST and its whole answer: straight over a connection, and through the session where a proxy stands."""
+"""HTTP transport: POST requests over direct connections and through a proxy."""
 
 from __future__ import annotations
 
@@ -117,22 +117,25 @@ def saying(answer: bytes) -> Handle:
     return handle
 
 
-def whole(content: bytes, headers: bytes = b"") -> bytes:
+def http_response(content: bytes, headers: bytes = b"") -> bytes:
     """An answer with its length."""
     return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (headers, len(content), content)
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 ANSWERS = {
-    "with its length": (whole(b"yes", b"X-Own: 1\r\n"), b"yes"),
-    "empty": (whole(b""), b""),
-    "exactly at the bound": (whole(b"x" * MOST), b"x" * MOST),
+    "with its length": (http_response(b"yes", b"X-Own: 1\r\n"), b"yes"),
+    "empty": (http_response(b""), b""),
+    "exactly at the bound": (http_response(b"x" * MOST), b"x" * MOST),
     "in chunks": (
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nye\r\n1\r\ns\r\n0\r\n\r\n",
         b"yes",
     ),
-    "packed": (whole(gzip.compress(b"yes" * 99), b"Content-Encoding: gzip\r\n"), b"yes" * 99),
-    "after an interim one": (b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + whole(b"yes"), b"yes"),
+    "packed": (http_response(gzip.compress(b"yes" * 99), b"Content-Encoding: gzip\r\n"), b"yes" * 99),
+    "after an interim one": (
+        b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + http_response(b"yes"),
+        b"yes",
+    ),
 }
 
 
@@ -150,7 +153,7 @@ async def test_an_answer_is_read_to_its_end_and_its_connection_used_again(
 
 
 async def test_both_ways_send_the_same(session: aiohttp.ClientSession, raw: Raw) -> None:
-    await raw.start(saying(whole(b"")))
+    await raw.start(saying(http_response(b"")))
     for chosen in (DirectTransport, SessionTransport):
         post = chosen(raw.url, {"Content-Type": "text/x"}, session, MOST)
         await post(b"four", "o")
@@ -161,7 +164,7 @@ async def test_both_ways_send_the_same(session: aiohttp.ClientSession, raw: Raw)
 
 
 async def test_headers_are_looked_up_without_regard_to_case(way: Make, raw: Raw) -> None:
-    await raw.start(saying(whole(b"", b"x-rateLIMIT-limit-requests: 5\r\n")))
+    await raw.start(saying(http_response(b"", b"x-rateLIMIT-limit-requests: 5\r\n")))
     posted = await way(raw.url)(b"", "k")
     assert posted.headers["X-RateLimit-Limit-Requests"] == "5"
 
@@ -169,8 +172,8 @@ async def test_headers_are_looked_up_without_regard_to_case(way: Make, raw: Raw)
 @pytest.mark.parametrize(
     "answer",
     [
-        whole(b"x" * (MOST + 1)),
-        whole(gzip.compress(b"x" * 10 * MOST), b"Content-Encoding: gzip\r\n"),
+        http_response(b"x" * (MOST + 1)),
+        http_response(gzip.compress(b"x" * 10 * MOST), b"Content-Encoding: gzip\r\n"),
         CHUNKED + b"7d0\r\n" + b"x" * 2000 + b"\r\n0\r\n\r\n",
     ],
     ids=["as stated", "packed", "in chunks"],
@@ -179,7 +182,7 @@ async def test_a_large_response_is_rejected_and_its_connection_closed(
     way: Make, raw: Raw, answer: bytes
 ) -> None:
     async def handle(body: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(whole(body) if body == b"small" else answer)
+        writer.write(http_response(body) if body == b"small" else answer)
 
     await raw.start(handle)
     post = way(raw.url)
@@ -204,7 +207,7 @@ async def test_an_invalid_response_closes_the_connection(way: Make, raw: Raw, an
 
 
 async def test_a_connection_that_the_server_ends_is_not_used_again(way: Make, raw: Raw) -> None:
-    await raw.start(saying(whole(b"yes", b"Connection: close\r\n")))
+    await raw.start(saying(http_response(b"yes", b"Connection: close\r\n")))
     post = way(raw.url)
     for _ in range(2):
         assert (await post(b"body", "k")).content == b"yes"
@@ -218,7 +221,7 @@ async def test_a_cancelled_request_leaves_no_response_for_the_next(way: Make, ra
         if body == b"first":
             arrived.set()
             await late.wait()
-        writer.write(whole(body))
+        writer.write(http_response(body))
 
     await raw.start(handle)
     post = way(raw.url)
@@ -231,8 +234,8 @@ async def test_a_cancelled_request_leaves_no_response_for_the_next(way: Make, ra
     assert (await post(b"second", "k")).content == b"second"
 
 
-async def test_a_header_that_would_be_two_is_refused(way: Make, raw: Raw) -> None:
-    await raw.start(saying(whole(b"")))
+async def test_a_header_with_a_line_break_is_refused(way: Make, raw: Raw) -> None:
+    await raw.start(saying(http_response(b"")))
     with pytest.raises(ValueError, match=r"(?i)line|header"):
         await way(raw.url, {"X-Key": "a\r\nX-Other: b"})(b"", "k")
     assert raw.heads == []
@@ -242,7 +245,7 @@ async def test_a_header_that_would_be_two_is_refused(way: Make, raw: Raw) -> Non
 async def test_a_closed_session_posts_nothing(
     way: type[DirectTransport | SessionTransport], raw: Raw
 ) -> None:
-    await raw.start(saying(whole(b"")))
+    await raw.start(saying(http_response(b"")))
     session = open_session()
     post = way(raw.url, {}, session, MOST)
     await session.close()
@@ -251,8 +254,8 @@ async def test_a_closed_session_posts_nothing(
     post.close()
 
 
-async def test_a_free_connection_that_the_server_has_ended_is_not_used(way: Make, raw: Raw) -> None:
-    await raw.start(saying(whole(b"yes")))
+async def test_an_idle_connection_closed_by_the_server_is_not_reused(way: Make, raw: Raw) -> None:
+    await raw.start(saying(http_response(b"yes")))
     post = way(raw.url)
     await post(b"", "k")
     raw.writers[0].close()
@@ -262,10 +265,10 @@ async def test_a_free_connection_that_the_server_has_ended_is_not_used(way: Make
     assert raw.connections == 2
 
 
-async def test_a_free_connection_that_is_old_is_not_used(
+async def test_an_old_idle_connection_is_not_reused(
     session: aiohttp.ClientSession, raw: Raw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await raw.start(saying(whole(b"yes")))
+    await raw.start(saying(http_response(b"yes")))
     post = DirectTransport(raw.url, {}, session, MOST)
     await post(b"", "k")
     monkeypatch.setattr(http_transport, "KEEP_SECONDS", -1.0)
@@ -300,10 +303,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContex
 
 
 @pytest.mark.parametrize("way", [DirectTransport, SessionTransport])
-async def test_a_trusted_server_is_asked_over_tls_and_its_connection_used_again(
+async def test_a_tls_connection_to_a_trusted_server_is_reused(
     way: type[DirectTransport | SessionTransport], raw: Raw, certificate: tuple[ssl.SSLContext, bytes]
 ) -> None:
-    await raw.start(saying(whole(b"yes")), certificate[0])
+    await raw.start(saying(http_response(b"yes")), certificate[0])
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     super(ssl.SSLContext, trusting).load_verify_locations(cadata=certificate[1].decode())
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session:
@@ -317,16 +320,14 @@ async def test_a_trusted_server_is_asked_over_tls_and_its_connection_used_again(
 async def test_an_untrusted_server_receives_nothing(
     way: Make, raw: Raw, certificate: tuple[ssl.SSLContext, bytes]
 ) -> None:
-    await raw.start(saying(whole(b"yes")), certificate[0])
+    await raw.start(saying(http_response(b"yes")), certificate[0])
     with pytest.raises(aiohttp.ClientConnectorCertificateError):
         await way(raw.url)(b"body", "k")
     assert raw.heads == []
 
 
-async def test_where_the_environment_names_a_proxy_it_is_asked(
-    raw: Raw, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await raw.start(saying(whole(b"by proxy")))
+async def test_a_proxy_of_the_environment_is_used(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
+    await raw.start(saying(http_response(b"by proxy")))
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{raw.port}")
@@ -336,5 +337,5 @@ async def test_where_the_environment_names_a_proxy_it_is_asked(
     assert raw.heads[0].startswith(b"POST http://far.invalid/v1 HTTP/1.1\r\n")
 
 
-async def test_without_a_proxy_the_way_is_straight(session: aiohttp.ClientSession) -> None:
+async def test_without_a_proxy_the_connection_is_direct(session: aiohttp.ClientSession) -> None:
     assert isinstance(transport_for("http://127.0.0.1/", {}, session, MOST), DirectTransport)

@@ -1,4 +1,4 @@
-"""Every named fault of the emulator, in every protocol where it exists: both kinds of client, one outcome."""
+"""Provider faults of the emulator, in every protocol and with both kinds of client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agents.messages import Completion, FinishReason, Message, Sampling, Usage
 from agents.models.spec import ApiProtocol
 from harness.emulator.provider_faults import TABLE
 from tests.agents.clients.conftest import KEY, WAYS, Client, Start, Way
-from tests.agents.clients.test_contract import PROMPT
+from tests.agents.clients.test_http_and_sdk import PROMPT
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
 
@@ -195,7 +195,7 @@ async def test_a_refused_parameter_is_accepted_without(
 
 @pytest.mark.parametrize("kind", ["http", "sdk"])
 @pytest.mark.parametrize("way", [way for way in WAYS if way.protocol in TABLE["event-stream"].protocols])
-async def test_a_stream_is_one_answer_where_it_is_asked_for(
+async def test_a_requested_stream_gives_one_completion(
     way: Way, kind: str, client: Client, emulator: Start
 ) -> None:
     await follow("event-stream", way, kind, client, emulator)
@@ -239,7 +239,7 @@ async def test_other_spellings_of_a_filter_are_a_filter(
 
 
 @pytest.mark.parametrize("kind", ["http", "sdk"])
-async def test_limits_that_are_none_are_not_adopted(
+async def test_invalid_server_limits_are_ignored(
     way: Way, kind: str, client: Client, emulator: Start
 ) -> None:
     running = await emulator(faults={"no-limits": 1.0}, requests_per_minute=10_000)

@@ -1,4 +1,4 @@
-"""One time limit for many tasks: each is late by itself, and nobody is cancelled who is not."""
+"""Timeouts of many tasks with one time limit."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_a_task_over_the_limit_gets_a_timeout_and_can_continue() -> None:
     assert task.cancelling() == 0
 
 
-async def test_many_are_late_each_by_itself() -> None:
+async def test_many_tasks_time_out_independently() -> None:
     patience = SharedTimeout(SOON)
     answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     answer.set_result("yes")
@@ -53,7 +53,7 @@ async def test_many_are_late_each_by_itself() -> None:
     assert sum(isinstance(outcome, TimeoutError) for outcome in outcomes) == 8
 
 
-async def test_those_who_begin_later_are_looked_at_later() -> None:
+async def test_later_tasks_are_checked_later() -> None:
     patience = SharedTimeout(SOON)
     with pytest.raises(TimeoutError):
         await within(patience)
@@ -66,7 +66,7 @@ async def test_those_who_begin_later_are_looked_at_later() -> None:
         await second
 
 
-async def test_who_is_cancelled_is_cancelled() -> None:
+async def test_a_cancelled_task_stays_cancelled() -> None:
     asking = asyncio.ensure_future(within(SharedTimeout(NEVER)))
     await asyncio.sleep(0)
     asking.cancel()
@@ -74,7 +74,7 @@ async def test_who_is_cancelled_is_cancelled() -> None:
         await asking
 
 
-async def test_who_is_late_and_cancelled_at_once_is_cancelled() -> None:
+async def test_cancellation_at_the_time_limit_is_a_cancellation() -> None:
     patience = SharedTimeout(SOON)
 
     async def both() -> None:

@@ -80,7 +80,7 @@ def test_the_means_are_those_of_the_training_dialogues(rows: list[Row]) -> None:
         assert sum(rated) / len(rated) == pytest.approx(mean, abs=1e-6)
 
 
-def test_a_judge_that_reads_is_better_in_training_than_the_test_split_shows(rows: list[Row]) -> None:
+def test_the_ratings_judge_is_more_accurate_on_training_than_on_test_dialogues(rows: list[Row]) -> None:
     """The test dialogues were chosen by their low ratings: what is measured there is conditioned on that."""
     train = [row for row in rows if not is_test(row)]
     made = ratings_model.weights()["made"]

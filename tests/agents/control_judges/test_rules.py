@@ -83,7 +83,7 @@ def test_longer_and_author_are_antisymmetric(
 
 @pytest.mark.parametrize("name", ["ratings", "longer", "author"])
 @given(text=texts)
-def test_between_equals_there_is_a_tie(name: str, text: str) -> None:
+def test_equal_responses_tie(name: str, text: str) -> None:
     assert verdict(name, compared(text, text, "Hm.", "base", "base")).preference is Preference.TIE
 
 
@@ -96,21 +96,23 @@ def test_first_is_always_the_first(first: str, second: str) -> None:
 
 
 @given(texts, texts)
-def test_longer_counts_words_and_nothing_else(first: str, second: str) -> None:
+def test_longer_compares_word_counts_only(first: str, second: str) -> None:
     difference = len(first.split()) - len(second.split())
     expected = {True: Preference.FIRST, False: Preference.SECOND}[difference > 0]
-    said = verdict("longer", compared(first, second)).preference
-    assert said is (Preference.TIE if difference == 0 else expected)
+    outcome_read = verdict("longer", compared(first, second)).preference
+    assert outcome_read is (Preference.TIE if difference == 0 else expected)
 
 
 @given(texts, texts)
 def test_random_is_decided_by_content(first: str, second: str) -> None:
-    said = verdict("random", compared(first, second))
-    assert said == verdict("random", compared(first, second, "My dog is ill.", "c", "d")), "not by authors"
-    assert said.preference is not Preference.TIE
+    outcome_read = verdict("random", compared(first, second))
+    assert outcome_read == verdict("random", compared(first, second, "My dog is ill.", "c", "d")), (
+        "not by authors"
+    )
+    assert outcome_read.preference is not Preference.TIE
 
 
-def test_random_is_fair_and_knows_no_order() -> None:
+def test_random_is_balanced_and_ignores_the_order() -> None:
     pairs = [both("random", compared(f"Oh no, {number}.", "I see.")) for number in range(600)]
     firsts = sum(here.preference is Preference.FIRST for here, _ in pairs)
     consistent = sum(there == here.swap() for here, there in pairs)
@@ -129,7 +131,7 @@ def test_author_prefers_the_author_rated_higher_in_training() -> None:
 
 
 @given(texts, texts)
-def test_only_author_is_shown_who_wrote(first: str, second: str) -> None:
+def test_only_the_author_judge_receives_authors(first: str, second: str) -> None:
     comparison = compared(first, second, "Hm.", "dataset:human", "dataset:gpt-4")
     for name in rules.NAMES:
         shown = rules.question(name, comparison)
@@ -140,7 +142,7 @@ def test_only_author_is_shown_who_wrote(first: str, second: str) -> None:
 # ---- identity and weights --------------------------------------------------------------------------------
 
 
-def test_control_judges_are_known_by_version_and_weights() -> None:
+def test_the_id_of_a_control_judge_depends_on_version_and_weights() -> None:
     identities = {name: rules.model(name).identity for name in rules.NAMES}
     weights = ratings_model.weights()["id"]
     assert identities["ratings"] == identities["author"] == f"{rules.VERSION} {weights}"

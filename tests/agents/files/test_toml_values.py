@@ -1,4 +1,4 @@
-"""What is written is TOML, and means what was given."""
+"""TOML values are written validly and read back unchanged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_null_is_left_out() -> None:
         (("token_limit", "max_completion_tokens"),),
     ],
 )
-def test_an_adaptation_is_words_to_paste(settings: tuple[tuple[str, Any], ...]) -> None:
+def test_an_adaptation_is_a_valid_toml_line(settings: tuple[tuple[str, Any], ...]) -> None:
     lines = str(Adaptation("x", settings))
     read = tomllib.loads("it = { " + lines + " }")["it"]
     assert set(read) == {name for name, _ in settings}

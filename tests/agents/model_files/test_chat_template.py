@@ -1,4 +1,4 @@
-"""Chat templates: thinking off where it can be, no clock in a prompt, faults of a template in words."""
+"""Chat templates: thinking is disabled, the date is fixed, and faults of a template are reported."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_only_effective_template_options_are_used(template: str, options: dict[s
     assert chat_completion(tokenizer, "Hello.", "Oh dear.") == "Oh dear."
 
 
-def test_a_template_that_cannot_be_freed_of_the_clock_is_refused_in_chat_form_alone() -> None:
+def test_a_template_with_the_date_is_refused_in_chat_style_only() -> None:
     tokenizer = Characters(CLOCK)
     for use in (
         lambda: chat_prompt(tokenizer, "Hello."),
@@ -110,7 +110,7 @@ def test_a_failing_template_is_rejected(template: str) -> None:
         chat_prompt(Characters(template), "Hello.")
 
 
-def test_what_a_template_writes_counts_in_chat_form_alone() -> None:
+def test_template_output_counts_in_chat_style_only() -> None:
     one, other = Characters(TURNS + ASKS), Characters("Be kind. " + TURNS + ASKS)
     assert tokenizer_identity(one, PromptStyle.PLAIN) == tokenizer_identity(other, PromptStyle.PLAIN)
     assert tokenizer_identity(one, PromptStyle.CHAT) != tokenizer_identity(other, PromptStyle.CHAT)
@@ -135,13 +135,13 @@ def test_a_post_processor_and_an_end_count() -> None:
         ({"eos_token_id": 3}, {}, (3,)),
     ],
 )
-def test_what_ends_an_answer(
+def test_end_tokens_of_an_answer(
     generation: dict[str, Any], config: dict[str, Any], ends: tuple[int, ...]
 ) -> None:
     assert end_token_ids(Characters(), generation, config) == ends
 
 
-def test_what_is_trained_is_what_is_asked_in_a_template_that_thinks() -> None:
+def test_a_thinking_template_renders_training_and_requests_equally() -> None:
     tokenizer, how = Characters(QWEN), PromptFormat(rendering().prompt, PromptStyle.CHAT)
     row = how.encode("Hello.", "Oh dear.", tokenizer)
     assert list(row.prompt) == how.prompt_ids("Hello.", tokenizer)

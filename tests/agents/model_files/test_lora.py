@@ -1,4 +1,4 @@
-"""An adapter lands whole on its base, or every tensor that does not is named: laws on generated adapters."""
+"""LoRA adapters: every tensor fits the base model or is named in a fault; generated adapters."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_an_adapter_of_another_base(tmp_path: Path, base: Path) -> None:
     assert adapter_faults(folder, None) == []
 
 
-def test_an_adapter_that_changes_nothing(tmp_path: Path, base: Path) -> None:
+def test_an_adapter_without_effect_is_reported(tmp_path: Path, base: Path) -> None:
     for value in (0.0, -0.0):
         (fault,) = adapter_faults(adapter(tmp_path / "a", value=value), base)
         assert "nothing" in fault.what

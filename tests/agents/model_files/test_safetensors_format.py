@@ -1,4 +1,4 @@
-"""The safetensors format without torch: what is whole is read, what is cut off or a pointer is told."""
+"""Safetensors reader without torch: valid files are read; truncated files and pointers are reported."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ shapes = st.lists(st.integers(1, 4), min_size=1, max_size=3)
         st.text(min_size=1, max_size=8), st.tuples(st.sampled_from(sorted(WIDTHS)), shapes), max_size=5
     )
 )
-def test_what_was_written_is_read(
+def test_written_tensors_are_read_back(
     tmp_path_factory: pytest.TempPathFactory, tensors: dict[str, tuple[str, list[int]]]
 ) -> None:
     tensors.pop("__metadata__", None)
@@ -70,8 +70,8 @@ def test_what_was_written_is_read(
 def test_a_truncated_file_is_rejected(tmp_path_factory: pytest.TempPathFactory, kept: int) -> None:
     path = tmp_path_factory.mktemp("t") / "x.safetensors"
     write(path, {"a": ("F32", [2, 3], b"\x01" * 24), "b": ("BF16", [4], b"\x01" * 8)})
-    whole = path.read_bytes()
-    path.write_bytes(whole[: kept % len(whole)])
+    complete_file = path.read_bytes()
+    path.write_bytes(complete_file[: kept % len(complete_file)])
     with pytest.raises(UserError) as error:
         read_header(path)
     assert error.value.fault.where == str(path)
@@ -79,7 +79,7 @@ def test_a_truncated_file_is_rejected(tmp_path_factory: pytest.TempPathFactory, 
 
 
 @pytest.mark.parametrize("content", POINTERS)
-def test_what_stands_in_the_place_of_a_file(tmp_path: Path, content: bytes) -> None:
+def test_a_folder_in_place_of_a_file_is_rejected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)
     fault = pointer_fault(path)
@@ -99,7 +99,7 @@ def test_what_stands_in_the_place_of_a_file(tmp_path: Path, content: bytes) -> N
         [],
     ],
 )
-def test_a_header_that_does_not_add_up(tmp_path: Path, entry: object) -> None:
+def test_an_inconsistent_header_is_rejected(tmp_path: Path, entry: object) -> None:
     header_bytes = json.dumps({"a": entry}).encode()
     path = tmp_path / "x.safetensors"
     path.write_bytes(struct.pack("<Q", len(header_bytes)) + header_bytes + bytes(4))

@@ -1,4 +1,4 @@
-"""Which files make up a base: one candidate set that every loader reads alike, or every fault at once."""
+"""Weight files of a base model: one unambiguous set, or all faults at once."""
 
 from __future__ import annotations
 

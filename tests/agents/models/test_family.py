@@ -1,4 +1,4 @@
-"""Whose family a model is of, and which contestants are kin: told by names and by what is recorded."""
+"""Model families: inferred from names and from recorded settings."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def test_makers_are_inferred_from_names(name: str, families: set[str]) -> None:
 def test_matches_cover_authors_teachers_and_bases() -> None:
     sets = [of("student:mine"), of("dataset:human"), of("dataset:gpt-4"), of("openai/gpt-4o", "naive")]
     lineage = {"student:mine": ("taught by openai/gpt-4o", "on the base meta-llama/Llama-3.1-8B")}
-    kin = family_matches("openai/gpt-4o", sets, lineage)
-    assert [one.author for one in kin] == ["student:mine", "dataset:gpt-4", "openai/gpt-4o@naive"]
-    assert [one.why for one in kin] == ["taught by openai/gpt-4o", "", ""]
+    same_family = family_matches("openai/gpt-4o", sets, lineage)
+    assert [one.author for one in same_family] == ["student:mine", "dataset:gpt-4", "openai/gpt-4o@naive"]
+    assert [one.why for one in same_family] == ["taught by openai/gpt-4o", "", ""]
     assert [one.why for one in family_matches("vllm/llama-3-70b", sets, lineage)] == [
         "on the base meta-llama/Llama-3.1-8B"
     ]
@@ -58,10 +58,10 @@ def test_the_protocol_does_not_imply_a_maker() -> None:
 
 
 def test_the_flag_names_both_families_once() -> None:
-    kin = family_matches(
+    same_family = family_matches(
         "x/deepseek-llama", [of("dataset:llama-2-70b"), of("x/deepseek-v3"), of("x/deepseek-v3")]
     )
-    note = self_preference_warning("x/deepseek-llama", kin)
+    note = self_preference_warning("x/deepseek-llama", same_family)
     assert note.startswith(
         "x/deepseek-llama is of the same family (DeepSeek and Meta) as dataset:llama-2-70b"
     )

@@ -1,4 +1,4 @@
-"""Lifecycles: where a model stands on a day, what refuses and what only warns, what providers state."""
+"""Model lifecycles: status by date, warnings and refusals, and dates stated by providers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MODEL = Model("openai", "old", ApiProtocol.OPENAI_CHAT, lifecycle=ENDS)
         (1000, Status.RETIRED),
     ],
 )
-def test_where_a_model_stands(days: int, status: Status) -> None:
+def test_lifecycle_status_by_date(days: int, status: Status) -> None:
     on = DAY + timedelta(days)
     assert ENDS.status(on) is status
     assert ENDS.is_confirmed_retired(on) is (status is Status.RETIRED)
@@ -135,7 +135,7 @@ def test_faults_of_an_entry(entry: dict[str, Any]) -> None:
     assert len(lifecycle_faults(entry, "here")) == 1
 
 
-def test_an_entry_that_says_it_has_retired_has() -> None:
+def test_a_retired_entry_is_retired() -> None:
     assert parse_lifecycle({"retired": DAY, "confirmed": True}).is_confirmed_retired(DAY + timedelta(1))
     assert lifecycle_faults({"retired": DAY, "confirmed": True, "successor": "a/b"}, "here") == []
 

@@ -1,4 +1,4 @@
-"""Near names: slips of the keyboard are told, other versions and other models are not."""
+"""Name suggestions: typing errors are recognised; other versions and models are not suggested."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def test_every_single_misspelling_is_recognised(name: str) -> None:
         ("openai/my-own-model", ""),
     ],
 )
-def test_the_nearest(name: str, suggestion: str) -> None:
+def test_the_nearest_name_is_suggested(name: str, suggestion: str) -> None:
     assert Registry(None, {}).hint(name) == suggestion
 
 
-def test_edits() -> None:
+def test_edit_distance() -> None:
     assert [edit_distance("abc", other) for other in ("abc", "ab", "acb", "xbc", "abcd", "", "xyz")] == [
         *(0, 1, 1, 1, 1, 3, 3)
     ]

@@ -1,4 +1,4 @@
-"""From a model's name to whom is asked, where, with which key, and what it accepts."""
+"""Model registry: provider, address, key and capabilities of a model name."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_providers_own_address_is_not_part_of_the_identity(
         ("unheard/of", Capabilities()),
     ],
 )
-def test_what_models_accept(name: str, capabilities: Capabilities) -> None:
+def test_capabilities_of_shipped_models(name: str, capabilities: Capabilities) -> None:
     assert Registry(None, {}).capabilities(name) == capabilities
 
 
@@ -129,7 +129,7 @@ NEWER += ("google/gemini-flash-latest", "anthropic/claude-opus-4-8", "anthropic/
 
 
 @pytest.mark.parametrize("name", [*NEWER, "anthropic/claude-that-nobody-knows-yet"])
-def test_a_newer_model_has_room_to_think_and_is_sent_nothing_that_it_refuses(name: str) -> None:
+def test_a_newer_model_gets_a_thinking_budget_and_only_accepted_parameters(name: str) -> None:
     capabilities = Registry(None, {}).capabilities(name)
     assert capabilities.thinking
     assert capabilities.verdict_tokens >= 1024

@@ -1,4 +1,4 @@
-"""Who answered against who was asked: an exhaustive table, and laws over generated names."""
+"""Match of answering and requested model names: a table, and properties of generated names."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("provider", "asked", "answered", "expected"), TABLE)
-def test_the_table(provider: str, asked: str, answered: str, expected: NameMatch) -> None:
+def test_answering_names_are_matched_with_the_requested_name(
+    provider: str, asked: str, answered: str, expected: NameMatch
+) -> None:
     assert match(provider, asked, answered) is expected
 
 
@@ -95,9 +97,7 @@ def test_the_table(provider: str, asked: str, answered: str, expected: NameMatch
         ((), "gpt-5.6-sol", OTHER),
     ],
 )
-def test_who_may_answer_as_well_is_listed(
-    listed: tuple[str, ...], answered: str, expected: NameMatch
-) -> None:
+def test_aliases_of_a_model_are_listed(listed: tuple[str, ...], answered: str, expected: NameMatch) -> None:
     assert match("openai", "gpt-5.6", answered, listed) is expected
 
 
@@ -115,7 +115,7 @@ NAMES = (
 
 
 @pytest.mark.parametrize(("asked", "other"), list(itertools.permutations(NAMES, 2)))
-def test_no_model_passes_for_another_whatever_its_date_or_path(asked: str, other: str) -> None:
+def test_different_models_never_match_whatever_date_or_path(asked: str, other: str) -> None:
     for date, path in itertools.product(("", "-2024-08-06", "-0613"), ("", "openai/", "models/")):
         assert match("openai", asked, f"{path}{other}{date}") is OTHER
         assert match("openai", other, f"{path}{other}{date}") in (EXACT, SNAPSHOT)

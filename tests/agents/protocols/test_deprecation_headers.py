@@ -1,4 +1,4 @@
-"""What headers say of a model's end."""
+"""Deprecation and sunset headers of responses."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ from agents.protocols.deprecation_headers import parse_deprecation
         ({"Deprecation": "@no number"}, "deprecated since @no number"),
     ],
 )
-def test_a_notice(headers: dict[str, str], words: str) -> None:
+def test_deprecation_and_sunset_headers_are_parsed(headers: dict[str, str], words: str) -> None:
     assert parse_deprecation(headers) == words

@@ -1,4 +1,4 @@
-"""A provider's refusal in any form: what kind it is, what is said of it, and that no key is."""
+"""Mapping of provider errors to failures, messages and adaptations, with keys redacted."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ RETRY = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "13s
         (418, b"", Failure.BAD_REQUEST),
     ],
 )
-def test_kinds(status: int, body: Any, failure: Failure) -> None:
+def test_statuses_map_to_failures(status: int, body: Any, failure: Failure) -> None:
     caught = error(status, body)
     assert (caught.failure, caught.status, caught.charged) == (failure, status, False)
     assert str(caught).startswith(f"openai/gpt-4o: {failure}, HTTP {status}.")
@@ -124,7 +124,7 @@ def test_messages_quote_the_provider(status: int, body: Any, words: str) -> None
     assert words in str(error(status, body))
 
 
-def test_a_model_without_a_key_is_asked_for_one() -> None:
+def test_a_model_without_a_key_that_needs_one_is_reported() -> None:
     keyless = Model("vllm", "m", ApiProtocol.OPENAI_CHAT, base_url="http://h/v1")
     with pytest.raises(CallError) as caught:
         parse_error_response(keyless, 401, {}, b"", "", NOW)
@@ -133,8 +133,8 @@ def test_a_model_without_a_key_is_asked_for_one() -> None:
 
 
 def test_messages_are_shortened() -> None:
-    said = str(error(400, error_body("very long " * 1000)))
-    assert len(said) < LONGEST_MESSAGE + 100
+    message_text = str(error(400, error_body("very long " * 1000)))
+    assert len(message_text) < LONGEST_MESSAGE + 100
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
@@ -221,11 +221,11 @@ def test_an_output_limit_that_was_reached_is_an_answer(words: str) -> None:
         (429, "Too many requests flagged", Failure.RATE_LIMITED),
     ],
 )
-def test_the_body_decides(status: int, words: str, failure: Failure) -> None:
+def test_the_body_overrides_the_status(status: int, words: str, failure: Failure) -> None:
     assert error(status, error_body(words)).failure is failure
 
 
-def test_what_an_error_repeats_of_the_request_decides_nothing() -> None:
+def test_request_text_repeated_in_an_error_is_ignored() -> None:
     caught = error(
         429, error_body("slow down", metadata={"flagged_input": "I cry daily about billing, per day"})
     )
@@ -241,7 +241,7 @@ def test_what_an_error_repeats_of_the_request_decides_nothing() -> None:
         (400, 404, Failure.BAD_REQUEST),
     ],
 )
-def test_a_gateways_status_gives_way_to_the_one_within(outer: int, inner: int, failure: Failure) -> None:
+def test_the_inner_status_overrides_a_gateways(outer: int, inner: int, failure: Failure) -> None:
     assert error(outer, error_body("x", code=inner)).failure is failure
 
 
@@ -250,7 +250,7 @@ def test_a_gateway_that_gave_up_on_a_generation_may_have_been_charged(status: in
     assert error(status, b"").charged
 
 
-def test_a_wait_in_words_is_found() -> None:
+def test_a_wait_stated_in_the_message_is_parsed() -> None:
     assert error(429, error_body("Please retry after 86400 seconds.")).retry_after_seconds == 86400
     assert error(429, error_body("Please try again in 6m0s.")).retry_after_seconds == 360
     assert error(429, error_body("Please try again in 20ms.")).retry_after_seconds == pytest.approx(0.02)
@@ -339,7 +339,7 @@ def test_no_setting_is_named_where_none_would_help(message: str, sent: bytes) ->
 
 
 @given(st.integers(200, 599), st.text(max_size=50), st.text(max_size=50))
-def test_our_key_is_in_no_message(status: int, before: str, after: str) -> None:
+def test_the_key_is_redacted_from_messages(status: int, before: str, after: str) -> None:
     for body in (
         error_body(f"{before}{KEY}{after}"),
         {"error": f"{before}{KEY}{after}"},
@@ -368,7 +368,7 @@ def test_our_key_is_in_no_message(status: int, before: str, after: str) -> None:
         "sk-abc***************xyz",
     ],
 )
-def test_what_looks_like_a_key_is_struck_out_too(secret: str) -> None:
+def test_text_that_resembles_a_key_is_redacted(secret: str) -> None:
     assert secret not in redact_secrets(f"wrong key: {secret}, sorry")
     assert redact_secrets(f"wrong key: {secret}, sorry").startswith("wrong key: ***")
 
@@ -376,7 +376,7 @@ def test_what_looks_like_a_key_is_struck_out_too(secret: str) -> None:
 @pytest.mark.parametrize(
     "words", ["", "The skilfulness of others", "Skip this", "hfabcdefghij", "sk-", "a Bearer of news"]
 )
-def test_words_are_left_alone(words: str) -> None:
+def test_ordinary_words_are_not_redacted(words: str) -> None:
     assert redact_secrets(words) == words
 
 

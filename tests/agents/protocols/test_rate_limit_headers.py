@@ -1,4 +1,4 @@
-"""What servers say of their limits: how long to wait, and the rates in an answer's headers."""
+"""Rate-limit headers: waits and rates."""
 
 from __future__ import annotations
 
@@ -60,12 +60,14 @@ def google(*details: Any) -> dict[str, Any]:
         (headers(), "slow down", None),
     ],
 )
-def test_how_long_to_wait(given_headers: Mapping[str, str], body: Any, seconds: float | None) -> None:
+def test_retry_after_headers_are_parsed(
+    given_headers: Mapping[str, str], body: Any, seconds: float | None
+) -> None:
     assert retry_after_seconds(given_headers, body, NOW) == pytest.approx(seconds)
 
 
 @given(st.integers(0, 10**6))
-def test_seconds_milliseconds_and_dates_say_the_same(seconds: int) -> None:
+def test_seconds_milliseconds_and_dates_are_equivalent(seconds: int) -> None:
     date = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
     said = [
         headers(Retry_After=str(seconds)),
@@ -143,7 +145,7 @@ def test_anthropics_rates() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "many", "nan", "soon"])
-def test_what_cannot_be_read_is_left_out(value: str) -> None:
+def test_unreadable_headers_are_omitted(value: str) -> None:
     names = ("limit", "remaining", "reset")
     openai = {f"x-ratelimit-{name}-{what}": value for name in names for what in ("requests", "tokens")}
     claude = {
@@ -154,6 +156,6 @@ def test_what_cannot_be_read_is_left_out(value: str) -> None:
     )
 
 
-def test_no_word_of_limits_is_none() -> None:
+def test_missing_limit_headers_give_none() -> None:
     assert server_limits(headers(), NOW) is None
     assert server_limits(headers(X_Request_Id="1", Retry_After="3"), NOW) is None

@@ -1,4 +1,4 @@
-"""Soft verdicts: which token counts, which spellings, and what is no number."""
+"""Soft verdicts: the token and spellings that count, and invalid logprobs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_token_that_states_the_answer_is_the_one_that_counts() -> None:
     assert soft("<think>2</think>2", *tokens).p_second == pytest.approx(0.99)
 
 
-def test_what_was_drawn_counts_even_where_it_is_not_among_the_top() -> None:
+def test_the_sampled_token_counts_even_outside_the_top_logprobs() -> None:
     verdict = soft("1", TokenLogprobs("1", math.log(0.2), (("2", math.log(0.6)),)))
     assert verdict.p_first == pytest.approx(0.25)
     assert soft("2", TokenLogprobs("2", math.log(0.7))).p_second == 1.0

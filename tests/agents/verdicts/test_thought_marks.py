@@ -1,4 +1,4 @@
-"""What was said aloud: marks of thinking, channels, control tokens and tags, each character at its place."""
+"""Visible text of completions: thinking marks, channels, control tokens and tags are removed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PIECES = (
 
 
 @given(st.text() | st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
-def test_every_character_that_is_left_keeps_its_place(text: str) -> None:
+def test_remaining_characters_keep_their_positions(text: str) -> None:
     spoken = extract_visible_text(text)
     assert len(spoken.text) == len(text)
     assert all(one == other or one in " \n" for one, other in zip(spoken.text, text, strict=True))
@@ -61,10 +61,10 @@ def test_visible_text_is_extracted(text: str, said: str) -> None:
         *("1<|im_end|><|im_start|>user\n2", "<|user|>1"),
     ],
 )
-def test_what_was_never_closed_is_unfinished(text: str) -> None:
+def test_an_unclosed_mark_is_unfinished(text: str) -> None:
     assert extract_visible_text(text).unfinished
 
 
-def test_tags_of_an_answer_hold_it() -> None:
+def test_answer_tags_contain_the_answer() -> None:
     spoken = extract_visible_text("So <answer>2</answer>")
     assert [spoken.text[start:end] for start, end in spoken.wrapped] == ["2"]

@@ -1,4 +1,4 @@
-"""No wording of a judge is read as a verdict that it does not state; few that state one are missed.
+"""Accuracy of the verdict parser on a corpus: no false verdicts, and few missed ones.
 
 The table of figures per form and per variant is shown on failure, and always with `pytest -s`.
 """
@@ -72,7 +72,7 @@ def figures(groups: Iterable[tuple[str, Wording]]) -> Figures:
     return counted
 
 
-def test_the_corpus_is_read_as_a_careful_person_reads_it() -> None:
+def test_every_wording_has_its_expected_verdict() -> None:
     figures((wording.form, wording) for wording in WORDINGS).check()
 
 
@@ -93,7 +93,7 @@ def test_the_corpus_is_large_and_at_least_half_of_it_states_a_verdict() -> None:
     assert min(Counter(wording.form for wording in WORDINGS).values()) >= 8
 
 
-def test_every_wording_is_there_once() -> None:
+def test_wordings_are_unique() -> None:
     assert len({wording.id for wording in WORDINGS}) == len(WORDINGS)
     assert len({(w.text, w.answers, w.finish) for w in WORDINGS}) == len(WORDINGS)
     assert all(

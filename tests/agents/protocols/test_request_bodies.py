@@ -1,4 +1,4 @@
-"""What is sent, protocol by protocol: bodies by what a model accepts, paths and headers."""
+"""Request bodies, URLs and headers in every protocol."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def body(
 # ---- OpenAI's chat ---------------------------------------------------------------------------------------
 
 
-def test_chat_says_all_that_is_accepted() -> None:
+def test_chat_sends_all_accepted_parameters() -> None:
     assert body(ApiProtocol.OPENAI_CHAT, ALL) == {
         "model": "m",
         "messages": CHAT,
@@ -83,11 +83,11 @@ def test_chat_sends_only_accepted_parameters() -> None:
 
 
 def test_chat_keeps_roles_and_their_order() -> None:
-    said = body(ApiProtocol.OPENAI_CHAT, Sampling(5), messages=TURNS)["messages"]
-    assert said == [{"role": message.role, "content": message.content} for message in TURNS]
+    sent = body(ApiProtocol.OPENAI_CHAT, Sampling(5), messages=TURNS)["messages"]
+    assert sent == [{"role": message.role, "content": message.content} for message in TURNS]
 
 
-def test_chat_holds_a_model_to_its_answers() -> None:
+def test_chat_constrains_the_answers() -> None:
     json = body(ApiProtocol.OPENAI_CHAT, Sampling(5, choices=("1", "2"), constraint="json"))
     assert json["response_format"] == {
         "type": "json_schema",
@@ -140,21 +140,21 @@ def test_messages_send_accepted_parameters_and_not_both_temperature_and_top_p() 
     assert set(closed) == {"model", "messages", "max_tokens", "stop_sequences"}
 
 
-def test_messages_have_the_system_apart() -> None:
-    said = body(ApiProtocol.ANTHROPIC_MESSAGES, Sampling(5), messages=TURNS)
-    assert said["system"] == "Be brief.\n\nBe kind."
-    assert [turn["role"] for turn in said["messages"]] == ["user", "assistant", "user"]
+def test_messages_send_the_system_prompt_separately() -> None:
+    sent = body(ApiProtocol.ANTHROPIC_MESSAGES, Sampling(5), messages=TURNS)
+    assert sent["system"] == "Be brief.\n\nBe kind."
+    assert [turn["role"] for turn in sent["messages"]] == ["user", "assistant", "user"]
 
 
-def test_messages_are_held_to_a_schema() -> None:
-    said = body(ApiProtocol.ANTHROPIC_MESSAGES, Sampling(5, choices=("1", "2"), constraint="json"))
-    assert said["output_config"] == {"format": {"type": "json_schema", "schema": SCHEMA}}
+def test_messages_send_the_answer_schema() -> None:
+    sent = body(ApiProtocol.ANTHROPIC_MESSAGES, Sampling(5, choices=("1", "2"), constraint="json"))
+    assert sent["output_config"] == {"format": {"type": "json_schema", "schema": SCHEMA}}
 
 
 # ---- Gemini ----------------------------------------------------------------------------------------------
 
 
-def test_gemini_has_all_but_the_words_in_its_configuration() -> None:
+def test_gemini_sends_parameters_in_generation_config() -> None:
     assert body(ApiProtocol.GEMINI_GENERATE, ALL) == {
         "contents": [{"role": "user", "parts": [{"text": "Which one?"}]}],
         "generationConfig": {
@@ -172,22 +172,22 @@ def test_gemini_has_all_but_the_words_in_its_configuration() -> None:
     assert closed["generationConfig"] == {"maxOutputTokens": 50}
 
 
-def test_gemini_calls_the_assistant_model_and_has_the_system_apart() -> None:
-    said = body(ApiProtocol.GEMINI_GENERATE, Sampling(5), messages=TURNS)
-    assert said["systemInstruction"] == {"parts": [{"text": "Be brief.\n\nBe kind."}]}
-    assert [turn["role"] for turn in said["contents"]] == ["user", "model", "user"]
+def test_gemini_renames_the_assistant_and_sends_the_system_prompt_separately() -> None:
+    sent = body(ApiProtocol.GEMINI_GENERATE, Sampling(5), messages=TURNS)
+    assert sent["systemInstruction"] == {"parts": [{"text": "Be brief.\n\nBe kind."}]}
+    assert [turn["role"] for turn in sent["contents"]] == ["user", "model", "user"]
 
 
-def test_gemini_is_held_to_a_schema() -> None:
-    said = body(ApiProtocol.GEMINI_GENERATE, Sampling(5, choices=("1", "2"), constraint="json"))
-    assert said["generationConfig"]["responseMimeType"] == "application/json"
-    assert said["generationConfig"]["responseJsonSchema"] == SCHEMA
+def test_gemini_sends_the_answer_schema() -> None:
+    sent = body(ApiProtocol.GEMINI_GENERATE, Sampling(5, choices=("1", "2"), constraint="json"))
+    assert sent["generationConfig"]["responseMimeType"] == "application/json"
+    assert sent["generationConfig"]["responseJsonSchema"] == SCHEMA
 
 
 # ---- control ---------------------------------------------------------------------------------------------
 
 
-def test_a_control_judge_is_shown_the_comparison() -> None:
+def test_a_control_judge_receives_the_comparison() -> None:
     asked = body(ApiProtocol.CONTROL, Sampling(5), name="longer")
     assert asked == {"model": "longer", "comparison": "Which one?"}
     assert request_url(model(ApiProtocol.CONTROL)) == "http://h/v1"
@@ -199,17 +199,17 @@ def test_a_control_judge_is_shown_the_comparison() -> None:
 SENT = [protocol for protocol in ApiProtocol if protocol is not ApiProtocol.CONTROL]
 
 
-def test_every_protocol_has_its_form() -> None:
+def test_every_protocol_has_a_format() -> None:
     assert set(FORMATS) == set(ApiProtocol)
 
 
 @pytest.mark.parametrize("protocol", SENT)
 def test_constant_keys_are_added_where_the_protocol_has_its_parameters(protocol: ApiProtocol) -> None:
     plain = body(protocol, Sampling(5))
-    said = body(protocol, Sampling(5), replace(OPEN, extra='{"thinking":{"budget":0}}'))
-    where = said["generationConfig"] if protocol is ApiProtocol.GEMINI_GENERATE else said
+    sent = body(protocol, Sampling(5), replace(OPEN, extra='{"thinking":{"budget":0}}'))
+    where = sent["generationConfig"] if protocol is ApiProtocol.GEMINI_GENERATE else sent
     assert where.pop("thinking") == {"budget": 0}
-    assert said == plain
+    assert sent == plain
 
 
 @pytest.mark.parametrize("protocol", SENT)
@@ -218,10 +218,10 @@ def test_constant_keys_are_added_where_the_protocol_has_its_parameters(protocol:
         Sampling, st.integers(1, 4096), st.none() | st.floats(0, 2), st.none() | st.floats(0, 1)
     )
 )
-def test_bodies_are_json_and_the_same_every_time(protocol: ApiProtocol, sampling: Sampling) -> None:
-    said = body(protocol, sampling)
-    assert orjson.loads(orjson.dumps(said)) == said == body(protocol, sampling)
-    assert None not in said.values()
+def test_bodies_are_deterministic_json(protocol: ApiProtocol, sampling: Sampling) -> None:
+    sent = body(protocol, sampling)
+    assert orjson.loads(orjson.dumps(sent)) == sent == body(protocol, sampling)
+    assert None not in sent.values()
 
 
 @pytest.mark.parametrize(
@@ -237,13 +237,13 @@ def test_bodies_are_json_and_the_same_every_time(protocol: ApiProtocol, sampling
         (ApiProtocol.GEMINI_GENERATE, "http://h/v1/models/m:generateContent", {"x-goog-api-key": "k"}),
     ],
 )
-def test_where_and_with_which_key(protocol: ApiProtocol, url: str, headers: dict[str, str]) -> None:
+def test_url_and_key_headers_per_protocol(protocol: ApiProtocol, url: str, headers: dict[str, str]) -> None:
     assert request_url(model(protocol)) == url
     assert FORMATS[protocol].headers("k") == headers
     assert "k" not in FORMATS[protocol].headers("").values(), "no key, no header of a key"
     assert "Authorization" not in FORMATS[protocol].headers("")
 
 
-def test_a_name_with_a_slash_stays_one_piece_of_geminis_path() -> None:
+def test_a_model_name_with_a_slash_is_escaped_in_geminis_path() -> None:
     asked = model(ApiProtocol.GEMINI_GENERATE, name="tuned/a b?")
     assert request_url(asked) == "http://h/v1/models/tuned%2Fa%20b%3F:generateContent"

@@ -1,4 +1,4 @@
-"""The contract of a client, for both kinds and every protocol, against the emulator."""
+"""Equivalence of the HTTP and SDK clients in every protocol, against the emulator."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_both_kinds_give_the_same_completions(way: Way, client: Client, em
     assert counts["requests"] == 2 * counts["unique_keys"]
 
 
-async def test_both_kinds_send_the_very_body_that_is_hashed(
+async def test_both_kinds_send_exactly_the_hashed_body(
     way: Way, kind: str, client: Client, server: Serve
 ) -> None:
     sent: list[tuple[str, bytes]] = []
@@ -129,7 +129,9 @@ async def test_a_refusal_is_an_answer_and_the_same_under_both(
     assert not finishes & declined if base_model else finishes <= declined
 
 
-async def test_measures_stand_beside_the_answer(way: Way, kind: str, client: Client, emulator: Start) -> None:
+async def test_latency_and_limits_accompany_a_completion(
+    way: Way, kind: str, client: Client, emulator: Start
+) -> None:
     running = await emulator(requests_per_minute=6, tokens_per_minute=90_000)
     call = question(way.model(running.url))
     completion = await client(kind, call.model).complete(call)
@@ -152,7 +154,9 @@ async def test_measures_stand_beside_the_answer(way: Way, kind: str, client: Cli
         assert completion.server_limits.remaining_requests == 5
 
 
-async def test_a_key_that_is_not_accepted(way: Way, kind: str, client: Client, emulator: Start) -> None:
+async def test_a_rejected_key_is_an_authentication_failure(
+    way: Way, kind: str, client: Client, emulator: Start
+) -> None:
     running = await emulator(api_key="the-right-one")
     call = question(way.model(running.url))
     error = await failure(client(kind, call.model), call)
@@ -161,15 +165,13 @@ async def test_a_key_that_is_not_accepted(way: Way, kind: str, client: Client, e
     assert (await client(kind, call.model, "the-right-one").complete(call)).text
 
 
-async def test_the_key_that_is_accepted_is_the_one_that_was_given(
-    way: Way, kind: str, client: Client, emulator: Start
-) -> None:
+async def test_the_given_key_is_sent(way: Way, kind: str, client: Client, emulator: Start) -> None:
     running = await emulator(api_key=KEY)
     call = question(way.model(running.url))
     assert (await client(kind, call.model).complete(call)).text
 
 
-async def test_a_model_that_is_not_there(way: Way, kind: str, client: Client, emulator: Start) -> None:
+async def test_an_unknown_model_is_reported(way: Way, kind: str, client: Client, emulator: Start) -> None:
     running = await emulator()
     call = question(way.model(running.url, name="gpt-4o"))
     error = await failure(client(kind, call.model), call)
@@ -177,7 +179,7 @@ async def test_a_model_that_is_not_there(way: Way, kind: str, client: Client, em
     assert running.url in str(error), "the address is part of what may be wrong"
 
 
-async def test_a_request_that_is_not_accepted(way: Way, kind: str, client: Client, emulator: Start) -> None:
+async def test_a_rejected_request_is_reported(way: Way, kind: str, client: Client, emulator: Start) -> None:
     running = await emulator(max_output_tokens=10)
     call = question(way.model(running.url), max_output_tokens=11)
     error = await failure(client(kind, call.model), call)
@@ -185,9 +187,7 @@ async def test_a_request_that_is_not_accepted(way: Way, kind: str, client: Clien
     assert "It says: " in str(error)
 
 
-async def test_a_rate_limit_says_how_long_to_wait(
-    way: Way, kind: str, client: Client, emulator: Start
-) -> None:
+async def test_a_rate_limit_carries_the_wait(way: Way, kind: str, client: Client, emulator: Start) -> None:
     running = await emulator(requests_per_minute=1)
     asked = client(kind, way.model(running.url))
     for number in range(2):
@@ -207,7 +207,7 @@ async def test_a_rate_limit_says_how_long_to_wait(
         ("malformed", {Failure.MALFORMED}, {True}),
     ],
 )
-async def test_faults_of_a_server(
+async def test_server_errors_are_unavailable(
     way: Way,
     kind: str,
     client: Client,
@@ -225,7 +225,7 @@ async def test_faults_of_a_server(
     assert sum((await stats(running.url))["by_status"].values()) == 6, "nobody tried again"
 
 
-async def test_an_answer_that_does_not_come(way: Way, kind: str, client: Client, emulator: Start) -> None:
+async def test_a_missing_answer_times_out(way: Way, kind: str, client: Client, emulator: Start) -> None:
     running = await emulator(hangs=1.0)
     call = question(way.model(running.url))
     error = await failure(client(kind, call.model, timeout_seconds=0.05), call)

@@ -138,9 +138,9 @@ def instruction(turn: str) -> str:
 def expected(name: str) -> list[str]:
     turns = []
     for index, text in enumerate(APPENDIX[name]):
-        printed, said = SLIPS.get((name, index), ("", ""))
+        printed, corrected = SLIPS.get((name, index), ("", ""))
         assert text.count(printed) == 1 or not printed, "a slip that the appendix does not have"
-        turns.append(normalised(text.replace(printed, said) if printed else text))
+        turns.append(normalised(text.replace(printed, corrected) if printed else text))
     return turns
 
 
@@ -162,13 +162,13 @@ def test_an_improvement_prompt_quotes_dialogue_and_response_once_and_ends_with_t
     assert prompt.answers == ()
 
 
-def test_all_seven_and_only_they_are_the_papers() -> None:
+def test_exactly_seven_prompts_are_the_papers() -> None:
     theirs = {prompt.name for prompt in LIBRARY if prompt.paper}
     assert theirs == {f"improve/{name}" for name in APPENDIX}
     assert {name for name, _ in SLIPS} <= set(APPENDIX)
 
 
-def test_prompts_are_composed_as_section_5_2_has_it() -> None:
+def test_prompts_are_composed_as_in_section_5_2() -> None:
     """{Naive prompt} {strategy} {definitions}, everywhere; so 1.3 begins as the others do."""
     naive = instruction(LIBRARY["improve/naive"].turns[0])
     assert naive == f"{BELOW} {GENERATE}"
@@ -182,7 +182,7 @@ def test_prompts_are_composed_as_section_5_2_has_it() -> None:
     assert three[2] == SECTION_5_2_COMPASSIONATE.replace("other's", "another's")
 
 
-def test_the_growing_conversation_says_below_only_once() -> None:
+def test_the_growing_conversation_contains_below_once() -> None:
     """In fidelity `released` a later turn has nothing below it, and its improved response stands above it."""
     first, second, third = LIBRARY["improve/sequential"].turns
     assert instruction(first) == instruction(LIBRARY["improve/cognitive"].turns[0])
@@ -195,9 +195,9 @@ def test_the_growing_conversation_says_below_only_once() -> None:
 
 @pytest.mark.parametrize("name", ["respond", "judge/pairwise", "judge/pairwise-tie"])
 def test_our_own_prompts_define_empathy_with_the_papers_words(name: str) -> None:
-    said = normalised(LIBRARY[name].turns[0])
+    corrected = normalised(LIBRARY[name].turns[0])
     three = instruction(LIBRARY["improve/all-dimensions"].turns[0])
-    assert three[three.index("Cognitive empathy is") :] in said
+    assert three[three.index("Cognitive empathy is") :] in corrected
     assert len(LIBRARY[name].turns) == 1
 
 

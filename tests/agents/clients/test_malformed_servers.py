@@ -1,4 +1,4 @@
-"""Servers that misbehave as the emulator does not, and addresses where there is none; for both kinds."""
+"""Malformed servers and unreachable addresses, with both kinds of client."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ def answer(way: Way, text: str) -> bytes:
     return orjson.dumps(forms[way.protocol])
 
 
-async def test_the_least_that_a_protocol_says_is_an_answer(
-    way: Way, kind: str, client: Client, server: Serve
-) -> None:
+async def test_a_minimal_response_is_a_completion(way: Way, kind: str, client: Client, server: Serve) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
         return web.Response(body=answer(way, "Yes."), content_type="application/json")
 
@@ -67,9 +65,7 @@ async def test_a_web_page_is_a_wrong_address(way: Way, kind: str, client: Client
     assert "web page" in str(error)
 
 
-async def test_a_redirection_is_not_followed_with_the_key(
-    way: Way, kind: str, client: Client, server: Serve
-) -> None:
+async def test_a_redirect_is_not_followed(way: Way, kind: str, client: Client, server: Serve) -> None:
     asked = []
 
     async def elsewhere(request: web.Request) -> web.StreamResponse:
@@ -101,7 +97,7 @@ async def test_a_proxys_error_page_is_quoted_without_markup(
 
 
 @pytest.mark.parametrize("length", [True, False], ids=["with length", "chunked"])
-async def test_an_answer_that_is_too_large(
+async def test_an_answer_over_the_size_limit_fails(
     way: Way, kind: str, client: Client, server: Serve, length: bool
 ) -> None:
     content = answer(way, "x" * MAX_RESPONSE_BYTES)
@@ -121,7 +117,7 @@ async def test_an_answer_that_is_too_large(
     assert "8 MiB" in str(error)
 
 
-async def test_an_answer_just_within_bounds_is_read(kind: str, client: Client, server: Serve) -> None:
+async def test_an_answer_at_the_size_limit_is_accepted(kind: str, client: Client, server: Serve) -> None:
     way = WAYS[0]
     text = "x" * (MAX_RESPONSE_BYTES - len(answer(way, "")))
 
@@ -132,7 +128,7 @@ async def test_an_answer_just_within_bounds_is_read(kind: str, client: Client, s
     assert (await client(kind, call.model).complete(call)).text == text
 
 
-async def test_a_compressed_answer_is_measured_unpacked(client: Client, server: Serve) -> None:
+async def test_the_size_limit_applies_after_decompression(client: Client, server: Serve) -> None:
     packed = {
         "/small": gzip.compress(answer(WAYS[0], "Yes.")),
         "/large": gzip.compress(answer(WAYS[0], "x" * 4 * MAX_RESPONSE_BYTES), 1),
@@ -151,7 +147,7 @@ async def test_a_compressed_answer_is_measured_unpacked(client: Client, server: 
     assert (await failure(client("http", large.model), large)).failure is Failure.TOO_LARGE
 
 
-async def test_an_answer_that_never_ends(way: Way, kind: str, client: Client, server: Serve) -> None:
+async def test_an_endless_answer_times_out(way: Way, kind: str, client: Client, server: Serve) -> None:
     started = asyncio.Event()
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -169,7 +165,9 @@ async def test_an_answer_that_never_ends(way: Way, kind: str, client: Client, se
     assert "0.1 s" in str(error)
 
 
-async def test_an_answer_that_breaks_off(way: Way, kind: str, client: Client, server: Serve) -> None:
+async def test_an_interrupted_answer_is_a_connection_failure(
+    way: Way, kind: str, client: Client, server: Serve
+) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": "1000"})
         await response.prepare(request)
@@ -192,7 +190,7 @@ async def test_an_answer_that_breaks_off(way: Way, kind: str, client: Client, se
     ],
     ids=["DNS", "refused", "TLS"],
 )
-async def test_an_unreachable_address(
+async def test_an_unreachable_address_is_reported_by_cause(
     way: Way, kind: str, client: Client, server: Serve, root: str, words: str
 ) -> None:
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -229,19 +227,21 @@ async def test_a_key_repeated_by_the_server_is_redacted(
     assert KEY not in repr(error)
 
 
-async def test_calls_at_once_do_not_mix(way: Way, kind: str, client: Client, server: Serve) -> None:
+async def test_concurrent_calls_get_their_own_answers(
+    way: Way, kind: str, client: Client, server: Serve
+) -> None:
     waiting: list[asyncio.Future[None]] = []
 
     async def handle(request: web.Request) -> web.StreamResponse:
         """Answers only when eight are waiting, the last one first."""
-        said = (await request.read()).decode()
+        request_text = (await request.read()).decode()
         own = asyncio.get_running_loop().create_future()
         waiting.append(own)
         if len(waiting) == 8:
             for other in reversed(waiting):
                 other.set_result(None)
         await own
-        number = next(piece for piece in range(8) if f"number {piece}." in said)
+        number = next(piece for piece in range(8) if f"number {piece}." in request_text)
         return web.Response(body=answer(way, f"to {number}"), content_type="application/json")
 
     model = way.model(await server(handle))
@@ -269,6 +269,6 @@ async def test_a_cancelled_call_is_cancelled_and_no_failure(
         await task
 
 
-def test_call_errors_know_what_may_be_done() -> None:
+def test_defaults_of_a_call_error() -> None:
     error = CallError(Failure.TIMEOUT, "m: late", charged=True)
     assert (error.status, error.retry_after_seconds, error.charged) == (None, None, True)

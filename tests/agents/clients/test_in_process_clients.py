@@ -1,4 +1,4 @@
-"""The clients that ask nobody: a function, and the control judges."""
+"""Clients without a server: functions and control judges."""
 
 from __future__ import annotations
 

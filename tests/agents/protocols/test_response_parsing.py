@@ -1,4 +1,4 @@
-"""What comes back, protocol by protocol: every way in which an answer can end, and what is none."""
+"""Parsing of responses in every protocol: completions, finish reasons, usage and errors."""
 
 from __future__ import annotations
 
@@ -105,7 +105,9 @@ def gemini(*texts: str, finish: str = "STOP", **further: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_an_answer_is_read(protocol: ApiProtocol, answer: Any, text: str, finish: FinishReason) -> None:
+def test_text_and_finish_reason_are_parsed(
+    protocol: ApiProtocol, answer: Any, text: str, finish: FinishReason
+) -> None:
     completion = read(protocol, answer)
     assert (completion.text, completion.finish) == (text, finish)
 
@@ -145,7 +147,7 @@ def test_token_counts_include_thinking(protocol: ApiProtocol, answer: Any, usage
     assert read(protocol, answer).usage == usage
 
 
-def test_who_answered_and_by_which_request() -> None:
+def test_answering_model_and_request_id_are_parsed() -> None:
     names = {"id": "req-1", "model": "gpt-4o-2024-11-20"}
     answers: dict[ApiProtocol, Any] = {CHAT: chat({"content": "1"}), PLAIN: plain("1"), CLAUDE: claude("1")}
     for protocol, answer in answers.items():
@@ -233,7 +235,7 @@ def test_an_invalid_logprob_drops_only_its_alternative(value: Any) -> None:
 
 
 @pytest.mark.parametrize("given", [[], "x", 3, {"content": 3}, {"content": [None, 3, {"token": 3}]}])
-def test_log_probabilities_of_any_form_cost_no_answer(given: Any) -> None:
+def test_malformed_logprobs_do_not_invalidate_the_completion(given: Any) -> None:
     assert read(CHAT, chat({"content": "1"}, logprobs=given)).text == "1"
     assert read(PLAIN, plain("1", logprobs=given)).text == "1"
     assert read(GEMINI, gemini("1", logprobsResult=given)).text == "1"
@@ -263,18 +265,18 @@ def test_text_in_parts_is_joined_and_thinking_left_out(content: Any, text: str) 
 
 @pytest.mark.parametrize("protocol", SENT)
 @pytest.mark.parametrize("tail", ["\\ud83d", "\\udc36", "\\ud83d x", "\\ud83d\\ud83d"])
-def test_half_a_character_costs_that_character(protocol: ApiProtocol, tail: str) -> None:
-    whole = orjson.dumps(answer_in(protocol, "1@")).decode()
-    completion = parse_response(model(protocol), whole.replace("@", tail).encode(), {})
+def test_a_lone_surrogate_is_replaced(protocol: ApiProtocol, tail: str) -> None:
+    content_text = orjson.dumps(answer_in(protocol, "1@")).decode()
+    completion = parse_response(model(protocol), content_text.replace("@", tail).encode(), {})
     assert completion.text.startswith("1")
     assert "\ufffd" in completion.text
     completion.text.encode()
 
 
 @pytest.mark.parametrize("protocol", SENT)
-def test_nan_and_a_byte_order_mark_are_read(protocol: ApiProtocol) -> None:
-    whole = orjson.dumps({**answer_in(protocol, "1"), "score": None}).decode()
-    for content in (whole.replace('"score":null', '"score":NaN'), "\ufeff" + whole):
+def test_nan_and_a_byte_order_mark_are_accepted(protocol: ApiProtocol) -> None:
+    content_text = orjson.dumps({**answer_in(protocol, "1"), "score": None}).decode()
+    for content in (content_text.replace('"score":null', '"score":NaN'), "\ufeff" + content_text):
         assert parse_response(model(protocol), content.encode(), {}).text == "1"
 
 
@@ -358,11 +360,11 @@ def test_a_choice_with_an_error_is_an_error(code: Any) -> None:
         ({}, None),
     ],
 )
-def test_output_is_what_can_be_billed(usage: dict[str, Any], output: int | None) -> None:
+def test_output_tokens_are_the_billed_ones(usage: dict[str, Any], output: int | None) -> None:
     assert read(CHAT, {**chat({"content": "1"}), "usage": usage}).usage.output_tokens == output
 
 
-def test_output_of_the_other_protocols_holds_thinking_and_the_cache() -> None:
+def test_usage_of_other_protocols_includes_thinking_and_cache_tokens() -> None:
     gemini_usage = {"promptTokenCount": 300, "candidatesTokenCount": 1, "totalTokenCount": 721}
     assert read(GEMINI, {**answer_in(GEMINI, "1"), "usageMetadata": gemini_usage}).usage == Usage(300, 421)
     claude_usage = {"input_tokens": 5, "cache_read_input_tokens": 295, "output_tokens": 421}
@@ -396,7 +398,7 @@ anything = st.recursive(
 
 @pytest.mark.parametrize("protocol", SENT)
 @given(answer=anything)
-def test_any_json_is_an_answer_or_malformed(protocol: ApiProtocol, answer: Any) -> None:
+def test_any_json_is_a_completion_or_malformed(protocol: ApiProtocol, answer: Any) -> None:
     try:
         completion = read(protocol, answer)
     except CallError as error:
@@ -433,7 +435,7 @@ def test_invalid_json_is_malformed(content: bytes, content_type: str, failure: F
     assert caught.value.charged == (failure is Failure.MALFORMED)
 
 
-def test_a_body_is_read_whatever_it_is_called() -> None:
+def test_json_is_parsed_whatever_the_content_type() -> None:
     body = orjson.dumps(chat({"content": "1"}))
     assert parse_response(model(CHAT), body, {"content-type": "text/html"}) == read(
         CHAT, chat({"content": "1"})
@@ -473,14 +475,14 @@ def error_in_200(body: Any, protocol: ApiProtocol = CHAT, base_url: str = "http:
     ],
 )
 @pytest.mark.parametrize("protocol", SENT)
-def test_an_error_inside_a_200_is_the_error_that_it_names(
+def test_an_error_inside_a_200_response_is_mapped(
     protocol: ApiProtocol, error: Any, failure: Failure
 ) -> None:
     body = {"id": None, "choices": None, "error": error}
     assert error_in_200(body, protocol).failure is failure
 
 
-def test_the_words_of_a_router_are_kept() -> None:
+def test_the_message_of_a_router_is_kept() -> None:
     raw = '{"error": {"message": "judge-x is rate-limited upstream"}}'
     error = {"message": "Provider returned error", "code": 429, "metadata": {"raw": raw}}
     assert "judge-x is rate-limited upstream" in str(error_in_200({"error": error}))
@@ -492,12 +494,12 @@ def test_a_filter_inside_a_200_is_an_answer() -> None:
 
 
 @pytest.mark.parametrize("base_url", ["http://h", "http://h/api"])
-def test_an_address_without_a_version_is_hinted_at(base_url: str) -> None:
+def test_an_address_without_a_version_gives_a_hint(base_url: str) -> None:
     assert f"{base_url}/v1" in str(error_in_200({"error": "Unexpected endpoint"}, base_url=base_url))
     assert "below /v1" not in str(error_in_200({"error": "Unexpected endpoint"}))
 
 
-def test_what_cannot_be_read_is_quoted_in_short() -> None:
+def test_an_unreadable_body_is_quoted_and_shortened() -> None:
     said = str(error_in_200({"odd": "x" * 5000}))
     assert '{"odd":"xxx' in said
     assert len(said) < 400
