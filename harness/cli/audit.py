@@ -169,8 +169,8 @@ def audit(
 
 
 def _prompts(folder: Path | None, names: tuple[str, ...]) -> list[Prompt]:
-    ours = library(folder)
-    return [get_prompt(ours, name, "--judge-prompt") for name in dict.fromkeys(names)]
+    prompts = library(folder)
+    return [get_prompt(prompts, name, "--judge-prompt") for name in dict.fromkeys(names)]
 
 
 def _print_out_of_fold_judges(plans: list[AuditPlan], judges: tuple[str, ...]) -> None:

@@ -123,12 +123,12 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
     print_notes([size], dim=False)
     rated = (f"rated {value}" for value in (1, 2, 3))
     ratings = make_table("Ratings (the paper's Figure 3)", ("responder", *rated))
-    for name, of in described.ratings.items():
-        ratings.add_row(name, *(f"{of[value]:,}" for value in (1, 2, 3)))
+    for name, counts in described.ratings.items():
+        ratings.add_row(name, *(f"{counts[value]:,}" for value in (1, 2, 3)))
     print_table(ratings)
     pairs = make_table("Rating pairs (the paper's Figure 4)", ("(human, LLM)", *described.pairs))
     for kind in next(iter(described.pairs.values())):
-        pairs.add_row(f"{kind[0]}, {kind[1]}", *(f"{of[kind]:,}" for of in described.pairs.values()))
+        pairs.add_row(f"{kind[0]}, {kind[1]}", *(f"{counts[kind]:,}" for counts in described.pairs.values()))
     print_table(pairs)
 
 
@@ -223,8 +223,8 @@ def _write(folder: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
     from harness.atomic_write import atomic_write
 
     try:
-        for name, of in rows.items():
-            atomic_write(folder / f"{name}.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in of))
+        for name, parts in rows.items():
+            atomic_write(folder / f"{name}.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in parts))
     except OSError as error:
         raise UserError(
             "cannot write the file", code="file.not-writable", where="--out", found=str(error)

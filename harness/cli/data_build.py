@@ -247,8 +247,14 @@ def _show(inspected: TrainingSetInspection) -> None:
     print_line(inspected.data.id)
     _show_built(dict(inspected.data.manifest), inspected.data.path)
     table = make_table("", ("words", "texts", "mean", "median", "most", "over 97"))
-    for name, of in inspected.lengths.items():
-        values = (f"{of.texts:,}", f"{of.mean:.1f}", f"{of.median:.0f}", str(of.most), str(of.over_limit))
+    for name, summary in inspected.lengths.items():
+        values = (
+            f"{summary.texts:,}",
+            f"{summary.mean:.1f}",
+            f"{summary.median:.0f}",
+            str(summary.most),
+            str(summary.over_limit),
+        )
         table.add_row(name, *values)
     print_table(table)
     if inspected.chosen_longer is not None:

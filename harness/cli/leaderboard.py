@@ -140,7 +140,7 @@ def _check_controlled(wanted: list[str], baseline: str | None, imported: Path | 
     """Check that no other output is requested with `--controlled`.
 
     Raises:
-        UserError: if one is.
+        UserError: another output is requested.
     """
     if wanted or baseline is not None or imported is not None:
         raise UserError(

@@ -1,4 +1,4 @@
-"""The gates of a bench, each with the interval that decided it, as lines and as data."""
+"""Output of a bench's quality gates: each gate with the interval that decided it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def lines(result: BenchResult) -> list[str]:
-    """One line a gate, then one for each judge: "[0.504, 0.628], missing judgments lost"."""
+    """Return one line per gate and one per judge below it: "[0.504, 0.628], missing judgments lost"."""
     shown = []
     for requirement, decision in result.gates.items():
         shown.append(f"{requirement}: {decision.name.lower()}")
@@ -24,7 +24,7 @@ def lines(result: BenchResult) -> list[str]:
 
 
 def to_dict(result: BenchResult) -> dict[str, Any]:
-    """By requirement and judge: the bound and the two intervals that it is held against."""
+    """Return, by requirement and judge, the bound and the two intervals that are compared with it."""
     return {
         str(requirement): {
             judge: {"bound": requirement.bound, "incomplete": rate.incomplete, **worst_case(rate)}

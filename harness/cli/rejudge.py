@@ -166,8 +166,8 @@ def reparse_answers(db: str, as_json: bool) -> None:
 
 def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> list[Prompt]:
     wanted = dict.fromkeys([*(names or (DEFAULT_PROMPT,)), *(DIMENSIONS if dimensions else ())])
-    ours = library(folder)
-    return [get_prompt(ours, name, "--judge-prompt") for name in wanted]
+    prompts = library(folder)
+    return [get_prompt(prompts, name, "--judge-prompt") for name in wanted]
 
 
 async def _corrected(

@@ -82,8 +82,10 @@ def sft(base: str, data: Path, out: Path, name: str, form: str, revision: str, *
             )
             for seed in asked.seeds
         ]
-    for place, named, of in trainings:
-        made = train_sft(base, data, place, of, revision=revision, form=form, name=named, options=options)
+    for place, named, settings in trainings:
+        made = train_sft(
+            base, data, place, settings, revision=revision, form=form, name=named, options=options
+        )
         _finish(asked, [made])
 
 
@@ -193,20 +195,25 @@ def plan(
     shape = parse_decoder_config(config, "Training may still work; its memory use is unknown.")
     lengths, measured = sequence_lengths(folder, base, settings, form, revision)
     stages = [
-        (plan_stage(shape, settings, name, of.rows, of.completion_tokens, gpu_memory_mib), of)
-        for name, of in lengths.items()
+        (
+            plan_stage(
+                shape, settings, name, stage_lengths.rows, stage_lengths.completion_tokens, gpu_memory_mib
+            ),
+            stage_lengths,
+        )
+        for name, stage_lengths in lengths.items()
     ]
     if as_json:
-        stage_data = [plan_data(stage, of.left_out) for stage, of in stages]
+        stage_data = [plan_data(stage, stage_lengths.left_out) for stage, stage_lengths in stages]
         plan_result = {"base": base, "card_mib": gpu_memory_mib, "measured": measured, "stages": stage_data}
         print_json(plan_result)
         return
     print_line(f"{base}: {shape.parameters:,} parameters; GPU memory {gpu_memory_mib / 1024:.2f} GiB")
     if not measured:
         print_line("Lengths are estimated from characters because the tokenizer of the base is unavailable.")
-    for stage, of in stages:
+    for stage, stage_lengths in stages:
         print_line()
-        for line in plan_lines(stage, settings, of.left_out):
+        for line in plan_lines(stage, settings, stage_lengths.left_out):
             print_line(line)
 
 

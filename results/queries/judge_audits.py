@@ -160,27 +160,27 @@ def _pairs(
     with np.errstate(invalid="ignore"):
         elsewhere = others[..., 0] / others[..., 1]  # nan for a rater of one response
     centred = ratings - (others[..., 0] + ratings) / (others[..., 1] + 1)
-    parts = {name: at for at, name in enumerate(sorted({dialogue.part for dialogue in dialogues}))}
+    parts = {name: index for index, name in enumerate(sorted({dialogue.part for dialogue in dialogues}))}
     rows = rated_pairs(ratings)
-    at, first, second = (np.array([row[i] for row in rows], dtype=np.int64) for i in range(3))
+    index, first, second = (np.array([row[i] for row in rows], dtype=np.int64) for i in range(3))
     texts = []
     for place, left, right in rows:
         key = dialogues[place].key
         texts.append((responses[spec["sets"][left]][key][1], responses[spec["sets"][right]][key][1]))
     words = np.array([[len(text.split()) for text in pair] for pair in texts]).reshape(-1, 2)
-    difference = ratings[at, first] - ratings[at, second]
+    difference = ratings[index, first] - ratings[index, second]
     pairs = RatedPairs(
-        part=np.array([parts[dialogues[place].part] for place in at], dtype=np.int64),
+        part=np.array([parts[dialogues[place].part] for place in index], dtype=np.int64),
         first=first,
         second=second,
         names=tuple(spec["responders"]),
         better=np.sign(difference).astype(np.float64),
         gap=np.abs(difference),
-        centred=np.sign(np.round(centred[at, first] - centred[at, second], 9)),
+        centred=np.sign(np.round(centred[index, first] - centred[index, second], 9)),
         longer=np.sign(words[:, 0] - words[:, 1]).astype(np.float64),
     )
-    both = np.stack([elsewhere[at, first], elsewhere[at, second]], axis=1)
-    return pairs, at, tuple(texts), both, ratings
+    both = np.stack([elsewhere[index, first], elsewhere[index, second]], axis=1)
+    return pairs, index, tuple(texts), both, ratings
 
 
 def rated_pairs(ratings: NDArray[np.int64]) -> list[tuple[int, int, int]]:

@@ -58,24 +58,28 @@ async def load_audits(store: Store, judge_ids: Collection[str]) -> tuple[SplitAu
         size = (len(set(spec["judges"]) & set(judge_ids)), len(spec["ratings"]))
         if size[0] and size >= best.get(spec["split"], ((0, 0), ""))[0]:
             best[spec["split"]] = (size, row.id)
-    found = [await load_audit(store, run_id) for _, run_id in best.values()]
-    return tuple(_on_split(one, judge_ids) for one in found)
+    audits = [await load_audit(store, run_id) for _, run_id in best.values()]
+    return tuple(_on_split(audit_data, judge_ids) for audit_data in audits)
 
 
-def _on_split(one: AuditData, judge_ids: Collection[str]) -> SplitAudit:
-    seed, pairs = int(one.spec["seed"]), one.pairs
+def _on_split(audit_data: AuditData, judge_ids: Collection[str]) -> SplitAudit:
+    seed, pairs = int(audit_data.spec["seed"]), audit_data.pairs
     lines = []
-    for said in one.said:
-        is_baseline = said.provider == CONTROL
-        if not is_baseline and said.judge_id not in judge_ids:
+    for verdicts in audit_data.said:
+        is_baseline = verdicts.provider == CONTROL
+        if not is_baseline and verdicts.judge_id not in judge_ids:
             continue
-        own = model_makers(f"{said.provider}/{said.model}")
+        own = model_makers(f"{verdicts.provider}/{verdicts.model}")
         same_family = frozenset(name for name in pairs.names if own & model_makers(name))
-        found = audit(pairs, said.verdicts, seed=seed, family=same_family, permuted=one.permuted)
-        lines.append(JudgeAudit(said.judge, is_baseline, found, sum(said.unscored.values())))
-    lenient = leniency_scores(pairs, one.elsewhere[:, 0], one.elsewhere[:, 1])
+        estimates = audit(
+            pairs, verdicts.verdicts, seed=seed, family=same_family, permuted=audit_data.permuted
+        )
+        lines.append(JudgeAudit(verdicts.judge, is_baseline, estimates, sum(verdicts.unscored.values())))
+    lenient = leniency_scores(pairs, audit_data.elsewhere[:, 0], audit_data.elsewhere[:, 1])
     both = np.repeat(lenient[:, None, None], 2, axis=1)
-    lenient_found = audit(pairs, both, seed=seed, permuted=one.permuted)
-    lines.append(JudgeAudit(LENIENCY, True, lenient_found, 0))
+    lenient_estimates = audit(pairs, both, seed=seed, permuted=audit_data.permuted)
+    lines.append(JudgeAudit(LENIENCY, True, lenient_estimates, 0))
     lines.sort(key=lambda line: line.is_baseline)
-    return SplitAudit(one.run_id, str(one.spec["split"]), len(pairs), len(one.dialogues), tuple(lines))
+    return SplitAudit(
+        audit_data.run_id, str(audit_data.spec["split"]), len(pairs), len(audit_data.dialogues), tuple(lines)
+    )

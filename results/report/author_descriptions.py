@@ -18,7 +18,7 @@ class ReportAuthor:
     """One response set of a report.
 
     Attributes:
-        of: the response set.
+        response_set: the response set.
         role: its role in the experiment.
         is_tiny: whether its model is a tiny one built for a rehearsal.
         profile: profile of the responses to the report's dialogues; None without responses.
@@ -26,7 +26,7 @@ class ReportAuthor:
         words: dialogue key → number of words of the response.
     """
 
-    of: ResponseSet
+    response_set: ResponseSet
     role: AuthorRole
     is_tiny: bool
     profile: ResponseProfile | None
@@ -36,7 +36,7 @@ class ReportAuthor:
     @property
     def name(self) -> str:
         """Return the author name."""
-        return self.of.name
+        return self.response_set.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,36 +49,41 @@ class TrainedStudent:
 
 async def students_of_sets(store: Store, sets: Sequence[ResponseSet]) -> dict[str, CheckpointRecord]:
     """Return, by author, the newest checkpoint of that name."""
-    wanted = {of.author for of in sets}
-    found = await store.read(lambda connection: load_checkpoints(connection, wanted))
-    return {one.author: one for one in found}
+    wanted = {response_set.author for response_set in sets}
+    checkpoints = await store.read(lambda connection: load_checkpoints(connection, wanted))
+    return {checkpoint.author: checkpoint for checkpoint in checkpoints}
 
 
 async def load_report_author(
-    store: Store, of: ResponseSet, dialogues: Sequence[Dialogue], trained: Mapping[str, CheckpointRecord]
+    store: Store,
+    response_set: ResponseSet,
+    dialogues: Sequence[Dialogue],
+    trained: Mapping[str, CheckpointRecord],
 ) -> ReportAuthor:
     """Load the description of an author over these dialogues."""
-    responses = {one.dialogue: one for one in await store.responses(of.id)}
-    answered = [one for one in dialogues if one.key in responses]
+    responses = {response.dialogue: response for response in await store.responses(response_set.id)}
+    answered = [dialogue for dialogue in dialogues if dialogue.key in responses]
     return ReportAuthor(
-        of=of,
-        role=author_role(of, trained),
-        is_tiny=is_tiny(of, trained),
-        profile=profile([_said(one, responses[one.key]) for one in answered]) if answered else None,
-        endings=await count_endings(store, of.id, {one.key for one in answered}),
-        words={one.key: len(responses[one.key].text.split()) for one in answered},
+        response_set=response_set,
+        role=author_role(response_set, trained),
+        is_tiny=is_tiny(response_set, trained),
+        profile=profile([_profiled_response(dialogue, responses[dialogue.key]) for dialogue in answered])
+        if answered
+        else None,
+        endings=await count_endings(store, response_set.id, {dialogue.key for dialogue in answered}),
+        words={dialogue.key: len(responses[dialogue.key].text.split()) for dialogue in answered},
     )
 
 
-def _said(dialogue: Dialogue, response: Response) -> ProfiledResponse:
+def _profiled_response(dialogue: Dialogue, response: Response) -> ProfiledResponse:
     return ProfiledResponse(dialogue.id, f"{dialogue.situation}\n{dialogue.utterance}", response.text)
 
 
 async def trainings(store: Store, trained: Mapping[str, CheckpointRecord]) -> tuple[TrainedStudent, ...]:
     """Return every student's checkpoints; one that another continues is not repeated."""
     lines = []
-    for author, one in trained.items():
-        line = await store.read(lambda connection, one=one: lineage(connection, one))  # type: ignore[misc]
+    for author, checkpoint in trained.items():
+        line = await store.read(lambda connection, checkpoint=checkpoint: lineage(connection, checkpoint))  # type: ignore[misc]
         lines.append(TrainedStudent(author, tuple(line)))
-    passed = {one.id for of in lines for one in of.line[:-1]}
-    return tuple(of for of in lines if of.line[-1].id not in passed)
+    continued = {checkpoint.id for student in lines for checkpoint in student.line[:-1]}
+    return tuple(student for student in lines if student.line[-1].id not in continued)

@@ -40,33 +40,33 @@ class AuthorRole(StrEnum):
         return self in (AuthorRole.BASE, AuthorRole.TRUNCATED_BASE)
 
 
-def author_role(of: ResponseSet, trained: Mapping[str, CheckpointRecord]) -> AuthorRole:
+def author_role(response_set: ResponseSet, trained: Mapping[str, CheckpointRecord]) -> AuthorRole:
     """Return the role of an author.
 
     Args:
         trained: checkpoint records by author.
     """
-    if of.author.startswith(STUDENT):
-        known = trained.get(of.author)
+    if response_set.author.startswith(STUDENT):
+        known = trained.get(response_set.author)
         method = str((known.record.get("data") or {}).get("method", "")) if known else ""
-        low = method == LOW_RATED or (not method and LOW_RATED in of.author)
+        low = method == LOW_RATED or (not method and LOW_RATED in response_set.author)
         return AuthorRole.LOW_RATED if low else AuthorRole.STUDENT
-    if of.author.startswith(TRUNCATED_BASE):
+    if response_set.author.startswith(TRUNCATED_BASE):
         return AuthorRole.TRUNCATED_BASE
-    if of.author.startswith(_BASE) or describe(of.author, of.made).is_base:
-        return AuthorRole.BASE if truncation_preset(of) in _WHOLE else AuthorRole.TRUNCATED_BASE
+    if response_set.author.startswith(_BASE) or describe(response_set.author, response_set.made).is_base:
+        return AuthorRole.BASE if truncation_preset(response_set) in _WHOLE else AuthorRole.TRUNCATED_BASE
     return AuthorRole.OTHER
 
 
-def truncation_preset(of: ResponseSet) -> str:
+def truncation_preset(response_set: ResponseSet) -> str:
     """Return the name of the truncation of the responses; "" if not recorded."""
-    return str(of.recorded.get("cut", ""))
+    return str(response_set.recorded.get("cut", ""))
 
 
-def is_tiny(of: ResponseSet, trained: Mapping[str, CheckpointRecord]) -> bool:
+def is_tiny(response_set: ResponseSet, trained: Mapping[str, CheckpointRecord]) -> bool:
     """Return whether the author is a tiny model built for a rehearsal."""
-    if author_role(of, trained) is AuthorRole.OTHER:
+    if author_role(response_set, trained) is AuthorRole.OTHER:
         return False
-    known = trained.get(of.author)
-    base = known.base if known else of.author.partition(":")[2]
+    known = trained.get(response_set.author)
+    base = known.base if known else response_set.author.partition(":")[2]
     return base.replace("\\", "/").rpartition("/")[2].startswith(TINY)

@@ -247,8 +247,8 @@ def _control_notes(rated: Sequence[JudgedContest], controls: Sequence[JudgedCont
     return [f"Control judges (baselines) differ by more than 10 points or in sign: {sentences}."]
 
 
-def _differ(one: float, other: float) -> bool:
-    return abs(one - other) > _POINTS + _NOISE or (one - 0.5) * (other - 0.5) < -_NOISE
+def _differ(first: float, second: float) -> bool:
+    return abs(first - second) > _POINTS + _NOISE or (first - 0.5) * (second - 0.5) < -_NOISE
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -40,8 +40,16 @@ def metric_groups(judged: Sequence[JudgedContest], a: str) -> tuple[MetricGroup,
             tuple(
                 Metric(name, tuple(_single(order) for order in orders), hint)
                 for name, orders, hint in (
-                    ("A first", [one.hard.a_first for one in judged], f"win rate of {a}"),
-                    ("B first", [one.hard.b_first for one in judged], f"win rate of {a}"),
+                    (
+                        "A first",
+                        [judged_contest.hard.a_first for judged_contest in judged],
+                        f"win rate of {a}",
+                    ),
+                    (
+                        "B first",
+                        [judged_contest.hard.b_first for judged_contest in judged],
+                        f"win rate of {a}",
+                    ),
                 )
             ),
             SINGLE_ORDER_NOTE,
@@ -54,29 +62,43 @@ def metric_groups(judged: Sequence[JudgedContest], a: str) -> tuple[MetricGroup,
 def _result(judged: Sequence[JudgedContest], a: str) -> tuple[Metric, ...]:
     level = f"{100 * judged[0].hard.level:g}\u00a0% interval"
     rows = [
-        Metric(f"win rate of {a}", tuple(percent(one.hard.rate) for one in judged), main=True),
-        Metric(level, tuple(between(one.hard.low, one.hard.high) for one in judged), judged[0].hard.scope),
-        Metric("how it was made", tuple(one.hard.interval_method or NONE for one in judged)),
+        Metric(
+            f"win rate of {a}",
+            tuple(percent(judged_contest.hard.rate) for judged_contest in judged),
+            main=True,
+        ),
+        Metric(
+            level,
+            tuple(between(judged_contest.hard.low, judged_contest.hard.high) for judged_contest in judged),
+            judged[0].hard.scope,
+        ),
+        Metric(
+            "how it was made", tuple(judged_contest.hard.interval_method or NONE for judged_contest in judged)
+        ),
         Metric(
             "order-robust bounds",
-            tuple(between(*one.hard.order_robust) for one in judged),
+            tuple(between(*judged_contest.hard.order_robust) for judged_contest in judged),
             f"from the share that {a} wins in both orders to all but the share that it loses in both: "
             "whatever the judge's bias for a place; not a confidence interval",
         ),
         Metric(
             "n",
-            tuple(f"{one.hard.n:,}" for one in judged),
+            tuple(f"{judged_contest.hard.n:,}" for judged_contest in judged),
             "complete dialogues: every verdict in both orders",
         ),
-        Metric("incomplete dialogues", tuple(str(one.hard.incomplete) for one in judged)),
+        Metric(
+            "incomplete dialogues", tuple(str(judged_contest.hard.incomplete) for judged_contest in judged)
+        ),
     ]
-    if any(one.hard.incomplete for one in judged):
+    if any(judged_contest.hard.incomplete for judged_contest in judged):
         rows.append(
             Metric(
                 "bounds with these",
                 tuple(
-                    between(one.hard.bound_low, one.hard.bound_high) if one.hard.incomplete else NONE
-                    for one in judged
+                    between(judged_contest.hard.bound_low, judged_contest.hard.bound_high)
+                    if judged_contest.hard.incomplete
+                    else NONE
+                    for judged_contest in judged
                 ),
                 "all missing verdicts against A, and for A; not a confidence interval",
             )
@@ -84,20 +106,31 @@ def _result(judged: Sequence[JudgedContest], a: str) -> tuple[Metric, ...]:
         rows.append(
             Metric(
                 f"these with their {level}",
-                tuple(_worst_case(one) if one.hard.incomplete else NONE for one in judged),
+                tuple(
+                    _worst_case(judged_contest) if judged_contest.hard.incomplete else NONE
+                    for judged_contest in judged
+                ),
                 "what a gate is held against: the bounds with their sampling error",
             )
         )
-    if any(one.soft is not None for one in judged):
+    if any(judged_contest.soft is not None for judged_contest in judged):
         rows += [
             Metric(
                 "soft win rate",
-                tuple(percent(one.soft.rate) if one.soft else NONE for one in judged),
+                tuple(
+                    percent(judged_contest.soft.rate) if judged_contest.soft else NONE
+                    for judged_contest in judged
+                ),
                 "from the judge's probabilities",
             ),
             Metric(
                 f"its {level}",
-                tuple(between(one.soft.low, one.soft.high) if one.soft else NONE for one in judged),
+                tuple(
+                    between(judged_contest.soft.low, judged_contest.soft.high)
+                    if judged_contest.soft
+                    else NONE
+                    for judged_contest in judged
+                ),
             ),
         ]
     return tuple(rows)
@@ -110,42 +143,45 @@ def _worst_case(judged_contest: JudgedContest) -> str:
 
 def _judging(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
     rows = [
-        Metric("ties", tuple(percent(one.hard.ties) for one in judged), "of the verdicts"),
+        Metric(
+            "ties", tuple(percent(judged_contest.hard.ties) for judged_contest in judged), "of the verdicts"
+        ),
         Metric(
             "consistency",
-            tuple(percent(one.hard.consistency) for one in judged),
+            tuple(percent(judged_contest.hard.consistency) for judged_contest in judged),
             "dialogues whose two orders name the same author",
         ),
         Metric(
             "prefers the first place",
-            tuple(percent(one.hard.first_position_rate) for one in judged),
+            tuple(percent(judged_contest.hard.first_position_rate) for judged_contest in judged),
             "of the verdicts that are no ties; 50\u00a0% is no preference",
         ),
     ]
-    if any(one.contest.same_family for one in judged):
+    if any(judged_contest.contest.same_family for judged_contest in judged):
         rows.append(
             Metric(
                 "of its own family",
                 tuple(
-                    ", ".join(same_family.author for same_family in one.contest.same_family) or NONE
-                    for one in judged
+                    ", ".join(same_family.author for same_family in judged_contest.contest.same_family)
+                    or NONE
+                    for judged_contest in judged
                 ),
                 "an author of the judge's maker, or taught by it: the judge may favour its own",
             )
         )
-    if any(one.contest.samples > 1 for one in judged):
+    if any(judged_contest.contest.samples > 1 for judged_contest in judged):
         rows.append(
             Metric(
                 "repetition stability",
-                tuple(percent(one.hard.repetition_stability) for one in judged),
+                tuple(percent(judged_contest.hard.repetition_stability) for judged_contest in judged),
                 "comparisons whose samples all gave the same verdict",
             )
         )
-    if any(one.hard.unlisted_mass is not None for one in judged):
+    if any(judged_contest.hard.unlisted_mass is not None for judged_contest in judged):
         rows.append(
             Metric(
                 "probability outside the answers",
-                tuple(percent(one.hard.unlisted_mass) for one in judged),
+                tuple(percent(judged_contest.hard.unlisted_mass) for judged_contest in judged),
                 "mean mass on anything but an allowed answer",
             )
         )
@@ -153,23 +189,24 @@ def _judging(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
 
 
 def _length(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
-    lengths = [one.lengths for one in judged]
+    lengths = [judged_contest.lengths for judged_contest in judged]
     return (
         Metric(
             "mean length, A and B",
             tuple(
-                NONE if one.words_a is None else f"{one.words_a:.1f} and {one.words_b:.1f}" for one in lengths
+                NONE if length.words_a is None else f"{length.words_a:.1f} and {length.words_b:.1f}"
+                for length in lengths
             ),
         ),
-        Metric("A is longer", tuple(percent(one.a_longer) for one in lengths), "of the dialogues"),
+        Metric("A is longer", tuple(percent(length.a_longer) for length in lengths), "of the dialogues"),
         Metric(
             "the longer response wins",
-            tuple(percent(one.longer_wins) for one in lengths),
+            tuple(percent(length.longer_wins) for length in lengths),
             "of the dialogues with different lengths; 50\u00a0% is no leaning",
         ),
         Metric(
             "win rate at equal length",
-            tuple(_at_equal_length(one) for one in judged),
+            tuple(_at_equal_length(judged_contest) for judged_contest in judged),
             "association given length, in words, unpenalised; length is also an effect of training",
         ),
     )
@@ -186,16 +223,24 @@ def _answers(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
     return (
         Metric(
             "judgments scored",
-            tuple(_scored(one) for one in judged),
+            tuple(_scored(judged_contest) for judged_contest in judged),
             "both orders of every dialogue, every sample",
         ),
         Metric(
-            "unscored", tuple(reasons(one.unscored) for one in judged), "by reason; never a loss or a tie"
+            "unscored",
+            tuple(reasons(judged_contest.unscored) for judged_contest in judged),
+            "by reason; never a loss or a tie",
         ),
         Metric(
-            "asked again", tuple(str(one.contest.asked_again) for one in judged), "the last readable counts"
+            "asked again",
+            tuple(str(judged_contest.contest.asked_again) for judged_contest in judged),
+            "the last readable counts",
         ),
-        Metric("cost", tuple(_cost(one) for one in judged), "of every answer, every attempt counted"),
+        Metric(
+            "cost",
+            tuple(_cost(judged_contest) for judged_contest in judged),
+            "of every answer, every attempt counted",
+        ),
     )
 
 

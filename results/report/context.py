@@ -74,7 +74,10 @@ class AuthorPair:
     @property
     def speaking(self) -> tuple[JudgedContest, ...]:
         """Return the judges that count: the models, or the control judges if there are no models."""
-        return tuple(one for one in self.judged if not one.is_control) or self.judged
+        return (
+            tuple(judged_contest for judged_contest in self.judged if not judged_contest.is_control)
+            or self.judged
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,7 @@ class ReportContext:
     @property
     def is_emulated(self) -> bool:
         """Return whether a verdict, a judged response or a teacher's response is emulated."""
-        return any(one.is_emulated for one in self.spending.by_model) or any(
+        return any(model_cost.is_emulated for model_cost in self.spending.by_model) or any(
             judged.is_emulated or _author_is_emulated(pair.a) or _author_is_emulated(pair.b)
             for pair in self.pairs
             for judged in pair.judged
@@ -159,7 +162,7 @@ class ReportContext:
     @property
     def is_tiny(self) -> bool:
         """Return whether any author is a tiny model built for a rehearsal."""
-        return any(one.is_tiny for one in self.authors.values())
+        return any(author.is_tiny for author in self.authors.values())
 
 
 def _author_is_emulated(of: ResponseSet) -> bool:

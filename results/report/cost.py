@@ -74,12 +74,12 @@ class CostSummary:
     @property
     def calls(self) -> int:
         """Return the number of completions."""
-        return sum(one.calls for one in self.by_model)
+        return sum(model_cost.calls for model_cost in self.by_model)
 
     @property
     def cost_usd(self) -> float | None:
         """Return the total cost; None if one is unknown."""
-        costs = [one.cost_usd for one in self.by_model]
+        costs = [model_cost.cost_usd for model_cost in self.by_model]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
@@ -153,7 +153,7 @@ async def _of_judges(store: Store, run_id: str, contests: Sequence[tuple[str, st
     judgment, completion = table(JudgmentRow).c, table(CompletionRow).c
     first, second = table(ResponseRow).alias("first"), table(ResponseRow).alias("second")
     wanted = {(judge_id, frozenset((a, b))) for judge_id, a, b in contests}
-    found: dict[str, list[ModelCost]] = {}
+    by_model: dict[str, list[ModelCost]] = {}
     for judge_id in sorted({judge_id for judge_id, *_ in contests}):
         answers = (
             select(judgment.call_key, first.c.set_id.label("one"), second.c.set_id.label("other"))
@@ -166,21 +166,21 @@ async def _of_judges(store: Store, run_id: str, contests: Sequence[tuple[str, st
         sums = _sums(completion.key == answers.c.call_key).add_columns(answers.c.one, answers.c.other)
         for row in await rows_of(store, sums.group_by(answers.c.one, answers.c.other)):
             if (judge_id, frozenset((row.one, row.other))) in wanted:
-                found.setdefault(row.model, []).append(_cost_row(JUDGING, row))
-    return [_together(of_model) for _, of_model in sorted(found.items())]
+                by_model.setdefault(row.model, []).append(_cost_row(JUDGING, row))
+    return [_together(of_model) for _, of_model in sorted(by_model.items())]
 
 
 def _together(parts: Sequence[ModelCost]) -> ModelCost:
-    calls = sum(one.calls for one in parts)
-    costs = [one.cost_usd for one in parts]
-    timed = [(one.seconds, one.calls) for one in parts if one.seconds is not None]
+    calls = sum(model_cost.calls for model_cost in parts)
+    costs = [model_cost.cost_usd for model_cost in parts]
+    timed = [(model_cost.seconds, model_cost.calls) for model_cost in parts if model_cost.seconds is not None]
     waited = sum(seconds * count for seconds, count in timed)
     return ModelCost(
         parts[0].purpose,
         parts[0].model,
         calls,
-        sum(one.input_tokens for one in parts),
-        sum(one.output_tokens for one in parts),
+        sum(model_cost.input_tokens for model_cost in parts),
+        sum(model_cost.output_tokens for model_cost in parts),
         None if None in costs else sum(cost for cost in costs if cost is not None),
         waited / sum(count for _, count in timed) if timed else None,
     )

@@ -37,12 +37,14 @@ def to_json(material: ReportContext) -> str:
 
 def to_csv(material: ReportContext) -> str:
     """Return the contests as CSV with a header."""
-    return csv_rows(_FLAT, (_flat(pair, one) for pair in material.pairs for one in pair.judged))
+    return csv_rows(
+        _FLAT, (_flat(pair, judged_contest) for pair in material.pairs for judged_contest in pair.judged)
+    )
 
 
-def _flat(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
+def _flat(pair: AuthorPair, judged_contest: JudgedContest) -> dict[str, Any]:
     """Return a contest as one value per column."""
-    row = contest_data(pair, one)
+    row = contest_data(pair, judged_contest)
     single = {name: row[name]["rate"] for name in ("a_first", "b_first")}
     unscored = sum(row["unscored"].values())
     return row | single | {"unscored": unscored, "at_equal_length": row["at_equal_length"].get("rate")}
@@ -58,7 +60,7 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
         "tiny": material.is_tiny,
         "notes": [*banners(material), *(caveats(material) if material.pairs else ())],
         "answer": None if headline is None else {"sentence": headline.sentence, "also": list(headline.also)},
-        "contests": [contest_data(pair, one) for pair in material.pairs for one in pair.judged],
+        "contests": [contest_data(pair, judged) for pair in material.pairs for judged in pair.judged],
         "table_1": None
         if material.grid is None
         else {
@@ -69,9 +71,10 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
             ],
             "notes": list(material.grid.notes),
         },
-        "training_seeds": [_plain(asdict(one)) for one in material.seeds],
+        "training_seeds": [_plain(asdict(summary)) for summary in material.seeds],
         "agreement": [
-            {"judges": [one.one, one.other], **_plain(asdict(one.found))} for one in material.agreements.pairs
+            {"judges": [agreement.one, agreement.other], **_plain(asdict(agreement.found))}
+            for agreement in material.agreements.pairs
         ],
         "alpha": _number(material.agreements.alpha),
         "audits": [
@@ -81,45 +84,51 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
                 "pairs": audit.pairs,
                 "dialogues": audit.dialogues,
                 "judges": [
-                    {"judge": one.name, "baseline": one.is_baseline, "unscored": one.unscored}
-                    | _plain(asdict(one.found))
-                    for one in audit.judges
+                    {"judge": judge.name, "baseline": judge.is_baseline, "unscored": judge.unscored}
+                    | _plain(asdict(judge.found))
+                    for judge in audit.judges
                 ],
             }
             for audit in material.audits
         ],
-        "authors": [_author(one, material.looks.get(key, 0)) for key, one in material.authors.items()],
+        "authors": [_author(author, material.looks.get(key, 0)) for key, author in material.authors.items()],
         "students": [
-            {"author": one.author, "steps": [_student(step) for step in one.line]} for one in material.trained
+            {"author": student.author, "steps": [_student(step) for step in student.line]}
+            for student in material.trained
         ],
         "spending": asdict(material.spending),
-        "failures": [asdict(one) for one in material.failures],
-        "examples": [_example(pair, one) for pair in material.pairs for one in pair.examples.shown],
+        "failures": [asdict(failure) for failure in material.failures],
+        "examples": [_example(pair, example) for pair in material.pairs for example in pair.examples.shown],
         "manifest": {
             "spec": dict(material.spec),
             "seed": material.seed,
             "created_at": material.created_at,
-            "invocations": [asdict(one) for one in material.invocations],
-            "prompts": [asdict(one) for one in material.prompts],
+            "invocations": [asdict(invocation) for invocation in material.invocations],
+            "prompts": [asdict(prompt) for prompt in material.prompts],
             "judges": {
-                one.contest.judge_id: {"judge": one.contest.judge, "sampling": dict(one.sampling)}
+                judged.contest.judge_id: {"judge": judged.contest.judge, "sampling": dict(judged.sampling)}
                 for pair in material.pairs
-                for one in pair.judged
+                for judged in pair.judged
             },
         },
     }
 
 
-def contest_data(pair: AuthorPair, one: JudgedContest) -> dict[str, Any]:
+def contest_data(pair: AuthorPair, judged_contest: JudgedContest) -> dict[str, Any]:
     """Return the data of a contest under one judge."""
-    hard, soft, contest, lengths = one.hard, one.soft, one.contest, one.lengths
+    hard, soft, contest, lengths = (
+        judged_contest.hard,
+        judged_contest.soft,
+        judged_contest.contest,
+        judged_contest.lengths,
+    )
     return {
         "a": pair.a.name,
         "b": pair.b.name,
         "judge": contest.judge,
         "judge_id": contest.judge_id,
-        "control": one.is_control,
-        "emulated": one.is_emulated,
+        "control": judged_contest.is_control,
+        "emulated": judged_contest.is_emulated,
         "same_family": [same_family.to_dict() for same_family in contest.same_family],
         "win_rate": hard.rate,
         "low": hard.low,
@@ -181,16 +190,16 @@ def _cell(base: str, judge: str, step: str, entry: Table1Entry) -> dict[str, Any
     }
 
 
-def _author(one: ReportAuthor, looks: int) -> dict[str, Any]:
+def _author(author: ReportAuthor, looks: int) -> dict[str, Any]:
     return {
-        "author": one.name,
-        "response_set": one.of.id,
-        "role": str(one.role),
-        "tiny": one.is_tiny,
-        "provenance": one.of.made,
+        "author": author.name,
+        "response_set": author.response_set.id,
+        "role": str(author.role),
+        "tiny": author.is_tiny,
+        "provenance": author.response_set.made,
         "test_set_uses": looks,
-        "endings": asdict(one.endings),
-        "profile": asdict(one.profile) if one.profile else None,
+        "endings": asdict(author.endings),
+        "profile": asdict(author.profile) if author.profile else None,
     }
 
 
@@ -198,8 +207,8 @@ def _student(step: CheckpointRecord) -> dict[str, Any]:
     return {"id": step.id, "stage": step.stage, "record": dict(step.record), "metrics": list(step.metrics)}
 
 
-def _example(pair: AuthorPair, one: DialogueExample) -> dict[str, Any]:
-    dialogue = one.dialogue
+def _example(pair: AuthorPair, example: DialogueExample) -> dict[str, Any]:
+    dialogue = example.dialogue
     return {
         "a": pair.a.name,
         "b": pair.b.name,
@@ -207,18 +216,18 @@ def _example(pair: AuthorPair, one: DialogueExample) -> dict[str, Any]:
         "emotion": dialogue.emotion,
         "situation": dialogue.situation,
         "utterance": dialogue.utterance,
-        "response_a": one.a,
-        "response_b": one.b,
-        "kind": str(one.kind),
-        "judges_disagree": one.disagree,
+        "response_a": example.a,
+        "response_b": example.b,
+        "kind": str(example.kind),
+        "judges_disagree": example.disagree,
         "verdicts": [
             {
                 "judge": opinion.judge,
                 "score_a": opinion.score,
-                "a_first": [asdict(said) for said in opinion.a_first],
-                "b_first": [asdict(said) for said in opinion.b_first],
+                "a_first": [asdict(verdict) for verdict in opinion.a_first],
+                "b_first": [asdict(verdict) for verdict in opinion.b_first],
             }
-            for opinion in one.opinions
+            for opinion in example.opinions
         ],
     }
 

@@ -69,10 +69,10 @@ async def build_context(
         UserError: the run does not exist, has no contests or used early stopping.
     """
     run = table(RunRow).c
-    found = await rows_of(store, select(run.kind, run.spec, run.created_at).where(run.id == run_id))
-    if not found:
+    rows = await rows_of(store, select(run.kind, run.spec, run.created_at).where(run.id == run_id))
+    if not rows:
         raise UserError("run not found", code="run.not-found", where=store.database.shown, found=run_id)
-    row = found[0]
+    row = rows[0]
     spec = orjson.loads(row.spec)
     if "until" in spec:
         raise UserError(
@@ -92,14 +92,17 @@ async def build_context(
             remedy="Pass a judging run; 'last' is the newest.",
         )
     own_seed = int(spec.get("seed", 0)) if seed is None else seed
-    sets = {of.id: of for contest in contests for of in (contest.a, contest.b)}
+    sets = {response_set.id: response_set for contest in contests for response_set in (contest.a, contest.b)}
     trained = await students_of_sets(store, list(sets.values()))
     dialogues = contests[0].dialogues if contests else ()
-    authors = {key: await load_report_author(store, of, dialogues, trained) for key, of in sets.items()}
+    authors = {
+        key: await load_report_author(store, response_set, dialogues, trained)
+        for key, response_set in sets.items()
+    }
     runs = [run_id, *map(str, spec.get("runs", ()))]
     samplings = await _samplings(store, [contest.judge_id for contest in contests])
     pairs = await _pairs(store, contests, authors, samplings, own_seed, examples)
-    models = [[one.contest for one in pair.judged if not one.is_control] for pair in pairs]
+    models = [[judged.contest for judged in pair.judged if not judged.is_control] for pair in pairs]
     judges = {contest.judge_id for contest in contests if contest.judge_provider != CONTROL}
     return ReportContext(
         run_id=run_id,
@@ -117,9 +120,9 @@ async def build_context(
         spending=await summarize_cost(
             store,
             run_id,
-            [(one.judge_id, one.a.id, one.b.id) for one in contests],
+            [(contest.judge_id, contest.a.id, contest.b.id) for contest in contests],
             set(sets),
-            [str(one) for one in spec.get("taught", ())],
+            [str(set_id) for set_id in spec.get("taught", ())],
             runs,
         ),
         prompts=await _prompts(store, {contest.prompt_version for contest in contests}),
@@ -138,19 +141,19 @@ async def _pairs(
 ) -> tuple[AuthorPair, ...]:
     words = {set_id: author.words for set_id, author in authors.items()}
     by_pair: dict[tuple[str, str], list[Contest]] = {}
-    for contest in sorted(contests, key=lambda one: (one.b.name, one.a.name)):
+    for contest in sorted(contests, key=lambda other: (other.b.name, other.a.name)):
         by_pair.setdefault((contest.a.id, contest.b.id), []).append(contest)
-    found = []
+    pairs = []
     for of_pair in by_pair.values():
-        of_pair.sort(key=lambda one: one.judge_provider == CONTROL)  # models before their baseline
+        of_pair.sort(key=lambda other: other.judge_provider == CONTROL)  # models before their baseline
         judged = tuple(
             _judged(contest, seed, samplings[contest.judge_id], length_summary(contest, words))
             for contest in of_pair
         )
         share = max(_FEWEST_EXAMPLES, examples // len(by_pair))
         chosen = await select_examples(store, of_pair, seed=seed, limit=share)
-        found.append(AuthorPair(of_pair[0].a, of_pair[0].b, judged, chosen))
-    return tuple(found)
+        pairs.append(AuthorPair(of_pair[0].a, of_pair[0].b, judged, chosen))
+    return tuple(pairs)
 
 
 def _grid(

@@ -61,7 +61,7 @@ def to_markdown(material: ReportContext) -> str:
             markdown_text(time_sentence(material)),
         ]
     parts += ["## How this was made", _list([f"run {material.run_id}", f"page: {page_command(material)}"])]
-    parts += [markdown_code(one.command) for one in material.invocations]
+    parts += [markdown_code(invocation.command) for invocation in material.invocations]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

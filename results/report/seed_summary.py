@@ -43,13 +43,13 @@ def summarize_seeds(
         if known is not None and "seed" in known.settings:
             place = (_recipe_key(known), contest.b.id, contest.judge_id)
             groups.setdefault(place, {})[int(known.settings["seed"])] = contest
-    found = []
-    for of in groups.values():
-        if len(of) > 1:
-            first = next(iter(of.values()))
-            rate = strategy_rate([of[each].columns for each in sorted(of)], seed=seed)
-            found.append(SeedSummary(_recipe(trained[first.a.author]), first.b.name, first.judge, rate))
-    return tuple(sorted(found, key=lambda one: (one.recipe, one.opponent, one.judge)))
+    summaries = []
+    for by_seed in groups.values():
+        if len(by_seed) > 1:
+            first = next(iter(by_seed.values()))
+            rate = strategy_rate([by_seed[each].columns for each in sorted(by_seed)], seed=seed)
+            summaries.append(SeedSummary(_recipe(trained[first.a.author]), first.b.name, first.judge, rate))
+    return tuple(sorted(summaries, key=lambda summary: (summary.recipe, summary.opponent, summary.judge)))
 
 
 def _recipe_key(student: CheckpointRecord) -> str:

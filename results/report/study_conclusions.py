@@ -131,13 +131,13 @@ def _summarize_group(pairs: Sequence[tuple[AuthorPair, bool]], opponent: str) ->
         counted(len(pairs), "student") if opponent != "the author it met" else counted(len(pairs), "author")
     )
     open_told = f" {counted(unrated, 'contest')} without a rate yet." if unrated else ""
-    brackets = _interval_note([one for of in by_judge.values() for one in of])
+    brackets = _interval_note([rate for rates in by_judge.values() for rate in rates])
     return f"Of {authors} against {opponent}: {clauses}; {brackets}.{open_told}"
 
 
 def _clause(judge: str, seen: Sequence[JudgeRate]) -> str:
-    ordered = sorted(seen, key=lambda one: (one.rate, one.name))
-    counts = [sum(one.direction == way for one in seen) for way in (1, -1, 0)]
+    ordered = sorted(seen, key=lambda rate: (rate.rate, rate.name))
+    counts = [sum(rate.direction == way for rate in seen) for way in (1, -1, 0)]
     clauses = [f"prefers {_count(counts[0], len(seen))}"]
     if counts[1]:
         clauses.append(f"prefers the opponent of {counts[1]}")

@@ -25,31 +25,34 @@ class FlaggedDialogues:
 
 def style_groups(authors: Sequence[ReportAuthor]) -> tuple[MetricGroup, ...]:
     """Return the table; every author must have a profile."""
-    profiles = [one.profile for one in authors if one.profile]
+    profiles = [author.profile for author in authors if author.profile]
     return (
         MetricGroup(
             "Length and ending",
             (
-                Metric("responses", tuple(f"{one.endings.responses:,}" for one in authors)),
+                Metric("responses", tuple(f"{author.endings.responses:,}" for author in authors)),
                 Metric(
                     "words: mean, median, most",
                     tuple(
-                        f"{one.mean_words:.1f}, {one.median_words:.0f}, {one.most_words}" for one in profiles
+                        f"{style.mean_words:.1f}, {style.median_words:.0f}, {style.most_words}"
+                        for style in profiles
                     ),
                 ),
-                Metric("over 97 words", tuple(percent(one.over_limit) for one in profiles)),
+                Metric("over 97 words", tuple(percent(style.over_limit) for style in profiles)),
                 Metric(
                     "truncated",
-                    tuple(_share(one.endings.truncated, one.endings.responses) for one in authors),
+                    tuple(_share(author.endings.truncated, author.endings.responses) for author in authors),
                     "ended at the limit of tokens; a dash where we did not ask for the answers",
                 ),
                 Metric(
                     "rambling",
-                    tuple(_share(one.endings.rambling, one.endings.responses) for one in authors),
+                    tuple(_share(author.endings.rambling, author.endings.responses) for author in authors),
                     "wrote on into another turn, or over 97 words, before any cut",
                 ),
                 Metric(
-                    "does not end as a sentence", tuple(percent(one.cut_off) for one in profiles), "as shown"
+                    "does not end as a sentence",
+                    tuple(percent(style.cut_off) for style in profiles),
+                    "as shown",
                 ),
             ),
         ),
@@ -58,31 +61,31 @@ def style_groups(authors: Sequence[ReportAuthor]) -> tuple[MetricGroup, ...]:
             (
                 Metric(
                     "distinct words, pairs, triples",
-                    tuple(", ".join(f"{one.distinct[n]:.2f}" for n in (1, 2, 3)) for one in profiles),
+                    tuple(", ".join(f"{style.distinct[n]:.2f}" for n in (1, 2, 3)) for style in profiles),
                     "distinct n-grams by all; falls with length",
                 ),
                 Metric(
                     "opening shared with another",
-                    tuple(percent(one.same_opening) for one in profiles),
+                    tuple(percent(style.same_opening) for style in profiles),
                     "the first three words",
                 ),
                 Metric(
                     "most frequent opening",
-                    tuple(_opening(one.openings) for one in profiles),
+                    tuple(_opening(style.openings) for style in profiles),
                 ),
             ),
         ),
         MetricGroup(
             "Content",
             (
-                Metric("asks a question", tuple(percent(one.asks) for one in profiles)),
+                Metric("asks a question", tuple(percent(style.asks) for style in profiles)),
                 *(
-                    Metric(what, tuple(percent(one.contents[name]) for one in profiles))
+                    Metric(what, tuple(percent(style.contents[name]) for style in profiles))
                     for name, (what, _) in WORD_LISTS.items()
                 ),
                 Metric(
                     "points to help in a crisis",
-                    tuple(percent(one.crisis_referred) for one in profiles),
+                    tuple(percent(style.crisis_referred) for style in profiles),
                     "of the dialogues that speak of one",
                 ),
             ),
@@ -94,11 +97,11 @@ def style_groups(authors: Sequence[ReportAuthor]) -> tuple[MetricGroup, ...]:
 def flagged_dialogues(authors: Sequence[ReportAuthor]) -> list[FlaggedDialogues]:
     """Return the responses that the word lists flag."""
     return [
-        FlaggedDialogues(one.name, flag, ids[:SHOWN_IDS], max(0, len(ids) - SHOWN_IDS))
-        for one in authors
-        if one.profile
+        FlaggedDialogues(author.name, flag, ids[:SHOWN_IDS], max(0, len(ids) - SHOWN_IDS))
+        for author in authors
+        if author.profile
         for flag in FLAGS
-        if (ids := one.profile.flagged[flag])
+        if (ids := author.profile.flagged[flag])
     ]
 
 

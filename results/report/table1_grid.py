@@ -46,7 +46,9 @@ def orders_of(entry: Table1Entry) -> list[str]:
         return []
     orders = ((BASE_FIRST, entry.ours.base_first), (STUDENT_FIRST, entry.ours.student_first))
     return [
-        f"{name} {100 * one.rate:.1f}" for name, one in orders if one is not None and one.rate is not None
+        f"{name} {100 * single_order.rate:.1f}"
+        for name, single_order in orders
+        if single_order is not None and single_order.rate is not None
     ]
 
 

@@ -83,10 +83,12 @@ class DialogueVerdicts:
         return replace(
             self,
             a_first=tuple(
-                _shown_verdict(verdict, written.get((True, at))) for at, verdict in enumerate(self.a_first)
+                _shown_verdict(verdict, written.get((True, index)))
+                for index, verdict in enumerate(self.a_first)
             ),
             b_first=tuple(
-                _shown_verdict(verdict, written.get((False, at))) for at, verdict in enumerate(self.b_first)
+                _shown_verdict(verdict, written.get((False, index)))
+                for index, verdict in enumerate(self.b_first)
             ),
         )
 

@@ -145,7 +145,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """Parse seeds written as `1,2,3`; return () for an empty text.
 
     Raises:
-        UserError: if one is no number, or is repeated.
+        UserError: a seed is not a number, or is repeated.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not all(part.isdecimal() for part in parts) or len({*map(int, parts)}) != len(parts):

@@ -10,21 +10,23 @@ from results.report.context import AuthorPair, JudgedContest
 from results.report.templates import readable, render_template
 
 
-def figure_of(pair: AuthorPair, at: int) -> Markup:
+def figure_of(pair: AuthorPair, index: int) -> Markup:
     """Render the plot and its legend.
 
     Args:
-        at: index of the pair in the page, for ids.
+        index: index of the pair in the page, for ids.
     """
     estimates = [_estimate(judged) for judged in pair.judged]
-    described = "; ".join(f"{one.name}: {one.label or one.note}" for one in estimates)
+    described = "; ".join(f"{estimate.name}: {estimate.label or estimate.note}" for estimate in estimates)
     drawing = charts.interval_plot(
         estimates,
-        name=f"plot-{at}",
+        name=f"plot-{index}",
         title=readable(f"Win rate of {pair.a.name} over {pair.b.name}, by judge"),
         described=f"{described}. The line at 50 % is no preference.",
     )
-    return render_template("plot", plot=drawing, incomplete=any(one.hard.incomplete for one in pair.judged))
+    return render_template(
+        "plot", plot=drawing, incomplete=any(judged.hard.incomplete for judged in pair.judged)
+    )
 
 
 def _estimate(judged: JudgedContest) -> charts.IntervalEstimate:

@@ -34,15 +34,15 @@ def controls_table(material: ReportContext) -> PlainTable | None:
     columns = [role for role, pairs in met.items() if pairs]
     if not columns:
         return None
-    found: dict[tuple[str, str], dict[AuthorRole, list[JudgeRate]]] = {}
+    rates: dict[tuple[str, str], dict[AuthorRole, list[JudgeRate]]] = {}
     for role in columns:
         for pair, mirrored in met[role]:
             for judged in pair.speaking:
                 if seen := judge_rate(judged, mirrored=mirrored):
-                    found.setdefault((seen.name, seen.judge), {}).setdefault(role, []).append(seen)
+                    rates.setdefault((seen.name, seen.judge), {}).setdefault(role, []).append(seen)
     rows = [
-        PlainRow((name, judge, *("; ".join(map(_format_rate, of.get(role, ()))) for role in columns)))
-        for (name, judge), of in sorted(found.items())
+        PlainRow((name, judge, *("; ".join(map(_format_rate, by_role.get(role, ()))) for role in columns)))
+        for (name, judge), by_role in sorted(rates.items())
     ]
     return PlainTable(("student", "judge", *(_HEADS[role] for role in columns)), tuple(rows), texts=2)
 

@@ -21,7 +21,7 @@ def cost(material: ReportContext) -> Section | None:
         "cost",
         table=cost_table(material.spending),
         time=time_sentence(material),
-        emulated=any(one.is_emulated for one in material.spending.by_model),
+        emulated=any(model_cost.is_emulated for model_cost in material.spending.by_model),
         failures=material.failures,
     )
     return Section("cost", "Cost, time, calls", html)
@@ -29,27 +29,32 @@ def cost(material: ReportContext) -> Section | None:
 
 def cost_table(spending: CostSummary) -> PlainTable:
     """Return a row per model and purpose, and the total."""
-    return PlainTable(_HEADS, (*(_row(one) for one in spending.by_model), _sum(spending)), texts=2)
+    return PlainTable(
+        _HEADS, (*(_row(model_cost) for model_cost in spending.by_model), _sum(spending)), texts=2
+    )
 
 
-def _row(one: ModelCost) -> PlainRow:
+def _row(model_cost: ModelCost) -> PlainRow:
     return PlainRow(
         (
-            one.purpose,
-            one.model,
-            f"{one.calls:,}",
-            f"{one.input_tokens:,}",
-            f"{one.output_tokens:,}",
-            money(one.cost_usd),
-            duration(one.seconds) if one.seconds is not None else NONE,
+            model_cost.purpose,
+            model_cost.model,
+            f"{model_cost.calls:,}",
+            f"{model_cost.input_tokens:,}",
+            f"{model_cost.output_tokens:,}",
+            money(model_cost.cost_usd),
+            duration(model_cost.seconds) if model_cost.seconds is not None else NONE,
         ),
-        quiet=one.model.startswith("control/"),
+        quiet=model_cost.model.startswith("control/"),
     )
 
 
 def _sum(spending: CostSummary) -> PlainRow:
     every: Sequence[ModelCost] = spending.by_model
-    tokens = (sum(one.input_tokens for one in every), sum(one.output_tokens for one in every))
+    tokens = (
+        sum(model_cost.input_tokens for model_cost in every),
+        sum(model_cost.output_tokens for model_cost in every),
+    )
     return PlainRow(
         ("all", "", f"{spending.calls:,}", f"{tokens[0]:,}", f"{tokens[1]:,}", money(spending.cost_usd), "")
     )
@@ -58,7 +63,9 @@ def _sum(spending: CostSummary) -> PlainRow:
 def time_sentence(material: ReportContext) -> str:
     """Return sentences on when requests were sent and on the duration of training."""
     time = material.spending.time
-    trained = [one.record.get("seconds") for of in material.trained for one in of.line]
+    training_seconds = [
+        checkpoint.record.get("seconds") for student in material.trained for checkpoint in student.line
+    ]
     sentences = []
     if time.first is not None and time.last is not None:
         sentences.append(
@@ -69,6 +76,8 @@ def time_sentence(material: ReportContext) -> str:
         sentences.append(
             f"Attempts without an answer cost up to {money(material.spending.unanswered_usd)} beside that."
         )
-    if any(trained):
-        sentences.append(f"Training took {duration(sum(float(one) for one in trained if one))}.")
+    if any(training_seconds):
+        sentences.append(
+            f"Training took {duration(sum(float(seconds) for seconds in training_seconds if seconds))}."
+        )
     return " ".join(sentences)

@@ -36,26 +36,28 @@ def examples(material: ReportContext) -> Section | None:
     """Render the section; None without contests."""
     if not material.pairs:
         return None
-    judges = {one.contest.judge_id: one.contest.judge for pair in material.pairs for one in pair.judged}
-    place = {judge_id: at for at, judge_id in enumerate(judges)}
+    judges = {
+        judged.contest.judge_id: judged.contest.judge for pair in material.pairs for judged in pair.judged
+    }
+    place = {judge_id: index for index, judge_id in enumerate(judges)}
     views = [
         View(
-            at,
+            index,
             pair.a.name,
             pair.b.name,
             pair.examples,
-            tuple(place[one.contest.judge_id] for one in pair.judged),
+            tuple(place[judged.contest.judge_id] for judged in pair.judged),
         )
-        for at, pair in enumerate(material.pairs)
+        for index, pair in enumerate(material.pairs)
     ]
-    shown = [one for view in views for one in view.examples.shown]
+    shown = [example for view in views for example in view.examples.shown]
     html = render_template(
         "examples",
         views=views,
         shown=len(shown),
         judged_dialogues=sum(sum(_found(view).values()) for view in views),
         judges=judges.values(),
-        emotions=sorted({one.dialogue.emotion for one in shown} - {""}),
+        emotions=sorted({example.dialogue.emotion for example in shown} - {""}),
         outcomes=OUTCOMES,
         outcomes_of=_outcomes_of,
         kinds=tuple(ExampleKind),
@@ -73,5 +75,5 @@ def _found(view: View) -> Mapping[ExampleKind, int]:
 def _outcomes_of(view: View, example: DialogueExample) -> str:
     """Return the value for the page's filter: judge index and outcome, per judge."""
     return " ".join(
-        f"{judge}:{one.outcome}" for judge, one in zip(view.judges, example.opinions, strict=True)
+        f"{judge}:{opinion.outcome}" for judge, opinion in zip(view.judges, example.opinions, strict=True)
     )

@@ -56,16 +56,22 @@ def judges(material: ReportContext) -> Section | None:
     """Render the section; None without contests."""
     if not material.pairs:
         return None
-    found = material.agreements
+    agreements = material.agreements
     html = render_template(
         "judges",
         answerers=answering_model_notes(material),
         same_family=self_preference_caveats(material),
         each=each_judge(material) if len(material.pairs) > 1 else None,
         agreement=agreement_table(material),
-        alpha="" if found.alpha is None else f"Krippendorff's α over all of them: {_decimal(found.alpha)}.",
+        alpha=""
+        if agreements.alpha is None
+        else f"Krippendorff's α over all of them: {_decimal(agreements.alpha)}.",
         refused=sorted(
-            {str(one.found.kappa) for one in found.pairs if isinstance(one.found.kappa, NotEstimable)}
+            {
+                str(judge_pair.found.kappa)
+                for judge_pair in agreements.pairs
+                if isinstance(judge_pair.found.kappa, NotEstimable)
+            }
         ),
         audits=audit_views(material),
     )
@@ -75,67 +81,79 @@ def judges(material: ReportContext) -> Section | None:
 def self_preference_caveats(material: ReportContext) -> list[str]:
     """The judges that are of an author's family, in words."""
     notes = []
-    for of in _by_judge(material):
-        same_family = list({one.set_id: one for judged in of for one in judged.contest.same_family}.values())
+    for contests in _by_judge(material):
+        same_family = list(
+            {match.set_id: match for contest in contests for match in contest.contest.same_family}.values()
+        )
         if same_family:
-            notes.append(f"{self_preference_warning(of[0].contest.judge, same_family)}.")
+            notes.append(f"{self_preference_warning(contests[0].contest.judge, same_family)}.")
     return notes
 
 
 def answering_model_notes(material: ReportContext) -> list[str]:
     """Return notes on other models that answered under a judge's name, over all contests."""
     notes = []
-    for of in _by_judge(material):
+    for contests in _by_judge(material):
         counts: Counter[str] = Counter()
-        for one in of:
-            counts.update(one.contest.answering_models)
-        first, left_out = of[0].contest, sum(one.contest.left_out for one in of)
-        if not of[0].is_control:
+        for judged_contest in contests:
+            counts.update(judged_contest.contest.answering_models)
+        first, left_out = (
+            contests[0].contest,
+            sum(judged_contest.contest.left_out for judged_contest in contests),
+        )
+        if not contests[0].is_control:
             notes.append(answering_model_note(first.judge, first.judge_model, counts, left_out))
     return [note for note in notes if note]
 
 
 def each_judge(material: ReportContext) -> PlainTable:
     """Every judge over all contests, the models first."""
-    return PlainTable(_HEADS, tuple(_row(of) for of in _by_judge(material)))
+    return PlainTable(_HEADS, tuple(_row(contests) for contests in _by_judge(material)))
 
 
 def agreement_table(material: ReportContext) -> PlainTable | None:
     """Two judges a row; None with fewer than two models."""
     pairs = material.agreements.pairs
-    return PlainTable(_AGREEMENT, tuple(_agreement(one) for one in pairs)) if pairs else None
+    return PlainTable(_AGREEMENT, tuple(_agreement(judge_pair) for judge_pair in pairs)) if pairs else None
 
 
 def audit_views(material: ReportContext) -> list[AuditView]:
     """The audits, one a split."""
-    return [_audit(one) for one in material.audits]
+    return [_audit(audit) for audit in material.audits]
 
 
 def _by_judge(material: ReportContext) -> list[list[JudgedContest]]:
-    every = [one for pair in material.pairs for one in pair.judged]
-    found: dict[str, list[JudgedContest]] = {}
-    for one in sorted(every, key=lambda one: (one.is_control, one.contest.judge)):
-        found.setdefault(one.contest.judge_id, []).append(one)
-    return list(found.values())
+    every = [judged_contest for pair in material.pairs for judged_contest in pair.judged]
+    by_judge: dict[str, list[JudgedContest]] = {}
+    for judged_contest in sorted(every, key=lambda each: (each.is_control, each.contest.judge)):
+        by_judge.setdefault(judged_contest.contest.judge_id, []).append(judged_contest)
+    return list(by_judge.values())
 
 
-def _row(of: Sequence[JudgedContest]) -> PlainRow:
+def _row(contests: Sequence[JudgedContest]) -> PlainRow:
     unscored: dict[str, int] = {}
-    for one in of:
-        for reason, count in one.unscored.items():
+    for judged_contest in contests:
+        for reason, count in judged_contest.unscored.items():
             unscored[reason] = unscored.get(reason, 0) + count
     return PlainRow(
         (
-            of[0].contest.judge,
-            f"{sum(one.hard.n for one in of):,}",
-            _mean([(one.hard.consistency, one.hard.n) for one in of]),
-            _mean([(one.hard.first_position_rate, one.hard.n) for one in of]),
-            _mean([(one.hard.ties, one.hard.n) for one in of]),
-            _mean([(one.lengths.longer_wins, one.hard.n) for one in of]),
+            contests[0].contest.judge,
+            f"{sum(judged_contest.hard.n for judged_contest in contests):,}",
+            _mean([(judged_contest.hard.consistency, judged_contest.hard.n) for judged_contest in contests]),
+            _mean(
+                [
+                    (judged_contest.hard.first_position_rate, judged_contest.hard.n)
+                    for judged_contest in contests
+                ]
+            ),
+            _mean([(judged_contest.hard.ties, judged_contest.hard.n) for judged_contest in contests]),
+            _mean(
+                [(judged_contest.lengths.longer_wins, judged_contest.hard.n) for judged_contest in contests]
+            ),
             reasons(unscored),
-            str(sum(one.contest.asked_again for one in of)),
+            str(sum(judged_contest.contest.asked_again for judged_contest in contests)),
         ),
-        quiet=of[0].is_control,
+        quiet=contests[0].is_control,
     )
 
 
@@ -145,19 +163,19 @@ def _mean(shares: Sequence[tuple[float | None, int]]) -> str:
     return percent(sum(share * n for share, n in there) / sum(n for _, n in there)) if there else NONE
 
 
-def _agreement(one: JudgePairAgreement) -> PlainRow:
-    found = one.found
-    shares = ", ".join(percent(found.prevalence.get(answer)) for answer in (1.0, 0.5, 0.0))
+def _agreement(judge_pair: JudgePairAgreement) -> PlainRow:
+    agreement = judge_pair.found
+    shares = ", ".join(percent(agreement.prevalence.get(answer)) for answer in (1.0, 0.5, 0.0))
     return PlainRow(
         (
-            f"{one.one} and {one.other}",
-            percent(found.agreement),
-            between(found.low, found.high),
-            percent(found.attainable),
-            _decimal(found.ac1),
-            _decimal(found.kappa),
+            f"{judge_pair.one} and {judge_pair.other}",
+            percent(agreement.agreement),
+            between(agreement.low, agreement.high),
+            percent(agreement.attainable),
+            _decimal(agreement.ac1),
+            _decimal(agreement.kappa),
             shares,
-            f"{found.n:,}",
+            f"{agreement.n:,}",
         )
     )
 
@@ -166,36 +184,40 @@ def _decimal(value: float | NotEstimable | None) -> str:
     return f"{value:.2f}" if isinstance(value, float) else NONE
 
 
-def _audit(one: SplitAudit) -> AuditView:
+def _audit(split_audit: SplitAudit) -> AuditView:
     title = (
-        f"{one.split} split: {counted(one.pairs, 'pair')} of responses with different ratings, in "
-        f"{counted(one.dialogues, 'dialogue')}."
+        f"{split_audit.split} split: {counted(split_audit.pairs, 'pair')} of responses with different ratings, in "
+        f"{counted(split_audit.dialogues, 'dialogue')}."
     )
-    return AuditView(one.split, title, PlainTable(_AUDIT, tuple(_audited(line) for line in one.judges)))
+    return AuditView(
+        split_audit.split,
+        title,
+        PlainTable(_AUDIT, tuple(_audited(judge_audit) for judge_audit in split_audit.judges)),
+    )
 
 
-def _audited(line: JudgeAudit) -> PlainRow:
-    found = line.found
+def _audited(judge_audit: JudgeAudit) -> PlainRow:
+    estimates = judge_audit.found
     return PlainRow(
         (
-            line.name,
-            _value(found.agreement),
-            between(found.agreement.low, found.agreement.high),
-            _value(found.rating_gap_2),
-            _within(found.within),
-            percent(found.consistency),
-            percent(found.first_position_rate),
-            _value(found.length.judge),
-            f"{found.n:,}",
-            f"{line.unscored:,}",
+            judge_audit.name,
+            _value(estimates.agreement),
+            between(estimates.agreement.low, estimates.agreement.high),
+            _value(estimates.rating_gap_2),
+            _within(estimates.within),
+            percent(estimates.consistency),
+            percent(estimates.first_position_rate),
+            _value(estimates.length.judge),
+            f"{estimates.n:,}",
+            f"{judge_audit.unscored:,}",
         ),
-        quiet=line.is_baseline,
+        quiet=judge_audit.is_baseline,
     )
 
 
-def _within(found: WithinRaters | NotEstimable) -> str:
-    return NONE if isinstance(found, NotEstimable) else f"{points(found.excess)} (p {found.p:.3f})"
+def _within(excess: WithinRaters | NotEstimable) -> str:
+    return NONE if isinstance(excess, NotEstimable) else f"{points(excess.excess)} (p {excess.p:.3f})"
 
 
-def _value(found: ClusteredEstimate) -> str:
-    return percent(found.value)
+def _value(estimate: ClusteredEstimate) -> str:
+    return percent(estimate.value)

@@ -21,15 +21,15 @@ _FIDELITY = {
 
 def manifest(material: ReportContext) -> Section:
     """The section that every page ends with."""
-    judged = {one.contest.judge_id: one for pair in material.pairs for one in pair.judged}
+    judged = {contest.contest.judge_id: contest for pair in material.pairs for contest in pair.judged}
     first = material.pairs[0].judged[0] if material.pairs else None
     html = render_template(
         "manifest",
         material=material,
         judges=judged.values(),
         commands={
-            command: [one for one in material.invocations if one.command == command]
-            for command in dict.fromkeys(one.command for one in material.invocations)
+            command: [invocation for invocation in material.invocations if invocation.command == command]
+            for command in dict.fromkeys(invocation.command for invocation in material.invocations)
         },
         contest=first.contest if first else None,
         resamples=first.hard.resamples if first else 0,

@@ -38,12 +38,15 @@ def numbers(material: ReportContext) -> Section | None:
 
 
 def _view(at: int, pair: AuthorPair, seed: int, *, several: bool) -> PairView:
-    summary = ", ".join(f"{one.contest.judge} {percent(one.hard.rate)}" for one in pair.speaking)
+    summary = ", ".join(
+        f"{judged_contest.contest.judge} {percent(judged_contest.hard.rate)}"
+        for judged_contest in pair.speaking
+    )
     return PairView(
         at=at,
         a=pair.a.name,
         b=pair.b.name,
-        judges=tuple(one.contest.judge for one in pair.judged),
+        judges=tuple(judged_contest.contest.judge for judged_contest in pair.judged),
         groups=metric_groups(pair.judged, pair.a.name),
         answer=conclude_pair(pair, seed),
         figure=figure_of(pair, at) if several else Markup(""),

@@ -45,7 +45,7 @@ def overview(material: ReportContext) -> Section | None:
         by_opponent.setdefault(pair.b.id, []).append(pair)
     drawings = []
     for at, (set_id, pairs) in enumerate(
-        sorted(by_opponent.items(), key=lambda one: _place(material, one[0]))
+        sorted(by_opponent.items(), key=lambda item: _place(material, item[0]))
     ):
         opponent = material.authors[set_id]
         rows = [_row(pair, series) for pair in pairs]
@@ -54,7 +54,7 @@ def overview(material: ReportContext) -> Section | None:
         drawing = forest(rows, name=f"forest-{at}", title=title, described=described)
         drawings.append(Drawing(opponent.name, _ROLES.get(opponent.role, ""), drawing))
     hard = material.pairs[0].judged[0].hard
-    controls = any(one.is_control for pair in material.pairs for one in pair.judged)
+    controls = any(judged_contest.is_control for pair in material.pairs for judged_contest in pair.judged)
     html = render_template(
         "overview",
         judges=judges.values(),
@@ -74,20 +74,24 @@ def _place(material: ReportContext, set_id: str) -> tuple[int, str]:
 
 def judge_names(pairs: Sequence[AuthorPair]) -> dict[str, str]:
     """Return the judges that count, name by id, ordered by name."""
-    found = {one.contest.judge_id: one.contest.judge for pair in pairs for one in pair.speaking}
-    return dict(sorted(found.items(), key=lambda item: (item[1], item[0])))
+    names = {
+        judged_contest.contest.judge_id: judged_contest.contest.judge
+        for pair in pairs
+        for judged_contest in pair.speaking
+    }
+    return dict(sorted(names.items(), key=lambda item: (item[1], item[0])))
 
 
 def _row(pair: AuthorPair, series: Mapping[str, int]) -> ForestRow:
     marks = [
         ForestMark(
-            series[one.contest.judge_id],
-            one.hard.rate,
-            one.hard.low,
-            one.hard.high,
-            percent(one.hard.rate) if one.hard.rate is not None else "no rate yet",
+            series[judged_contest.contest.judge_id],
+            judged_contest.hard.rate,
+            judged_contest.hard.low,
+            judged_contest.hard.high,
+            percent(judged_contest.hard.rate) if judged_contest.hard.rate is not None else "no rate yet",
         )
-        for one in pair.speaking
+        for judged_contest in pair.speaking
     ]
     return ForestRow(
         readable(pair.a.name.removeprefix(STUDENT)), tuple(sorted(marks, key=lambda mark: mark.series))

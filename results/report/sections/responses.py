@@ -16,11 +16,11 @@ MANY = 6  # authors that have a column each; more of them have a row each
 
 def responses(material: ReportContext) -> Section | None:
     """Render the table of profiles; None without responses."""
-    authors = [one for one in material.authors.values() if one.profile]
+    authors = [author for author in material.authors.values() if author.profile]
     if not authors:
         return None
-    authors.sort(key=lambda one: one.name)
-    groups, names = style_groups(authors), [one.name for one in authors]
+    authors.sort(key=lambda author: author.name)
+    groups, names = style_groups(authors), [author.name for author in authors]
     html = render_template(
         "responses",
         groups=groups,

@@ -23,23 +23,25 @@ def seeds_table(material: ReportContext) -> PlainTable | None:
     """Return a row per recipe, judge and opponent."""
     if not material.seeds:
         return None
-    return PlainTable(_HEADS, tuple(_row(one) for one in material.seeds), texts=3)
+    return PlainTable(_HEADS, tuple(_row(seed_summary) for seed_summary in material.seeds), texts=3)
 
 
-def _row(one: SeedSummary) -> PlainRow:
-    found = one.found
-    if isinstance(found, NotEstimable):
-        return PlainRow((one.recipe, one.judge, one.opponent, str(found), *[NONE] * 5))
+def _row(seed_summary: SeedSummary) -> PlainRow:
+    estimate = seed_summary.found
+    if isinstance(estimate, NotEstimable):
+        return PlainRow(
+            (seed_summary.recipe, seed_summary.judge, seed_summary.opponent, str(estimate), *[NONE] * 5)
+        )
     return PlainRow(
         (
-            one.recipe,
-            one.judge,
-            one.opponent,
-            percent(found.estimate),
-            between(found.low, found.high),
-            between(found.order_robust_low, found.order_robust_high),
-            str(sum(found.seeds)),
-            f"{100 * found.between_seeds:.1f}\u00a0points",
-            f"{found.n:,}",
+            seed_summary.recipe,
+            seed_summary.judge,
+            seed_summary.opponent,
+            percent(estimate.estimate),
+            between(estimate.low, estimate.high),
+            between(estimate.order_robust_low, estimate.order_robust_high),
+            str(sum(estimate.seeds)),
+            f"{100 * estimate.between_seeds:.1f}\u00a0points",
+            f"{estimate.n:,}",
         )
     )

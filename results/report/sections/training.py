@@ -51,12 +51,12 @@ def training(material: ReportContext) -> Section | None:
     """Render a card per student; None if the database has none."""
     if not material.trained:
         return None
-    ordered = sorted(material.trained, key=lambda one: one.author)
-    cards = [_card(at, one) for at, one in enumerate(ordered)]
+    ordered = sorted(material.trained, key=lambda student: student.author)
+    cards = [_card(index, student) for index, student in enumerate(ordered)]
     return Section("training", "How the students were trained", render_template("training", cards=cards))
 
 
-def _card(at: int, trained: TrainedStudent) -> Card:
+def _card(index: int, trained: TrainedStudent) -> Card:
     last = trained.line[-1]
     data = last.record.get("data") or {}
     tags = [
@@ -67,35 +67,44 @@ def _card(at: int, trained: TrainedStudent) -> Card:
     return Card(
         name=trained.author,
         tags=tuple(tags),
-        warnings=tuple(f"{one.stage.upper()}: {warning}" for one in trained.line for warning in one.warnings),
-        curves=tuple(_curves(at, trained.line)),
+        warnings=tuple(
+            f"{checkpoint.stage.upper()}: {warning}"
+            for checkpoint in trained.line
+            for warning in checkpoint.warnings
+        ),
+        curves=tuple(_curves(index, trained.line)),
         facts=tuple(_facts(trained.line)),
-        settings=tuple(StepSettings(one.stage.upper(), one.settings) for one in trained.line),
+        settings=tuple(
+            StepSettings(checkpoint.stage.upper(), checkpoint.settings) for checkpoint in trained.line
+        ),
     )
 
 
-def _curves(at: int, line: Sequence[CheckpointRecord]) -> list[Markup]:
-    found = []
-    for step, one in enumerate(line):
-        for place, (key, title, even) in enumerate(_CURVES.get(one.stage, ())):
-            points = [(step, value) for step, value in one.curve(key) if math.isfinite(value)]
-            name = f"curve-{at}-{step}-{place}"
-            found.append(curve(points, name=name, title=readable(title), even=even))
-    return [drawing for drawing in found if drawing]
+def _curves(index: int, line: Sequence[CheckpointRecord]) -> list[Markup]:
+    drawings = []
+    for step, checkpoint in enumerate(line):
+        for place, (key, title, even) in enumerate(_CURVES.get(checkpoint.stage, ())):
+            points = [(step, value) for step, value in checkpoint.curve(key) if math.isfinite(value)]
+            name = f"curve-{index}-{step}-{place}"
+            drawings.append(curve(points, name=name, title=readable(title), even=even))
+    return [drawing for drawing in drawings if drawing]
 
 
 def _facts(line: Sequence[CheckpointRecord]) -> list[tuple[str, str]]:
     facts = []
-    for one in line:
-        data, settings = one.record.get("data") or {}, one.settings
+    for checkpoint in line:
+        data, settings = checkpoint.record.get("data") or {}, checkpoint.settings
         rows = data.get("rows_used", data.get("rows"))
-        parts = [f"{rows:,} rows" if isinstance(rows, int) else "", f"{one.record.get('steps', '?')} steps"]
+        parts = [
+            f"{rows:,} rows" if isinstance(rows, int) else "",
+            f"{checkpoint.record.get('steps', '?')} steps",
+        ]
         parts += [f"learning rate {_short(settings['learning_rate'])}"] if "learning_rate" in settings else []
         parts += [f"rank {settings['rank']}"] if "rank" in settings else []
-        parts += [f"β {settings['beta']:g}"] if one.stage == "dpo" and "beta" in settings else []
-        seconds = one.record.get("seconds")
-        parts += [f"{duration(seconds)} on {one.record.get('device', '?')}"] if seconds else []
-        facts.append((one.stage.upper(), ", ".join(part for part in parts if part)))
+        parts += [f"β {settings['beta']:g}"] if checkpoint.stage == "dpo" and "beta" in settings else []
+        seconds = checkpoint.record.get("seconds")
+        parts += [f"{duration(seconds)} on {checkpoint.record.get('device', '?')}"] if seconds else []
+        facts.append((checkpoint.stage.upper(), ", ".join(part for part in parts if part)))
     return facts + _health(line[-1].health)
 
 

@@ -138,21 +138,21 @@ def test_ones_own_prompt_overrides_by_name(empathy: Run, workplace: Path) -> Non
     head = "---\ntitle: Mine\nvariables: context, utterance\n---\n"
     (workplace / "mine" / "respond.md").write_text(head + "{{context}} {{utterance}} Say a word.")
     assert "Say a word." in empathy("prompts", "show", "respond", "--prompts", "mine").out
-    ours, theirs = (
+    included, overridden = (
         {row["name"]: row["version"] for row in empathy("prompts", "list", "--json", *more).data["items"]}
         for more in ((), ("--prompts", "mine"))
     )
-    assert {name for name in ours if ours[name] != theirs[name]} == {"respond"}
+    assert {name for name in included if included[name] != overridden[name]} == {"respond"}
 
 
 def test_a_copied_prompt_has_the_version_of_what_it_was_copied_from(empathy: Run, workplace: Path) -> None:
     names = [prompt.name for prompt in Library()]
     assert empathy("prompts", "copy", *names, "--to", "mine").code == 0
-    ours, theirs = (
+    included, overridden = (
         {row["name"]: row["version"] for row in empathy("prompts", "list", "--json", *more).data["items"]}
         for more in ((), ("--prompts", "mine"))
     )
-    assert ours == theirs
+    assert included == overridden
     again = empathy("prompts", "copy", "respond", "--to", "mine")
     assert (again.code, again.codes) == (2, ["prompt.not-copied", "file.exists"])
 

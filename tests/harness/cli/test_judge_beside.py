@@ -27,7 +27,7 @@ def test_pooled_rates_are_shown_with_those_of_each_judge_and_their_disagreement(
     words = [word for name in (*models, "control/first") for word in ("--judge", name)]
     data = judge(empathy, A, C, *words, "--emulate")
     pooled = data["pooled"]
-    own = {one["judge"]: one["win_rate"] for one in data["judges"] if one["judge"] in pooled["judges"]}
+    own = {row["judge"]: row["win_rate"] for row in data["judges"] if row["judge"] in pooled["judges"]}
     assert len(own) == 2  # floors are not pooled
     assert pooled["range"] == [min(own.values()), max(own.values())]
     assert pooled["win_rate"] == pytest.approx(sum(own.values()) / 2)
@@ -71,7 +71,7 @@ def test_a_run_until_decided_reports_its_sequence_alone(empathy: Run) -> None:
         "decided",
     )
     data = empathy(*words, "--json").data
-    first, longer = sorted(data["judges"], key=lambda one: one["judge"])
+    first, longer = sorted(data["judges"], key=lambda row: row["judge"])
     assert (longer["stopping_rule_met"], longer["better"]) == (True, "A")
     assert longer["requests"]["saved"] == 128 - longer["requests"]["asked"] > 0
     assert longer["low"] > 0.5
@@ -81,7 +81,7 @@ def test_a_run_until_decided_reports_its_sequence_alone(empathy: Run) -> None:
         False,
         0,
     )
-    assert [one["estimand"] for one in data["judges"]] == ["population"] * 2
+    assert [row["estimand"] for row in data["judges"]] == ["population"] * 2
     assert {"p", "consistency", "single_orders", "soft"} & set(longer) == set()
     record_data = empathy(*words)
     assert record_data.code == 0
@@ -92,8 +92,8 @@ def test_a_run_until_decided_reports_its_sequence_alone(empathy: Run) -> None:
     assert "requests saved" in record_data.out
     assert "all 64 dialogues judged, undecided" in record_data.out
     again = empathy(*words, "--json").data
-    assert [one["requests"]["made"] for one in again["judges"]] == [0, 0]
-    assert [one["low"] for one in again["judges"]] == [one["low"] for one in data["judges"]]
+    assert [row["requests"]["made"] for row in again["judges"]] == [0, 0]
+    assert [row["low"] for row in again["judges"]] == [row["low"] for row in data["judges"]]
 
 
 def test_of_these_dialogues_alone_an_answer_is_known_and_never_decided(empathy: Run) -> None:

@@ -1,4 +1,4 @@
-"""`empathy paper`: whose cell a student fills, what is told beside it; kin flagged in every table."""
+"""`empathy paper`: the cell that a student fills, its notes, and same-family judges in every table."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_table_1_has_112_published_values_and_empty_cells_where_nothing_was_run(
     assert len(grid) == 2 + 6 * 8
     assert "of the published values" not in markdown
     record_data = json.loads((workplace / "paper/table1.json").read_text())
-    assert {one["ours_verdict"] for one in record_data["claims"]} == {"not run"}
-    assert all(one["claim"] in markdown for one in record_data["claims"])
+    assert {row["ours_verdict"] for row in record_data["claims"]} == {"not run"}
+    assert all(row["claim"] in markdown for row in record_data["claims"])
     assert len(lines) == len(grid) + 2 + len(record_data["claims"])
     assert r"\toprule" in (workplace / "paper/table1.tex").read_text()
 
@@ -53,14 +53,16 @@ def test_a_students_record_gives_its_cell_its_teacher_and_same_family_judges(
 ) -> None:
     student, base = "student:mine", "base:meta-llama/Llama-3.1-8B"
     for name, text in ((student, "I hear how much that meant to you."), (base, "ok")):
-        outputs = [{"dialogue_id": one.id, "output": text, "generator": name} for one in sample().dialogues]
+        outputs = [
+            {"dialogue_id": dialogue.id, "output": text, "generator": name} for dialogue in sample().dialogues
+        ]
         (workplace / "outputs.json").write_text(json.dumps(outputs))
         assert empathy("leaderboard", "--import", "outputs.json", "--data", "sample").code == 0
     asyncio.run(registered("runs/empathy.sqlite", "mine", "openai/gpt-4o"))
     words = ("judge", student, base, "--data", "sample", "--emulate", "--quiet")
     both = ("--judge", "openai/gpt-4o", "--judge", "google/gemini-2.0-flash")
     record_data = empathy(*words, *both, "--json").data["judges"]
-    assert {one["judge"]: [kin["why"] for kin in one["same_family"]] for one in record_data} == {
+    assert {row["judge"]: [kin["why"] for kin in row["same_family"]] for row in record_data} == {
         "openai/emulated-gpt-4o": ["taught by openai/gpt-4o"],
         "google/emulated-gemini-2.0-flash": [],
     }
@@ -81,13 +83,15 @@ def test_a_students_record_gives_its_cell_its_teacher_and_same_family_judges(
     without = empathy(*everyone, "--without-kin").data
     assert (without["same_family"], without["excluded_same_family"]) == ({}, ["openai/emulated-gpt-4o"])
     only = empathy("leaderboard", "--without-kin", "--json").data["rankings"]
-    assert [one["judge"] for one in only] == ["google/emulated-gemini-2.0-flash"]
+    assert [row["judge"] for row in only] == ["google/emulated-gemini-2.0-flash"]
 
 
 def test_a_student_that_tells_what_it_is_fills_its_cell(empathy: Run, workplace: Path) -> None:
     student, base = "student:llama-3.1-8b-over-llm-all-dimensions-sft-dpo", "vllm/llama-3.1-8b"
     for name, text in ((student, "I hear how much that meant to you."), (base, "ok")):
-        outputs = [{"dialogue_id": one.id, "output": text, "generator": name} for one in sample().dialogues]
+        outputs = [
+            {"dialogue_id": dialogue.id, "output": text, "generator": name} for dialogue in sample().dialogues
+        ]
         (workplace / "outputs.json").write_text(json.dumps(outputs))
         assert empathy("leaderboard", "--import", "outputs.json", "--data", "sample").code == 0
     words = ("judge", student, base, "--data", "sample", "--judge", "openai/gpt-4o", "--emulate", "--quiet")
@@ -106,7 +110,7 @@ def test_a_student_that_tells_what_it_is_fills_its_cell(empathy: Run, workplace:
         single["b_first"]["win_rate"],
     )
     assert [row["order_robust_low"], row["order_robust_high"]] == judged.data["judges"][0]["order_robust"]
-    [best] = [one for one in done.data["claims"] if one["claim"].startswith("the best win rate")]
+    [best] = [row for row in done.data["claims"] if row["claim"].startswith("the best win rate")]
     assert best["ours"] == pytest.approx(row["ours"])
     assert best["ours_low"] <= best["ours"] <= best["ours_high"]
     assert "EMULATED" in row["not_a_replication"]
@@ -135,10 +139,10 @@ def test_a_figure_is_reproducible_and_marks_cells_that_were_not_run() -> None:
         "SFT-DPO": [Bar(80.0, 75.0, 84.0), Bar(90.0, 86.0, 93.0)],
     }
     chart = Chart("7", "title", "axis", ["N", "2"], bars, {"SFT": [56.4, 73.2]}, warning="EMULATED")
-    one, other = render_chart(chart), render_chart(chart)
-    assert one == other
-    assert one["svg"].count(b"not run") == 1
-    assert b"EMULATED" in one["svg"]
+    first, second = render_chart(chart), render_chart(chart)
+    assert first == second
+    assert first["svg"].count(b"not run") == 1
+    assert b"EMULATED" in first["svg"]
 
 
 @pytest.mark.parametrize(

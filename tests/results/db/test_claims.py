@@ -71,10 +71,12 @@ async def test_concurrent_claimers_win_every_key_exactly_once(opening: Open, see
         return won
 
     orders = [generator.sample(KEYS, len(KEYS)) for _ in claimers]
-    won = await asyncio.gather(*(claim_all(*who, order) for who, order in zip(claimers, orders, strict=True)))
+    won = await asyncio.gather(
+        *(claim_all(*claimer, order) for claimer, order in zip(claimers, orders, strict=True))
+    )
     assert Counter(key for keys in won for key in keys) == Counter(KEYS)
     held = {row.key: row.invocation_id for row in await rows(claimers[0][0], ClaimRow)}
-    assert held == {key: who[1] for who, keys in zip(claimers, won, strict=True) for key in keys}
+    assert held == {key: claimer[1] for claimer, keys in zip(claimers, won, strict=True) for key in keys}
 
 
 async def test_a_whole_run_by_several_asks_every_call_once(opening: Open) -> None:
@@ -115,16 +117,16 @@ async def test_what_is_answered_is_given_and_not_won(store: Store) -> None:
 
 
 async def test_claims_are_our_own_until_released_and_only_we_release_them(opening: Open) -> None:
-    one, other = await opening(), await opening()
-    (_, mine), (_, theirs) = await begin(one), await begin(other)
+    first_store, second_store = await opening(), await opening()
+    (_, first_run), (_, second_run) = await begin(first_store), await begin(second_store)
     for _ in range(2):
-        assert list((await one.claim(KEYS[:3], mine)).acquired) == KEYS[:3]
-    await other.release(KEYS[:3], theirs)
-    assert list((await other.claim(KEYS[:3], theirs)).held_elsewhere) == KEYS[:3]
-    await one.release(KEYS[:2], mine)
-    assert list((await other.claim(KEYS[:3], theirs)).acquired) == KEYS[:2]
-    await one.finish_run(mine)
-    assert list((await other.claim(KEYS[:3], theirs)).acquired) == KEYS[:3]
+        assert list((await first_store.claim(KEYS[:3], first_run)).acquired) == KEYS[:3]
+    await second_store.release(KEYS[:3], second_run)
+    assert list((await second_store.claim(KEYS[:3], second_run)).held_elsewhere) == KEYS[:3]
+    await first_store.release(KEYS[:2], first_run)
+    assert list((await second_store.claim(KEYS[:3], second_run)).acquired) == KEYS[:2]
+    await first_store.finish_run(first_run)
+    assert list((await second_store.claim(KEYS[:3], second_run)).acquired) == KEYS[:3]
 
 
 # -- of this machine ---------------------------------------------------------------------------------
@@ -133,13 +135,13 @@ async def test_claims_are_our_own_until_released_and_only_we_release_them(openin
 async def test_a_living_process_keeps_its_claims_however_long(
     opening: Open, process: subprocess.Popen[bytes], clock: Clock
 ) -> None:
-    one, other = await opening(), await opening()
-    (_, mine), (_, theirs) = await begin(one), await begin(other)
-    await one.claim(KEYS, mine)
-    await disguise(one, mine, pid=process.pid, process_started=process_started(process.pid))
+    first_store, second_store = await opening(), await opening()
+    (_, first_run), (_, second_run) = await begin(first_store), await begin(second_store)
+    await first_store.claim(KEYS, first_run)
+    await disguise(first_store, first_run, pid=process.pid, process_started=process_started(process.pid))
     for _ in range(3):
         clock.now += 10 * DEAD_AFTER_SECONDS
-        assert list((await other.claim(KEYS, theirs)).held_elsewhere) == KEYS
+        assert list((await second_store.claim(KEYS, second_run)).held_elsewhere) == KEYS
 
 
 @pytest.mark.parametrize("reaped", [True, False])
@@ -169,44 +171,44 @@ async def test_a_later_process_with_the_same_pid_is_another(
     started = process_started(process.pid)
     if not started:
         pytest.skip("this machine does not tell when a process began")
-    one, other = await opening(), await opening()
-    (_, mine), (_, theirs) = await begin(one), await begin(other)
-    await one.claim(KEYS, mine)
-    await disguise(one, mine, pid=process.pid, process_started=str(int(started) - 1))
-    assert list((await other.claim(KEYS, theirs)).acquired) == KEYS
+    first_store, second_store = await opening(), await opening()
+    (_, first_run), (_, second_run) = await begin(first_store), await begin(second_store)
+    await first_store.claim(KEYS, first_run)
+    await disguise(first_store, first_run, pid=process.pid, process_started=str(int(started) - 1))
+    assert list((await second_store.claim(KEYS, second_run)).acquired) == KEYS
 
 
 async def test_claims_of_an_invocation_that_ended_or_is_unknown_are_free(opening: Open) -> None:
-    one, other = await opening(), await opening()
-    (_, mine), (_, theirs) = await begin(one), await begin(other)
-    await one.claim(KEYS[:2], mine)
-    await disguise(one, mine, ended_at=1.0)
-    await one.claim(KEYS[2:4], "nobody")
-    assert list((await other.claim(KEYS[:4], theirs)).acquired) == KEYS[:4]
+    first_store, second_store = await opening(), await opening()
+    (_, first_run), (_, second_run) = await begin(first_store), await begin(second_store)
+    await first_store.claim(KEYS[:2], first_run)
+    await disguise(first_store, first_run, ended_at=1.0)
+    await first_store.claim(KEYS[2:4], "nobody")
+    assert list((await second_store.claim(KEYS[:4], second_run)).acquired) == KEYS[:4]
 
 
 # -- of another machine ------------------------------------------------------------------------------
 
 
 async def test_elsewhere_a_heart_that_stands_still_is_dead_after_a_while(opening: Open, clock: Clock) -> None:
-    one, other = await opening(), await opening()
-    (_, mine), (_, theirs) = await begin(one), await begin(other)
-    await one.claim(KEYS, mine)
-    await disguise(one, mine, place=ELSEWHERE, heartbeat=7)
+    first_store, second_store = await opening(), await opening()
+    (_, first_run), (_, second_run) = await begin(first_store), await begin(second_store)
+    await first_store.claim(KEYS, first_run)
+    await disguise(first_store, first_run, place=ELSEWHERE, heartbeat=7)
     for _ in range(2):  # first seen now, whatever its own clock says; then not yet long enough
-        assert list((await other.claim(KEYS, theirs)).held_elsewhere) == KEYS
+        assert list((await second_store.claim(KEYS, second_run)).held_elsewhere) == KEYS
         clock.now += DEAD_AFTER_SECONDS
     clock.now += 0.1
-    assert list((await other.claim(KEYS, theirs)).acquired) == KEYS
+    assert list((await second_store.claim(KEYS, second_run)).acquired) == KEYS
 
 
 async def test_elsewhere_a_heart_that_beats_is_never_dead(opening: Open, clock: Clock) -> None:
-    one, other = await opening(), await opening()
-    (_, mine), (_, theirs) = await begin(one), await begin(other)
-    await one.claim(KEYS, mine)
+    first_store, second_store = await opening(), await opening()
+    (_, first_run), (_, second_run) = await begin(first_store), await begin(second_store)
+    await first_store.claim(KEYS, first_run)
     for beat in range(8):
-        await disguise(one, mine, place=ELSEWHERE, heartbeat=beat)
-        assert list((await other.claim(KEYS, theirs)).held_elsewhere) == KEYS
+        await disguise(first_store, first_run, place=ELSEWHERE, heartbeat=beat)
+        assert list((await second_store.claim(KEYS, second_run)).held_elsewhere) == KEYS
         clock.now += DEAD_AFTER_SECONDS
 
 

@@ -98,7 +98,7 @@ async def test_a_study_that_was_not_run_is_a_mistake(store: Store, study: str) -
 
 async def test_roles_are_told(store: Store, study: str) -> None:
     material = await build_context(store, study)
-    roles = {author.of.author: author.role for author in material.authors.values()}
+    roles = {author.response_set.author: author.role for author in material.authors.values()}
     assert roles == {
         SFT: AuthorRole.STUDENT,
         DPO: AuthorRole.STUDENT,
