@@ -82,7 +82,7 @@ _NAMES = compiled(r"\b[RDFP]([12])\b")
 
 
 def leaves_open(all_units: Sequence[Unit], index: int, weight: Weight) -> bool:
-    """Return whether the units before `at` leave open whose statement it is, or what question it answers."""
+    """Return whether the units before `index` make its author or its question unclear."""
     unit, introduced = all_units[index], False
     for _ in range(MAX_INTRODUCTIONS):
         if index == 0:

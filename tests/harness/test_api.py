@@ -21,8 +21,8 @@ def test_everything_that_is_offered_is_there_and_says_what_it_is() -> None:
 
 
 def test_nothing_heavy_is_imported_before_it_is_used() -> None:
-    said = "import sys, harness; print('harness.api' in sys.modules, 'pandas' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    code = "import sys, harness; print('harness.api' in sys.modules, 'pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
 
 

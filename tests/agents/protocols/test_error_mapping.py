@@ -148,7 +148,7 @@ def test_googles_wait_stands_in_the_body_even_in_a_list() -> None:
     assert error(429, [google(429, BILLING, RETRY)]).retry_after_seconds == 13.0
 
 
-# ---- what was said is refused, not who asks --------------------------------------------------------------
+# ---- refused content --------------------------------------------------------------
 
 FILTERED: list[tuple[int, Any]] = [
     (

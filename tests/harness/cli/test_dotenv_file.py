@@ -1,4 +1,4 @@
-"""`.env` sets what is not set yet, and its faults are told without what its lines hold."""
+"""`.env` sets only missing variables; its errors do not show its values."""
 
 from __future__ import annotations
 

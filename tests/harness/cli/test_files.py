@@ -1,4 +1,4 @@
-"""Every file that a user writes, whatever reads it: encodings, places and faults are told alike."""
+"""Files that users write: encodings, locations and faults are reported alike by every reader."""
 
 from __future__ import annotations
 

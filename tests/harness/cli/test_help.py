@@ -1,4 +1,4 @@
-"""Help is quick because it imports nothing; every command has one; a slip is told what is near."""
+"""Help of every command: complete, fast (no heavy imports), with suggestions for mistyped words."""
 
 from __future__ import annotations
 

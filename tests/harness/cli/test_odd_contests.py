@@ -1,4 +1,4 @@
-"""Contests that say little or nothing (one dialogue, all ties, one order): what is told, and what not."""
+"""Contests with little or no information: one dialogue, all ties, one order; their results and notes."""
 
 from __future__ import annotations
 

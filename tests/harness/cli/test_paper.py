@@ -1,4 +1,4 @@
-"""`empathy paper`: whose cell a student fills, what is told beside it; kin flagged in every table."""
+"""`empathy paper`: the cell that a student fills, its notes, and same-family judges in every table."""
 
 from __future__ import annotations
 

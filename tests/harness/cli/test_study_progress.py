@@ -36,7 +36,7 @@ def test_a_finished_stage_is_reported_once(capsys: pytest.CaptureFixture[str]) -
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()
-    assert len(lines) == 2  # what ends at once is not told as beginning too
+    assert len(lines) == 2  # a stage that ends at once has no line for its start
     assert "2/3 done  judge new, 1.2 s" in lines[0]
     assert "3/3 FAIL  judge bad: no salt" in lines[1]
 

@@ -51,7 +51,7 @@ async def keep(
     return response_set
 
 
-# -- the dataset's -------------------------------------------------------------------------------------
+# -- of the dataset------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("responder", RESPONDERS)
@@ -74,7 +74,7 @@ async def test_an_unknown_responder_is_refused(store: Store, dataset: Dataset, n
     assert "dataset:human, dataset:gpt-4" in error.fault.remedy
 
 
-# -- a file's ------------------------------------------------------------------------------------------
+# -- of a file -----------------------------------------------------------------------------------------
 
 
 def lines_of(dataset: Dataset, texts: list[str]) -> list[str]:
@@ -162,7 +162,7 @@ async def test_an_unreadable_file_is_refused(store: Store, dataset: Dataset, nam
         await resolve_author(name, dataset, store)
 
 
-# -- stored ones ---------------------------------------------------------------------------------------
+# -- stored --------------------------------------------------------------------------------------------
 
 
 async def test_a_model_name_selects_its_default_response_set(store: Store, dataset: Dataset) -> None:

@@ -122,7 +122,7 @@ def test_columns_may_have_any_order_with_extra_columns_and_a_byte_order_mark() -
         assert (other.dialogues, other.texts, other.ratings) == (plain.dialogues, plain.texts, plain.ratings)
 
 
-# -- what is read --------------------------------------------------------------------------------------
+# -- content -------------------------------------------------------------------------------------------
 
 
 def test_a_row_becomes_a_dialogue_five_responses_and_five_ratings() -> None:
@@ -323,7 +323,7 @@ def test_very_many_faults_are_counted() -> None:
     assert faults[-2:] == [(MAX_FAULTS + 1, "dataset.invalid-rating"), (0, "")]
 
 
-# -- where it is ---------------------------------------------------------------------------------------
+# -- location ------------------------------------------------------------------------------------------
 
 
 def test_an_option_precedes_the_environment_and_the_default_path(

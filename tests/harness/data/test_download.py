@@ -129,7 +129,7 @@ def test_an_oversized_download_is_aborted(
 
 
 def test_a_connection_failure_suggests_a_local_file(tmp_path: Path) -> None:
-    with socket.socket() as taken:  # and nobody listens there
+    with socket.socket() as taken:  # no server listens on this port
         taken.bind(("127.0.0.1", 0))
         with user_error("file.download-failed") as error:
             fetch(tmp_path / "data.csv", url=f"http://127.0.0.1:{taken.getsockname()[1]}/dataset.csv")

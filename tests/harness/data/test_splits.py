@@ -48,7 +48,7 @@ def ids(dialogues: list[Dialogue]) -> list[str]:
     return [dialogue.id for dialogue in dialogues]
 
 
-# -- what test and train share ---------------------------------------------------------------------------
+# -- overlap of test and train ---------------------------------------------------------------------------
 
 
 def test_near_identical_dialogues_and_shared_workers_are_counted() -> None:
@@ -74,7 +74,7 @@ def test_the_real_splits_share_one_near_identical_dialogue_and_the_workers_of_37
     shared = overlap(train, test)
     assert len(shared.near_identical) == 1
     assert shared.same_workers == 37
-    tasks = Counter(dialogue.id.partition("_")[0] for dialogue in train)  # in another way
+    tasks = Counter(dialogue.id.partition("_")[0] for dialogue in train)  # counted independently
     assert sum(dialogue.id.partition("_")[0] in tasks for dialogue in test) == 37
 
 

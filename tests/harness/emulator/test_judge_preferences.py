@@ -44,12 +44,12 @@ TASTES = st.builds(
 def test_the_underlying_preference_is_independent_of_the_order(
     a: str, b: str, utterance: str, seed: int
 ) -> None:
-    one = preference(seed, GPT, "context", utterance, a, b)
-    other = preference(seed, GPT, "context", utterance, b, a)
-    assert 0.0 <= one <= 1.0
-    assert one + other == pytest.approx(1.0, abs=1e-12)
+    forward = preference(seed, GPT, "context", utterance, a, b)
+    backward = preference(seed, GPT, "context", utterance, b, a)
+    assert 0.0 <= forward <= 1.0
+    assert forward + backward == pytest.approx(1.0, abs=1e-12)
     if a.strip() == b.strip():
-        assert one == 0.5
+        assert forward == 0.5
 
 
 @settings(deadline=None, derandomize=True)
@@ -134,12 +134,12 @@ def test_true_values_agree_with_each_other() -> None:
     truth = [true_preference(3, unbiased, *pair) for pair in pairs]
     assert expected_scores(3, unbiased, pairs) == pytest.approx(truth)
     swapped = [(context, utterance, b, a) for context, utterance, a, b in pairs]
-    for one, other in zip(
+    for score, opposite_score in zip(
         expected_scores(3, GPT, pairs, offers_tie=True),
         expected_scores(3, GPT, swapped, offers_tie=True),
         strict=True,
     ):
-        assert one + other == pytest.approx(1.0)  # two authors' scores of a dialogue sum to 1
+        assert score + opposite_score == pytest.approx(1.0)  # two authors' scores of a dialogue sum to 1
     clipped = replace(GPT, taste=JudgeProfile(1.0, 5.0, 0.3))
     assert expected_score(0, clipped, *pairs[0]) == pytest.approx((1.0 + 0.7) / 2)
 

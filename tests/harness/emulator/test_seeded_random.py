@@ -15,8 +15,8 @@ PARTS = st.lists(st.one_of(st.binary(), st.text(), st.integers()), min_size=1, m
 
 @settings(deadline=None, derandomize=True)
 @given(PARTS, PARTS)
-def test_different_parts_have_different_digests(one: list[bytes], other: list[bytes]) -> None:
-    assert (digest(*one) == digest(*other)) == (one == other)
+def test_different_parts_have_different_digests(first: list[bytes], second: list[bytes]) -> None:
+    assert (digest(*first) == digest(*second)) == (first == second)
 
 
 @settings(deadline=None, derandomize=True)

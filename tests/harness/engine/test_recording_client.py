@@ -193,18 +193,22 @@ def test_a_completion_is_stored_even_if_parsing_fails(virtual: Run) -> None:
 
 def test_a_request_of_another_process_is_waited_for(virtual: Run) -> None:
     memory, server = FakeStore(), Server(5.0)
-    one, other = Process(memory, server, "one"), Process(memory, server, "other")
+    first_process, second_process = Process(memory, server, "one"), Process(memory, server, "other")
     requests = [read_call(index, FIRST) for index in range(20)]
 
     async def scenario() -> None:
-        tasks = (process.client.complete(request) for process in (one, other) for request in requests)
+        tasks = (
+            process.client.complete(request)
+            for process in (first_process, second_process)
+            for request in requests
+        )
         assert await asyncio.gather(*tasks) == [answer()] * 40
 
     virtual(scenario())
     assert set(server.counts.values()) == {1}
-    assert one.stats.made + other.stats.made == 20
-    assert one.stats.reused + other.stats.reused == 20
-    assert len(one.writer.readings) == len(other.writer.readings) == 20
+    assert first_process.stats.made + second_process.stats.made == 20
+    assert first_process.stats.reused + second_process.stats.reused == 20
+    assert len(first_process.writer.readings) == len(second_process.writer.readings) == 20
 
 
 def test_the_claim_of_a_dead_process_is_taken_over(virtual: Run) -> None:
@@ -231,14 +235,14 @@ def test_a_claim_released_by_another_process_is_taken_over(virtual: Run) -> None
     request = make_request(1)
     script: dict[str, list[Any]] = {request.key: [CallError(Failure.SERVER, "oops", status=500)]}
     server = Server(1.0, script)
-    one, other = Process(memory, server, "one"), Process(memory, server, "other")
+    owner, other = Process(memory, server, "one"), Process(memory, server, "other")
 
     async def scenario() -> list[Any]:
-        first = asyncio.ensure_future(one.client.complete(request))
+        first = asyncio.ensure_future(owner.client.complete(request))
         await asyncio.sleep(0.5)
         second = asyncio.ensure_future(other.client.complete(request))
         outcomes = await asyncio.gather(first, return_exceptions=True)
-        await one.tracker.close()
+        await owner.tracker.close()
         return [*outcomes, await second]
 
     failed, answered = virtual(scenario())
@@ -330,11 +334,11 @@ def test_failed_and_released_requests_can_be_claimed_again(virtual: Run) -> None
     )
 
     async def scenario() -> None:
-        one, other = (await process.client.claim([make_request(1), make_request(2)])).to_send
-        sharing = [asyncio.ensure_future(process.client.complete(request)) for request in (one, other)]
+        sent, other = (await process.client.claim([make_request(1), make_request(2)])).to_send
+        sharing = [asyncio.ensure_future(process.client.complete(request)) for request in (sent, other)]
         await asyncio.sleep(0)
         with pytest.raises(CallError, match="no"):
-            await process.client.send(one)
+            await process.client.send(sent)
         with pytest.raises(CallError, match="no"):
             await sharing[0]
         process.client.release(other)

@@ -40,7 +40,7 @@ def test_the_budget_is_never_exceeded_and_every_stage_gets_a_turn(
 ) -> None:
     bank = Bank()
     study_budget = StudyBudget(ceiling, Path("/nonexistent"), bank.spent_by)
-    study_budget._runs = sorted({f"run {name}" for name, _, _ in runs})  # as they were written down before
+    study_budget._runs = sorted({f"run {name}" for name, _, _ in runs})  # as recorded before
     granted: dict[int, float] = {}
 
     async def reserve_once(number: int, name: str, at_most: float | None, share: float) -> None:
@@ -51,11 +51,11 @@ def test_the_budget_is_never_exceeded_and_every_stage_gets_a_turn(
             assert bank.total + sum(granted.values()) <= ceiling + 1e-9
             for _ in range(3):
                 await asyncio.sleep(0)
-            bank.spent[name] = bank.spent.get(name, 0.0) + share * left  # never more than it was granted
+            bank.spent[name] = bank.spent.get(name, 0.0) + share * left  # at most the granted amount
             del granted[number]
 
     async def reserve_all() -> None:
-        # two grants of one run at a time are never asked for: a run is one stage's
+        # a run belongs to one stage, which reserves one amount at a time
         by_run: dict[str, list[tuple[int, float | None, float]]] = {}
         for number, (name, at_most, share) in enumerate(runs):
             by_run.setdefault(f"run {name}", []).append((number, at_most, share))
@@ -73,7 +73,7 @@ def test_the_budget_is_never_exceeded_and_every_stage_gets_a_turn(
 def test_spending_of_a_killed_process_counts(tmp_path: Path) -> None:
     async def first() -> None:
         async with StudyBudget(10.0, tmp_path / "runs.json", bank.spent_by).reserve("a", 4.0):
-            bank.spent["a"] = 3.0  # and then it was killed: nothing more was written down
+            bank.spent["a"] = 3.0  # then the process was killed without a further record
 
     async def second() -> float | None:
         async with StudyBudget(10.0, tmp_path / "runs.json", bank.spent_by).reserve("b", None) as budget:

@@ -20,7 +20,7 @@ from harness.cli import main
 from harness.study.config_loader import shipped
 from tests.harness.cli.conftest import provider
 
-__all__ = ["provider"]  # a fixture of the commands' tests is one here too
+__all__ = ["provider"]  # fixture shared with the tests of the commands
 
 from tests.errors import CODE
 
@@ -119,7 +119,7 @@ def test_only_and_from(empathy: Run, study_file: Path) -> None:
     assert code == 1
     assert "blocked" in err
     code, out, _ = empathy("run", study_file, "--only", "respond", "--json")
-    assert code == 0  # what was not asked for is not missing
+    assert code == 0  # stages that were not selected are not missing
     assert stages(out)["respond openai/emulated-gpt-4o test"]["state"] == "done"
     code, out, _ = empathy("run", study_file, "--from", "judge", "--json")
     assert code == 0
@@ -166,7 +166,7 @@ def test_a_failing_judge_does_not_stop_the_others(empathy: Run, study_file: Path
     }
     assert len(by_state["failed"]) == 2
     assert all("OPENAI_API_KEY" in record_data[name]["why"] for name in by_state["failed"])
-    assert "report two" in by_state["done"]  # with the judge that could
+    assert "report two" in by_state["done"]  # with the remaining judge
     assert len(by_state["done"]) == 3
 
 
@@ -178,7 +178,7 @@ def test_an_interrupted_study_ends_cleanly_and_resumes(
 
     def answering(key: str, question: str) -> tuple[int, bytes]:
         asked.set()
-        go_on.wait(600)  # what is in flight stays so until the process has been interrupted
+        go_on.wait(600)  # hold requests until the process is interrupted
         return 200, orjson.dumps(answer)
 
     monkeypatch.setenv("OPENAI_BASE_URL", provider(answering) + "/v1")
@@ -230,9 +230,7 @@ def test_the_estimate_of_the_papers_study(empathy: Run, real_dataset: Path) -> N
     lines = {(line["kind"], line["what"]): line for line in orjson.loads(out)["lines"]}
     improve = lines["improve", "openai/gpt-6-luna"]
     most = 1750 * (6 + 2) * 2 + 1750
-    assert (
-        most - 20 <= improve["calls"] <= most
-    )  # a few of the dataset's dialogues and responses are the same
+    assert most - 20 <= improve["calls"] <= most  # the dataset contains a few duplicates
     assert improve["stages"] == 14
     for judge in ("openai/gpt-6-luna", "google/gemini-3.5-flash-lite"):
         assert lines["judge", judge]["calls"] == 28 * 3 * 250 * 2

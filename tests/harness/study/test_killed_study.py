@@ -41,7 +41,7 @@ contests = [["student", "base"], ["openai/gpt-4o", "dataset:human"], ["dataset:g
 [limits]
 max_in_flight = 4
 """
-# What runs is the command itself; it only counts its steps, and ends itself at the one that is named.
+# Runs the real command, which counts its steps and kills itself at the given one.
 SCRIPT = """
 import os, signal, sys
 from agents.clients.http import HttpClient
@@ -104,7 +104,7 @@ def test_a_study_killed_twenty_times_has_the_same_result(tmp_path: Path) -> None
     assert {name.split(" ")[0] for name in wanted} == {"improve", "build", "respond", "judge"}
     draw = random.Random(1)
     kills = folder = 0
-    while kills < KILLS:  # a study that comes to its end before the twentieth is begun anew elsewhere
+    while kills < KILLS:  # a study that ends before the twentieth kill restarts in another folder
         place = tmp_path / f"killed-{folder}"
         while kills < KILLS and run(place, draw.randint(1, LATEST_STEP)) == -9:
             kills += 1

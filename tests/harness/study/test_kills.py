@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-# A diamond of stages that write real files. Every step of the work is counted, and at the step that is
-# named the process kills itself: within a stage, before its record is kept, after it.
+# A diamond of stages that write files. Every step is counted, and at the given step the process kills
+# itself: within a stage, before its record is stored, or after it.
 SCRIPT = """
 import asyncio, os, signal, sys
 from pathlib import Path

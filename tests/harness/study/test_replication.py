@@ -35,4 +35,4 @@ async def test_a_row_matches_the_plan(study: str, real_dataset: Path, tmp_path: 
     assert total["card_hours"] == pytest.approx(float(hours), abs=0.051)
     hour, minute, second = map(int, clock)
     assert total["seconds"] == pytest.approx(3600 * hour + 60 * minute + second, abs=1)
-    assert total["expected_usd"] == pytest.approx(float(usd), rel=0.1)  # prices are another package's
+    assert total["expected_usd"] == pytest.approx(float(usd), rel=0.1)  # prices come from another package

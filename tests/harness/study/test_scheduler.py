@@ -88,7 +88,7 @@ def test_a_changed_setting_reruns_exactly_the_dependent_stages(
         anew = kitchen_type(Path(other))
         assert kitchen.outputs(ended) == anew.outputs(anew.run(build(anew, graph, {changed: 100})))
         kitchen.run(build(kitchen, graph, {}))
-        assert kitchen.ran == []  # what was made the first time is still known
+        assert kitchen.ran == []  # the first results are still cached
 
 
 @settings(max_examples=15, deadline=None)
@@ -108,7 +108,9 @@ def test_a_failure_blocks_only_the_dependent_stages(
         assert "out of salt" in ended[broken].why
         assert all(ended[number].state is StageState.BLOCKED for number in lost - {broken})
         kitchen.run(build(kitchen, graph, {}))
-        assert set(kitchen.ran) == {str(number) for number in lost}  # mended, only what is missing runs
+        assert set(kitchen.ran) == {
+            str(number) for number in lost
+        }  # after the repair only unfinished stages run
 
 
 @settings(max_examples=15, deadline=None)
@@ -302,7 +304,7 @@ def test_an_interrupt_stops_all_stages_cleanly_and_the_next_run_resumes(kitchen:
     ended = run_with_shared_signals(StageScheduler(stages, kitchen.memory, at_once=4).run())
     assert ended.interrupted
     assert sorted(record_data) == ["a", "b"]
-    assert ended.count(StageState.FAILED) == 0  # what was interrupted has not failed
+    assert ended.count(StageState.FAILED) == 0  # interrupted stages have not failed
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

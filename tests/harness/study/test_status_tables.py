@@ -54,7 +54,7 @@ def test_every_contest_under_every_judge() -> None:
     )
     assert all(rate in text for rate in ("12.3 %", "45.6 %", "78.9 %"))
     assert text.count("against base") == 2
-    assert "…" in text  # what is not judged yet
+    assert "…" in text  # not judged yet
     assert "n = 15 dialogues" in text
 
 

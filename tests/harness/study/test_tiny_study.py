@@ -18,10 +18,10 @@ pytest.importorskip("trl")
 COMMAND = (
     "from harness.cli import main; main(['run', 'tiny', '--out', 'here', '--db', 'here/empathy.sqlite'])"
 )
-# where it is killed: as each of these is told for the first time
+# the process is killed when each of these is first printed
 MOMENTS = (
     "building a tiny",
-    "rows, ",  # killed in the midst of its steps: finetune/test_resume.py
+    "rows, ",  # kills within training steps: finetune/test_resume.py
     "…   train tiny-over-human-all-dimensions-dpo",
     "…   generate",
     "done  generate",
@@ -88,6 +88,6 @@ def test_a_study_killed_at_every_stage_has_the_same_result(undisturbed: Path, tm
     assert code == 0, output
     resumed = outputs(tmp_path)
     assert set(resumed) == set(wanted)
-    # a page names its own commands and times: everything else is the same, weights and verdicts included
+    # reports contain commands and times; all other outputs are equal, including weights and verdicts
     differ = {name for name in wanted if resumed[name] != wanted[name]}
     assert differ <= {"report tiny"}

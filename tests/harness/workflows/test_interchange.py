@@ -36,7 +36,7 @@ def test_alpaca_eval_outputs_are_matched_by_text(tmp_path: Path) -> None:
     author = read_import(written(tmp_path / "model_outputs.json", outputs()), DIALOGUES)
     assert author.set.author == "theirs"
     assert {key: item.text for key, item in author.responses.items()} == {
-        item.key: f"I hear you, {at}." for at, item in enumerate(DIALOGUES[:3])
+        item.key: f"I hear you, {number}." for number, item in enumerate(DIALOGUES[:3])
     }
     again = read_import(tmp_path / "model_outputs.json", DIALOGUES)
     assert again.set.id == author.set.id

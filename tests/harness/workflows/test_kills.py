@@ -37,13 +37,13 @@ class Work:
     async def start(self, db: str = "empathy.sqlite", *more: str) -> asyncio.subprocess.Process:
         """Start a process that judges the whole sample."""
         asked = ["judge", "dataset:gpt-4", "dataset:human", "--data", "sample", "--split", "all"]
-        how = ["--judge", GPT, "--db", str(self.folder / db), "--json", "--quiet", "--yes"]
-        how += ["--max-in-flight", str(IN_FLIGHT), *more]
+        options = ["--judge", GPT, "--db", str(self.folder / db), "--json", "--quiet", "--yes"]
+        options += ["--max-in-flight", str(IN_FLIGHT), *more]
         environment = {**os.environ, "OPENAI_BASE_URL": self.root + "/v1", "OPENAI_API_KEY": KEY}
         child = await asyncio.create_subprocess_exec(
             *COMMAND,
             *asked,
-            *how,
+            *options,
             cwd=self.folder,
             env=environment,
             stdout=asyncio.subprocess.PIPE,
