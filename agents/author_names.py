@@ -20,7 +20,8 @@ def stored_name(name: str) -> str:
 
     Names of presets may go on after a hyphen. Every other name is returned unchanged.
 
-    >>> [stored_name(name) for name in ("base-truncated:llama", "low-rated-control", "truncated-second", "base")]
+    >>> names = "base-truncated:llama", "low-rated-control", "truncated-second", "base"
+    >>> [stored_name(name) for name in names]
     ['base-cut:llama', 'low-rated', 'cut-second', 'base']
     """
     kind, colon, rest = name.partition(":")
@@ -34,7 +35,8 @@ def stored_author_name(name: str) -> str:
 
     The default preset is left out, as in stored names.
 
-    >>> [stored_author_name(name) for name in ("base-truncated", "student:a@truncated", "base@truncated-second")]
+    >>> names = "base-truncated", "student:a@truncated", "base@truncated-second"
+    >>> [stored_author_name(name) for name in names]
     ['base-cut', 'student:a', 'base@cut-second']
     """
     author, at_sign, preset = name.partition("@")

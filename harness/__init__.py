@@ -1,7 +1,7 @@
 """Harness: data, engine, workflows, studies and the command line; the top package, imported by no other.
 
-From Python: `harness.judge`, `harness.run_study`, `harness.plan_study`, `harness.open_store` (see `harness/api.py`,
-which is imported when one of them is used).
+From Python: `harness.judge`, `harness.run_study`, `harness.plan_study`, `harness.open_store` (see
+`harness/api.py`, which is imported when one of them is used).
 """
 
 from __future__ import annotations

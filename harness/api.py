@@ -91,7 +91,8 @@ class Results:
     async def win_rates(self, run: str = LAST) -> DataFrame:
         """Return the contests of a run.
 
-        Columns: the win rate of A in [0, 1], its 95 % interval over dialogues, its order-robust bounds, the number of
+        Columns: the win rate of A in [0, 1], its 95 % interval over dialogues, its order-robust bounds, the
+            number of
         dialogues n, and counts of unscored comparisons by reason.
 
         Raises:
@@ -228,7 +229,8 @@ async def plan_study(
     emulate: bool = False,
     **calls: Any,
 ) -> DataFrame:
-    """Return the estimate of a study (`empathy plan`): a row for each line, and the total. No request is sent.
+    """Return the estimate of a study (`empathy plan`): a row for each line, and the total. No request is
+    sent.
 
     Raises:
         UserError: if the study cannot be planned.

@@ -198,7 +198,10 @@ def parse_preset_name(written: str) -> tuple[PresetName, str]:
         code="option.unknown-preset",
         where="--preset",
         found=repr(written),
-        remedy=f"Choose one of: {', '.join(WRITTEN_NAMES)}; or a name that begins with one of them: paper-second.",
+        remedy=(
+            f"Choose one of: {', '.join(WRITTEN_NAMES)}; or a name that begins with one of "
+            "them: paper-second."
+        ),
     )
 
 

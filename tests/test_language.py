@@ -1,7 +1,7 @@
 """Language of public text: no private dialect, plain module and class names, plain commit subjects.
 
-Checked are documents, docstrings, comments, help texts and messages of the packages. The glossary has the terms to use
-instead.
+Checked are documents, docstrings, comments, help texts and messages of the packages. The glossary has the
+terms to use instead.
 """
 
 from __future__ import annotations

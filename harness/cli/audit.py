@@ -102,8 +102,8 @@ def audit(
 ) -> None:
     """Measure the agreement of judges with human ratings, on all pairs of responses with different ratings.
 
-    Each pair is judged in both orders and stored. The control judges are shown as baselines; without a JUDGE, only
-    they are audited.
+    Each pair is judged in both orders and stored. The control judges are shown as baselines; without a JUDGE,
+    only they are audited.
 
     \b
     empathy audit
@@ -180,7 +180,8 @@ def _print_out_of_fold_judges(plans: list[AuditPlan], judges: tuple[str, ...]) -
     named = [name for name in judges if name in FITTED_CONTROL_JUDGES]
     if named and any(plan.split == Split.TRAIN for plan in plans):
         print_message(
-            f"{', '.join(named)}: fitted on the training ratings; on the train split, only out-of-fold predictions are used."
+            f"{', '.join(named)}: fitted on the training ratings; on the train split, only "
+            "out-of-fold predictions are used."
         )
 
 

@@ -71,7 +71,10 @@ SEEN = (
     "requirements",
     multiple=True,
     metavar="'win_rate>0.55'",
-    help="Quality gate; repeat for more. 'OPPONENT.deficit<0.03' requires to be at most 3 points worse than OPPONENT.",
+    help=(
+        "Quality gate; repeat for more. 'OPPONENT.deficit<0.03' requires to be at most 3 "
+        "points worse than OPPONENT."
+    ),
 )
 @click.option(
     "--report",
@@ -111,11 +114,11 @@ def bench(
     empathy bench new --against openai/gpt-6.1-sol --judge openai/gpt-6-luna --require 'win_rate>0.55'
     empathy bench --watch checkpoints --judge control/ratings
 
-    CHECKPOINT is a folder or student:NAME. Opponents are base and every --against: a model, dataset:…, file:…,
-    base-truncated, or another student. Stored answers are reused. The report is bench-NAME.html, plus a page for
-    each further opponent. With --require, the exit code is 0 if every judge's interval lies above the bound, 1 if
-    one lies below, and 3 if it is undecided or the run is unfinished. A missing judgment counts as lost for
-    passing, and as won for failing.
+    CHECKPOINT is a folder or student:NAME. Opponents are base and every --against: a model, dataset:…,
+    file:…, base-truncated, or another student. Stored answers are reused. The report is bench-NAME.html, plus
+    a page for each further opponent. With --require, the exit code is 0 if every judge's interval lies above
+    the bound, 1 if one lies below, and 3 if it is undecided or the run is unfinished. A missing judgment
+    counts as lost for passing, and as won for failing.
     """
     if (checkpoint is None) == (watch is None):
         raise UserError(

@@ -222,8 +222,11 @@ def _sides_error(authors: Sequence[str]) -> UserError:
         code="comparison.sides",
         where="AUTHORS",
         found=f"{len(authors)}: {' '.join(authors)}" if authors else "none",
-        remedy="Write: empathy compare A B --opponent C; empathy compare A1,A2,A3 --opponent C (training seeds "
-        "of one strategy); or --all for every author.",
+        remedy=(
+            "Write: empathy compare A B --opponent C; empathy compare A1,A2,A3 --opponent C "
+            "(training seeds "
+            "of one strategy); or --all for every author."
+        ),
     )
 
 

@@ -166,8 +166,8 @@ def split(
 ) -> None:
     """Show the sizes of SFT, DPO and test; --out writes the dialogues of each.
 
-    The test split is that of the paper's scripts in every fidelity: fewer than two of the five ratings are 3. The
-    paper's text ("the remaining dialogues") would give another split; see docs/limitations.md.
+    The test split is that of the paper's scripts in every fidelity: fewer than two of the five ratings are 3.
+    The paper's text ("the remaining dialogues") would give another split; see docs/limitations.md.
     """
     from agents.types import Split
     from finetune.dialogue_selection import select_dialogues
@@ -209,7 +209,8 @@ def split(
     print_line(f"SFT   {sizes['sft_dialogues']:>6,} dialogues, {sizes['sft_rows']:,} rows")
     print_line(f"DPO   {sizes['dpo']:>6,} pairs")
     print_line(
-        f"test  {sizes['test']:>6,} dialogues  (of {len(dataset.dialogues):,}; {len(train):,} are for training)"
+        f"test  {sizes['test']:>6,} dialogues  (of {len(dataset.dialogues):,}; {len(train):,} "
+        "are for training)"
     )
     near = "; ".join(f"{first} and {second}" for first, second in shared.near_identical)
     print_line(

@@ -32,7 +32,10 @@ LONGEST_SHOWN = 300
     "--method",
     type=METHOD,
     required=True,
-    help="How the training responses are made. 'low-rated-control' (human responses rated 1 or 2) is a control.",
+    help=(
+        "How the training responses are made. 'low-rated-control' (human responses rated 1 or "
+        "2) is a control."
+    ),
 )
 @click.option(
     "--llm",
@@ -215,7 +218,9 @@ def _show_built(manifest: dict[str, Any], out: Path) -> None:
 @data_option
 @json_option
 def inspect(folder: Path, other: Path | None, rows: int, data: str | None, as_json: bool) -> None:
-    """Show sizes, lengths, duplicates, leaks and sample rows of a training set; --compare shows differences."""
+    """Show sizes, lengths, duplicates, leaks and sample rows of a training set; --compare shows
+    differences.
+    """
     from harness.data.dataset import load
     from harness.data.training_set_checks import compare
     from harness.data.training_set_checks import inspect as inspect_folder

@@ -52,10 +52,10 @@ The study file and its stages: docs/studies.md"""
 def demo(out: Path, judging: bool, opens: bool) -> None:
     """Run the main steps on this machine, offline, without a key or GPU.
 
-    If torch, trl and peft are installed, this runs the study `tiny`: an emulated teacher improves responses, training
-    sets are built, a tiny student is trained (SFT, DPO), served, and judged in both orders by control judges and
-    emulated judges. Otherwise, or with --judging, six judges compare GPT-4's responses with human ones (on the
-    real dataset if it was fetched, else on the included sample).
+    If torch, trl and peft are installed, this runs the study `tiny`: an emulated teacher improves responses,
+    training sets are built, a tiny student is trained (SFT, DPO), served, and judged in both orders by
+    control judges and emulated judges. Otherwise, or with --judging, six judges compare GPT-4's responses
+    with human ones (on the real dataset if it was fetched, else on the included sample).
 
     Models named emulated-… are served by an emulator on this machine, over HTTP.
     """

@@ -26,8 +26,9 @@ def doctor(names: tuple[str, ...], as_json: bool, **rest: Any) -> None:
     empathy doctor openai/gpt-6-luna google/gemini-3.5-flash-lite
     OPENAI_BASE_URL=https://gateway.example/v1 empathy doctor openai/my-deployment
 
-    Prints the answer, the latency, the rate limits in the response headers, rejected parameters, and an entry for a
-    file of models (--models FILE). Costs a few hundred tokens per model. Exits with 1 if a model gave no answer.
+    Prints the answer, the latency, the rate limits in the response headers, rejected parameters, and an entry
+    for a file of models (--models FILE). Costs a few hundred tokens per model. Exits with 1 if a model gave
+    no answer.
     """
     calls = CallOptions.take(rest)
     diagnoses = run(_diagnose_all(calls, tuple(dict.fromkeys(names))))

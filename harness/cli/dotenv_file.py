@@ -16,8 +16,8 @@ def load_dotenv_file(folder: Path) -> None:
     """Set the variables of `folder/.env` that are not set yet; do nothing if the file is missing.
 
     Raises:
-        UserError: if the file cannot be read, or a line is not `NAME=VALUE`. The content of lines is not shown, since
-            it may be a key.
+        UserError: if the file cannot be read, or a line is not `NAME=VALUE`. The content of lines is not
+            shown, since it may be a key.
     """
     path = folder / FILE
     try:

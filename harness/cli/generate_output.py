@@ -114,7 +114,8 @@ def caveats(summary: GenerationResult) -> list[str]:
             None, [answering_model_note(name, name.partition("/")[2], endpoint.answers, judging=False)]
         )
         notes.append(
-            f"{name}: {endpoint.made:,} requests sent, {endpoint.reused:,} answers reused, {endpoint.retried:,} retries"
+            f"{name}: {endpoint.made:,} requests sent, {endpoint.reused:,} answers reused, "
+            f"{endpoint.retried:,} retries"
         )
     if len(summary.sets) > 1:
         notes.append(f"total {format_usd(summary.cost_usd)}; an answer that several sets share counts once")

@@ -51,7 +51,10 @@ if TYPE_CHECKING:
     default="",
     metavar="AUTHOR",
     type=AUTHOR,
-    help="For llm: the author whose stored responses are improved. [default: the teacher, generated if missing]",
+    help=(
+        "For llm: the author whose stored responses are improved. [default: the teacher, "
+        "generated if missing]"
+    ),
 )
 @click.option("--split", type=SPLITS, default="train", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), help="Number of dialogues: a seeded random subset.")
@@ -61,8 +64,11 @@ if TYPE_CHECKING:
     type=click.Choice([each.value for each in Fidelity]),
     default="paper",
     show_default=True,
-    help="'released': prompts of the paper's scripts (empathy prompts fetch). 'ours': ask once more if a response "
-    "is unusable or longer than 97 words.",
+    help=(
+        "'released': prompts of the paper's scripts (empathy prompts fetch). 'ours': ask once "
+        "more if a response "
+        "is unusable or longer than 97 words."
+    ),
 )
 @click.option(
     "--temperature", type=click.FloatRange(min=0), help="Sampling temperature. [default: that of the model]"

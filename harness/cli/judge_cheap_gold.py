@@ -96,7 +96,10 @@ def check(
             "--cheap and --gold do not combine with this option",
             code="option.conflict",
             where="--cheap, --gold",
-            found="--judge, --stop-when, --exclude-same-family, --group-by, --length-control, --report or --assume",
+            found=(
+                "--judge, --stop-when, --exclude-same-family, --group-by, --length-control, "
+                "--report or --assume"
+            ),
             remedy="Remove it; both runs are stored, and each has its own report.",
         )
     return True

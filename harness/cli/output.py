@@ -98,7 +98,9 @@ def exit_with_status(summary: JudgingResult, require_one_model: bool = False) ->
 
 
 def exit_if_failed(endpoints: Iterable[tuple[str, EndpointReport]], interrupted: bool) -> None:
-    """Exit with 130 if the run was interrupted, with 1 if requests are unanswered; print the reason by endpoint."""
+    """Exit with 130 if the run was interrupted, with 1 if requests are unanswered; print the reason by
+    endpoint.
+    """
     exit_if_problems({name: endpoint.problem for name, endpoint in endpoints}, interrupted)
 
 

@@ -42,10 +42,11 @@ def paper() -> None:
 @db_option
 @json_option
 def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: str, as_json: bool) -> None:
-    """Table 1: 4 studies × 2 methods × 7 strategies × SFT and SFT-DPO; own and published value, and difference.
+    """Table 1: 4 studies × 2 methods × 7 strategies × SFT and SFT-DPO; own and published value, and
+    difference.
 
-    Each cell compares a student with its base on the test split under the paper's judge. Cells without results are
-    empty. The paper's claims follow as contrasts. Without --out, Markdown is printed.
+    Each cell compares a student with its base on the test split under the paper's judge. Cells without
+    results are empty. The paper's claims follow as contrasts. Without --out, Markdown is printed.
     """
     from results.paper import contrast_tables as contrasts
     from results.paper import table1 as layout

@@ -32,7 +32,8 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
     empathy profile dataset:human dataset:gpt-4
     empathy profile openai/gpt-6.1-sol openai/gpt-6.1-sol@naive-over-human --split train
 
-    Only dialogues with responses of all authors are used. The measures are descriptive; their word lists are shown.
+    Only dialogues with responses of all authors are used. The measures are descriptive; their word lists are
+    shown.
     """
     from harness.data.dataset import load
     from harness.workflows.profile import caveats, profile_responses, to_dict, to_table

@@ -148,7 +148,8 @@ def _file_text(prompt: Prompt) -> str:
 def fetch(source: Path | None, to: Path | None) -> None:
     """Fetch the prompts of the paper's scripts from its repository and check every hash.
 
-    Fidelity `released` uses exactly these. The repository has no licence, so they are not part of this package.
+    Fidelity `released` uses exactly these. The repository has no licence, so they are not part of this
+    package.
     """
     from harness.data.released_prompts import fetch as fetch_prompts
     from prompts import released

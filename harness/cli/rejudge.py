@@ -87,8 +87,8 @@ def rejudge(
 ) -> None:
     """Judge a run's stored responses with other judges, and compare all judges of them.
 
-    RUN is the id of a run, its beginning, or 'last' (the default). Responses come from the database. Without --judge,
-    no request is sent, and the existing judges (including retired ones) are compared.
+    RUN is the id of a run, its beginning, or 'last' (the default). Responses come from the database. Without
+    --judge, no request is sent, and the existing judges (including retired ones) are compared.
 
     \b
     empathy rejudge --judge anthropic/claude-sonnet-5-5

@@ -27,7 +27,10 @@ FORMATS = ("html", "md", "csv", "json")
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="HTML page, Markdown, CSV with a row per contest, or JSON. [default: by the suffix of --out, else html]",
+    help=(
+        "HTML page, Markdown, CSV with a row per contest, or JSON. [default: by the suffix of "
+        "--out, else html]"
+    ),
 )
 @snapshot_option
 @click.option(
@@ -44,8 +47,8 @@ def report(
 ) -> None:
     """Write the report of a judging run or a whole study as one self-contained HTML page.
 
-    RUN is the id of a run, its beginning, the name of a study, or 'last' (the default) for the latest run. No request is
-    sent and nothing is downloaded; the same database gives the same page.
+    RUN is the id of a run, its beginning, the name of a study, or 'last' (the default) for the latest run. No
+    request is sent and nothing is downloaded; the same database gives the same page.
 
     \b
     empathy report

@@ -183,7 +183,9 @@ def _check_authors(authors: tuple[str, ...]) -> None:
 async def confirm_plan(
     store: Store, plan: GenerationPlan, calls: CallOptions, *, dry_run: bool, as_json: bool
 ) -> bool:
-    """Return whether to continue: no after a dry run, and only after a confirmation if requests cost money."""
+    """Return whether to continue: no after a dry run, and only after a confirmation if requests cost
+    money.
+    """
     from harness.workflows.generation_cost import cost_lines, estimate_generation_cost, print_generation_cost
 
     settings = calls.settings()

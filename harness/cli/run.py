@@ -71,8 +71,9 @@ def run_study(
     empathy run paper-llama --budget 200
     empathy run paper-llama --only improve --emulate
 
-    Finished stages never run again; a changed setting runs only the stages that depend on it; a failed stage does not
-    stop the others. Kinds of stages: improve, build, base, train, respond, generate, judge, choose, report.
+    Finished stages never run again; a changed setting runs only the stages that depend on it; a failed stage
+    does not stop the others. Kinds of stages: improve, build, base, train, respond, generate, judge, choose,
+    report.
     """
     session = StudySession(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
     result = run_session(session, only=only, since=since, confirm_cost=not session.calls.yes)

@@ -1,7 +1,7 @@
 """Commands `empathy serve`, which serves a base model and its students, and `empathy serve plan`.
 
-The server's address and key are printed to stdout; other commands find the server by themselves. Progress goes to
-stderr.
+The server's address and key are printed to stdout; other commands find the server by themselves. Progress
+goes to stderr.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ def start(
     empathy serve --base meta-llama/Llama-3.1-8B --students checkpoints/*
     empathy serve plan --base meta-llama/Llama-3.1-8B --students checkpoints/*     (estimate; starts nothing)
 
-    `empathy respond`, `bench` and `judge` use the server while it runs. By default it listens only on this machine and
-    requires a key that is made for it.
+    `empathy respond`, `bench` and `judge` use the server while it runs. By default it listens only on this
+    machine and requires a key that is made for it.
     """
     from harness.serving import live_server
     from serve.memory_plan import lora_module_arguments, vllm_command

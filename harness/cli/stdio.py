@@ -1,11 +1,14 @@
 """Standard streams that lose no output, or handle its loss in one place.
 
-- A reader that stops early (`| head`) does not end the command: the rest of the output is dropped, and the exit code is
+- A reader that stops early (`| head`) does not end the command: the rest of the output is dropped, and the
+exit code is
   the same. The exit code of a quality gate therefore stays reliable.
-- A closed stream (`>&-`) becomes the null device; otherwise the next file that is opened, such as a database, would get
+- A closed stream (`>&-`) becomes the null device; otherwise the next file that is opened, such as a database,
+would get
   its descriptor and the output.
 - A full disk is an error of one line.
-- With PYTHONUNBUFFERED, Python writes to a pipe without a buffer, and the kernel may take only a part; a buffered writer
+- With PYTHONUNBUFFERED, Python writes to a pipe without a buffer, and the kernel may take only a part; a
+buffered writer
   writes until everything is taken.
 """
 

@@ -1,7 +1,8 @@
 """Command `empathy train`: fine-tune a student in two steps; plan, merge, build a tiny model.
 
-Results go to stdout (a few lines, or the whole record with `--json`), progress and warnings to stderr. Checkpoints are
-registered in the database, so that they can be named `student:NAME`. Torch is imported only when it is needed.
+Results go to stdout (a few lines, or the whole record with `--json`), progress and warnings to stderr.
+Checkpoints are registered in the database, so that they can be named `student:NAME`. Torch is imported only
+when it is needed.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ STAGES = {"sft": "SFT", "dpo": "DPO"}
 
 
 class Progress:
-    """Progress of training on stderr: one line that is rewritten on a terminal, otherwise a line now and then."""
+    """Progress of training on stderr: one line that is rewritten on a terminal, otherwise a line now and
+    then.
+    """
 
     def __init__(self, every_seconds: float = SECONDS_BETWEEN_LINES) -> None:
         self._line = StatusLine()

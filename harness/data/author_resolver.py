@@ -1,9 +1,9 @@
 """Resolution of author names to responses.
 
-`dataset:<responder>` names responses of the dataset and `file:PATH` those of a file, identified by its content.
-Every other author (a model, a student) has generated responses in the database. `author@preset` names a
-response set other than the default, `author@set-1:…` one by the beginning of its id. `base` is the only base
-model with stored responses; if there are several, `base:NAME` selects one.
+`dataset:<responder>` names responses of the dataset and `file:PATH` those of a file, identified by its
+content. Every other author (a model, a student) has generated responses in the database. `author@preset`
+names a response set other than the default, `author@set-1:…` one by the beginning of its id. `base` is the
+only base model with stored responses; if there are several, `base:NAME` selects one.
 """
 
 from __future__ import annotations

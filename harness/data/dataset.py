@@ -1,7 +1,7 @@
 """Dataset reader: a CSV file of dialogues, five responses to each, and a human rating of each response.
 
-The real dataset (Welivita and Pu 2024, published in the paper's repository) has 32 columns and 2,000 rows. The
-included sample has the same columns. Texts are kept unchanged, including white space. One row:
+The real dataset (Welivita and Pu 2024, published in the paper's repository) has 32 columns and 2,000 rows.
+The included sample has the same columns. Texts are kept unchanged, including white space. One row:
 
     part_no=0, dialog_id=sample:001_conv:001, emotion=proud, situation="…", response_human="…", rating_human=2
 
@@ -128,7 +128,10 @@ def locate(name: str | None, environ: Mapping[str, str] = os.environ) -> Path:
             code="dataset.not-found",
             where=where,
             found=str(path),
-            remedy="Get it with: empathy data fetch  (or use the sample that comes with the package: --data sample)"
+            remedy=(
+                "Get it with: empathy data fetch  (or use the sample that comes with the "
+                "package: --data sample)"
+            )
             if not name
             else "Name a CSV file, or 'sample'.",
         )
@@ -247,7 +250,8 @@ def _warn_of_comma_words(dataset: Dataset) -> None:
     if count:
         warnings.warn(
             f"{dataset.source}: {count:,} texts contain {COMMA_WORD}, EmpatheticDialogues' word for a comma. "
-            "Models and judges would read it literally. Write a clean copy with: empathy data clean --data FILE --out FILE",
+            "Models and judges would read it literally. Write a clean copy with: empathy data "
+            "clean --data FILE --out FILE",
             InputWarning,
             stacklevel=2,
         )

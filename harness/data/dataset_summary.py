@@ -67,7 +67,9 @@ def describe(dataset: Dataset) -> DatasetSummary:
 
 
 def training_ratings(dataset: Dataset, dialogues: Sequence[Dialogue] | None = None) -> list[RatedDialogue]:
-    """Return the ratings of these dialogues (default: the training split) for `finetune.dialogue_selection`."""
+    """Return the ratings of these dialogues (default: the training split) for
+    `finetune.dialogue_selection`.
+    """
     selected = dialogues_in_split(dataset, Split.TRAIN) if dialogues is None else dialogues
     return [
         RatedDialogue(

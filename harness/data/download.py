@@ -30,7 +30,8 @@ def fetch(
 ) -> int:
     """Fetch the dataset to a path and return its number of dialogues.
 
-    The file is written only if its hash is right. A file that exists with the right hash is not downloaded again.
+    The file is written only if its hash is right. A file that exists with the right hash is not downloaded
+    again.
 
     Args:
         source: copy this file instead of downloading.

@@ -277,7 +277,8 @@ def _warn_of_placeholders(texts: Iterator[str] | Any, source: str) -> None:
     if placeholders:
         values = ", ".join(f"{text!r} ({count:,})" for text, count in placeholders.most_common(6))
         warnings.warn(
-            f"{source}: {placeholders.total():,} responses are placeholders: {values}. Check them before judging.",
+            f"{source}: {placeholders.total():,} responses are placeholders: {values}. Check "
+            "them before judging.",
             InputWarning,
             stacklevel=3,
         )

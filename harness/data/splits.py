@@ -1,9 +1,10 @@
 """Splits of the dataset, made before anything is generated.
 
 The test split is that of the paper's scripts, in every fidelity: dialogues where fewer than two of the five
-ratings are 3 (250 of 2,000). The paper's text defines it as "the remaining dialogues", which are those without
-training rows: 88 over all four LLMs, 705 to 919 for one LLM. 162 of the 250 pass the DPO filter of the text. The
-split is selected by low ratings, so numbers about the dataset's own responders on it are conditioned on the outcome.
+ratings are 3 (250 of 2,000). The paper's text defines it as "the remaining dialogues", which are those
+without training rows: 88 over all four LLMs, 705 to 919 for one LLM. 162 of the 250 pass the DPO filter of
+the text. The split is selected by low ratings, so numbers about the dataset's own responders on it are
+conditioned on the outcome.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ class SplitOverlap:
     """Similarity of two splits without common dialogues.
 
     Attributes:
-        near_identical: pairs of dialogue ids (test, train) with a Jaccard index of their word sets of at least
+        near_identical: pairs of dialogue ids (test, train) with a Jaccard index of their word sets of at
+            least
             0.7, the most similar first.
         same_workers: number of test dialogues written in the same task as a training dialogue (`hit:N` in the
             id; the same two workers).

@@ -1,7 +1,7 @@
 """Inspection of training sets: sizes, lengths, duplicates, leaks, sample rows; comparison of two sets.
 
-The files are validated by `finetune.dataset_reader`. `explain_differences` lists the differences of two manifests and
-their known reasons.
+The files are validated by `finetune.dataset_reader`. `explain_differences` lists the differences of two
+manifests and their known reasons.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ SIDES = {"sft": ("completion",), "dpo": ("chosen", "rejected")}
 Row = Mapping[str, str]
 _COMPARED_KEYS = ("method", "llm", "strategy", "teacher", "fidelity", "seed", "source", "prompts", "prompt")
 _RELEASED_NOTES = {
-    "direct": "'released' rejects every human response rated 2, and those rated 1 if the LLM's is rated 3; 'paper' "
+    "direct": "'released' rejects every human response rated 2, and those rated 1 if the LLM's "
+    "is rated 3; 'paper' "
     "and 'ours' always require an LLM rating of 3",
-    "over-llm": "'released' uses the human response instead of the initial one, and selects the SFT dialogues with "
+    "over-llm": "'released' uses the human response instead of the initial one, and selects the "
+    "SFT dialogues with "
     "pandas' sample(random_state=42)",
 }
 _OURS_NOTE = (

@@ -1,9 +1,9 @@
 """Budget of a study whose runs go on in parallel.
 
-The engine keeps a budget for each run. Here, each run reserves its maximum cost out of what the study has left. If that
-is not enough, it waits until no other run holds a reservation and gets the rest. The sum of reservations and spending
-therefore never exceeds the study's budget. The runs of a study are recorded before they send requests, so that the
-spending of a killed process counts.
+The engine keeps a budget for each run. Here, each run reserves its maximum cost out of what the study has
+left. If that is not enough, it waits until no other run holds a reservation and gets the rest. The sum of
+reservations and spending therefore never exceeds the study's budget. The runs of a study are recorded before
+they send requests, so that the spending of a killed process counts.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ class StudyBudget:
     async def left_usd(self) -> float:
         """Return what is neither spent nor reserved, in US dollars.
 
-        A run in progress counts with its reservation and with its spending since then, which errs on the safe side.
+        A run in progress counts with its reservation and with its spending since then, which errs on the safe
+        side.
         """
         assert self.ceiling_usd is not None
         spent = sum([await self._spending_of(run) for run in self._runs])

@@ -38,7 +38,8 @@ class Data:
     Attributes:
         source: path of the dataset's CSV file, "sample", or "" for the default path.
         split: split that is judged.
-        limit, train_limit: size of a seeded random subset of the judged and the training dialogues; 0 for all.
+        limit, train_limit: size of a seeded random subset of the judged and the training dialogues; 0 for
+            all.
         hold_out: whether the development dialogues are kept out of training.
         seed: seed of the subsets and of the order of the dialogues.
     """

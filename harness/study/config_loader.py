@@ -278,7 +278,10 @@ def _limits(table: TomlTable) -> dict[str, Limits]:
     limits_by_model = {"": parse_limits(table)}
     for key, value in table.rest().items():
         if not isinstance(value, dict) or "/" not in key:
-            remedy = f'Choose one of: {", ".join((*names, *integer_names))}; or a model: [limits."openai/gpt-6-luna"].'
+            remedy = (
+                f"Choose one of: {', '.join((*names, *integer_names))}; or a model: "
+                '[limits."openai/gpt-6-luna"].'
+            )
             table.mistakes.add((*table.path, key), "unknown key", repr(key), remedy, code="study.unknown-key")
             continue
         model_table = TomlTable(value, (*table.path, key), table.mistakes)

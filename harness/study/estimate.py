@@ -1,9 +1,9 @@
 """Estimate of a study: requests, tokens, GPU hours, cost and time.
 
-The number of requests is exact: requests to teachers and authors are rendered, and a contest has two orders of every
-dialogue. It is marked as a bound where it cannot be known (an author may leave dialogues unanswered; with fidelity
-`ours` a request may be repeated). Rows and steps of training are counted from the ratings. All other numbers are
-estimates, and their assumptions are stated. Finished stages cost nothing.
+The number of requests is exact: requests to teachers and authors are rendered, and a contest has two orders
+of every dialogue. It is marked as a bound where it cannot be known (an author may leave dialogues unanswered;
+with fidelity `ours` a request may be repeated). Rows and steps of training are counted from the ratings. All
+other numbers are estimates, and their assumptions are stated. Finished stages cost nothing.
 """
 
 from __future__ import annotations
@@ -248,7 +248,9 @@ def _estimate_tokens(row_length: int, completion_length: int) -> tuple[int, int]
 
 
 def _stage_plan(graph: StudyGraph, student: StudentPlan) -> TrainingPlan | None:
-    """Return steps, memory and operations of one training; None if the base's configuration is unavailable."""
+    """Return steps, memory and operations of one training; None if the base's configuration is
+    unavailable.
+    """
     training = graph.study.training
     settings: TrainingSettings = training.sft if student.step == "sft" else training.dpo
     try:
@@ -378,7 +380,9 @@ def _add_estimate(total: CostEstimate, contest: CostEstimate, times: int) -> Cos
 
 
 def total(lines: Iterable[EstimateLine]) -> EstimateLine:
-    """Return the sum of all lines; its time is that of the slowest endpoint, because endpoints run in parallel."""
+    """Return the sum of all lines; its time is that of the slowest endpoint, because endpoints run in
+    parallel.
+    """
     all_lines = list(lines)
     seconds_by_endpoint: dict[str, list[float | None]] = {}
     for line in all_lines:

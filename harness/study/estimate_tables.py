@@ -54,7 +54,8 @@ def caveats(study: Study, lines: Sequence[EstimateLine], budget_usd: float | Non
     notes.append(
         "Requests are counted; ≈ marks estimates: tokens from characters, GPU hours from "
         f"{CARD_TERAFLOPS:.0f} TFLOP/s in training and {CARD_TOKENS_PER_SECOND:,.0f} tokens/s in generation "
-        "(assumed for an RTX 4090, not measured). 'At most' includes every allowed retry. No request was sent."
+        "(assumed for an RTX 4090, not measured). 'At most' includes every allowed retry. No "
+        "request was sent."
     )
     return notes
 

@@ -1,7 +1,7 @@
 """Stages of a study: improving, building, training, generating, judging, reporting.
 
-Only the dataset is read here. If several stages are ready, they start in the order of the graph: training comes before
-generation, which shares the GPU with it.
+Only the dataset is read here. If several stages are ready, they start in the order of the graph: training
+comes before generation, which shares the GPU with it.
 """
 
 from __future__ import annotations
@@ -237,7 +237,9 @@ class StudyGraph:
     def _add_responses(
         self, author: str, student_spec: StudentSpec | None, student: StudentPlan | None, split: Split
     ) -> str:
-        """Add the stage that generates an author's responses; return its name, or that of an existing author."""
+        """Add the stage that generates an author's responses; return its name, or that of an existing
+        author.
+        """
         if author.startswith(("dataset:", "file:")):
             return author
         if student_spec is None:

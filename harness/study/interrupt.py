@@ -1,7 +1,7 @@
 """Event loop that delivers SIGINT and SIGTERM to every registered run.
 
-A run of requests registers a signal handler to stop cleanly. On a normal event loop, the last run would replace the
-handlers of the others.
+A run of requests registers a signal handler to stop cleanly. On a normal event loop, the last run would
+replace the handlers of the others.
 """
 
 from __future__ import annotations

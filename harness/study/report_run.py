@@ -1,7 +1,7 @@
 """Combination of all contests of a study into one run and one report page.
 
-Each contest is judged by a run of its own. Here they become one run of the database, so that the report describes the
-study as a whole. No requests are sent.
+Each contest is judged by a run of its own. Here they become one run of the database, so that the report
+describes the study as a whole. No requests are sent.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ async def create_study_run(
 ) -> str:
     """Create the run of all these contests and return its id.
 
-    It names the runs with the verdicts and the teachers' response sets, so that the report can sum up cost and time.
+    It names the runs with the verdicts and the teachers' response sets, so that the report can sum up cost
+    and time.
 
     Args:
         judged: results of the judging stages.

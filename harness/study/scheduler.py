@@ -1,9 +1,9 @@
 """Scheduler of the stages of a study.
 
-Runs all stages that are ready, in parallel, until no more can run. A stage holds its resources (the GPU, a model's
-endpoint) exclusively. A failed stage blocks only the stages that need it. Stages with the same session (students of
-one base model) that are ready at the same time run together. Finished stages are cached at once, so a killed run
-continues where it stopped.
+Runs all stages that are ready, in parallel, until no more can run. A stage holds its resources (the GPU, a
+model's endpoint) exclusively. A failed stage blocks only the stages that need it. Stages with the same
+session (students of one base model) that are ready at the same time run together. Finished stages are cached
+at once, so a killed run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ class StageScheduler:
                 done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     del self._tasks[task]
-                    task.result()  # failures of stages are handled in the task; this raises only unexpected errors
+                    task.result()  # raises unexpected errors only: the task handles failures of stages
         finally:
             await self._cancel_all()
             for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,8 +1,8 @@
 """Stages and the cache of finished stages, identified by the content of their inputs and outputs.
 
-A stage's key is the content id of its kind, of every setting that affects its output, and of the outputs of the
-stages that it needs. A finished stage therefore never runs again, a changed setting runs exactly what depends on it
-again, and if a stage that ran again has the same output, the stages after it do not run again.
+A stage's key is the content id of its kind, of every setting that affects its output, and of the outputs of
+the stages that it needs. A finished stage therefore never runs again, a changed setting runs exactly what
+depends on it again, and if a stage that ran again has the same output, the stages after it do not run again.
 
     FOLDER/stages/<key>.json          a finished stage: the id of its output and its result
     FOLDER/stages/<key>.failed.json   the reason why its last run failed

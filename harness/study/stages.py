@@ -2,8 +2,8 @@
 
     improve → build → train → generate → judge → choose → report      (and: base, respond)
 
-Every function takes the inputs of a stage and returns its output. Each can be killed at any moment and run again:
-answers are in the database, training resumes from its folder, and files are written atomically.
+Every function takes the inputs of a stage and returns its output. Each can be killed at any moment and run
+again: answers are in the database, training resumes from its folder, and files are written atomically.
 """
 
 from __future__ import annotations
@@ -176,7 +176,8 @@ async def train(
 def thread_environment(student_spec: StudentSpec) -> dict[str, str]:
     """Return environment variables for the subprocess of a model.
 
-    A tiny model gains nothing from a second thread, and threads that spin while they wait slow down other processes.
+    A tiny model gains nothing from a second thread, and threads that spin while they wait slow down other
+    processes.
     """
     return {"OMP_NUM_THREADS": "1"} if student_spec.base.startswith(TINY) else {}
 
@@ -260,7 +261,9 @@ async def contest_author(context: StudyContext, store: Store, name: str, inputs:
 
 
 async def choose(context: StudyContext, inputs: StageInputs) -> StageOutput:
-    """Select the student with the highest win rate on the development dialogues; ties go to the first name."""
+    """Select the student with the highest win rate on the development dialogues; ties go to the first
+    name.
+    """
     candidates = [
         (record.result["win_rate"], record.result["a"], name)
         for name, record in inputs.needs.items()

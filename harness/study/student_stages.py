@@ -1,7 +1,7 @@
 """Stages that serve a base model with its students and generate their responses.
 
-One server (or engine) serves the base and every student that is ready, in the same batches. Each stage then takes the
-responses of its own author.
+One server (or engine) serves the base and every student that is ready, in the same batches. Each stage then
+takes the responses of its own author.
 """
 
 from __future__ import annotations

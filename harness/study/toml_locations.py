@@ -147,7 +147,9 @@ class TomlTable:
     def value(
         self, key: str, default: Value, *, choices: Iterable[str] = (), least: float | None = None
     ) -> Value:
-        """Return a value with the type of the default; one of `of`, and at least `least`, if these are given."""
+        """Return a value with the type of the default; one of `of`, and at least `least`, if these are
+        given.
+        """
         value = self.take(key)
         if value is None:
             return default

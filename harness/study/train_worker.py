@@ -1,7 +1,7 @@
 """Subprocess for jobs that need torch; it frees the GPU memory, and a crash affects only one stage.
 
-The subprocess reads its job as one line of JSON from standard input and exits when that pipe closes, which is when the
-parent ends. It writes its progress and its result to standard output, as lines of JSON.
+The subprocess reads its job as one line of JSON from standard input and exits when that pipe closes, which is
+when the parent ends. It writes its progress and its result to standard output, as lines of JSON.
 
     python -m harness.study.train_worker < '{"do": "sft", "base": …, "data": …, "out": …, "settings": {…}}'
 """

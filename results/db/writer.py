@@ -1,9 +1,9 @@
 """Writer of a run's answers, which commits many answers in one transaction.
 
-It commits when no other answer is expected, when `MOST_SECONDS` have passed since the first pending answer, or
-when `MOST_WAITING` answers are pending. A caller that saves an answer may wait for its commit, or continue and
-limit `pending` itself. An answer, the values parsed from it, its cost and the end of its claim are stored in
-one transaction.
+It commits when no other answer is expected, when `MOST_SECONDS` have passed since the first pending answer,
+or when `MOST_WAITING` answers are pending. A caller that saves an answer may wait for its commit, or continue
+and limit `pending` itself. An answer, the values parsed from it, its cost and the end of its claim are stored
+in one transaction.
 """
 
 from __future__ import annotations

@@ -9,7 +9,9 @@ from harness.cli.options.common import run
 
 
 def checkpoint_folder(name: str, db: str) -> Path:
-    """Return the folder of a checkpoint by its path, or by `student:NAME` as found in the usual folders or the database."""
+    """Return the folder of a checkpoint by its path, or by `student:NAME` as found in the usual folders or
+    the database.
+    """
     from harness.serving.checkpoint_resolver import is_student, parse_student_folder
     from harness.workflows.records import last_seen_folders
     from results.db.store import Store

@@ -260,7 +260,8 @@ class CallOptions:
     def models(self, names: tuple[str, ...]) -> Iterator[tuple[Registry, list[Model]]]:
         """Provide the named models while the block runs; with `--emulate`, the emulated ones.
 
-        Names of model sets are expanded. Warnings about probable misspellings and retiring models go to stderr.
+        Names of model sets are expanded. Warnings about probable misspellings and retiring models go to
+        stderr.
 
         Raises:
             UserError: if models cannot be used; the error lists all of them.
@@ -297,7 +298,8 @@ def warn_about_models(registry: Registry, models: Sequence[Model], allow_retired
     """Print warnings about models to stderr.
 
     Args:
-        allow_retired: whether retired models will be used; otherwise their use fails with an error of its own.
+        allow_retired: whether retired models will be used; otherwise their use fails with an error of its
+            own.
     """
     for model in models:
         suggestion = registry.hint(real_model_id(model))
@@ -344,8 +346,11 @@ def _check_emulated(models: list[Model]) -> None:
             code="emulator.unknown-model",
             where="--emulate",
             found=repr(f"{model.provider}/{model.name.removeprefix(EMULATED)}"),
-            remedy="Choose one of OpenAI's gpt and o, Google's gemini or Anthropic's claude models, for example "
-            "openai/gpt-6-luna; or vllm/llama-3.1-8b or vllm/llama-3.1-8b-instruct.",
+            remedy=(
+                "Choose one of OpenAI's gpt and o, Google's gemini or Anthropic's claude "
+                "models, for example "
+                "openai/gpt-6-luna; or vllm/llama-3.1-8b or vllm/llama-3.1-8b-instruct."
+            ),
         )
         for model in models
         if model.provider != "control"
@@ -367,7 +372,8 @@ class _EmulatedAddresses(Registry):
 
 
 def library(folder: Path | None) -> Library:
-    """Return the prompts: those of the folder, else the included ones, and those of the paper's scripts if fetched.
+    """Return the prompts: those of the folder, else the included ones, and those of the paper's scripts if
+    fetched.
 
     Raises:
         UserError: if prompts are invalid; the error lists every fault.

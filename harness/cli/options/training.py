@@ -116,7 +116,10 @@ class TrainingOptions:
                 "these options exclude each other",
                 code="option.conflict",
                 where="--seeds, --push-to-hub",
-                remedy="Upload one of the checkpoints: repeat the command with its --seed, --out and --push-to-hub.",
+                remedy=(
+                    "Upload one of the checkpoints: repeat the command with its --seed, "
+                    "--out and --push-to-hub."
+                ),
             )
         options = TrainOptions(
             on_step=Progress(),

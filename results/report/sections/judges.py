@@ -186,7 +186,8 @@ def _decimal(value: float | NotEstimable | None) -> str:
 
 def _audit(split_audit: SplitAudit) -> AuditView:
     title = (
-        f"{split_audit.split} split: {counted(split_audit.pairs, 'pair')} of responses with different ratings, in "
+        f"{split_audit.split} split: {counted(split_audit.pairs, 'pair')} of responses with "
+        "different ratings, in "
         f"{counted(split_audit.dialogues, 'dialogue')}."
     )
     return AuditView(
