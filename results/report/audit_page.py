@@ -125,7 +125,7 @@ def _judge(entry: JudgeAuditResult) -> Markup:
         ("more than with ratings permuted within raters, points", format_within(audit.within)),
         ("where the ratings are 1 and 3", format_estimate(audit.rating_gap_2)),
         *((name, format_estimate(group)) for name, group in audit.groups.items()),
-        ("verdicts for the first place", format_percent(audit.first_position_rate)),
+        ("first-position rate", format_percent(audit.first_position_rate)),
         ("verdicts for the longer response, more than ratings", format_points(audit.length.difference)),
     ]
     if isinstance(audit.own_family, JudgeBias):

@@ -152,7 +152,7 @@ def _judging(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
             "dialogues whose two orders name the same author",
         ),
         Metric(
-            "prefers the first place",
+            "first-position rate",
             tuple(percent(judged_contest.hard.first_position_rate) for judged_contest in judged),
             "of the verdicts that are no ties; 50\u00a0% is no preference",
         ),
@@ -232,7 +232,7 @@ def _answers(judged: Sequence[JudgedContest]) -> tuple[Metric, ...]:
             "by reason; never a loss or a tie",
         ),
         Metric(
-            "asked again",
+            "retried",
             tuple(str(judged_contest.contest.asked_again) for judged_contest in judged),
             "the last readable counts",
         ),

@@ -26,7 +26,18 @@ from results.report.study_conclusions import headline_lines
 from results.report.table1_grid import Table1Entry, orders_of
 
 _LETTERS = dict(zip(METHODS, "HL", strict=True))
-_HEADS = ("A", "B", "judge", "A wins", "95 %", "order-robust", "n", "consistency", "first place", "unscored")
+_HEADS = (
+    "A",
+    "B",
+    "judge",
+    "A wins",
+    "95 %",
+    "order-robust",
+    "n",
+    "consistency",
+    "first position",
+    "unscored",
+)
 
 
 def to_markdown(material: ReportContext) -> str:
@@ -56,7 +67,7 @@ def to_markdown(material: ReportContext) -> str:
         for audit in audit_views(material):
             parts += ["### Against human ratings", markdown_text(audit.title), _table(audit.table)]
         parts += [
-            "## Cost, time, calls",
+            "## Cost, time, requests",
             _table(cost_table(material.spending)),
             markdown_text(time_sentence(material)),
         ]

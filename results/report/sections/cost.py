@@ -10,7 +10,7 @@ from results.report.cost import CostSummary, ModelCost
 from results.report.sections.section import PlainRow, PlainTable, Section
 from results.report.templates import render_template
 
-_HEADS = ("for", "model", "calls", "tokens in", "tokens out", "cost", "time to an answer")
+_HEADS = ("for", "model", "requests", "tokens in", "tokens out", "cost", "latency")
 
 
 def cost(material: ReportContext) -> Section | None:
@@ -24,7 +24,7 @@ def cost(material: ReportContext) -> Section | None:
         emulated=any(model_cost.is_emulated for model_cost in material.spending.by_model),
         failures=material.failures,
     )
-    return Section("cost", "Cost, time, calls", html)
+    return Section("cost", "Cost, time, requests", html)
 
 
 def cost_table(spending: CostSummary) -> PlainTable:
@@ -69,8 +69,8 @@ def time_sentence(material: ReportContext) -> str:
     sentences = []
     if time.first is not None and time.last is not None:
         sentences.append(
-            f"Asked between {moment(time.first)} and {moment(time.last)}, in {counted(time.starts, 'start')} "
-            f"that worked {duration(time.worked)} together."
+            f"Requested between {moment(time.first)} and {moment(time.last)}, "
+            f"in {counted(time.starts, 'process', 'processes')}; total running time {duration(time.worked)}."
         )
     if material.spending.unanswered_usd:
         sentences.append(

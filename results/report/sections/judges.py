@@ -22,11 +22,11 @@ _HEADS = (
     "judge",
     "dialogues",
     "consistency",
-    "first place",
+    "first position",
     "ties",
     "longer wins",
     "unscored",
-    "asked again",
+    "retried",
 )
 _AGREEMENT = ("judges", "agreement", "95 %", "at most", "AC1", "κ", "prefer A, tie, B", "n")
 _AUDIT = (
@@ -36,7 +36,7 @@ _AUDIT = (
     "ratings 1 and 3",
     "within raters",
     "consistency",
-    "first place",
+    "first position",
     "longer",
     "n",
     "unscored",

@@ -14,8 +14,8 @@ _FIDELITY = {
     "base as DPO's reference. How students were prompted in training is not recorded: ours are trained and "
     "asked with our rendering.",
     "ours": "differs from the paper's text: exact duplicates of training rows are dropped, improved "
-    "responses over 97 words are asked again once, one explicit generation setting for all authors with 97 "
-    "words at most, and DPO's reference is the SFT model.",
+    "responses over 97 words are requested once more, one explicit generation setting for all authors "
+    "with 97 words at most, and DPO's reference is the SFT model.",
 }
 
 

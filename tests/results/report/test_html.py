@@ -133,9 +133,9 @@ async def test_the_numbers_are_those_of_the_statistics(store: Store, put_run: An
             "incomplete dialogues": str(hard.incomplete),
             "ties": text_format.format_percent(hard.ties),
             "consistency": text_format.format_percent(hard.consistency),
-            "prefers the first place": text_format.format_percent(hard.first_position_rate),
+            "first-position rate": text_format.format_percent(hard.first_position_rate),
             "unscored": text_format.format_reasons(judge.unscored),
-            "asked again": "0",
+            "retried": "0",
             "cost": text_format.format_usd(judge.contest.cost_usd),
             "how it was made": hard.interval_method,
         }
