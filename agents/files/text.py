@@ -54,7 +54,7 @@ def decode_or_raise(content: bytes, source: str, what: str) -> str:
     """
     faults = Faults(source)
     text = decode_text(content, faults)
-    faults.raise_if_any(f"{what} cannot be read", code="file.not-utf8")
+    faults.raise_if_any(f"{what} cannot be read", code="file.unreadable")
     return text or ""
 
 
