@@ -10,9 +10,9 @@ import re
 from dataclasses import replace
 
 from agents.verdicts.grammar import StatedAnswer, bare, sentence
+from agents.verdicts.phrases import SUPERIOR_NOUN, compiled
 from agents.verdicts.reasons import compares, reasons
 from agents.verdicts.word_lists import words
-from agents.verdicts.wording import SUPERIOR_NOUN, compiled
 
 _JOINT = compiled(
     r""" (?:[,;:…—] (?:but|yet)|(?:[,;:…—] )?(?:so|therefore|thus|hence|and therefore|and so|which is why

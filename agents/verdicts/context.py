@@ -20,9 +20,9 @@ from agents.verdicts.grammar import (
     sentence,
 )
 from agents.verdicts.judge_text import Unit
+from agents.verdicts.phrases import compiled
 from agents.verdicts.reasons import is_heading
 from agents.verdicts.word_lists import words
-from agents.verdicts.wording import compiled
 
 MAX_QUOTING = 12  # words of a sentence that does little but say that a response says something
 MAX_INTRODUCTIONS = 4  # lines that announce an answer, one after the other

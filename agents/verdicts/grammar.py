@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from agents.verdicts.languages import FOREIGN_SENTENCES
-from agents.verdicts.wording import (
+from agents.verdicts.phrases import (
     ASKED,
     ASSERTS,
     CHOICES,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
+from agents.verdicts.phrases import compiled
 from agents.verdicts.word_lists import words
-from agents.verdicts.wording import compiled
 
 _VERBS = words("predicates", "verbs")
 _ADJECTIVES = words("predicates", "adjectives")

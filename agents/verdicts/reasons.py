@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 
 from agents.verdicts.languages import BECAUSE
+from agents.verdicts.phrases import compiled
 from agents.verdicts.predicates import ABOUT_IT, describes, gives_a_reason, is_about_it, is_because
 from agents.verdicts.word_lists import words
-from agents.verdicts.wording import compiled
 
 _NAMES = compiled(r"\b[RDFBP]([12])\b")
 _ALLOWED = compiled(

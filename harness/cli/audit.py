@@ -11,6 +11,7 @@ import click
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.prompt_lookup import get_prompt
 from agents.types import Split
+from harness.cli.options.aliases import renamed_option
 from harness.cli.options.common import (
     CallOptions,
     call_options,
@@ -21,7 +22,6 @@ from harness.cli.options.common import (
     prompts_option,
     run,
 )
-from harness.cli.options.renamed import renamed_option
 from harness.cli.output import exit_if_failed
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
 

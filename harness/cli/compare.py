@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from agents.errors import UserError
 from agents.types import Split
+from harness.cli.options.aliases import renamed_option
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
     db_option,
@@ -19,7 +20,6 @@ from harness.cli.options.common import (
     run,
     snapshot_option,
 )
-from harness.cli.options.renamed import renamed_option
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:

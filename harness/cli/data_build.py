@@ -12,9 +12,9 @@ import click
 from agents.errors import UserError
 from agents.types import Fidelity, Strategy
 from harness.cli import hub_upload
+from harness.cli.options.aliases import renamed_option
 from harness.cli.options.author import AUTHOR, METHOD
 from harness.cli.options.common import data_option, db_option, json_option, library, prompts_option, run
-from harness.cli.options.renamed import renamed_option
 from harness.terminal.output import print_json, print_line, print_table, print_text
 from results.render.table import make_table
 

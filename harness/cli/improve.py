@@ -9,6 +9,7 @@ import click
 
 from agents.errors import UserError
 from agents.types import Fidelity, Split
+from harness.cli.options.aliases import renamed_option
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
     CallOptions,
@@ -19,7 +20,6 @@ from harness.cli.options.common import (
     library,
     prompts_option,
 )
-from harness.cli.options.renamed import renamed_option
 from harness.cli.respond import SPLITS, finish, run_plan
 
 if TYPE_CHECKING:

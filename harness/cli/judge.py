@@ -19,6 +19,7 @@ from harness.cli.judge_cheap_gold import (
     check,
     judge_cheap_and_gold,
 )
+from harness.cli.options.aliases import renamed_option
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
     CallOptions,
@@ -33,7 +34,6 @@ from harness.cli.options.common import (
     snapshot_option,
 )
 from harness.cli.options.design import design_options, foresee_design, parse_assumptions
-from harness.cli.options.renamed import renamed_option
 from harness.cli.output import confirm_cost, exit_with_status, print_result, select_judges
 from harness.cli.report import write_page
 from harness.terminal.output import print_message

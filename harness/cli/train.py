@@ -23,9 +23,9 @@ from finetune.dataset_reader import read_dataset
 from finetune.memory_plan import RTX_4090_MIB, load_base_config, plan_stage
 from finetune.sequence_lengths import sequence_lengths
 from harness.cli import hub_upload
+from harness.cli.options.aliases import renamed_option
 from harness.cli.options.checkpoint import checkpoint_folder
 from harness.cli.options.common import db_option, json_option, run
-from harness.cli.options.renamed import renamed_option
 from harness.cli.options.training import (
     TrainingOptions,
     base_options,

@@ -1,7 +1,7 @@
 """Table 1's layout for any judged students: rows by base, judge and stage; columns by method and strategy.
 
-Ours stands beside the published value if the cell is one of the paper's; cells that were not judged stay
-empty. Students are identified by name and training (`results/paper/cells.py`).
+The measured win rate is shown beside the published value if the paper has the cell. Cells that were not
+judged stay empty. Students are identified by name and training (`results/paper/cells.py`).
 """
 
 from __future__ import annotations

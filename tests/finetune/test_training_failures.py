@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from finetune.checkpoint import read_checkpoint, weights_id
+from finetune.checkpoint import KEYS, read_checkpoint, weights_id
 from finetune.config import TrainingConfig
 from finetune.dataset_reader import read_dataset
 from finetune.dependencies import check_trackers, require_training_libraries
@@ -44,20 +44,7 @@ def test_a_folder_that_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
         record.write_text(text)
         with user_error("checkpoint.invalid-record"):
             read_checkpoint(tmp_path)
-    keys = (
-        "kind",
-        "version",
-        "name",
-        "stage",
-        "base",
-        "data",
-        "settings",
-        "form",
-        "rendering",
-        "adapter",
-        "parent",
-    )
-    record.write_text(json.dumps(dict.fromkeys(keys, "x")))
+    record.write_text(json.dumps(dict.fromkeys(KEYS, "x")))
     with user_error("checkpoint.invalid") as error:
         read_checkpoint(tmp_path)
     assert error.value.codes[1:] == ("checkpoint.unsupported-version", "checkpoint.adapter-missing")

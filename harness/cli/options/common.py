@@ -18,7 +18,7 @@ from agents.models.registry import EMULATED, Registry
 from agents.models.retirement import is_retired, real_model_id, warnings
 from agents.models.spec import Model
 from agents.prompt_lookup import prompt_faults
-from harness.cli.options.renamed import renamed_option
+from harness.cli.options.aliases import renamed_option
 from harness.terminal.output import print_message
 from prompts import Library, PromptError, released
 

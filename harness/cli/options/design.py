@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import Fault, UserError
-from harness.cli.options.renamed import renamed_option
+from harness.cli.options.aliases import renamed_option
 
 if TYPE_CHECKING:
     from results.statistics import DesignAssumptions

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from agents.errors import UserError
-from harness.cli.options.renamed import renamed_option
+from harness.cli.options.aliases import renamed_option
 from harness.terminal.output import print_message, print_text
 
 if TYPE_CHECKING:

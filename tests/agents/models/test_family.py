@@ -49,7 +49,7 @@ def test_matches_cover_authors_teachers_and_bases() -> None:
     ]
     assert family_matches("google/gemini-2.0-flash", sets, lineage) == ()
     assert family_matches("control/ratings", sets, lineage) == ()
-    assert family_matches("openai/gpt-4o", sets[:1]) == ()  # nobody says who taught it: not known
+    assert family_matches("openai/gpt-4o", sets[:1]) == ()  # no lineage is recorded
 
 
 def test_the_protocol_does_not_imply_a_maker() -> None:
