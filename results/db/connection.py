@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import Engine, create_engine, event, insert, inspect, select, text, update
-from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -33,6 +33,7 @@ BUSY_SECONDS = 60.0
 READERS = 2
 READ_ONLY = {"empathy_read": True}
 Result = TypeVar("Result")
+_CLOSED_BY_SERVER = "cannot switch to state"  # asyncpg, if it has read the notice but not yet the closing
 _ADVISORY_LOCK = 0x656D7061  # identifies schema creation on a PostgreSQL server
 
 
@@ -101,6 +102,7 @@ class Database:
                 # a generic plan cached while a table is empty scans all of it later
                 connect_args={"server_settings": {"plan_cache_mode": "force_custom_plan"}},
             )
+            event.listen(self._server.sync_engine, "handle_error", _mark_disconnect)
             self._driver_error = self._server.dialect.loaded_dbapi.Error
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
@@ -255,6 +257,8 @@ def unusable_error(error: BaseException, shown: str) -> UserError:
     """Return a `UserError` for a database error, with a remedy for the common causes."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     message = str(cause).strip() or type(cause).__name__
+    if _CLOSED_BY_SERVER in message:
+        message = f"the server closed the connection ({message})"
     remedy = "Committed data is safe: correct the cause and run the same command again."
     if "locked" in message:
         remedy = "Another process holds the write lock for too long; wait for it or stop it. " + remedy
@@ -269,6 +273,12 @@ def unusable_error(error: BaseException, shown: str) -> UserError:
     return UserError(
         "the database cannot be used", code="database.unusable", where=shown, found=message, remedy=remedy
     )
+
+
+def _mark_disconnect(context: ExceptionContext) -> None:
+    """Let the pool replace a connection that the server closed while it was idle."""
+    if _CLOSED_BY_SERVER in str(context.original_exception):
+        context.is_disconnect = True
 
 
 def _prepare_file(path: str, create: bool) -> None:
