@@ -12,10 +12,9 @@ from results.render.format import (
     EMULATED_NOTE,
     ORDER_ROBUST_NOTE,
     format_percent,
-    format_range,
     format_reasons,
 )
-from results.render.table import Cell, Table, make_table
+from results.render.table import Column, Quantity, Table, Value
 from results.statistics.win_rate import SCOPE
 
 NOT_YET = "…"
@@ -30,7 +29,9 @@ def to_table(study: Study, stage_statuses: Sequence[StageStatus]) -> Table | Non
         return None
     contests = list(dict.fromkeys(contest for contest, _ in results))
     judges = list(dict.fromkeys(judge for _, judge in results))
-    table = make_table(study.title, ("win rate of A against B", *judges))
+    columns = [Column("contest", "win rate of A against B", "lines")]
+    columns += [Column(judge, judge, "lines", "right") for judge in judges]
+    table = Table(study.title, columns=columns)
     n_differs = len({result["n"] for result in results.values()}) > 1
     for contest in contests:
         cells = (results.get((contest, judge)) for judge in judges)
@@ -84,12 +85,15 @@ def _judged_contests(study: Study, stage_statuses: Sequence[StageStatus]) -> dic
     return results
 
 
-def _cell(result: Result | None, *, with_n: bool) -> Cell:
+def _cell(result: Result | None, *, with_n: bool) -> Value:
     if result is None:
         return NOT_YET
-    lines = [format_percent(result["win_rate"]), format_range(result["low"], result["high"])]
+    lines: list[Value] = [
+        Quantity(result["win_rate"], "percent"),
+        Quantity((result["low"], result["high"]), "percent_range"),
+    ]
     if "order_robust" in result:  # records of older versions have none
-        lines.append(format_range(*result["order_robust"]))
+        lines.append(Quantity(tuple(result["order_robust"]), "percent_range"))
     if with_n:
         lines.append(f"n = {result['n']}")
     if result["unscored"]:

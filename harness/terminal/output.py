@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table as Drawn
 
-    from harness.terminal.layout import Layout
+    from results.render.rendering import Rendering
     from results.render.table import Table
+    from results.render.writers.terminal import Layout
 
 UNLIMITED_WIDTH = 100_000  # characters; wide enough that rich never wraps
 ERASE_LINE = "\r\x1b[2K"
@@ -59,6 +60,17 @@ def print_table(table: Table) -> None:
     _draw(sys.stdout, to_renderables(table, width_of_terminal(sys.stdout), _encoding(sys.stdout)))
 
 
+def print_rendering(rendering: Rendering, *, as_json: bool = False) -> None:
+    """Write a result to standard output: its document as JSON, or its tables, conclusions and caveats."""
+    if as_json:
+        print_json(rendering.document)
+        return
+    for table in rendering.tables:
+        print_table(table)
+    print_notes(rendering.conclusions, dim=False)
+    print_notes(rendering.caveats)
+
+
 def print_json(data: Mapping[str, Any] | Sequence[Any], *, indented: bool = True) -> None:
     """Write a result as JSON to standard output, in UTF-8, with `schema_version` at its top.
 
@@ -88,7 +100,7 @@ class StatusLine:
             text: the new status.
             ends: keep this status and start a new line after it.
         """
-        from harness.terminal.layout import wrap_text
+        from results.render.writers.terminal import wrap_text
 
         if not self.is_terminal:
             print_message(text)
@@ -135,7 +147,7 @@ def live(state: Callable[[], tuple[Table, Sequence[str]]]) -> Iterator[Callable[
 
 def _fits_terminal(table: Table, columns: int, height: int, encoding: str) -> bool:
     """Return whether the terminal fits the whole table with each row in one line."""
-    from harness.terminal.layout import lay_out_table
+    from results.render.writers.terminal import lay_out_table
 
     first, *more = lay_out_table(table, columns, encoding)
     return (
@@ -147,7 +159,7 @@ def _fits_terminal(table: Table, columns: int, height: int, encoding: str) -> bo
 
 def _truncate_rows(rows: Sequence[str], columns: int, height: int, encoding: str) -> list[str]:
     """Return the wrapped rows that fit the height, and a count of the others."""
-    from harness.terminal.layout import wrap_text
+    from results.render.writers.terminal import wrap_text
 
     lines: list[str] = []
     for number, row in enumerate(rows):
@@ -185,7 +197,7 @@ def to_renderables(
         encoding: encoding of the output.
         ruled: whether to draw lines around and between cells.
     """
-    from harness.terminal.layout import lay_out_table
+    from results.render.writers.terminal import lay_out_table
 
     parts: list[RenderableType] = []
     for layout in lay_out_table(table, width, encoding):
@@ -231,7 +243,7 @@ def _wrap_for(text: object, stream: TextIO) -> str:
     width = width_of_terminal(stream)
     if width is None:
         return shown
-    from harness.terminal.layout import wrap_text
+    from results.render.writers.terminal import wrap_text
 
     return "\n".join(wrap_text(shown, width))
 

@@ -1,28 +1,54 @@
-"""Plain-text table, without markup until it is drawn."""
+"""Table of values; writers format each value by its unit (`results/render/writers`)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+Value = Any
+"""A cell: a number, a text, None, or what the unit states (`results/render/format.py`); a text is literal."""
+
+NAMES = ("text", "lines", "wide_text")  # units whose columns are left-aligned by default
 
 
-@dataclass(slots=True)
-class Column:
-    """Heading and alignment of a column.
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A value with a unit of its own, for columns of mixed units.
 
     Attributes:
-        head: heading in one line; wrapped if that saves width.
-        justify: "left" for names and words, "right" for numbers.
+        value: the value.
+        unit: its unit.
+    """
+
+    value: Value
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Column of a table.
+
+    Attributes:
+        key: name in JSON and CSV.
+        heading: heading for people; by default the key with spaces.
+        unit: how writers format its values, a key of `UNITS` in `results/render/format.py`.
+        alignment: "left" or "right"; by default left for text.
         style: of all cells, "bold" or "".
     """
 
-    head: str
-    justify: str = "left"
+    key: str
+    heading: str = ""
+    unit: str = "text"
+    alignment: str = ""
     style: str = ""
 
-
-Cell = str | tuple[str, ...]
-"""Text in one line, or a tuple of lines."""
+    def __post_init__(self) -> None:
+        """Fill in the defaults that depend on other fields."""
+        if not self.heading:
+            object.__setattr__(self, "heading", self.key.replace("_", " "))
+        if not self.alignment:
+            object.__setattr__(self, "alignment", "left" if self.unit in NAMES else "right")
 
 
 @dataclass(slots=True)
@@ -30,35 +56,39 @@ class Row:
     """Cells of a row, one per column.
 
     Attributes:
-        cells: the cells.
+        cells: the values.
         style: "dim", "bold" or "".
+        hint: explanation of the row; only in HTML.
         ends: whether a rule follows the row.
+        section: heading above the row, or "".
+        section_hint: explanation of the section.
     """
 
-    cells: tuple[Cell, ...]
+    cells: tuple[Value, ...]
     style: str = ""
+    hint: str = ""
     ends: bool = False
+    section: str = ""
+    section_hint: str = ""
 
 
 @dataclass(slots=True)
 class Table:
-    """Title, headings and rows, all as plain text.
+    """Columns and rows of values.
 
     Attributes:
         title, caption: lines above and below, or "".
-        columns, rows: in display order; `add_column` and `add_row` append.
+        columns, rows: in display order.
+        caveats: what limits the numbers of this table; below the caption.
     """
 
     title: str = ""
     caption: str = ""
     columns: list[Column] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    caveats: tuple[str, ...] = ()
 
-    def add_column(self, head: str, *, justify: str = "left", style: str = "") -> None:
-        """Append a column."""
-        self.columns.append(Column(head, justify, style))
-
-    def add_row(self, *cells: Cell, style: str = "") -> None:
+    def add_row(self, *cells: Value, style: str = "", hint: str = "") -> None:
         """Append a row; missing cells at its end are empty.
 
         Raises:
@@ -66,17 +96,42 @@ class Table:
         """
         if len(cells) > len(self.columns):
             raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
-        self.rows.append(Row((*cells, *[""] * (len(self.columns) - len(cells))), style))
+        self.rows.append(Row((*cells, *[""] * (len(self.columns) - len(cells))), style, hint))
 
     def add_section(self) -> None:
         """Draw a rule after the last row."""
         if self.rows:
             self.rows[-1].ends = True
 
+    def without_empty_columns(self, optional: Collection[str]) -> Table:
+        """Return the table without those optional columns, by key, that have no value in any row."""
+        kept = [
+            index
+            for index, column in enumerate(self.columns)
+            if column.key not in optional or any(not _is_empty(row.cells[index]) for row in self.rows)
+        ]
+        rows = [
+            Row(tuple(row.cells[index] for index in kept), row.style, row.hint, row.ends, row.section)
+            for row in self.rows
+        ]
+        return Table(self.title, self.caption, [self.columns[index] for index in kept], rows, self.caveats)
 
-def make_table(title: str, heads: Sequence[str]) -> Table:
-    """Return an empty table with the first column left-aligned and the others right-aligned."""
-    table = Table(title)
-    for number, head in enumerate(heads):
-        table.add_column(head, justify="right" if number else "left")
-    return table
+    def add_column(self, head: str, *, justify: str = "left", style: str = "") -> None:
+        """Append a column of texts."""
+        self.columns.append(Column(head, head or " ", "text", justify, style))
+
+
+def _is_empty(value: Value) -> bool:
+    """Return whether a value is None, zero, or empty."""
+    return value is None or value in (0, "") or (isinstance(value, Mapping | Sequence) and not any(value))
+
+
+def make_table(title: str, columns: Iterable[str | Column]) -> Table:
+    """Return an empty table; headings are text columns, right-aligned except for the first."""
+    made = [
+        column
+        if isinstance(column, Column)
+        else Column(column, column or " ", "text", "right" if number else "left")
+        for number, column in enumerate(columns)
+    ]
+    return Table(title, columns=made)

@@ -94,7 +94,7 @@ def test_the_table_has_a_row_per_endpoint(endpoint: Endpoint) -> None:
     table = live_table([endpoint, endpoint])
     assert [row.cells[0] for row in table.rows] == ["openai/gpt-test"] * 2
     assert {"1,500/2,000", "3,000", "$0.2500", "0:20"} < set(table.rows[0].cells)
-    assert "429" in [column.head for column in table.columns]
+    assert "429" in [column.heading for column in table.columns]
 
 
 @pytest.mark.parametrize("columns", [140, 80, 60, 40])

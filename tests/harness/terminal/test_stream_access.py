@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[3]
 ROOMS = ("prompts", "agents", "results", "finetune", "serve", "harness")
 OUTPUT = {"harness/terminal/output.py"}
 MAY = {
-    "rich": {*OUTPUT, "harness/terminal/layout.py"},  # how wide a character is
+    "rich": {*OUTPUT, "results/render/writers/terminal.py"},  # how wide a character is
     "print": set(),
     "click.echo": set(),
     "click.secho": set(),

@@ -1,4 +1,4 @@
-"""Layout of a text table for a given width; numbers are never broken and names never cropped.
+"""Layout of a table as text for a given width; numbers are never broken and names never cropped.
 
 If a table is too wide, names are wrapped first. Then it is transposed with its rows side by side, as many per
 part as fit; if it has more rows than columns, it is split by columns instead. At last labels and values are
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from agents.output_escape import visible_text
-from results.render.table import Cell, Column, Row, Table
+from results.render.format import format_lines
+from results.render.table import Column, Row, Table
 
 MIN_NAME_WIDTH = 16  # characters to which a name may be wrapped before the table is transposed
 MIN_VALUE_WIDTH = 8  # minimum characters of a column
@@ -117,22 +118,37 @@ class _Grid:
         self.title, self.caption, self.columns, self.rows = title, caption, columns, rows
         self.cells = [[str(row.cells[index]) for row in rows] for index in range(len(columns))]
         widest = [max(map(_width, cells), default=1) for cells in self.cells]
-        self.natural = [max(_width(column.head), size) for column, size in zip(columns, widest, strict=True)]
+        self.natural = [
+            max(_width(column.heading), size) for column, size in zip(columns, widest, strict=True)
+        ]
         self.narrow = [
-            max(_longest_word(column.head), size) for column, size in zip(columns, widest, strict=True)
+            max(_longest_word(column.heading), size) for column, size in zip(columns, widest, strict=True)
         ]
 
     @classmethod
     def from_table(cls, table: Table, encoding: str) -> _Grid:
-        """Escape every text of a table; only the lines of a cell break lines."""
+        """Format the values of a table and escape every text; only the lines of a cell break lines."""
 
-        def escaped(cell: Cell) -> str:
-            lines = (cell,) if isinstance(cell, str) else cell
+        def escaped(*lines: str) -> str:
             return "\n".join(visible_text(line, one_line=True, encoding=encoding) for line in lines)
 
-        columns = [Column(escaped(column.head), column.justify, column.style) for column in table.columns]
-        rows = [Row(tuple(map(escaped, row.cells)), row.style, row.ends) for row in table.rows]
-        return cls(escaped(table.title), escaped(table.caption), columns, rows)
+        columns = [
+            _column(escaped(column.heading), column.alignment, column.style) for column in table.columns
+        ]
+        rows = []
+        for row in table.rows:
+            if row.section:
+                rows.append(Row((escaped(row.section), *[""] * (len(columns) - 1)), "bold"))
+            cells = zip(row.cells, table.columns, strict=True)
+            texts = tuple(escaped(*format_lines(cell, column.unit)) for cell, column in cells)
+            rows.append(Row(texts, row.style, ends=row.ends))
+        notes = filter(None, (table.caption, *table.caveats))
+        return cls(escaped(table.title), escaped(*notes), columns, rows)
+
+
+def _column(heading: str, alignment: str = "left", style: str = "") -> Column:
+    """Return a column of texts."""
+    return Column("", heading, "text", alignment, style)
 
 
 def _width(text: str) -> int:
@@ -143,7 +159,7 @@ def _width(text: str) -> int:
 def _fitted(grid: _Grid, width: int) -> tuple[int, ...] | None:
     """Return column widths with every number in one line; None if the table does not fit."""
     minimum = [
-        min(required, max(MIN_NAME_WIDTH, _longest_number(cells))) if column.justify == "left" else required
+        min(required, max(MIN_NAME_WIDTH, _longest_number(cells))) if column.alignment == "left" else required
         for column, cells, required in zip(grid.columns, grid.cells, grid.narrow, strict=True)
     ]
     return _shrunk(grid.narrow, minimum, width - _separator_width(len(minimum)))
@@ -167,7 +183,7 @@ def _parts(grid: _Grid, width: int) -> list[_Grid]:
     name_columns = _name_columns(grid)
     names = _row_names(grid, name_columns)
     others = [index for index in range(len(grid.columns)) if index not in name_columns]
-    head = ", ".join(grid.columns[index].head for index in name_columns)
+    head = ", ".join(grid.columns[index].heading for index in name_columns)
     transposed = len(grid.rows) <= len(others)
     parts: list[list[int]] = []
     for index in range(len(grid.rows)) if transposed else others:
@@ -194,7 +210,7 @@ def _name_columns(grid: _Grid) -> list[int]:
     """Return the columns that name a row: the leading left-aligned ones."""
     name_columns: list[int] = []
     for index, column in enumerate(grid.columns):
-        if column.justify == "left":
+        if column.alignment == "left":
             name_columns.append(index)
         elif name_columns:
             break
@@ -225,10 +241,10 @@ def _transposed_part(
     grid: _Grid, head: str, names: Sequence[str], others: Sequence[int], part: Sequence[int]
 ) -> _Grid:
     """Return some rows transposed into columns."""
-    columns = [Column(head), *(Column(names[index], "right", grid.rows[index].style) for index in part)]
+    columns = [_column(head), *(_column(names[index], "right", grid.rows[index].style) for index in part)]
     rows = [
         Row(
-            (grid.columns[other].head, *(grid.rows[index].cells[other] for index in part)),
+            (grid.columns[other].heading, *(grid.rows[index].cells[other] for index in part)),
             grid.columns[other].style,
         )
         for other in others
@@ -239,10 +255,10 @@ def _transposed_part(
 def _part(grid: _Grid, head: str, names: Sequence[str], part: Sequence[int]) -> _Grid:
     """Return some columns with the row names."""
     rows = [
-        Row((name, *(row.cells[index] for index in part)), row.style, row.ends)
+        Row((name, *(row.cells[index] for index in part)), row.style, ends=row.ends)
         for name, row in zip(names, grid.rows, strict=True)
     ]
-    return _Grid(grid.title, grid.caption, [Column(head), *(grid.columns[index] for index in part)], rows)
+    return _Grid(grid.title, grid.caption, [_column(head), *(grid.columns[index] for index in part)], rows)
 
 
 def _fits(part: _Grid, width: int) -> bool:
@@ -252,9 +268,9 @@ def _fits(part: _Grid, width: int) -> bool:
 
 def _value_widths(part: _Grid) -> tuple[list[int], list[int]]:
     """Return the natural column widths of a part, and the minimum widths for its values."""
-    words = max(map(_longest_word, [part.columns[0].head, *part.cells[0]]))
+    words = max(map(_longest_word, [part.columns[0].heading, *part.cells[0]]))
     values = [
-        max(max(map(_width, cells), default=0), min(_width(column.head), MIN_NAME_WIDTH))
+        max(max(map(_width, cells), default=0), min(_width(column.heading), MIN_NAME_WIDTH))
         for column, cells in zip(part.columns[1:], part.cells[1:], strict=True)
     ]
     return part.natural, [min(words, MIN_NAME_WIDTH), *values]
@@ -279,7 +295,7 @@ def _squeezed(part: _Grid, width: int) -> tuple[int, ...]:
 
 def _laid_out(grid: _Grid, widths: Sequence[int], width: int | None) -> Layout:
     """Wrap every text of a grid to the given widths."""
-    heads = tuple(wrap_text(column.head, size) for column, size in zip(grid.columns, widths, strict=True))
+    heads = tuple(wrap_text(column.heading, size) for column, size in zip(grid.columns, widths, strict=True))
     rows = tuple(
         Line(
             tuple(wrap_text(str(cell), size) for cell, size in zip(row.cells, widths, strict=True)),
@@ -289,7 +305,7 @@ def _laid_out(grid: _Grid, widths: Sequence[int], width: int | None) -> Layout:
         for row in grid.rows
     )
     title, caption = (wrap_text(text, width) if text else () for text in (grid.title, grid.caption))
-    justify = tuple(column.justify for column in grid.columns)
+    justify = tuple(column.alignment for column in grid.columns)
     return Layout(
         title, caption, tuple(widths), heads, rows, justify, tuple(column.style for column in grid.columns)
     )

@@ -12,8 +12,8 @@ from rich.cells import cell_len
 
 from agents.output_escape import visible_text
 from harness.terminal import output
-from harness.terminal.layout import lay_out_table, wrap_text
 from results.render.table import Table, make_table
+from results.render.writers.terminal import lay_out_table, wrap_text
 from tests.hostile import HOSTILE
 
 NUMBERS = ("72.4 %", "68.0 to 76.5", "250", "0.0 to 100.0", "40: no answer 40", "0 / 0 / 200", "$0.5223")
