@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from rich.console import Console
-
 from harness.study.config import StudentSpec
 from harness.study.config_loader import load
 from harness.study.estimate_tables import format_clock, format_dollars
 from harness.study.scheduler import StageState, StageStatus
 from harness.study.stage_cache import Stage, StageInputs, StageOutput, StageRecord
 from harness.study.status_tables import caveats, to_table
+from tests.tables import table_text
 
 STUDY = load("tiny")
 
@@ -38,12 +37,9 @@ def judged(contest: str, judge: str, rate: float | None, **more: Any) -> StageSt
 
 
 def printed(*stage_statuses: StageStatus) -> str:
-    console = Console(width=200)
-    with console.capture() as caught:
-        table = to_table(STUDY, stage_statuses)
-        assert table is not None
-        console.print(table)
-    return caught.get() + "\n".join(caveats(STUDY, stage_statuses))
+    table = to_table(STUDY, stage_statuses)
+    assert table is not None
+    return table_text(table) + "\n".join(caveats(STUDY, stage_statuses))
 
 
 def test_every_contest_under_every_judge() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from io import StringIO
 
 import pytest
 from hypothesis import given, settings
@@ -11,10 +10,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from agents.output_escape import visible_text
-from harness.terminal import output
 from results.render.table import Table, make_table
 from results.render.writers.terminal import lay_out_table, wrap_text
 from tests.hostile import HOSTILE
+from tests.tables import table_text
 
 NUMBERS = ("72.4 %", "68.0 to 76.5", "250", "0.0 to 100.0", "40: no answer 40", "0 / 0 / 200", "$0.5223")
 HEADS = ("win rate", "95 %", "n", "bounds", "unscored", "made / reused / retried", "cost")
@@ -30,11 +29,7 @@ def table(judges: int) -> Table:
 
 
 def printed(made: Table, width: int | None) -> list[str]:
-    out = StringIO()
-    console = output._console(out)
-    for part in output.to_renderables(made, width):
-        console.print(part, soft_wrap=True)
-    return out.getvalue().splitlines()
+    return table_text(made, width).splitlines()
 
 
 def text_of(lines: list[str]) -> str:
