@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from harness.cli.options.common import (
     run,
 )
 from harness.cli.output import exit_if_failed
-from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
+from harness.terminal.output import print_json, print_message, print_notes, print_rendering, print_table
 
 if TYPE_CHECKING:
     from harness.engine.run import RequestSettings
@@ -189,7 +189,8 @@ async def _print_cost(
     store: Store, plans: list[AuditPlan], settings: RequestSettings, as_json: bool, retry_unscored: bool
 ) -> None:
     """Print the estimated requests and cost of the judges; send nothing."""
-    from harness.workflows.judge_cost import describe_estimate, estimate_judging_cost
+    from harness.workflows.cost_tables import render_judging_cost
+    from harness.workflows.judge_cost import estimate_judging_cost
 
     estimates = [
         (plan, each)
@@ -198,15 +199,10 @@ async def _print_cost(
             store, plan.without_control_judges, settings, retry_unscored=retry_unscored
         )
     ]
-    if as_json:
-        rows = [{"split": plan.split, "pairs": len(plan.pairs), **asdict(each)} for plan, each in estimates]
-        print_json({"dry_run": True, "judges": rows})
-        return
-    for plan, each in estimates:
-        print_line(f"{plan.split} split, {len(plan.pairs):,} pairs in both orders")
-        for line in describe_estimate(each):
-            print_line(line)
-    print_line("Nothing was asked.")
+    labels = [f"{each.judge}, {plan.split} split, {len(plan.pairs):,} pairs" for plan, each in estimates]
+    rendering = render_judging_cost([each for _, each in estimates], labels)
+    rows = [{"split": plan.split, "pairs": len(plan.pairs), **asdict(each)} for plan, each in estimates]
+    print_rendering(replace(rendering, document={"dry_run": True, "judges": rows}), as_json=as_json)
 
 
 def print_audits(summaries: list[AuditSummary], as_json: bool) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -20,15 +19,12 @@ from harness.cli.options.common import (
     run,
     snapshot_option,
 )
-from harness.terminal.output import print_json, print_notes, print_table
+from harness.terminal.output import print_rendering
 
 if TYPE_CHECKING:
     from results.analysis.contest_selection import ContestSelection
-    from results.analysis.noninferiority import NonInferiorityMargins
     from results.queries.contest_index import ContestIndex
-    from results.render.table import Table
-
-WIDTH = 132
+    from results.render.rendering import Rendering
 
 
 @click.command()
@@ -159,24 +155,7 @@ def compare(
             group_by="" if group_by == "none" else group_by,
             margin=margin,
         )
-    _print_output(output, as_json=as_json)
-
-
-@dataclass(frozen=True)
-class CompareOutput:
-    """Result of a comparison for output.
-
-    Attributes:
-        data: the result for `--json`.
-        table: the result as a table; None if there is none.
-        lines: conclusions, printed after the table.
-        notes: caveats, printed last.
-    """
-
-    data: dict[str, Any]
-    table: Table | None
-    lines: list[str]
-    notes: list[str]
+    print_rendering(output, as_json=as_json)
 
 
 def _check_sides(authors: Sequence[str], *, everyone: bool, pairwise: bool, one_side: bool) -> None:
@@ -278,85 +257,48 @@ def _compare_pair(
     single_orders: bool,
     group_by: str,
     margin: float | None,
-) -> CompareOutput:
+) -> Rendering:
     from results.analysis.comparison import compare_pair
-    from results.render import comparison as rendering
-    from results.render.comparison_data import comparison_to_dict
+    from results.analysis.noninferiority import noninferiority_margins
+    from results.render.comparison import render_comparison
+    from results.render.noninferiority import render_noninferiority
 
     comparison = compare_pair(
         selection, seed=seed, soft=soft, min_effect=min_effect, single_orders=single_orders, by=group_by
     )
-    output = CompareOutput(
-        comparison_to_dict(comparison),
-        rendering.comparison_table(comparison),
-        rendering.comparison_lines(comparison),
-        rendering.comparison_caveats(comparison),
-    )
-    if margin is None:
-        return output
-    from results.analysis.noninferiority import noninferiority_margins
-
-    return _with_margin(output, noninferiority_margins(comparison, margin))
+    rendering = render_comparison(comparison)
+    if margin is not None:
+        rendering += render_noninferiority(noninferiority_margins(comparison, margin))
+    return rendering
 
 
-def _with_margin(output: CompareOutput, margins: NonInferiorityMargins) -> CompareOutput:
-    from results.render.noninferiority import noninferiority_data, noninferiority_lines
-
-    data = {**output.data, "non_inferiority": noninferiority_data(margins)}
-    return replace(output, data=data, lines=[*output.lines, *noninferiority_lines(margins)])
-
-
-def _analyze_variance(selection: ContestSelection, generations: int, *, soft: bool) -> CompareOutput:
+def _analyze_variance(selection: ContestSelection, generations: int, *, soft: bool) -> Rendering:
     from results.analysis.variance import analyze_variance
-    from results.render.variance import variance_caveats, variance_data, variance_lines
+    from results.render.variance import render_variance
 
-    variance = analyze_variance(selection, generations, soft=soft)
-    return CompareOutput(variance_data(variance), None, variance_lines(variance), variance_caveats(variance))
+    return render_variance(analyze_variance(selection, generations, soft=soft))
 
 
-def _compare_everyone(selection: ContestSelection, seed: int, *, pairwise: bool, soft: bool) -> CompareOutput:
+def _compare_everyone(selection: ContestSelection, seed: int, *, pairwise: bool, soft: bool) -> Rendering:
     from results.analysis.best_author import best_authors
     from results.analysis.multi_comparison import compare_authors
-    from results.render import multi_comparison as rendering
-    from results.render.best_author import best_author_data, best_author_lines
-    from results.render.comparison_data import multi_comparison_to_dict
+    from results.render.best_author import render_best_author
+    from results.render.multi_comparison import render_multi_comparison
 
     comparison = compare_authors(selection, seed=seed, pairwise=pairwise, soft=soft)
-    winners = best_authors(comparison)
-    return CompareOutput(
-        {**multi_comparison_to_dict(comparison), "best": best_author_data(winners)},
-        rendering.multi_comparison_table(comparison),
-        best_author_lines(winners),
-        rendering.multi_comparison_caveats(comparison),
-    )
+    return render_multi_comparison(comparison) + render_best_author(best_authors(comparison))
 
 
 def _compare_strategies(
     selection: ContestSelection, first: int, seed: int, *, soft: bool, margin: float | None
-) -> CompareOutput:
+) -> Rendering:
+    from results.analysis.noninferiority import seed_noninferiority_margins
     from results.analysis.training_seeds import compare_training_seeds
-    from results.render import training_seeds as rendering
-    from results.render.comparison_data import strategies_to_dict
+    from results.render.noninferiority import render_noninferiority
+    from results.render.training_seeds import render_training_seeds
 
     comparison = compare_training_seeds(selection, first, seed=seed, soft=soft)
-    output = CompareOutput(
-        strategies_to_dict(comparison),
-        None,
-        rendering.strategies_lines(comparison),
-        rendering.strategies_caveats(comparison),
-    )
-    if margin is None:
-        return output
-    from results.analysis.noninferiority import seed_noninferiority_margins
-
-    return _with_margin(output, seed_noninferiority_margins(comparison, margin))
-
-
-def _print_output(output: CompareOutput, *, as_json: bool) -> None:
-    if as_json:
-        print_json(output.data)
-        return
-    if output.table is not None:
-        print_table(output.table)
-    print_notes(output.lines, dim=False)
-    print_notes(output.notes)
+    rendering = render_training_seeds(comparison)
+    if margin is not None:
+        rendering += render_noninferiority(seed_noninferiority_margins(comparison, margin))
+    return rendering

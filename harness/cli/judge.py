@@ -36,7 +36,7 @@ from harness.cli.options.common import (
 from harness.cli.options.design import design_options, foresee_design, parse_assumptions
 from harness.cli.output import confirm_cost, exit_with_status, print_result, select_judges
 from harness.cli.report import write_page
-from harness.terminal.output import print_message
+from harness.terminal.output import print_message, print_rendering
 
 if TYPE_CHECKING:
     from harness.workflows.judge import JudgingPlan
@@ -230,17 +230,16 @@ def judge(
                 )
                 _print_feasibility(plan)
                 if dry_run:
-                    from harness.workflows.judge_cost import estimate_judging_cost, print_cost_estimate
+                    from harness.workflows.cost_tables import render_judging_cost
+                    from harness.workflows.judge_cost import estimate_judging_cost
 
                     design = foresee_design(
                         assumptions, min_effect, len(plan.dialogues), samples=plan.samples
                     )
-                    print_cost_estimate(
-                        await estimate_judging_cost(store, plan, settings, retry_unscored=retry_unscored),
-                        as_json,
-                        data=design.data,
-                        lines=design.lines,
+                    estimates = await estimate_judging_cost(
+                        store, plan, settings, retry_unscored=retry_unscored
                     )
+                    print_rendering(render_judging_cost(estimates) + design, as_json=as_json)
                     if plan.until is not None:
                         print_message("With --stop-when, these numbers are upper bounds.")
                     return None

@@ -8,7 +8,7 @@ import click
 
 from agents.errors import UserError
 from agents.judge import Judge
-from harness.terminal.output import print_json, print_line
+from harness.terminal.output import print_json, print_line, print_rendering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -189,14 +189,15 @@ async def _print_cost(
     store: Store, plans: Sequence[JudgingPlan], settings: RequestSettings, as_json: bool, retry_unscored: bool
 ) -> None:
     """Print the estimated requests and cost of both judges; send nothing."""
-    from harness.workflows.judge_cost import estimate_judging_cost, print_cost_estimate
+    from harness.workflows.cost_tables import render_judging_cost
+    from harness.workflows.judge_cost import estimate_judging_cost
 
     estimates = [
         each
         for plan in plans
         for each in await estimate_judging_cost(store, plan, settings, retry_unscored=retry_unscored)
     ]
-    print_cost_estimate(estimates, as_json)
+    print_rendering(render_judging_cost(estimates), as_json=as_json)
 
 
 def print_result(done: CheapGoldResult, as_json: bool) -> None:

@@ -18,13 +18,14 @@ from harness.cli.options.common import (
     prompts_option,
     run,
 )
-from harness.cli.options.design import DesignReport, design_options, foresee_design, parse_assumptions
+from harness.cli.options.design import design_options, foresee_design, parse_assumptions
 from harness.cli.options.study import StudySession, judge_option, out_option
 from harness.terminal.output import print_json, print_notes, print_table
 
 if TYPE_CHECKING:
     from harness.study.config import Study
     from harness.study.estimate import EstimateLine
+    from results.render.rendering import Rendering
 
 WIDTH = 112  # default width without a terminal
 
@@ -65,7 +66,7 @@ def plan(
 
     parse_assumptions(assumptions)
 
-    async def main() -> tuple[list[EstimateLine], DesignReport]:
+    async def main() -> tuple[list[EstimateLine], Rendering]:
         from harness.study.estimate import plan_study
         from harness.study.graph import StudyGraph
 
@@ -84,10 +85,10 @@ def plan(
             "title": study_config.title,
             "fidelity": str(study_config.fidelity),
         }
-        rows = {"lines": [asdict(line) for line in lines], "total": asdict(total(lines)), **could.data}
+        rows = {"lines": [asdict(line) for line in lines], "total": asdict(total(lines)), **could.document}
         print_json({**header, **rows})
         return
-    _show(study_config, lines, session.calls.budget or study_config.budget_usd, could.lines)
+    _show(study_config, lines, session.calls.budget or study_config.budget_usd, could.conclusions)
 
 
 def _show(

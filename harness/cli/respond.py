@@ -26,7 +26,7 @@ from harness.cli.options.common import (
 )
 from harness.cli.options.serving import ServingOptions, serving_options
 from harness.cli.output import exit_if_failed
-from harness.terminal.output import print_json, print_message, print_notes, print_table
+from harness.terminal.output import print_json, print_message, print_notes, print_rendering, print_table
 
 if TYPE_CHECKING:
     from harness.workflows.generate import GenerationPlan, GenerationResult
@@ -186,7 +186,9 @@ async def confirm_plan(
     """Return whether to continue: no after a dry run, and only after a confirmation if requests cost
     money.
     """
-    from harness.workflows.generation_cost import cost_lines, estimate_generation_cost, print_generation_cost
+    from harness.workflows.cost_tables import render_generation_cost
+    from harness.workflows.generation_cost import estimate_generation_cost
+    from results.render.format import format_usd
 
     settings = calls.settings()
     for name in plan.ignored_parameters:
@@ -194,7 +196,8 @@ async def confirm_plan(
     if any(map(is_retired, plan.models)):
         await estimate_generation_cost(store, plan, settings)  # raises an error for retired models
     if dry_run:
-        print_generation_cost(await estimate_generation_cost(store, plan, settings), as_json)
+        costs = await estimate_generation_cost(store, plan, settings)
+        print_rendering(render_generation_cost(costs), as_json=as_json)
         return False
     if not calls.yes and not calls.emulate and sys.stdin.isatty():
         costly = [
@@ -202,8 +205,11 @@ async def confirm_plan(
             for estimate in await estimate_generation_cost(store, plan, settings)
             if estimate.calls and estimate.maximum_usd != 0
         ]
-        for line in cost_lines(costly):
-            print_message(line)
+        for cost in costly:
+            print_message(
+                f"{cost.model}: {cost.calls:,} requests, expected {format_usd(cost.expected_usd)}, "
+                f"at most {format_usd(cost.maximum_usd)}"
+            )
         if costly and not click.confirm("Ask them?", default=True, err=True):
             raise click.Abort
     return True

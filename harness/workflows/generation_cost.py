@@ -8,9 +8,8 @@ every allowed attempt.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from agents.clients.base import ModelRequest
 from agents.improver import Improver
@@ -23,11 +22,9 @@ from harness.engine.budget import lookup_price
 from harness.engine.rate_limited_client import INITIAL_TOKENS_PER_BYTE
 from harness.engine.rate_limiter import INITIAL_LATENCY_SECONDS, MAX_IN_FLIGHT
 from harness.engine.run import RequestSettings
-from harness.terminal.output import print_json, print_line
 from harness.workflows.generate import GenerationPlan
 from results.db.store import Store
 from results.queries.responses import load_generations
-from results.render.format import format_usd
 
 TYPICAL_OUTPUT_TOKENS = 60  # response of about 40 words
 STAND_IN = "a response of the usual length " * 7
@@ -145,26 +142,3 @@ def _seconds(model: Model, calls: int, tokens: float, settings: RequestSettings)
     if not calls:
         return 0.0
     return max(needed) if len(needed) > 1 else None
-
-
-def cost_lines(costs: Sequence[GenerationCost]) -> Iterator[str]:
-    """Yield an estimate as lines of text."""
-    for cost in costs:
-        time = "unknown without a limit" if cost.seconds is None else f"about {cost.seconds:,.0f} s"
-        yield f"{cost.model}: {cost.calls:,} requests ({cost.known:,} stored)"
-        yield (
-            f"    estimated: {cost.input_tokens:,} tokens in, {cost.output_tokens:,} out; time {time}; "
-            f"cost {format_usd(cost.expected_usd)}"
-        )
-        yield f"    at most {format_usd(cost.maximum_usd)} with every allowed retry charged in full"
-
-
-def print_generation_cost(costs: Sequence[GenerationCost], as_json: bool) -> None:
-    """Print the estimates to stdout."""
-    if as_json:
-        data: dict[str, Any] = {"dry_run": True, "models": [asdict(cost) for cost in costs]}
-        print_json(data)
-        return
-    for line in cost_lines(costs):
-        print_line(line)
-    print_line("No request was sent.")

@@ -8,10 +8,10 @@ attempt.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Protocol
 
 from agents.clients.base import ModelRequest
 from agents.judge import Judge
@@ -21,10 +21,8 @@ from harness.engine.budget import Price, lookup_price
 from harness.engine.rate_limited_client import INITIAL_TOKENS_PER_BYTE
 from harness.engine.rate_limiter import INITIAL_LATENCY_SECONDS, MAX_IN_FLIGHT
 from harness.engine.run import RequestSettings
-from harness.terminal.output import print_json, print_line
 from harness.workflows.judge import Retries, next_attempts
 from results.db.store import Store
-from results.render.format import format_usd
 
 CHUNK = 500
 VERDICT_TOKENS = 4.0
@@ -149,34 +147,3 @@ def _seconds(judge: Judge, calls: int, tokens: float, settings: RequestSettings)
     if limits.max_in_flight:
         needed.append(INITIAL_LATENCY_SECONDS * calls / min(limits.max_in_flight, MAX_IN_FLIGHT))
     return max(needed) if len(needed) > 1 else None
-
-
-def print_cost_estimate(
-    estimates: Sequence[CostEstimate],
-    as_json: bool,
-    *,
-    data: Mapping[str, Any] | None = None,
-    lines: Sequence[str] = (),
-) -> None:
-    """Print the estimates to stdout, with `data` added in JSON output and `lines` in text output."""
-    if as_json:
-        rows = {"dry_run": True, "judges": [asdict(estimate) for estimate in estimates], **(data or {})}
-        print_json(rows)
-        return
-    for estimate in estimates:
-        for line in describe_estimate(estimate):
-            print_line(line)
-    for line in lines:
-        print_line(line)
-    print_line("No request was sent.")
-
-
-def describe_estimate(estimate: CostEstimate) -> list[str]:
-    """Return an estimate as lines of text."""
-    time = "unknown without a limit" if estimate.seconds is None else f"about {estimate.seconds:,.0f} s"
-    return [
-        f"{estimate.judge}: {estimate.calls:,} requests ({estimate.known:,} stored)",
-        f"    estimated: {estimate.input_tokens:,.0f} tokens in, {estimate.output_tokens:,.0f} out; "
-        f"time {time}; cost {format_usd(estimate.expected_usd)}",
-        f"    at most {format_usd(estimate.maximum_usd)} with every allowed retry charged in full",
-    ]

@@ -1,4 +1,4 @@
-"""Best author, corrected for selection, as JSON data and lines."""
+"""Best author, corrected for selection."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from results.analysis.best_author import BestAuthor
 from results.render.format import format_percent, format_range
+from results.render.rendering import Rendering
 from results.statistics import NotEstimable
 
 SELECTION_CAVEAT = (
@@ -17,20 +18,20 @@ SELECTION_CAVEAT = (
 )
 
 
-def best_author_data(winners: Mapping[str, BestAuthor]) -> dict[str, Any]:
-    """Return the best author by judge, observed and corrected; rates in [0, 1]."""
+def render_best_author(winners: Mapping[str, BestAuthor]) -> Rendering:
+    """Render the best author by judge, observed and corrected: `best` in the document, a line per judge."""
+    lines = [f"{judge}: {_line(winner)}" for judge, winner in winners.items()]
+    return Rendering({"best": _data(winners)}, conclusions=(*lines, SELECTION_CAVEAT) if lines else ())
+
+
+def _data(winners: Mapping[str, BestAuthor]) -> dict[str, Any]:
+    """Return the best author by judge as JSON data."""
     return {
         judge: {"author": None, "not_estimable": winner.best.reason}
         if isinstance(winner.best, NotEstimable)
         else {"author": winner.author, **asdict(winner.best), "not_estimable": None}
         for judge, winner in winners.items()
     }
-
-
-def best_author_lines(winners: Mapping[str, BestAuthor]) -> list[str]:
-    """Return one line per judge, then the caveat."""
-    lines = [f"{judge}: {_line(winner)}" for judge, winner in winners.items()]
-    return [*lines, SELECTION_CAVEAT] if lines else []
 
 
 def _line(winner: BestAuthor) -> str:

@@ -1,33 +1,53 @@
-"""Comparison of two authors as a table, sentences and caveats. `docs/results.md` explains every line."""
+"""Comparison of two authors: tests, subgroups, sentences, caveats. `docs/results.md` explains every line."""
 
 from __future__ import annotations
 
 from results.analysis.comparison import JudgeComparison, PairComparison, SingleOrderTest
 from results.queries.contest_index import name_of
-from results.render.comparison_data import verdict
-from results.render.format import ORDER_ROBUST_NOTE, format_range
-from results.render.paired_differences import (
-    common_caveats,
+from results.render.comparison_data import comparison_to_dict, verdict
+from results.render.format import (
+    ORDER_ROBUST_NOTE,
     format_p,
     format_points,
     format_points_range,
+    format_range,
+)
+from results.render.paired_differences import (
+    common_caveats,
+    difference_cells,
+    difference_columns,
     incomplete_caveats,
-    interval_head,
-    make_test_table,
     scope_caveat,
     test_cells,
+    test_table,
 )
-from results.render.table import Table
+from results.render.rendering import Rendering
+from results.render.table import Column, Table, Value
 from results.statistics import NotEstimable, PairedDifference
 
 
-def comparison_table(comparison: PairComparison) -> Table:
+def render_comparison(comparison: PairComparison) -> Rendering:
+    """Render the comparison: tests, subgroups, and one sentence per judge."""
+    tables = (
+        _tests(comparison),
+        *(_groups(judge, comparison.by) for judge in comparison.judges if judge.groups),
+    )
+    return Rendering(
+        comparison_to_dict(comparison), tables, tuple(_sentences(comparison)), tuple(_caveats(comparison))
+    )
+
+
+def _tests(comparison: PairComparison) -> Table:
     """Return the table of tests, one row each; `*` marks each judge's primary one."""
     first, second = (name_of(judge) for judge in comparison.selection.authors)
-    columns = ["judge", "how", "first", "second", "difference", interval_head(comparison.family_size)]
-    columns += ["p", "p, Holm", "n", "MDE"]
-    what = f"{first} minus {second}, in points"
-    table = make_test_table(what, comparison.selection, comparison.family_size, columns, soft=comparison.soft)
+    size = comparison.family_size
+    table = test_table(
+        f"{first} minus {second}, in points",
+        comparison.selection,
+        size,
+        (Column("judge"), Column("how"), *difference_columns(size)),
+        soft=comparison.soft,
+    )
     opponent = f"against {name_of(comparison.selection.opponent)}"
     for judge in comparison.judges:
         judge_name = judge.judge_contests.judge  # shown in the judge's first row only
@@ -35,45 +55,44 @@ def comparison_table(comparison: PairComparison) -> Table:
             if test is not None:
                 mark = " *" if test.kind == judge.answer.primary else ""
                 row_label = opponent if test is judge.answer.against_opponent else test.kind
-                table.add_row(judge_name, row_label + mark, *test_cells(test))
+                table.add_row(judge_name, row_label + mark, *difference_cells(test), *test_cells(test))
                 judge_name = ""
         for order in judge.single_orders:
             table.add_row("", f"McNemar, {order.order}", *_mcnemar_cells(order))
     return table
 
 
-def _mcnemar_cells(order: SingleOrderTest) -> tuple[str, ...]:
+def _mcnemar_cells(order: SingleOrderTest) -> tuple[Value, ...]:
     """Return the cells of a single-order test."""
     if isinstance(order.test, NotEstimable):
-        return ("-",) * 8
+        return (None,) * 8
     won = (f"only {order.test.only_first}", f"only {order.test.only_second}")
-    return (*won, "-", "-", format_p(order.test.p), format_p(order.p_adjusted), str(order.test.n), "-")
+    return (*won, None, None, order.test.p, order.p_adjusted, order.test.n, None)
 
 
-def comparison_lines(comparison: PairComparison) -> list[str]:
-    """Return one sentence per judge, then the disagreement and the subgroups."""
-    first, second = (name_of(judge) for judge in comparison.selection.authors)
-    lines = []
-    for judge in comparison.judges:
-        lines.append(f"{judge.judge_contests.judge}: {_sentence(judge, first, second, comparison.level)}")
-    if comparison.disagree:
-        lines.append(f"But {comparison.disagree}.")
-    for judge in comparison.judges:
-        lines += _group_lines(judge, comparison.by)
-    return lines
-
-
-def _group_lines(judge: JudgeComparison, group_by: str) -> list[str]:
-    """Return the primary comparison by subgroup, one line each."""
-    if not judge.groups:
-        return []
-    width = max(len(name) for name in judge.groups)
-    lines = [f"{judge.judge_contests.judge}, by {group_by}, in points:"]
+def _groups(judge: JudgeComparison, group_by: str) -> Table:
+    """Return the primary comparison by subgroup, without tests."""
+    columns = [
+        Column("group", group_by),
+        Column("difference", unit="points"),
+        Column("interval", "95 %", "points_range"),
+        Column("n", unit="count"),
+        Column("note"),
+    ]
+    table = Table(f"{judge.judge_contests.judge}, by {group_by}, in points", columns=columns)
     for name, test in judge.groups.items():
-        interval = "" if test.low is None else f"  {format_points_range(test.low, test.high)}"
-        note = f"  {test.note}" if test.note else ""
-        lines.append(f"  {name:<{width}}  {format_points(test.difference):>6}  n {test.n:>4}{interval}{note}")
-    return lines
+        table.add_row(name, test.difference, (test.low, test.high), test.n, test.note)
+    return table.without_empty_columns({"note"})
+
+
+def _sentences(comparison: PairComparison) -> list[str]:
+    """Return one sentence per judge, then their disagreement."""
+    first, second = (name_of(judge) for judge in comparison.selection.authors)
+    sentences = [
+        f"{judge.judge_contests.judge}: {_sentence(judge, first, second, comparison.level)}"
+        for judge in comparison.judges
+    ]
+    return [*sentences, f"But {comparison.disagree}."] if comparison.disagree else sentences
 
 
 def _sentence(judge: JudgeComparison, first: str, second: str, level: float) -> str:
@@ -129,8 +148,8 @@ def _robust(
     return list(zip(names, judge.answer.order_robust, strict=True))
 
 
-def comparison_caveats(comparison: PairComparison) -> list[str]:
-    """Return the caveats to print below the table."""
+def _caveats(comparison: PairComparison) -> list[str]:
+    """Return the caveats of the tests."""
     caveats = common_caveats(comparison.selection, soft=comparison.soft)
     caveats.append(
         "* marks the primary comparison. Differences are paired by dialogue: sign-flip permutation test and "

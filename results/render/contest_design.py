@@ -1,24 +1,25 @@
-"""Precision of a planned contest as JSON data and lines."""
+"""Precision of a planned contest."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
-from results.render.format import format_percent
+from results.render.format import format_count, format_percent
+from results.render.rendering import Rendering
 from results.statistics import Design, SampleSize
 
 
-def design_data(design: Design, needed: SampleSize) -> dict[str, Any]:
-    """Return the design and the sample size for the required difference; rates in [0, 1]."""
-    return {**asdict(design), "required_sample_size": asdict(needed)}
+def render_contest_design(design: Design, needed: SampleSize) -> Rendering:
+    """Render the design and the sample size for the required difference; rates in [0, 1]."""
+    data = {**asdict(design), "required_sample_size": asdict(needed)}
+    return Rendering({"design": data}, conclusions=tuple(_lines(design, needed)))
 
 
-def design_lines(design: Design, needed: SampleSize) -> list[str]:
+def _lines(design: Design, needed: SampleSize) -> list[str]:
     """Return the assumptions, then the precision they imply."""
     assumed = design.assumed
     orders = "both orders" if design.orders == 2 else "one order"
-    size = f"{design.dialogues} dialogues, {orders}, {_counted(design.samples, 'sample')}"
+    size = f"{design.dialogues} dialogues, {orders}, {format_count(design.samples, 'sample')}"
     assumptions = (
         f"a win rate of {format_percent(assumed.rate)}, consistency {format_percent(assumed.consistency)}"
     )
@@ -38,11 +39,6 @@ def design_lines(design: Design, needed: SampleSize) -> list[str]:
     if design.note:
         lines.append(f"    {design.note}")
     return lines
-
-
-def _counted(count: int, noun: str) -> str:
-    """Return a count with its noun."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _points(rate: float) -> str:

@@ -6,33 +6,48 @@ from collections.abc import Sequence
 
 from results.analysis.multi_comparison import ComparisonRow, MultiComparison
 from results.queries.contest_index import name_of
-from results.render.format import ORDER_ROBUST_NOTE, format_percent, format_range
+from results.render.comparison_data import multi_comparison_to_dict
+from results.render.format import ORDER_ROBUST_NOTE
 from results.render.paired_differences import (
     common_caveats,
+    difference_cells,
+    difference_columns,
     incomplete_caveats,
-    interval_head,
-    make_test_table,
+    interval_heading,
     saturation_caveat,
     scope_caveat,
     test_cells,
+    test_table,
 )
-from results.render.table import Table
+from results.render.rendering import Rendering
+from results.render.table import Column, Table, Value
 from results.statistics import HEAD_TO_HEAD
 
 
-def multi_comparison_table(comparison: MultiComparison) -> Table:
-    """Return one row per test, per judge from the best author to the worst."""
-    opponent, interval = name_of(comparison.selection.opponent), interval_head(comparison.family_size)
+def render_multi_comparison(comparison: MultiComparison) -> Rendering:
+    """Render the comparison: one row per test, per judge from the best author to the worst."""
+    return Rendering(
+        multi_comparison_to_dict(comparison), (_table(comparison),), caveats=tuple(_caveats(comparison))
+    )
+
+
+def _table(comparison: MultiComparison) -> Table:
+    """Return the table of tests."""
+    opponent, size = name_of(comparison.selection.opponent), comparison.family_size
     if comparison.pairwise:
         title = f"every pair, by way of {opponent}"
-        columns: tuple[str, ...] = ("judge", "first – second", "first", "second", "difference", interval)
+        columns = [Column("judge"), Column("pair", "first – second"), *difference_columns(size)]
     else:
         title = f"every author against {opponent}"
-        columns = ("judge", "author", "win rate", interval, "unadjusted, 95 %", "order-robust")
-    columns += ("p", "p, Holm", "n", "MDE")
-    table = make_test_table(
-        title, comparison.selection, comparison.family_size, columns, soft=comparison.soft
-    )
+        columns = [
+            Column("judge"),
+            Column("author"),
+            Column("win_rate", unit="percent"),
+            Column("interval", interval_heading(size), "percent_range"),
+            Column("unadjusted", "unadjusted, 95 %", "percent_range"),
+            Column("order_robust", "order-robust", "percent_range"),
+        ]
+    table = test_table(title, comparison.selection, size, columns, soft=comparison.soft)
     order = {
         judge_contests.judge_id: position
         for position, judge_contests in enumerate(comparison.selection.judges)
@@ -47,29 +62,25 @@ def multi_comparison_table(comparison: MultiComparison) -> Table:
         previous_judge = place.judge_contests.judge_id
         if comparison.pairwise:
             suffix = ", head to head" if place.test.kind == HEAD_TO_HEAD else ""
-            table.add_row(judge, f"{place.first} – {place.second}{suffix}", *test_cells(place.test))
+            name, cells = f"{place.first} – {place.second}{suffix}", difference_cells(place.test)
         else:
-            table.add_row(judge, place.first, *_rates(place), *test_cells(place.test)[4:])
+            name, cells = place.first, _rates(place)
+        table.add_row(judge, name, *cells, *test_cells(place.test))
     return table
 
 
-def _rates(place: ComparisonRow) -> tuple[str, str, str, str]:
+def _rates(place: ComparisonRow) -> tuple[Value, ...]:
     """Return win rate, simultaneous interval, unadjusted interval and order-robust bounds."""
     test, rate = place.test, place.rate
-    simultaneous = "-"
+    simultaneous = None
     if test.low is not None and test.high is not None:
-        simultaneous = format_range((1 + test.low) / 2, (1 + test.high) / 2)
+        simultaneous = ((1 + test.low) / 2, (1 + test.high) / 2)
     if rate is None:
-        return format_percent(test.rate_first), simultaneous, "-", "-"
-    return (
-        format_percent(test.rate_first),
-        simultaneous,
-        format_range(rate.low, rate.high),
-        format_range(*rate.order_robust),
-    )
+        return test.rate_first, simultaneous, None, None
+    return test.rate_first, simultaneous, (rate.low, rate.high), rate.order_robust
 
 
-def multi_comparison_caveats(comparison: MultiComparison) -> list[str]:
+def _caveats(comparison: MultiComparison) -> list[str]:
     """Return the caveats to print below the table."""
     caveats = common_caveats(comparison.selection, soft=comparison.soft)
     caveats.append(

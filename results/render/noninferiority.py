@@ -1,4 +1,4 @@
-"""Non-inferiority results as JSON data and lines."""
+"""Non-inferiority of one author to another, by judge."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ from dataclasses import asdict
 from typing import Any
 
 from results.analysis.noninferiority import NonInferiorityMargins
-from results.render.paired_differences import format_points, format_points_range
+from results.render.format import format_points, format_points_range
+from results.render.rendering import Rendering
 from results.statistics import NonInferiority, NotEstimable
 
 
-def noninferiority_data(margins: NonInferiorityMargins) -> dict[str, Any]:
-    """Return the verdict and its basis by judge; differences in [−1, 1]."""
+def render_noninferiority(margins: NonInferiorityMargins) -> Rendering:
+    """Render the verdicts: `non_inferiority` in the document, and one sentence per judge."""
+    sentences = (
+        f"{judge}: {result}."
+        if isinstance(result, NotEstimable)
+        else f"{judge}: {_sentence(margins, result)}"
+        for judge, result in margins.judges.items()
+    )
+    return Rendering({"non_inferiority": _data(margins)}, conclusions=tuple(sentences))
+
+
+def _data(margins: NonInferiorityMargins) -> dict[str, Any]:
+    """Return the verdict and its basis by judge as JSON data; differences in [−1, 1]."""
     return {
         "margin": margins.margin,
         "first": margins.first,
@@ -23,16 +35,6 @@ def noninferiority_data(margins: NonInferiorityMargins) -> dict[str, Any]:
             for judge, result in margins.judges.items()
         },
     }
-
-
-def noninferiority_lines(margins: NonInferiorityMargins) -> list[str]:
-    """Return one sentence per judge."""
-    return [
-        f"{judge}: {result}."
-        if isinstance(result, NotEstimable)
-        else f"{judge}: {_sentence(margins, result)}"
-        for judge, result in margins.judges.items()
-    ]
 
 
 def _sentence(margins: NonInferiorityMargins, result: NonInferiority) -> str:

@@ -1,4 +1,4 @@
-"""Formatting of differences: points, intervals, p-values, and the caveats of every table of differences."""
+"""Columns, cells and caveats that all tables of differences share."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from agents.types import Split
 from results.analysis.contest_selection import ContestSelection
 from results.queries.contest_index import name_of
 from results.render.comparison_data import has_students, is_any_emulated, scope_of, test_set_uses_by_author
-from results.render.format import EMULATED_NOTE, format_percent
-from results.render.table import Table
+from results.render.format import EMULATED_NOTE, format_points_range
+from results.render.table import Column, Table, Value
 from results.statistics import PairedDifference
 
 SEEDS_CAVEAT = "A claim about a strategy requires several training seeds; list their checkpoints as A1,A2,A3."
@@ -23,50 +23,46 @@ SOFT_CAVEAT = (
 )
 
 
-def format_points(difference: float | None) -> str:
-    """Return a difference in points (hundredths), such as `+7.2`."""
-    return "-" if difference is None else f"{100 * difference:+.1f}"
-
-
-def format_points_range(low: float | None, high: float | None) -> str:
-    """Return an interval in points, such as `+3.1 to +11.0`."""
-    return "-" if low is None or high is None else f"{format_points(low)} to {format_points(high)}"
-
-
-def format_p(p: float | None) -> str:
-    """Return a p-value, such as `0.012` or `< 0.001`."""
-    return "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def make_test_table(
-    what: str, selection: ContestSelection, size: int, columns: Sequence[str], *, soft: bool
+def test_table(
+    what: str, selection: ContestSelection, size: int, columns: Sequence[Column], *, soft: bool
 ) -> Table:
-    """Return an empty table of tests whose title gives the size of the family."""
+    """Return an empty table of tests; its title gives the size of the family, `columns` come first."""
     family = "one test" if size < 2 else f"a family of {size} tests (Holm)"
     title = f"{what}{', soft' if soft else ''}: {family}, {selection.split} split"
-    table = Table(title)
-    for number, name in enumerate(columns):
-        table.add_column(name, justify="left" if number < 2 else "right")
-    return table
+    return Table(title, columns=[*columns, *_TEST_COLUMNS])
 
 
-def interval_head(size: int) -> str:
+_TEST_COLUMNS = (
+    Column("p", unit="p"),
+    Column("p_adjusted", "p, Holm", "p"),
+    Column("n", unit="count"),
+    Column("mde", "MDE", "unsigned_points"),
+)
+
+
+def difference_columns(size: int) -> tuple[Column, ...]:
+    """Return the columns of both rates, the difference and its interval, for a family of `size` tests."""
+    return (
+        Column("first", unit="percent"),
+        Column("second", unit="percent"),
+        Column("difference", unit="points"),
+        Column("interval", interval_heading(size), "points_range"),
+    )
+
+
+def interval_heading(size: int) -> str:
     """Return the heading of the interval column for a family of `size` tests."""
     return "95 %" if size < 2 else "95 %, simultaneous"
 
 
-def test_cells(test: PairedDifference) -> tuple[str, ...]:
-    """Return the cells: both rates, difference, interval, p, adjusted p, n, MDE."""
-    return (
-        format_percent(test.rate_first),
-        format_percent(test.rate_second),
-        format_points(test.difference),
-        format_points_range(test.low, test.high),
-        format_p(test.p),
-        format_p(test.p_adjusted),
-        str(test.n),
-        "-" if test.mde is None else f"{100 * test.mde:.1f}",
-    )
+def difference_cells(test: PairedDifference) -> tuple[Value, ...]:
+    """Return the cells of `difference_columns`."""
+    return test.rate_first, test.rate_second, test.difference, (test.low, test.high)
+
+
+def test_cells(test: PairedDifference) -> tuple[Value, ...]:
+    """Return the last cells of a row: p, adjusted p, n, MDE."""
+    return test.p, test.p_adjusted, test.n, test.mde
 
 
 def incomplete_caveats(subject: str, test: PairedDifference) -> list[str]:

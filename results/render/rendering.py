@@ -24,3 +24,12 @@ class Rendering:
     tables: tuple[Table, ...] = ()
     conclusions: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
+
+    def __add__(self, other: Rendering) -> Rendering:
+        """Return both results in one: the fields of both documents, and the tables and texts in order."""
+        return Rendering(
+            {**self.document, **other.document},
+            self.tables + other.tables,
+            self.conclusions + other.conclusions,
+            self.caveats + other.caveats,
+        )

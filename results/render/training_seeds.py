@@ -1,21 +1,32 @@
-"""Strategies with several training seeds as lines and caveats."""
+"""Strategies with several training seeds."""
 
 from __future__ import annotations
 
 from results.analysis.training_seeds import SeedComparison
 from results.queries.contest_index import name_of
-from results.render.format import format_percent, format_range
-from results.render.paired_differences import (
-    common_caveats,
+from results.render.comparison_data import strategies_to_dict
+from results.render.format import (
     format_p,
+    format_percent,
     format_points,
     format_points_range,
-    saturation_caveat,
+    format_range,
 )
+from results.render.paired_differences import common_caveats, saturation_caveat
+from results.render.rendering import Rendering
 from results.statistics import NotEstimable, StrategyEstimate
 
 
-def strategies_lines(comparison: SeedComparison) -> list[str]:
+def render_training_seeds(comparison: SeedComparison) -> Rendering:
+    """Render a strategy's win rate, or the difference of two strategies."""
+    return Rendering(
+        strategies_to_dict(comparison),
+        conclusions=tuple(_lines(comparison)),
+        caveats=tuple(_caveats(comparison)),
+    )
+
+
+def _lines(comparison: SeedComparison) -> list[str]:
     """Return the compared strategies, then one line per judge."""
     groups = [" + ".join(name_of(author) for author in group) for group in comparison.groups]
     heads = ("Strategy",) if len(groups) == 1 else ("First", "Second")
@@ -55,7 +66,7 @@ def _line(estimate: StrategyEstimate, level: float) -> str:
     )
 
 
-def strategies_caveats(comparison: SeedComparison) -> list[str]:
+def _caveats(comparison: SeedComparison) -> list[str]:
     """Return the caveats to print below the lines."""
     caveats = common_caveats(comparison.selection, soft=comparison.soft)
     caveats.append(

@@ -1,4 +1,4 @@
-"""Variance components as JSON data, lines and caveats."""
+"""Variance components of a win rate, by judge."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from results.queries.contest_index import name_of
 from results.render.comparison_data import is_any_emulated
 from results.render.format import format_percent
 from results.render.paired_differences import common_caveats
+from results.render.rendering import Rendering
+from results.render.table import Column, Table, Value
 from results.statistics import NotEstimable, VarianceTable
 
 SOURCES = {
@@ -22,8 +24,32 @@ SOURCES = {
 }
 
 
-def variance_data(analysis: VarianceAnalysis) -> dict[str, Any]:
-    """Return components, their contributions, and the effect of more requests, by judge."""
+def render_variance(analysis: VarianceAnalysis) -> Rendering:
+    """Render components, their contributions, and the effect of more requests: one table per judge."""
+    tables = (
+        _table(judge, table)
+        for judge, table in analysis.tables.items()
+        if not isinstance(table, NotEstimable)
+    )
+    lines = [
+        f"{len(analysis.checkpoints)} training seeds with {len(analysis.checkpoints[0])} generations each, "
+        f"against {name_of(analysis.selection.opponent)}; {analysis.selection.split} split",
+        *(
+            f"{judge}: {table}."
+            for judge, table in analysis.tables.items()
+            if isinstance(table, NotEstimable)
+        ),
+    ]
+    caveats = (
+        *common_caveats(analysis.selection, soft=analysis.soft),
+        "A source without repetition is included in the next source above it. A request is one generation or "
+        "one verdict; training seeds also need training. Two or three seeds give a poor estimate.",
+    )
+    return Rendering(_data(analysis), tuple(tables), tuple(lines), caveats)
+
+
+def _data(analysis: VarianceAnalysis) -> dict[str, Any]:
+    """Return the components by judge as JSON data."""
     return {
         "checkpoints": [[name_of(author) for author in generations] for generations in analysis.checkpoints],
         "opponent": name_of(analysis.selection.opponent),
@@ -39,59 +65,32 @@ def variance_data(analysis: VarianceAnalysis) -> dict[str, Any]:
     }
 
 
-def variance_lines(analysis: VarianceAnalysis) -> list[str]:
-    """Return one text table per judge."""
-    lines = [
-        f"{len(analysis.checkpoints)} training seeds with {len(analysis.checkpoints[0])} generations "
-        f"each, against "
-        f"{name_of(analysis.selection.opponent)}; {analysis.selection.split} split"
-    ]
-    for judge, table in analysis.tables.items():
-        lines += [f"{judge}: {table}."] if isinstance(table, NotEstimable) else _lines(judge, table)
-    return lines
-
-
-def _lines(judge: str, table: VarianceTable) -> list[str]:
-    """Return one judge's table."""
+def _table(judge: str, table: VarianceTable) -> Table:
+    """Return one judge's components."""
     sizes = table.sizes
     left_out = f", {table.left_out} left out" if table.left_out else ""
-    lines = [
+    title = (
         f"{judge}: {format_percent(table.rate)} ± {100 * table.error:.1f} points (standard error "
-        f"{table.scope}), n "
-        f"{sizes.dialogues:g}{left_out}, {sizes.repetitions:g} repetitions",
-        f"    {'source':<17}{'one verdict, sd in points':>26}{'share of error²':>17}",
+        f"{table.scope}), n {sizes.dialogues:g}{left_out}, {sizes.repetitions:g} repetitions"
+    )
+    columns = [
+        Column("source"),
+        Column("deviation", "one verdict, sd in points", "unsigned_points"),
+        Column("share", "share of error²", "percent"),
     ]
-    lines += [
-        f"    {SOURCES[name]:<17}{_spread(table, name):>26}{_part(table, name):>17}" for name in SOURCES
-    ]
+    shown = Table(title, columns=columns)
+    for name, source in SOURCES.items():
+        variance = getattr(table.components, name)
+        share: Value = None
+        if name == "order":
+            share = "both are judged"
+        elif variance is not None and table.error:
+            share = table.parts[name] / table.error**2
+        shown.add_row(source, "not repeated" if variance is None else variance**0.5, share)
     if table.afterwards:
         after = ", ".join(f"{name} ± {100 * error:.2f}" for name, error in table.afterwards.items())
-        lines.append(
-            f"    the next {table.requests:,} requests, from ± {100 * table.error:.2f} points: spent on "
+        shown.caption = (
+            f"The next {table.requests:,} requests, from ± {100 * table.error:.2f} points: spent on "
             f"{after}; best: {table.best}"
         )
-    return lines
-
-
-def _spread(table: VarianceTable, name: str) -> str:
-    """Return a source's standard deviation in points."""
-    variance = getattr(table.components, name)
-    return "not repeated" if variance is None else f"{100 * variance**0.5:.1f}"
-
-
-def _part(table: VarianceTable, name: str) -> str:
-    """Return a source's share of the squared standard error."""
-    if name == "order":
-        return "both are judged"
-    if getattr(table.components, name) is None or not table.error:
-        return "-"
-    return format_percent(table.parts[name] / table.error**2)
-
-
-def variance_caveats(analysis: VarianceAnalysis) -> list[str]:
-    """Return the caveats to print below the tables."""
-    return [
-        *common_caveats(analysis.selection, soft=analysis.soft),
-        "A source without repetition is included in the next source above it. A request is one generation or "
-        "one verdict; training seeds also need training. Two or three seeds give a poor estimate.",
-    ]
+    return shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +12,7 @@ from agents.errors import Fault, UserError
 from harness.cli.options.aliases import renamed_option
 
 if TYPE_CHECKING:
+    from results.render.rendering import Rendering
     from results.statistics import DesignAssumptions
 
 
@@ -40,30 +41,23 @@ def design_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@dataclass(frozen=True)
-class DesignReport:
-    """Expected precision and power of a design, as data and as lines of text."""
-
-    data: dict[str, Any]
-    lines: list[str]
-
-
 def foresee_design(
     assumptions: Sequence[str], min_effect: float, dialogues: int, *, samples: int = 1, seeds: int = 1
-) -> DesignReport:
+) -> Rendering:
     """Return the precision and power of a number of dialogues in both orders; nothing for 0 dialogues.
 
     Raises:
         UserError: if the assumptions are invalid.
     """
-    from results.render.contest_design import design_data, design_lines
+    from results.render.contest_design import render_contest_design
+    from results.render.rendering import Rendering
     from results.statistics import design, required_sample_size
 
     if not dialogues:
-        return DesignReport({"design": None}, [])
+        return Rendering({"design": None})
     planned = design(parse_assumptions(assumptions), dialogues, samples=samples, seeds=seeds)
     sample_size = required_sample_size(min_effect, planned.difference_std, dialogues, samples=samples)
-    return DesignReport({"design": design_data(planned, sample_size)}, design_lines(planned, sample_size))
+    return render_contest_design(planned, sample_size)
 
 
 def parse_assumptions(assumptions: Sequence[str]) -> DesignAssumptions:

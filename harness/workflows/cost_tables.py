@@ -1,0 +1,57 @@
+"""Cost estimates of judging and generating: requests, tokens, time and cost by model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from harness.workflows.generation_cost import GenerationCost
+from harness.workflows.judge_cost import CostEstimate
+from results.render.rendering import Rendering
+from results.render.table import Column, Table
+
+NOTE = (
+    "Requests are counted exactly; tokens and time are estimates. At most: with every allowed retry charged "
+    "in full. No request was sent."
+)
+
+
+def render_judging_cost(estimates: Sequence[CostEstimate], labels: Sequence[str] = ()) -> Rendering:
+    """Render the estimates of judges, each named by its label; by default by the judge."""
+    names = labels or [estimate.judge for estimate in estimates]
+    document = {"dry_run": True, "judges": [asdict(estimate) for estimate in estimates]}
+    return Rendering(document, (cost_table("judge", names, estimates),), caveats=(NOTE,))
+
+
+def render_generation_cost(costs: Sequence[GenerationCost]) -> Rendering:
+    """Render the estimates of models."""
+    document = {"dry_run": True, "models": [asdict(cost) for cost in costs]}
+    table = cost_table("model", [cost.model for cost in costs], costs)
+    return Rendering(document, (table,), caveats=(NOTE,))
+
+
+def cost_table(kind: str, names: Sequence[str], estimates: Sequence[CostEstimate | GenerationCost]) -> Table:
+    """Return one row per judge or model."""
+    columns = [
+        Column(kind),
+        Column("requests", unit="count"),
+        Column("stored", unit="count"),
+        Column("input_tokens", "tokens in", "whole"),
+        Column("output_tokens", "tokens out", "whole"),
+        Column("seconds", "time", "duration"),
+        Column("expected_usd", "expected cost", "usd"),
+        Column("maximum_usd", "at most", "usd"),
+    ]
+    table = Table(columns=columns)
+    for name, estimate in zip(names, estimates, strict=True):
+        table.add_row(
+            name,
+            estimate.calls,
+            estimate.known,
+            estimate.input_tokens,
+            estimate.output_tokens,
+            "unknown without a limit" if estimate.seconds is None else estimate.seconds,
+            estimate.expected_usd,
+            estimate.maximum_usd,
+        )
+    return table
