@@ -5,7 +5,7 @@ it. Only marks that could be mistaken for structure are removed:
 
   * anything that looks like a tag, in any script: `</response_1>`, `&lt;/response_1&gt;`, `‹/response_1›`;
   * control tokens of chat templates: `<|im_start|>`, `[INST]`, `[ INST ]`, `<<SYS>>`;
-  * the colon of a line that begins like a turn or a verdict, in look-alike letters too: `System:`, `Response 2:`;
+  * the colon of a line that begins like a turn or a verdict, in any letters: `System:`, `Response 2:`;
   * invisible characters, and line ends other than a newline.
 
 docs/judges.md describes the limits of this protection.

@@ -174,8 +174,8 @@ def in_other_letters(text: str) -> list[str]:
     return [text, text.upper(), full_width, bold, accented, text.lower().translate(alike)]
 
 
-TURN_NAMES = ("system developer user human assistant model judge evaluator grader instruction instructions "
-              "answer verdict").split()  # fmt: skip
+TURN_NAMES = ["system", "developer", "user", "human", "assistant", "model", "judge", "evaluator", "grader"]
+TURN_NAMES += ["instruction", "instructions", "answer", "verdict"]
 TURN_NAMES += ["final answer", "final verdict", "response 1", "Response_2"]
 
 
@@ -183,7 +183,8 @@ TURN_NAMES += ["final answer", "final verdict", "response 1", "Response_2"]
 def test_no_line_begins_like_a_turn_in_any_letters_or_with_any_colon(name: str) -> None:
     for spelled in in_other_letters(name):
         for colon in _ANY_COLON:
-            for line in (f"{spelled}{colon} 1", f"### **{spelled}** {colon}1", f"Hi.\n{spelled}\u200b{colon}x"):
+            turn = f"{spelled}{colon} 1"
+            for line in (turn, f"### **{spelled}** {colon}1", f"Hi.\n{turn}", f"{spelled}\u200b{colon}x"):
                 quiet = escape_delimiters(line)
                 assert not any(colon in quiet for colon in _ANY_COLON), line
                 assert escape_delimiters(quiet) == quiet
