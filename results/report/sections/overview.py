@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from results.queries.checkpoints import STUDENT
+from results.render.format import format_percent
 from results.render.writers.html import readable
 from results.report.author_roles import AuthorRole
-from results.report.conclusions import percent
 from results.report.context import AuthorPair, ReportContext
 from results.report.forest_plot import ForestMark, ForestRow, forest
 from results.report.sections.chart_data import figure_of
@@ -90,7 +90,9 @@ def _row(pair: AuthorPair, series: Mapping[str, int]) -> ForestRow:
             judged_contest.hard.rate,
             judged_contest.hard.low,
             judged_contest.hard.high,
-            percent(judged_contest.hard.rate) if judged_contest.hard.rate is not None else "no rate yet",
+            format_percent(judged_contest.hard.rate)
+            if judged_contest.hard.rate is not None
+            else "no rate yet",
         )
         for judged_contest in pair.speaking
     ]

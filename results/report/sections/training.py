@@ -10,9 +10,9 @@ from typing import Any
 from markupsafe import Markup
 
 from results.queries.checkpoints import CheckpointRecord
+from results.render.format import format_elapsed, format_percent
 from results.render.writers.html import readable
 from results.report.author_descriptions import TrainedStudent
-from results.report.conclusions import duration, percent
 from results.report.context import ReportContext
 from results.report.loss_curves import curve
 from results.report.sections.section import Section
@@ -104,7 +104,7 @@ def _facts(line: Sequence[CheckpointRecord]) -> list[tuple[str, str]]:
         parts += [f"rank {settings['rank']}"] if "rank" in settings else []
         parts += [f"β {settings['beta']:g}"] if checkpoint.stage == "dpo" and "beta" in settings else []
         seconds = checkpoint.record.get("seconds")
-        parts += [f"{duration(seconds)} on {checkpoint.record.get('device', '?')}"] if seconds else []
+        parts += [f"{format_elapsed(seconds)} on {checkpoint.record.get('device', '?')}"] if seconds else []
         facts.append((checkpoint.stage.upper(), ", ".join(part for part in parts if part)))
     return facts + _health(line[-1].health)
 
@@ -125,7 +125,7 @@ def _health(health: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("loss, general text", f"base {health['general_base']:.2f}, now {health['general']:.2f}"),
         (
             "what it says",
-            f"{health['words']:.0f} words in the mean; {percent(health['cut'])} reached the limit of "
-            f"{health['new_tokens']} tokens; {percent(health['distinct'])} different responses",
+            f"{health['words']:.0f} words in the mean; {format_percent(health['cut'])} reached the limit of "
+            f"{health['new_tokens']} tokens; {format_percent(health['distinct'])} different responses",
         ),
     ]
