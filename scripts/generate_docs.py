@@ -1,5 +1,5 @@
-"""Generator of docs/cli.md (help of every command), docs/errors.md (all error codes) and docs/schema.json (JSON
-Schema of all results).
+"""Generator of docs/cli.md (help of every command), docs/errors.md (all error codes) and docs/schema.json
+(JSON Schema of all results).
 
     python scripts/generate_docs.py            write the files
     python scripts/generate_docs.py --check    exit with 1 if a file is not up to date

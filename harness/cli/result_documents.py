@@ -1,7 +1,7 @@
 """Registry of the JSON documents that commands print, and their JSON Schema.
 
-Each document is a `TypedDict` beside the code that builds it. Its field `document` holds its name; the command
-line adds `schema_version`.
+Each document is a `TypedDict` beside the code that builds it. Its field `document` holds its name; the
+command line adds `schema_version`.
 """
 
 from __future__ import annotations
