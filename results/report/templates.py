@@ -20,7 +20,6 @@ from markupsafe import Markup
 from results.render import charts
 from results.render.format import format_count, format_moment, format_usd, format_value
 from results.render.writers.html import html_table, html_text
-from results.report.forest_plot import legend_symbol
 from results.report.verdict_texts import DialogueVerdicts
 
 LONG = 1_200  # characters of a response that are shown before it is folded
@@ -89,7 +88,7 @@ def _environment() -> Environment:
         "format": format_value,
         "html_table": html_table,
         "symbol": charts.symbol,
-        "legend_symbol": legend_symbol,
+        "legend_symbol": charts.legend_symbol,
         "LONG": LONG,
         "LONGEST": LONGEST,
     }

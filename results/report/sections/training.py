@@ -10,11 +10,11 @@ from typing import Any
 from markupsafe import Markup
 
 from results.queries.checkpoints import CheckpointRecord
+from results.render.charts import training_curve
 from results.render.format import format_elapsed, format_percent
 from results.render.writers.html import readable
 from results.report.author_descriptions import TrainedStudent
 from results.report.context import ReportContext
-from results.report.loss_curves import curve
 from results.report.sections.section import Section
 from results.report.templates import render_template
 
@@ -87,7 +87,7 @@ def _curves(index: int, line: Sequence[CheckpointRecord]) -> list[Markup]:
         for place, (key, title, even) in enumerate(_CURVES.get(checkpoint.stage, ())):
             points = [(step, value) for step, value in checkpoint.curve(key) if math.isfinite(value)]
             name = f"curve-{index}-{step}-{place}"
-            drawings.append(curve(points, name=name, title=readable(title), even=even))
+            drawings.append(training_curve(points, name=name, title=readable(title), even=even))
     return [drawing for drawing in drawings if drawing]
 
 
