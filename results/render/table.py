@@ -132,10 +132,6 @@ class Table:
             table.add_row(column.heading, *(row.cells[index] for row in self.rows))
         return table
 
-    def add_column(self, head: str, *, justify: str = "left", style: str = "") -> None:
-        """Append a column of texts."""
-        self.columns.append(Column(head, head or " ", "text", justify, style))
-
 
 def _is_empty(value: Value) -> bool:
     """Return whether a value is None, zero, or empty."""
@@ -146,14 +142,3 @@ def metric_table(names: Iterable[str], title: str = "") -> Table:
     """Return an empty table with one metric per row and one right-aligned column per name."""
     columns = [Column("metric", " "), *(Column(name, name, "text", "right") for name in names)]
     return Table(title, columns=columns)
-
-
-def make_table(title: str, columns: Iterable[str | Column]) -> Table:
-    """Return an empty table; headings are text columns, right-aligned except for the first."""
-    made = [
-        column
-        if isinstance(column, Column)
-        else Column(column, column or " ", "text", "right" if number else "left")
-        for number, column in enumerate(columns)
-    ]
-    return Table(title, columns=made)
