@@ -111,6 +111,7 @@ async def _demo(out: Path) -> tuple[JudgingResult, str]:
     from harness.emulator.config import EmulatorConfig
     from harness.emulator.server_process import emulator_process
     from harness.engine.run import RequestSettings
+    from harness.interrupt import SignalInterrupt
     from harness.workflows.judge import judge_contest, plan_judging
     from results.db.store import Store
     from results.report import render
@@ -127,7 +128,9 @@ async def _demo(out: Path) -> tuple[JudgingResult, str]:
             a, b = [await resolve_author(name, dataset, store) for name in (A, B)]
             judges = [Judge(model, prompt) for model in (*named, *asked)]
             plan = plan_judging(dataset, a, b, judges, split=split)
-            summary = await judge_contest(store, registry, plan, RequestSettings(events=out))
+            summary = await judge_contest(
+                store, registry, plan, RequestSettings(events=out, interrupt=SignalInterrupt())
+            )
             return summary, await render(store, summary.run_id)
 
 

@@ -17,6 +17,7 @@ from harness.cli.options.common import (
     db_option,
     json_option,
     prompts_option,
+    run,
 )
 from harness.cli.options.study import StudySession, judge_option, out_option
 from harness.cli.study_progress import StudyProgress
@@ -88,8 +89,6 @@ def run_session(
     Args:
         confirm_cost: whether to show the cost on a terminal and ask for confirmation.
     """
-    from harness.study.interrupt import run_with_shared_signals
-
     study = session.study()
     progress = StudyProgress(session.calls.quiet)
 
@@ -98,7 +97,7 @@ def run_session(
             await _confirm_cost(graph)
         progress.expect(picked)
 
-    return run_with_shared_signals(
+    return run(
         session.run(study, only=only, since=since, watch=progress.watch, tell=progress.tell, before=before)
     )
 

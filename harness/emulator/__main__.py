@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 import threading
 from dataclasses import replace
@@ -21,6 +20,7 @@ from dataclasses import replace
 from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import serve
+from harness.interrupt import Interrupt, SignalInterrupt
 from harness.terminal.output import print_json, print_text
 
 
@@ -65,17 +65,14 @@ def _first_line() -> bytes:
 
 def _run(options: EmulatorConfig, host: str, port: int, from_pipe: bool) -> None:
     async def until_stopped() -> None:
-        loop = asyncio.get_running_loop()
-        stopped = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in a loop
-                loop.add_signal_handler(number, stopped.set)
-        running = await serve(options, host, port)
-        print_json({"port": running.port, "url": running.url}, indented=False)
-        if from_pipe:
-            _watch_standard_input(loop, stopped)
-        await stopped.wait()
-        await running.close()
+        interrupt = SignalInterrupt()
+        with interrupt.listening():
+            running = await serve(options, host, port)
+            print_json({"port": running.port, "url": running.url}, indented=False)
+            if from_pipe:
+                _watch_standard_input(asyncio.get_running_loop(), interrupt)
+            await interrupt.wait()
+            await running.close()
 
     try:
         import uvloop
@@ -85,12 +82,12 @@ def _run(options: EmulatorConfig, host: str, port: int, from_pipe: bool) -> None
         uvloop.run(until_stopped())
 
 
-def _watch_standard_input(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
+def _watch_standard_input(loop: asyncio.AbstractEventLoop, interrupt: Interrupt) -> None:
     def watch() -> None:
         while os.read(0, 4096):
             pass
         with contextlib.suppress(RuntimeError):  # the loop is already closed
-            loop.call_soon_threadsafe(stopped.set)
+            loop.call_soon_threadsafe(interrupt.request)
 
     threading.Thread(target=watch, daemon=True, name="watch-standard-input").start()
 

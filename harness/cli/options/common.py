@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,7 @@ from agents.models.retirement import is_retired, real_model_id, warnings
 from agents.models.spec import Model
 from agents.prompt_lookup import prompt_faults
 from harness.cli.options.aliases import renamed_option
+from harness.interrupt import Interrupt, SignalInterrupt
 from harness.terminal.output import print_message
 from prompts import Library, PromptError, released
 
@@ -171,11 +172,13 @@ class CallOptions:
     yes: bool
     allow_retired: bool = False
     require_one_model: bool = False
+    interrupt: Interrupt = field(default_factory=SignalInterrupt)
 
     @classmethod
     def take(cls, arguments: dict[str, Any]) -> CallOptions:
         """Remove these options from a command's arguments and return them."""
-        return cls(**{name: arguments.pop(name) for name in cls.__dataclass_fields__})
+        names = [name for name in cls.__dataclass_fields__ if name in arguments]
+        return cls(**{name: arguments.pop(name) for name in names})
 
     def settings(self) -> RequestSettings:
         """Return the settings of requests.
@@ -233,6 +236,7 @@ class CallOptions:
             allow_retired=self.allow_retired,
             require_one_model=self.require_one_model,
             warn=print_warning,
+            interrupt=self.interrupt,
         )
 
     def _parse_prices(self) -> tuple[dict[str, Price], list[Fault]]:

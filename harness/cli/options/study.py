@@ -183,7 +183,9 @@ class StudySession:
                 if before is not None:
                     await before(graph, pick)
                 self.save(study)
-                return await StageScheduler(graph, context.memory, pick=pick, watch=watch).run()
+                return await StageScheduler(
+                    graph, context.memory, pick=pick, watch=watch, interrupt=context.settings.interrupt
+                ).run()
 
     def _print_missing_keys(self, context: StudyContext, stages: Sequence[Stage]) -> None:
         """Print which API keys these stages lack; stages that need none of them run anyway."""
