@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.terminal.output import print_json, print_message, print_notes, print_table
+from harness.terminal.output import print_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from agents.types import ResponseSet
     from harness.engine.run import RequestSettings
     from harness.workflows.judge_cost import ComparisonPlan
-    from results.analysis.breakdowns import Breakdowns
     from results.analysis.contest_results import JudgingResult
     from results.analysis.endpoint_report import EndpointReport
     from results.db.store import Store
@@ -63,24 +62,6 @@ async def confirm_cost(
         )
     if estimates and not click.confirm("Send these requests?", default=True, err=True):
         raise click.Abort
-
-
-def print_result(summary: JudgingResult, as_json: bool, more: Breakdowns | None = None) -> None:
-    """Print the result of a contest and its breakdowns."""
-    from results.analysis.breakdowns import Breakdowns
-    from results.render import contest as presenting
-    from results.render import early_stopping as presenting_stopped
-    from results.render.breakdowns import add_breakdowns, breakdown_lines
-
-    more = more or Breakdowns()
-    rendering = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
-    if as_json:
-        data = add_breakdowns(rendering.to_dict(summary), more)
-        print_json(data)
-        return
-    print_table(rendering.to_table(summary))
-    print_notes(breakdown_lines(summary, more), dim=False)
-    print_notes(rendering.caveats(summary))
 
 
 def exit_with_status(summary: JudgingResult, require_one_model: bool = False) -> None:
