@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options.common import (
-    CallOptions,
     call_options,
     data_option,
     db_option,
     json_option,
     prompts_option,
     run,
+    take_request_options,
 )
-from harness.cli.options.study import StudySession, judge_option, out_option
+from harness.cli.options.study import judge_option, out_option
 from harness.cli.study_progress import StudyProgress
 from harness.terminal.output import print_json, print_line, print_message, print_rendering
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.study.config import Study
     from harness.study.graph import StudyGraph
     from harness.study.scheduler import StageStatus, StudyResult
+    from harness.study.session import StudySession
 
 INTERRUPTED = 130
 WIDTH = 132  # default width without a terminal
@@ -76,8 +77,10 @@ def run_study(
     does not stop the others. Kinds of stages: improve, build, base, train, respond, generate, judge, choose,
     report.
     """
-    session = StudySession(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
-    result = run_session(session, only=only, since=since, confirm_cost=not session.calls.yes)
+    from harness.study.session import StudySession
+
+    session = StudySession(study, judges, data, db, prompts_folder, folder, take_request_options(rest))
+    result = run_session(session, only=only, since=since, confirm_cost=not session.options.yes)
     finish(session, result, as_json)
 
 
@@ -90,7 +93,7 @@ def run_session(
         confirm_cost: whether to show the cost on a terminal and ask for confirmation.
     """
     study = session.study()
-    progress = StudyProgress(session.calls.quiet)
+    progress = StudyProgress(session.options.quiet)
 
     async def before(graph: StudyGraph, picked: set[str]) -> None:
         if confirm_cost and not study.emulate and sys.stdin.isatty():

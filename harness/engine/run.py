@@ -100,7 +100,7 @@ class RequestSettings:
         """Return the limits of a model's endpoint; control judges run locally and are only limited in
         concurrency.
         """
-        if model.protocol is ApiProtocol.CONTROL:
+        if model.provider == "control":
             return Limits(max_in_flight=64)
         return self.endpoint_limits.get(model.id, self.limits)
 
