@@ -152,6 +152,7 @@ class Failure(StrEnum):
     NO_VERDICTS = "no verdicts"  # the same unusable outcome many times in a row
     TOO_LARGE = "answer too large"  # the body exceeds the size limit
     NO_BUDGET = "budget reached"  # the request could exceed the budget
+    FUNCTION = "function error"  # a judge function raised an exception or returned no verdict
     GONE = "server gone"  # a server that this project started has exited
     INTERRUPTED = "interrupted"  # the user stopped the run before the request was sent
 

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.judge import DEFAULT_PROMPT, Judge
-from agents.prompt_lookup import get_prompt
+from agents.prompt_lookup import get_prompt, load_library
 from agents.types import Split
 from harness.cli.options.aliases import renamed_option
 from harness.cli.options.common import (
-    CallOptions,
     call_options,
     data_option,
     db_option,
     json_option,
-    library,
     prompts_option,
     run,
+    take_request_options,
 )
 from harness.cli.output import exit_if_failed
 from harness.terminal.output import print_message, print_rendering
@@ -110,7 +109,7 @@ def audit(
     empathy audit openai/gpt-6-luna google/gemini-3.5-flash-lite --on test
     empathy audit openai/gpt-6-luna --on both --limit 100 --page judges.html
     """
-    calls = CallOptions.take(rest)
+    calls = take_request_options(rest)
     settings = calls.settings()
     asked_with = _prompts(prompts_folder, judge_prompts or (DEFAULT_PROMPT,))
     splits = [Split.TRAIN, Split.TEST] if split == BOTH else [Split(split)]
@@ -171,7 +170,7 @@ def audit(
 
 
 def _prompts(folder: Path | None, names: tuple[str, ...]) -> list[Prompt]:
-    prompts = library(folder)
+    prompts = load_library(folder)
     return [get_prompt(prompts, name, "--judge-prompt") for name in dict.fromkeys(names)]
 
 

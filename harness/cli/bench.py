@@ -12,21 +12,20 @@ import click
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
-from agents.prompt_lookup import get_prompt
+from agents.prompt_lookup import get_prompt, load_library
 from agents.types import Split
 from harness.cli import bench_watch
 from harness.cli.bench_watch import EvaluateCheckpoint
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.checkpoint import checkpoint_folder
 from harness.cli.options.common import (
-    CallOptions,
     call_options,
     data_option,
     db_option,
     json_option,
-    library,
     prompts_option,
     run,
+    take_request_options,
 )
 from harness.cli.options.serving import ServingOptions, serving_options
 from harness.cli.report import write_page
@@ -142,9 +141,9 @@ def bench(
 def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> EvaluateCheckpoint:
     """Return a function that evaluates one checkpoint with these options."""
     serving = ServingOptions.take(rest)
-    calls = CallOptions.take(rest)
+    calls = take_request_options(rest)
     settings = calls.settings()
-    prompts = library(rest["prompts_folder"])
+    prompts = load_library(rest["prompts_folder"])
     against = tuple(dict.fromkeys(rest["against"]))
 
     from agents.author_names import is_served

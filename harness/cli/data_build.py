@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
+from agents.prompt_lookup import load_library
 from agents.types import Fidelity, Strategy
 from harness.cli import hub_upload
 from harness.cli.options.aliases import renamed_option
 from harness.cli.options.author import AUTHOR, METHOD
-from harness.cli.options.common import data_option, db_option, json_option, library, prompts_option, run
+from harness.cli.options.common import data_option, db_option, json_option, prompts_option, run
 from harness.terminal.output import print_json, print_line, print_table, print_text
 from results.render.table import Column, Table
 
@@ -138,7 +139,7 @@ def build(
         hold_out=hold_out,
         partial=partial,
     )
-    words = library(prompts_folder)
+    words = load_library(prompts_folder)
     if "parquet" in forms:
         check_parquet()
     if repo is not None:

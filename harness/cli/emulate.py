@@ -130,17 +130,13 @@ def _parse_outage(text: str | None) -> dict[str, Any]:
 
 
 async def _serve(options: Any, host: str, port: int) -> None:
-    import asyncio
-    import signal
-
     from harness.emulator.models import MODELS
     from harness.emulator.server import serve
+    from harness.interrupt import SignalInterrupt
 
-    running = await serve(options, host, port)
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    print_message(f"Emulating at {running.url}  ({options.definition_hash}); press Ctrl-C to stop.")
-    print_message(f"Models: {', '.join(MODELS)}; and all other gpt, o, gemini and claude models")
-    await stopped.wait()
+    running, interrupt = await serve(options, host, port), SignalInterrupt()
+    with interrupt.listening():
+        print_message(f"Emulating at {running.url}  ({options.definition_hash}); press Ctrl-C to stop.")
+        print_message(f"Models: {', '.join(MODELS)}; and all other gpt, o, gemini and claude models")
+        await interrupt.wait()
     await running.close()

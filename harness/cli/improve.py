@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
+from agents.prompt_lookup import load_library
 from agents.types import Fidelity, Split
 from harness.cli.options.aliases import renamed_option
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
-    CallOptions,
     call_options,
     data_option,
     db_option,
     json_option,
-    library,
     prompts_option,
+    take_request_options,
 )
 from harness.cli.respond import SPLITS, finish, run_plan
 
@@ -116,8 +116,8 @@ def improve(
     """
     from harness.workflows.generation_plan import parse_strategies
 
-    calls = CallOptions.take(rest)
-    prompts = library(prompts_folder)
+    calls = take_request_options(rest)
+    prompts = load_library(prompts_folder)
     kinds = _parse_kinds(rewrite, initial_responses)
     chosen_strategies = parse_strategies(strategies)
 

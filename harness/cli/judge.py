@@ -11,6 +11,7 @@ import click
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge, judge_temperature, select_judge_prompt
 from agents.models.spec import Model
+from agents.prompt_lookup import load_library
 from agents.types import Fidelity, Split
 from harness.cli.judge_cheap_gold import (
     DEFAULT_SHARE,
@@ -22,16 +23,15 @@ from harness.cli.judge_cheap_gold import (
 from harness.cli.options.aliases import renamed_option
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
-    CallOptions,
     call_options,
     data_option,
     db_option,
     exclude_same_family_option,
     json_option,
-    library,
     prompts_option,
     run,
     snapshot_option,
+    take_request_options,
 )
 from harness.cli.options.design import design_options, foresee_design, parse_assumptions
 from harness.cli.output import confirm_cost, exit_with_status, select_judges
@@ -173,7 +173,7 @@ def judge(
 
     Verdicts are stored as they arrive; run the same command again to request only what is missing.
     """
-    calls = CallOptions.take(rest)
+    calls = take_request_options(rest)
     settings = calls.settings()
     _check_assumptions(assumptions, dry_run=dry_run)
     stopping_rule = _parse_stopping_rule(stop_when, estimand, excluded=(group_by, length_control, report_to))
@@ -335,7 +335,7 @@ def _judge_factory(
     Args:
         temperature: the `--temperature` option; None for the default of the fidelity.
     """
-    prompts = library(folder)
+    prompts = load_library(folder)
     if temperature is None:
         temperature = judge_temperature(fidelity, samples)
 

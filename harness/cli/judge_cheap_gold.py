@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from agents.judge import Judge
     from agents.models.spec import Model
     from agents.types import Split
-    from harness.cli.options.common import CallOptions
     from harness.engine.run import RequestSettings
     from harness.workflows.judge import JudgingPlan
+    from harness.workflows.request_options import RequestOptions
     from results.analysis.cheap_gold import CheapGoldResult
     from results.db.store import Store
 
@@ -113,7 +113,7 @@ def judge_cheap_and_gold(
     share: float,
     *,
     stratified: bool,
-    calls: CallOptions,
+    calls: RequestOptions,
     settings: RequestSettings,
     judge_of: Callable[[Model], Judge],
     data: str | None,

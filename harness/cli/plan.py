@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options.common import (
-    CallOptions,
     call_options,
     data_option,
     db_option,
     json_option,
     prompts_option,
     run,
+    take_request_options,
 )
 from harness.cli.options.design import design_options, foresee_design, parse_assumptions
-from harness.cli.options.study import StudySession, judge_option, out_option
+from harness.cli.options.study import judge_option, out_option
 from harness.terminal.output import print_rendering
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def plan(
     empathy plan paper-llama --judge openai/gpt-6-luna --rpm 500
     empathy plan paper-llama --assume rate=0.8 --assume consistency=0.9
     """
-    session = StudySession(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
+    from harness.study.session import StudySession
+
+    session = StudySession(study, judges, data, db, prompts_folder, folder, take_request_options(rest))
     study_config = session.study()
 
     parse_assumptions(assumptions)
@@ -74,5 +76,5 @@ def plan(
     from harness.study.estimate_tables import render_estimate
 
     lines, design = run(main())
-    estimate = render_estimate(study_config, lines, session.calls.budget or study_config.budget_usd)
+    estimate = render_estimate(study_config, lines, session.options.budget_usd or study_config.budget_usd)
     print_rendering(estimate + design, as_json=as_json)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.errors import Fault, UserError
-from agents.prompt_lookup import get_prompt
+from agents.prompt_lookup import get_prompt, load_library
 from harness.cli.lazy_group import LazyGroup
-from harness.cli.options.common import json_option, library, prompts_option
+from harness.cli.options.common import json_option, prompts_option
 from harness.terminal.output import print_json, print_line, print_message, print_table, print_text
 from results.render.table import Column, Table
 
@@ -37,7 +37,7 @@ def list_prompts(prompts_folder: Path | None, as_json: bool) -> None:
     """List name, version hash and variables of all prompts."""
     from prompts.released import PROMPTS
 
-    known = list(library(prompts_folder))
+    known = list(load_library(prompts_folder))
     if as_json:
         print_json([_data(prompt) for prompt in known])
         return
@@ -69,7 +69,7 @@ def _data(prompt: Prompt) -> dict[str, object]:
 @prompts_option
 def show(name: str, prompts_folder: Path | None) -> None:
     """Print one prompt as it is sent; the turns of a conversation follow one another."""
-    prompt = get_prompt(library(prompts_folder), name, "NAME")
+    prompt = get_prompt(load_library(prompts_folder), name, "NAME")
     system = [f"=== system ===\n{prompt.system}"] if prompt.system else []
     print_text("\n=== next turn ===\n".join([*system, *prompt.turns]))
 
@@ -84,7 +84,7 @@ def copy(names: tuple[str, ...], to: Path, prompts_folder: Path | None) -> None:
     """Copy prompts into a folder, to edit them there and use them with --prompts DIR."""
     from harness.atomic_write import atomic_write
 
-    prompt_library = library(prompts_folder)
+    prompt_library = load_library(prompts_folder)
     selected = [get_prompt(prompt_library, name, "NAME") for name in dict.fromkeys(names)]
     faults = [
         Fault(

@@ -10,16 +10,15 @@ import click
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, DIMENSIONS, Judge
-from agents.prompt_lookup import get_prompt
+from agents.prompt_lookup import get_prompt, load_library
 from harness.cli.options.common import (
-    CallOptions,
     call_options,
     db_option,
     exclude_same_family_option,
     json_option,
-    library,
     prompts_option,
     run,
+    take_request_options,
 )
 from harness.terminal.output import print_rendering
 
@@ -107,7 +106,7 @@ def rejudge(
             )
         reparse_answers(db, as_json)
         return
-    calls = CallOptions.take(rest)
+    calls = take_request_options(rest)
     settings = calls.settings()
     asked_with = _prompts(prompts_folder, judge_prompts, dimensions)
 
@@ -169,7 +168,7 @@ def reparse_answers(db: str, as_json: bool) -> None:
 
 def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> list[Prompt]:
     wanted = dict.fromkeys([*(names or (DEFAULT_PROMPT,)), *(DIMENSIONS if dimensions else ())])
-    prompts = library(folder)
+    prompts = load_library(folder)
     return [get_prompt(prompts, name, "--judge-prompt") for name in wanted]
 
 

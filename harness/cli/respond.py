@@ -12,17 +12,17 @@ import click
 from agents.errors import UserError
 from agents.models.registry import Registry
 from agents.models.retirement import is_retired
+from agents.prompt_lookup import load_library
 from agents.types import Fidelity, Split
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
-    CallOptions,
     call_options,
     data_option,
     db_option,
     json_option,
-    library,
     prompts_option,
     run,
+    take_request_options,
 )
 from harness.cli.options.serving import ServingOptions, serving_options
 from harness.cli.output import exit_if_failed
@@ -30,6 +30,7 @@ from harness.terminal.output import print_message, print_rendering
 
 if TYPE_CHECKING:
     from harness.workflows.generate import GenerationPlan, GenerationResult
+    from harness.workflows.request_options import RequestOptions
     from results.db.store import Store
 
 SPLITS = click.Choice([split.value for split in Split])
@@ -100,8 +101,8 @@ def respond(
     """
     _check_authors(authors)
     serving = ServingOptions.take(rest)
-    calls = CallOptions.take(rest)
-    prompts = library(prompts_folder)
+    calls = take_request_options(rest)
+    prompts = load_library(prompts_folder)
     named = tuple(dict.fromkeys(authors))
     from agents.author_names import is_served
 
@@ -181,7 +182,7 @@ def _check_authors(authors: tuple[str, ...]) -> None:
 
 
 async def confirm_plan(
-    store: Store, plan: GenerationPlan, calls: CallOptions, *, dry_run: bool, as_json: bool
+    store: Store, plan: GenerationPlan, calls: RequestOptions, *, dry_run: bool, as_json: bool
 ) -> bool:
     """Return whether to continue: no after a dry run, and only after a confirmation if requests cost
     money.
@@ -219,7 +220,7 @@ async def run_plan(
     store: Store,
     registry: Registry,
     plan: GenerationPlan,
-    calls: CallOptions,
+    calls: RequestOptions,
     *,
     dry_run: bool,
     as_json: bool,

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options.common import (
-    CallOptions,
     call_options,
     data_option,
     db_option,
     json_option,
     prompts_option,
+    run,
+    take_request_options,
 )
-from harness.cli.options.study import StudySession, judge_option, out_option
+from harness.cli.options.study import judge_option, out_option
 from harness.cli.study_progress import StudyProgress
 from harness.terminal.output import print_json, print_line, print_message, print_rendering
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from harness.study.config import Study
     from harness.study.graph import StudyGraph
     from harness.study.scheduler import StageStatus, StudyResult
+    from harness.study.session import StudySession
 
 INTERRUPTED = 130
 WIDTH = 132  # default width without a terminal
@@ -75,8 +77,10 @@ def run_study(
     does not stop the others. Kinds of stages: improve, build, base, train, respond, generate, judge, choose,
     report.
     """
-    session = StudySession(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
-    result = run_session(session, only=only, since=since, confirm_cost=not session.calls.yes)
+    from harness.study.session import StudySession
+
+    session = StudySession(study, judges, data, db, prompts_folder, folder, take_request_options(rest))
+    result = run_session(session, only=only, since=since, confirm_cost=not session.options.yes)
     finish(session, result, as_json)
 
 
@@ -88,17 +92,15 @@ def run_session(
     Args:
         confirm_cost: whether to show the cost on a terminal and ask for confirmation.
     """
-    from harness.study.interrupt import run_with_shared_signals
-
     study = session.study()
-    progress = StudyProgress(session.calls.quiet)
+    progress = StudyProgress(session.options.quiet)
 
     async def before(graph: StudyGraph, picked: set[str]) -> None:
         if confirm_cost and not study.emulate and sys.stdin.isatty():
             await _confirm_cost(graph)
         progress.expect(picked)
 
-    return run_with_shared_signals(
+    return run(
         session.run(study, only=only, since=since, watch=progress.watch, tell=progress.tell, before=before)
     )
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from harness.cli.options.common import DEFAULT_DB, json_option, run
-from harness.cli.options.study import FOLDER, StudySession, load_session, out_option
+from harness.cli.options.common import json_option, run
+from harness.cli.options.study import out_option
+from harness.study import FOLDER
 from harness.terminal.output import print_json, print_line, print_text
+from results.db import DEFAULT_DB
 
 if TYPE_CHECKING:
     from harness.study.scheduler import StageStatus
+    from harness.study.session import StudySession
 
 
 @click.command()
@@ -40,6 +43,8 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
         )
     studies = []
     for name in names:
+        from harness.study.session import load_session
+
         session = load_session(folder, name)
         try:
             statuses = load_statuses(session)
@@ -114,7 +119,7 @@ def _session_options(session: StudySession) -> str:
         f" {name} {shlex.quote(str(value))}" for name, value, usual in options if value and value != usual
     ]
     words += [f" --judge {shlex.quote(judge)}" for judge in session.judges]
-    return "".join(words) + (" --emulate" if session.calls.emulate else "")
+    return "".join(words) + (" --emulate" if session.options.emulate else "")
 
 
 def _details(status: StageStatus) -> str:

@@ -25,6 +25,7 @@ from agents.errors import CallError, EndpointDisabled
 from harness.engine.endpoint import LOW_WATER_MARK, Endpoint
 from harness.engine.rate_limiter import MAX_UNCOMMITTED
 from harness.engine.request_tracker import BATCH_SIZE
+from harness.interrupt import Interrupt
 
 Chain = Callable[[ModelClient], Awaitable[object]]
 WorkItem = ModelRequest | Chain
@@ -187,15 +188,15 @@ async def _run_all(workers: list[EndpointWorkers]) -> None:
 
 async def dispatch(
     sources: list[tuple[Endpoint, Iterator[WorkItem]]],
-    interrupted: asyncio.Event | None = None,
+    interrupt: Interrupt | None = None,
     grace_seconds: float = 30.0,
 ) -> None:
     """Process the work of all endpoints; every completion is committed when this returns.
 
     Args:
         sources: each endpoint with its own lazy source.
-        interrupted: once set, nothing new is sent; requests in flight have `grace_seconds` to be answered.
-        grace_seconds: see `interrupted`.
+        interrupt: once requested, nothing new is sent; requests in flight have `grace_seconds` left.
+        grace_seconds: see `interrupt`.
 
     Raises:
         Exception: an unexpected error of a task (such as a database that cannot be written); all tasks are
@@ -203,10 +204,10 @@ async def dispatch(
     """
     workers = [EndpointWorkers(endpoint, source) for endpoint, source in sources]
     running = asyncio.ensure_future(_run_all(workers))
-    if interrupted is None:
+    if interrupt is None:
         await running
         return
-    waiting: asyncio.Future[Any] = asyncio.ensure_future(interrupted.wait())
+    waiting: asyncio.Future[Any] = asyncio.ensure_future(interrupt.wait())
     try:
         await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
