@@ -295,6 +295,7 @@ def run_commands(empathy: Run) -> None:  # noqa: F811
         ("respond", "openai/gpt-4o", *dry[:-1], "--limit", "2", "--yes", "--quiet"),
         ("plan", "tiny", "--data", "sample"),
         ("paper", "table1"),
+        ("data", "describe", "--data", "sample"),
     ]
     for command in commands:
         done = empathy(*command)
@@ -302,7 +303,7 @@ def run_commands(empathy: Run) -> None:  # noqa: F811
         assert_harmless(done.out + done.err)
 
 
-WITHOUT_NAMES = {"render_contest_design"}  # numbers only
+WITHOUT_NAMES = {"render_contest_design", "render_dataset"}  # numbers only
 
 
 def is_hostile(rendering: Rendering) -> bool:
