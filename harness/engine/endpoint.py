@@ -24,8 +24,6 @@ from harness.engine.recording_client import RecordingClient
 from harness.engine.request_tracker import RequestTracker
 from harness.engine.retry import GiveUp, RetryAfter, RetryDecision, RetryingClient, RetryPolicy
 
-LOW_WATER_MARK = 128  # with fewer claimed requests waiting for the rate limiter, the next batch is claimed
-
 
 class Endpoint:
     """Stack of clients that every request to one model passes.
@@ -80,7 +78,6 @@ class Endpoint:
             tracker,
             self.stats,
             price,
-            lambda: self.rate_limiter.waiting < LOW_WATER_MARK,
             self._outcome_parsed,
         )
 
