@@ -13,8 +13,8 @@ from typing import NamedTuple
 from agents.clients.base import ModelClient, ModelRequest
 from agents.messages import Completion
 from agents.types import Judgment, Unscored
-from harness.engine.budget import Price
 from harness.engine.event_log import EndpointStats
+from harness.engine.prices import Price
 from harness.engine.request_tracker import RequestTracker
 
 

@@ -12,8 +12,8 @@ from agents.clients.base import ModelRequest
 from agents.errors import CallError, EndpointDisabled, Failure, UserError
 from agents.messages import Completion
 from agents.types import Judgment, Preference, Unscored, UnscoredReason, Verdict
-from harness.engine.budget import Price
 from harness.engine.event_log import EndpointStats
+from harness.engine.prices import Price
 from harness.engine.recording_client import RecordingClient
 from harness.engine.request_tracker import BATCH_SECONDS, POLL_SECONDS, RequestTracker
 from tests.harness.engine.conftest import FakeStore, FakeWriter, Server, answer, make_request
