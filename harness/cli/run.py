@@ -126,7 +126,7 @@ def finish(session: StudySession, result: StudyResult, as_json: bool, report: Pa
     Args:
         report: path of the report, if it is not where the study wrote it.
     """
-    from harness.study.scheduler import StageState
+    from harness.study.stage_cache import StageState
 
     study = session.study()
     if as_json:

@@ -87,7 +87,7 @@ def _print_study(
     name: str, session: StudySession, statuses: list[StageStatus], *, everything: bool, show_titles: bool
 ) -> None:
     from harness.study.graph import KINDS
-    from harness.study.scheduler import StageState
+    from harness.study.stage_cache import StageState
 
     done = sum(status.state is StageState.DONE for status in statuses)
     print_line(f"{name}: {done} of {len(statuses)} stages done")

@@ -4,13 +4,15 @@ Before a request is sent, an upper bound of its cost is reserved: the UTF-8 byte
 tokens, plus the maximum output, plus the thinking tokens that the model bills beyond it. After the response,
 the reservation is replaced by the cost of the reported usage. An attempt that may have been charged (a
 timeout) counts with its full bound. The first request of a model is sent alone. If a response costs more than
-was reserved, all later reservations grow by the largest ratio seen. The cap belongs to the run: the budget
-draws on what the database reports as left, so earlier invocations and other processes count.
+was reserved, all later reservations grow by the largest ratio seen. The cap belongs to the run, or to the
+study that it is part of: the budget draws on what the database reports as left, so earlier invocations, other
+runs of the study and other processes count. What they have reserved and may release is waited for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from agents.clients.base import ModelClient, ModelRequest
@@ -19,6 +21,7 @@ from agents.messages import Completion
 from harness.engine.prices import Price, max_billable_tokens
 
 ROUNDING_USD = 1e-9  # smaller differences are rounding errors
+POLL_SECONDS = 0.25
 PREFETCH_REQUESTS = 32  # requests' worth of budget drawn ahead, to query the database rarely
 
 
@@ -29,12 +32,21 @@ class RunBudget:
         draw: `draw(total_usd)` asks the database to hold `total_usd` for this process (everything it has in
             flight or not committed yet) and returns the amount granted. Nothing is sent beyond what is
             granted.
-        budget_usd: the cap of the run, for messages.
+        budget_usd: the cap of the run or study, for messages.
+        is_reserved_elsewhere: returns whether another living process or run has reserved some of the budget,
+            which it may release.
     """
 
-    def __init__(self, draw: Callable[[float], Awaitable[float]], budget_usd: float) -> None:
+    def __init__(
+        self,
+        draw: Callable[[float], Awaitable[float]],
+        budget_usd: float,
+        is_reserved_elsewhere: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
         self._draw = draw
         self.budget_usd = budget_usd
+        self._is_reserved_elsewhere = is_reserved_elsewhere
+        self._stopped: Exception | None = None
         self._reserved = 0.0  # for requests in flight
         self._in_flight = 0
         self._uncommitted = 0.0  # spent and not yet recorded in the database
@@ -53,6 +65,7 @@ class RunBudget:
 
         Raises:
             CallError: NO_BUDGET if the request could exceed the cap and no request in flight can release any.
+            EndpointDisabled: the user stopped the run.
         """
         if self.held_usd + usd > self._granted:
             async with self._lock:
@@ -78,8 +91,16 @@ class RunBudget:
         self._committed += usd
         self._changed.set()
 
+    def stop(self, error: Exception) -> None:
+        """Fail all reservations that wait for budget."""
+        self._stopped = error
+        self._changed.set()
+
     async def _draw_until(self, usd: float) -> None:
+        is_alone = self._is_reserved_elsewhere is None
         while self.held_usd + usd > self._granted:
+            if self._stopped is not None:
+                raise self._stopped
             self._changed.clear()
             committed = self._committed
             granted = await self._draw(self.held_usd + usd * PREFETCH_REQUESTS)
@@ -88,6 +109,12 @@ class RunBudget:
             if self.held_usd + usd <= self._granted:
                 return
             if self._in_flight == 0 and self._uncommitted < ROUNDING_USD and self._committed == committed:
+                if not is_alone and self._is_reserved_elsewhere is not None:
+                    is_alone = not await self._is_reserved_elsewhere()
+                    if not is_alone:
+                        self._granted = await self._draw(0.0)  # another run may need it
+                        await self._wait_for_change(POLL_SECONDS)
+                    continue
                 raise CallError(
                     Failure.NO_BUDGET,
                     f"the budget of ${self.budget_usd:,.4g} is reached: the next request could cost "
@@ -95,6 +122,11 @@ class RunBudget:
                     "Raise it with --budget and run the same command.",
                 )
             if self._committed == committed:
+                await self._wait_for_change(None)
+
+    async def _wait_for_change(self, seconds: float | None) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 await self._changed.wait()
 
 

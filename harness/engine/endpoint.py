@@ -101,7 +101,10 @@ class Endpoint:
         """Send nothing more; requests in flight may still be answered."""
         cause = CallError(Failure.INTERRUPTED, "stopped by the user")
         self.retrying.stop(cause)
-        self._tracker.abort(EndpointDisabled(self.name, cause))
+        disabled = EndpointDisabled(self.name, cause)
+        self._tracker.abort(disabled)
+        if self._run_budget is not None:
+            self._run_budget.stop(disabled)
 
     async def drain(self) -> None:
         """Wait until every completion received so far is committed.

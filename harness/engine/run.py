@@ -54,7 +54,8 @@ class RequestSettings:
     Attributes:
         limits: limits of every endpoint without an entry in `endpoint_limits`.
         endpoint_limits: limits by model id.
-        budget_usd: cap on the run's spending, > 0; None for none.
+        budget_usd: cap on the spending of the run, or of the study, > 0; None for none.
+        study: name of the study that the run is part of; "" for none.
         prices: the user's own prices, by model id.
         client: "http" or "sdk".
         timeout_seconds: timeout of one request; None for 120, or 600 if the model may think.
@@ -74,6 +75,7 @@ class RequestSettings:
     limits: Limits = field(default_factory=Limits)
     endpoint_limits: Mapping[str, Limits] = field(default_factory=dict)
     budget_usd: float | None = None
+    study: str = ""
     prices: Mapping[str, Price] = field(default_factory=dict)
     client: str = "http"
     timeout_seconds: float | None = None
@@ -136,7 +138,7 @@ async def run_requests(
         _check_prices(prices)
     context = provenance.run_context(limits=str(settings.limits), budget_usd=settings.budget_usd)
     run_id, invocation_id = await store.start_run(
-        kind, spec, command=provenance.redacted_command_line(), context=context
+        kind, spec, command=provenance.redacted_command_line(), context=context, study=settings.study
     )
     endpoints: list[Endpoint] = []
     checked_clients: list[ResponseModelClient] = []
@@ -266,9 +268,12 @@ def _open_budget(
         return None
 
     async def draw(total_usd: float) -> float:
-        return await store.reserve_budget(run_id, invocation_id, total_usd, budget)
+        return await store.reserve_budget(run_id, invocation_id, total_usd, budget, study=settings.study)
 
-    return RunBudget(draw, budget)
+    async def is_reserved_elsewhere() -> bool:
+        return await store.is_budget_reserved(run_id, invocation_id, study=settings.study)
+
+    return RunBudget(draw, budget, is_reserved_elsewhere)
 
 
 @contextlib.asynccontextmanager

@@ -17,7 +17,6 @@ from harness.data.dataset import Dataset
 from harness.data.dataset import load as load_dataset
 from harness.engine.limits import Limits
 from harness.engine.run import RequestSettings
-from harness.study.budget import StudyBudget
 from harness.study.config import BEST, STUDENT, Study
 from harness.study.progress import Tell
 from harness.study.stage_cache import StageCache
@@ -39,7 +38,7 @@ class StudyContext:
         db: the database, as `Store.open` accepts it.
         memory: cache of finished stages, in the study's folder.
         store: open database, for planning.
-        study_budget: budget of the study.
+        budget_usd: cap on the spending of all runs of the study, in US dollars; None for none.
         tell: called with the name of a stage and its progress.
     """
 
@@ -52,7 +51,7 @@ class StudyContext:
     db: str
     memory: StageCache
     store: Store
-    study_budget: StudyBudget
+    budget_usd: float | None = None
     tell: Tell = _silent
 
     @property
@@ -125,6 +124,7 @@ def study_settings(study: Study, settings: RequestSettings, models: Mapping[str,
         settings,
         limits=settings.limits if has_own_limits else study.limits.get("", Limits()),
         endpoint_limits={} if has_own_limits else endpoint_limits,
-        budget_usd=None,  # each run reserves its part of the study's budget
+        budget_usd=None,  # stages with requests that cost something set it
+        study=study.name,
         quiet=True,  # the study shows the progress of its stages
     )

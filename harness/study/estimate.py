@@ -27,7 +27,8 @@ from harness.data.splits import dialogues_in_split
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import BASE, BEST, STUDENT, TRUNCATED_BASE
 from harness.study.graph import StudentPlan, StudyGraph
-from harness.study.scheduler import StageState, StageStatus, stage_statuses
+from harness.study.scheduler import StageStatus, stage_statuses
+from harness.study.stage_cache import StageState
 from harness.workflows.generation_cost import (
     STAND_IN,
     TYPICAL_OUTPUT_TOKENS,

@@ -23,7 +23,6 @@ from harness.data.training_set_spec import TrainingSetSpec
 from harness.study import stages
 from harness.study.config import BASE, BEST, STUDENT, TRUNCATED_BASE, StudentSpec
 from harness.study.context import StudyContext
-from harness.study.report_run import page_id
 from harness.study.stage_cache import Stage
 from harness.study.student_stages import generate_students, serve_together
 from harness.workflows.generate import GenerationPlan
@@ -359,12 +358,11 @@ class StudyGraph:
             stage.name for stage in self if stage.kind == "judge" and not stage.name.endswith(suffix)
         )
         needs = judged + tuple(stage.name for stage in self if stage.kind == "improve")
-        keys = [stage.key for stage in self.dialogues(study.data.split).dialogues()]
         settings = {
             "title": study.title,
             "fidelity": str(study.fidelity),
             "seed": study.judging.seed,
-            "page": page_id(),
+            "page": stages.page_id(),
         }
-        do = partial(stages.report, self.context, keys)
+        do = partial(stages.report, self.context)
         self._add(Stage("report", study.name, settings, do, needs, run_on_partial_inputs=True))

@@ -14,23 +14,13 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from enum import StrEnum
 from fnmatch import fnmatchcase
 from graphlib import TopologicalSorter
 
 from agents.errors import EmpathyError, UserError
 from harness.interrupt import Interrupt
-from harness.study.stage_cache import Stage, StageCache, StageInputs, StageOutput, StageRecord
-
-
-class StageState(StrEnum):
-    """State of a stage."""
-
-    DONE = "done"  # in this run or an earlier one
-    FAILED = "failed"  # in its last run
-    BLOCKED = "blocked"  # a needed stage failed, or is not selected and not done
-    READY = "ready"  # all needed stages are done
-    WAITING = "waiting"  # a needed stage is not done yet
+from harness.study.stage_cache import Stage, StageCache, StageInputs, StageOutput, StageState
+from results.db.studies import StageRecord, StoredStage
 
 
 @dataclass(frozen=True)
@@ -41,6 +31,7 @@ class StageStatus:
         record: its record if it is done.
         why: the reason if it failed or is blocked.
         now: whether this run finished it.
+        key: its key; "" while a needed stage is not done.
     """
 
     stage: Stage
@@ -48,6 +39,13 @@ class StageStatus:
     record: StageRecord | None = None
     why: str = ""
     now: bool = False
+    key: str = ""
+
+    @property
+    def stored(self) -> StoredStage:
+        """Return what is stored of it."""
+        name, kind = self.stage.name, self.stage.kind
+        return StoredStage(name, kind, self.state, self.why, self.key, self.record)
 
 
 @dataclass(frozen=True)
@@ -110,9 +108,9 @@ def _status_of(stage: Stage, known: Mapping[str, StageStatus], memory: StageCach
     key = stage.key(needs)
     record = memory.done(key)
     if record is not None:
-        return StageStatus(stage, StageState.DONE, record)
+        return StageStatus(stage, StageState.DONE, record, key=key)
     why = memory.failed(key)
-    return StageStatus(stage, StageState.FAILED if why else StageState.READY, why=why)
+    return StageStatus(stage, StageState.FAILED if why else StageState.READY, why=why, key=key)
 
 
 def _finished_needs(stage: Stage, known: Mapping[str, StageStatus]) -> dict[str, StageRecord]:
@@ -188,6 +186,8 @@ class StageScheduler:
 
     async def run(self) -> StudyResult:
         """Run all stages that can run and return the result."""
+        statuses = stage_statuses(self._stages.values(), self._memory)
+        await self._memory.save([status.stored for status in statuses])
         with self._interrupt.listening():
             interrupted = asyncio.ensure_future(self._interrupt.wait())
             try:
@@ -201,6 +201,7 @@ class StageScheduler:
             self._known.get(status.stage.name, status)
             for status in stage_statuses(self._stages.values(), self._memory)
         ]
+        await self._memory.save([status.stored for status in final])
         return StudyResult(tuple(final), self._interrupt.requested, frozenset(self._pick))
 
     async def _run_all(self, interrupted: asyncio.Future[None]) -> None:
@@ -270,6 +271,8 @@ class StageScheduler:
         first = group[0].stage
         for inputs in group:
             self._watch("begins", None, inputs.stage)
+            running = StageStatus(inputs.stage, StageState.RUNNING, key=inputs.key)
+            await self._memory.update(running.stored)
         began = time.monotonic()
         try:
             async with first.session(group) if first.session else nullcontext() as opened:
@@ -280,24 +283,26 @@ class StageScheduler:
         except Exception as error:  # a failure of one stage does not stop the others
             for inputs in group:
                 if inputs.stage.name not in self._known:
-                    self._fail(inputs, error, time.monotonic() - began)
+                    await self._fail(inputs, error, time.monotonic() - began)
 
     async def _run_stage(self, inputs: StageInputs, opened: object, began: float) -> None:
         stage = inputs.stage
         try:
             output = await stage.do(StageInputs(stage, inputs.key, inputs.needs, opened))
         except Exception as error:  # a failure of one stage does not stop the others
-            self._fail(inputs, error, time.monotonic() - began)
+            await self._fail(inputs, error, time.monotonic() - began)
             return
         record = _make_record(inputs, output, time.monotonic() - began)
-        self._memory.keep(record)
-        self._end(stage, StageStatus(stage, StageState.DONE, record, now=True))
+        status = StageStatus(stage, StageState.DONE, record, now=True, key=inputs.key)
+        await self._memory.update(status.stored)
+        self._end(stage, status)
 
-    def _fail(self, inputs: StageInputs, error: Exception, seconds: float) -> None:
+    async def _fail(self, inputs: StageInputs, error: Exception, seconds: float) -> None:
         why = str(error) if isinstance(error, EmpathyError | OSError) else _describe_exception(error)
         if not self._interrupt.requested:
-            self._memory.fail(inputs.key, inputs.stage.name, why)
-            self._end(inputs.stage, StageStatus(inputs.stage, StageState.FAILED, why=why))
+            status = StageStatus(inputs.stage, StageState.FAILED, why=why, key=inputs.key)
+            await self._memory.update(status.stored)
+            self._end(inputs.stage, status)
 
     def _end(self, stage: Stage, status: StageStatus) -> None:
         self._known[stage.name] = status

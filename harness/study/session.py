@@ -17,7 +17,6 @@ from agents.prompt_lookup import load_library
 from harness.atomic_write import atomic_write
 from harness.data.dataset import ENVIRONMENT
 from harness.emulator.config import EmulatorConfig
-from harness.study.budget import StudyBudget
 from harness.study.config import Study
 from harness.study.config_loader import load
 from harness.study.context import (
@@ -33,15 +32,15 @@ from harness.study.graph import KINDS, StudyGraph
 from harness.study.progress import Tell
 from harness.study.scheduler import (
     StageScheduler,
-    StageState,
     StudyResult,
     Watch,
     select_stages,
     stage_statuses,
 )
-from harness.study.stage_cache import Stage, StageCache
+from harness.study.stage_cache import Stage, StageCache, StageState, lock_folder
 from harness.workflows.request_options import RequestOptions, warn_about_models
 from results.db.store import Store
+from results.db.studies import StoredStudy, save_study
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,6 @@ class StudySession:
         dataset, names = load_study_dataset(study, self.data), requested_models(study)
         options = replace(self.options, emulate=study.emulate)
         settings = options.settings()
-        budget = self.options.budget_usd or study.budget_usd
         async with AsyncExitStack() as stack:
             if live or not study.emulate:
                 registry, selected = stack.enter_context(options.models(names))
@@ -103,8 +101,7 @@ class StudySession:
                 models = emulated_models(names, registry, EmulatorConfig().definition_hash)
                 warn_about_models(registry, list(models.values()), self.options.warn)
             store = await stack.enter_async_context(await self._open_store(stack, live=live))
-            memory = StageCache(self.folder)
-            budget_file = self.folder / "money" / f"{study.name}.json"
+            memory = await StageCache.open(self.folder, store, study.name)
             yield StudyContext(
                 study=study,
                 dataset=dataset,
@@ -115,7 +112,7 @@ class StudySession:
                 db=self.db,
                 memory=memory,
                 store=store,
-                study_budget=StudyBudget(budget, budget_file, store.spent_usd),
+                budget_usd=self.options.budget_usd or study.budget_usd,
                 **({} if tell is None else {"tell": tell}),
             )
 
@@ -141,7 +138,7 @@ class StudySession:
             UserError: if the study cannot run, or another process runs one in this folder.
         """
 
-        with StageCache(self.folder).lock():
+        with lock_folder(self.folder):
             async with self.context(study, live=True, tell=tell) as context:
                 graph = await StudyGraph.build(context)
                 pick = select_stages(list(graph), KINDS, only, since)
@@ -156,7 +153,7 @@ class StudySession:
                 self._print_missing_keys(context, [stage for stage in missing if stage.name in pick])
                 if before is not None:
                     await before(graph, pick)
-                self.save(study)
+                await self._save(context)
                 return await StageScheduler(
                     graph, context.memory, pick=pick, watch=watch, interrupt=context.settings.interrupt
                 ).run()
@@ -176,10 +173,9 @@ class StudySession:
         nowhere = stack.enter_context(tempfile.TemporaryDirectory())
         return await Store.open(str(Path(nowhere) / "nothing.sqlite"))
 
-    def save(self, study: Study) -> None:
-        """Store the session for `empathy status`."""
-
-        data = {
+    def _document(self, study: Study) -> dict[str, Any]:
+        """Return the options that continue this session."""
+        return {
             "study": str(Path(self.named).resolve()) if Path(self.named).is_file() else self.named,
             "title": study.title,
             "judges": list(self.judges),
@@ -189,7 +185,30 @@ class StudySession:
             "prompts": str(self.prompts_folder) if self.prompts_folder else None,
             "models": str(self.options.models_file) if self.options.models_file else None,
         }
-        atomic_write(self.folder / "studies" / f"{study.name}.json", json.dumps(data, indent=1) + "\n")
+
+    async def _save(self, context: StudyContext) -> None:
+        """Store the study and this session, for `empathy status` and reports."""
+        study = context.study
+        session = self._document(study)
+        atomic_write(self.folder / "studies" / f"{study.name}.json", json.dumps(session, indent=1) + "\n")
+        spec = {
+            "study": study.title,
+            "name": study.name,
+            "about": study.about,
+            "fidelity": str(study.fidelity),
+            "samples": study.judging.samples,
+            "seed": study.judging.seed,
+            "split": str(study.data.split),
+            "data_sha256": context.dataset.sha256,
+        }
+        stored = StoredStudy(study.name, study.title, spec, session, context.budget_usd)
+        runs = _earlier_runs(self.folder / "money" / f"{study.name}.json")
+        await context.store.database.write(lambda connection: save_study(connection, stored, runs))
+
+
+def _earlier_runs(path: Path) -> list[str]:
+    """Return the runs whose spending an earlier version counted, in a file."""
+    return list(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else []
 
 
 def _exists(db: str) -> bool:

@@ -4,10 +4,9 @@ A stage's key is the content id of its kind, of every setting that affects its o
 the stages that it needs. A finished stage therefore never runs again, a changed setting runs exactly what
 depends on it again, and if a stage that ran again has the same output, the stages after it do not run again.
 
-    FOLDER/stages/<key>.json          a finished stage: the id of its output and its result
-    FOLDER/stages/<key>.failed.json   the reason why its last run failed
-
-Each file is written atomically, after the files that it describes.
+Records and states are kept in the database. The files that they describe (training sets, checkpoints,
+reports) are in a folder; a stage whose files are missing runs again. Earlier versions kept the records in
+files FOLDER/stages/<key>.json, which are still read.
 """
 
 from __future__ import annotations
@@ -16,38 +15,22 @@ import fcntl
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
 from agents.hashing import content_id
-from harness.atomic_write import atomic_write
-
-
-@dataclass(frozen=True)
-class StageRecord:
-    """Record of a finished stage.
-
-    Attributes:
-        key: the stage's key.
-        output: content id of its output.
-        result: plain data for the stages that need it and for output.
-        needed: output of each stage that it needed, by name.
-        settings: settings that affect its output.
-        seconds: duration.
-        ended: time of its end, in seconds since 1970.
-    """
-
-    key: str
-    kind: str
-    name: str
-    output: str
-    result: Mapping[str, Any]
-    needed: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
-    ended: float = 0.0
+from results.db.store import Store
+from results.db.studies import (
+    StageRecord,
+    StoredStage,
+    load_records,
+    load_stages,
+    save_stage,
+    save_stages,
+)
 
 
 @dataclass(frozen=True)
@@ -79,6 +62,17 @@ class StageInputs:
             character if character.isalnum() or character in "-_.@" else "-" for character in self.stage.title
         )
         return under / f"{name}-{self.key.rpartition(':')[2][:10]}"
+
+
+class StageState(StrEnum):
+    """State of a stage."""
+
+    DONE = "done"  # in this run or an earlier one
+    RUNNING = "running"  # in a process that is running, or was killed
+    FAILED = "failed"  # in its last run
+    BLOCKED = "blocked"  # a needed stage failed, or is not selected and not done
+    READY = "ready"  # all needed stages are done
+    WAITING = "waiting"  # a needed stage is not done yet
 
 
 StageFunction = Callable[[StageInputs], Awaitable[StageOutput]]
@@ -123,69 +117,89 @@ class Stage:
 
 
 class StageCache:
-    """Cache of finished stages, in a folder that several studies may share."""
+    """Records and states of a study's stages; use `open`.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: folder of the files that stages write; several studies may share it.
+        store: the database.
+        study: name of the study.
+        records: records of finished stages of all studies, by key.
+        failures: why stages of this study failed, by key.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        store: Store,
+        study: str,
+        records: Mapping[str, StageRecord],
+        failures: Mapping[str, str],
+    ) -> None:
         self.folder = folder
-        self._stages = folder / "stages"
+        self._store = store
+        self._study = study
+        self._records = dict(records)
+        self._failures = dict(failures)
+
+    @classmethod
+    async def open(cls, folder: Path, store: Store, study: str) -> StageCache:
+        """Load the records and states of a study."""
+        records = await store.read(load_records)
+        stages = await store.read(lambda connection: load_stages(connection, study))
+        failures = {stage.key: stage.why for stage in stages if stage.state == StageState.FAILED}
+        return cls(folder, store, study, records, failures)
 
     def done(self, key: str) -> StageRecord | None:
         """Return the record of a finished stage if all its files exist."""
-        data = _read_json(self._record_path(key))
-        if data is None:
+        record = self._records.get(key) or self._read_file(key)
+        if record is None:
             return None
-        record = StageRecord(**data)
         paths = [record.result[name] for name in ("folder", "file") if name in record.result]
         return record if all((self.folder / path).exists() for path in paths) else None
 
-    def keep(self, record: StageRecord) -> None:
-        """Store the record of a finished stage."""
-        atomic_write(
-            self._record_path(record.key), json.dumps(asdict(record), indent=1, ensure_ascii=False) + "\n"
-        )
-        self._failure_path(record.key).unlink(missing_ok=True)
-
     def failed(self, key: str) -> str:
         """Return why the last run of a stage failed; "" if it did not."""
-        data = _read_json(self._failure_path(key))
-        return str(data["why"]) if data else ""
+        return self._failures.get(key, "")
 
-    def fail(self, key: str, name: str, why: str) -> None:
-        """Store the reason why a stage failed."""
-        atomic_write(
-            self._failure_path(key), json.dumps({"name": name, "why": why}, ensure_ascii=False) + "\n"
-        )
+    async def save(self, stages: Sequence[StoredStage]) -> None:
+        """Store the states of all stages of the study."""
+        await self._store.database.write(lambda connection: save_stages(connection, self._study, stages))
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Lock the folder while the block runs.
+    async def update(self, stage: StoredStage) -> None:
+        """Store the new state of a stage, with its record if it is done."""
+        await self._store.database.write(lambda connection: save_stage(connection, self._study, stage))
+        if stage.record is not None:
+            self._records[stage.key] = stage.record
+        if stage.state == StageState.FAILED:
+            self._failures[stage.key] = stage.why
+        else:
+            self._failures.pop(stage.key, None)
 
-        Raises:
-            UserError: if another process holds the lock.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise UserError(
-                    "another process is running a study in this folder",
-                    code="study.locked",
-                    where=str(self.folder),
-                    remedy="Wait until it ends, or name another folder with --out.",
-                ) from error
-            yield
-
-    def _record_path(self, key: str) -> Path:
-        return self._stages / f"{key.rpartition(':')[2]}.json"
-
-    def _failure_path(self, key: str) -> Path:
-        return self._stages / f"{key.rpartition(':')[2]}.failed.json"
+    def _read_file(self, key: str) -> StageRecord | None:
+        """Return a record that an earlier version stored in the folder."""
+        try:
+            path = self.folder / "stages" / f"{key.rpartition(':')[2]}.json"
+            return StageRecord(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return data if isinstance(data, dict) else None
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Lock a folder of studies while the block runs.
+
+    Raises:
+        UserError: if another process holds the lock.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                "another process is running a study in this folder",
+                code="study.locked",
+                where=str(folder),
+                remedy="Wait until it ends, or name another folder with --out.",
+            ) from error
+        yield

@@ -8,9 +8,12 @@ again: answers are in the database, training resumes from its folder, and files 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from hashlib import sha256
+from importlib import resources
+from importlib.resources.abc import Traversable
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -24,23 +27,22 @@ from agents.types import Dialogue, Response, Split
 from finetune.checkpoint import read_checkpoint
 from finetune.config import TrainingConfig as TrainingSettings
 from finetune.dataset_folder import MANIFEST, dataset_id
+from harness.atomic_write import atomic_write
 from harness.data.author_resolver import Author, resolve_author
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.study.config import TINY, StudentSpec
 from harness.study.context import StudyContext
 from harness.study.progress import report_progress
-from harness.study.report_run import create_study_run, write_report
 from harness.study.stage_cache import StageInputs, StageOutput
 from harness.study.train_worker import run_in_subprocess
 from harness.workflows.build_dataset import build
 from harness.workflows.generate import GenerationPlan, GenerationResult, generate
-from harness.workflows.generation_cost import estimate_generation_cost
 from harness.workflows.judge import judge_contest, plan_judging
-from harness.workflows.judge_cost import estimate_judging_cost
 from harness.workflows.records import save_checkpoints
 from harness.workflows.response_sets import ResponseSetSummary
 from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
+from results.db.studies import STUDY_TAG
 from results.statistics.judgment_table import JudgmentTable
 
 TINY_NEW_TOKENS = 32  # in the check after training; longer output of a tiny student is noise
@@ -57,13 +59,11 @@ class StudyInterrupted(EmpathyError):  # noqa: N818  (it is what happened)
 async def ask(context: StudyContext, plan: GenerationPlan, inputs: StageInputs) -> StageOutput:
     """Generate all missing responses of a plan (stages improve and respond)."""
     async with await Store.open(context.db) as store:
-        cost = _sum_maximum([each.maximum_usd for each in await _estimate_costs(store, context, plan)])
         run_id = content_id("run-1", [plan.kind, plan.spec])
-        async with context.study_budget.reserve(run_id, cost) as budget:
-            settings = replace(context.settings, budget_usd=budget)
-            async with report_progress(store, run_id, inputs.stage.name, context.tell):
-                summary = await generate(store, context.registry, plan, settings)
-        _check_finished(context, summary)
+        settings = replace(context.settings, budget_usd=context.budget_usd)
+        async with report_progress(store, run_id, inputs.stage.name, context.tell):
+            summary = await generate(store, context.registry, plan, settings)
+        _check_finished(summary)
         return await response_set_output(store, summary, summary.sets, plan.dialogues)
 
 
@@ -204,23 +204,17 @@ async def judge(
             samples=study.judging.samples,
             seed=study.data.seed,
         )
-        cost = _sum_maximum(
-            [each.maximum_usd for each in await estimate_judging_cost(store, plan, context.settings)]
-        )
         run_id = content_id("run-1", [plan.kind, plan.spec])
-        async with context.study_budget.reserve(run_id, cost) as budget:
-            settings = replace(context.settings, budget_usd=budget, adapt=False)
-            async with report_progress(
-                store, run_id, inputs.stage.name, context.tell, plan.requests_per_judge
-            ):
-                summary = await judge_contest(store, context.registry, plan, settings)
+        settings = replace(context.settings, budget_usd=context.budget_usd, adapt=False)
+        async with report_progress(store, run_id, inputs.stage.name, context.tell, plan.requests_per_judge):
+            summary = await judge_contest(store, context.registry, plan, settings)
         (contest_result,) = summary.judges
         if summary.interrupted:
             raise StudyInterrupted("interrupted; all answers are stored")
         if contest_result.endpoint is not None and (
             contest_result.endpoint.stopped or contest_result.endpoint.failed
         ):
-            raise StageNotFinished(_describe_unanswered(context, judge.name, contest_result.endpoint))
+            raise StageNotFinished(_describe_unanswered(judge.name, contest_result.endpoint))
         if not contest_result.has_verdicts:
             raise StageNotFinished(f"{judge.name}: {contest_result.problem}")
         rate = contest_result.hard
@@ -287,18 +281,38 @@ async def choose(context: StudyContext, inputs: StageInputs) -> StageOutput:
     return StageOutput(trained.output, result)
 
 
-async def report(context: StudyContext, dialogues: Iterable[str], inputs: StageInputs) -> StageOutput:
+async def report(context: StudyContext, inputs: StageInputs) -> StageOutput:
     """Write one report page of all judged contests, from the database."""
-    judged = [record.result for record in inputs.needs.values() if record.kind == "judge"]
-    improved = [record.result for record in inputs.needs.values() if record.kind == "improve"]
-    if not judged:
+    from results.report import render
+
+    if all(record.kind != "judge" for record in inputs.needs.values()):
         raise StageNotFinished("no contest is judged yet")
+    study_id = f"{STUDY_TAG}{context.study.name}"
     async with await Store.open(context.db) as store:
-        run_id = await create_study_run(context, store, judged, improved, list(dialogues))
-        return await write_report(context, store, run_id, inputs)
+        page = await render(store, study_id)
+    path = inputs.folder(context.folder / "reports").with_suffix(".html")
+    atomic_write(path, page)
+    result = {"file": context.relative_path(path), "run": study_id}
+    return StageOutput(f"sha256:{sha256(page.encode()).hexdigest()}", result)
 
 
-def _check_finished(context: StudyContext, summary: GenerationResult) -> None:
+def page_id() -> str:
+    """Return the content id of the code that renders the page; another renderer makes another report."""
+    files = [
+        file for file in _files_below(resources.files("results.report")) if not file.name.endswith(".pyc")
+    ]
+    return content_id("page-1", sorted([file.name, sha256(file.read_bytes()).hexdigest()] for file in files))
+
+
+def _files_below(folder: Traversable) -> Iterator[Traversable]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _files_below(entry)
+        else:
+            yield entry
+
+
+def _check_finished(summary: GenerationResult) -> None:
     """Check that every request was answered.
 
     Raises:
@@ -309,16 +323,13 @@ def _check_finished(context: StudyContext, summary: GenerationResult) -> None:
         raise StudyInterrupted("interrupted; all answers are stored")
     for name, endpoint in summary.endpoints.items():
         if endpoint.stopped or endpoint.failed:
-            raise StageNotFinished(_describe_unanswered(context, name, endpoint))
+            raise StageNotFinished(_describe_unanswered(name, endpoint))
 
 
-def _describe_unanswered(context: StudyContext, name: str, endpoint: EndpointReport) -> str:
+def _describe_unanswered(name: str, endpoint: EndpointReport) -> str:
     """Return why an endpoint left requests unanswered, and what to do."""
-    if not endpoint.stopped:
-        return f"{name}: {endpoint.failed} calls got no answer; the same command asks them again"
-    budget_usd = context.study_budget.ceiling_usd
-    budget_note = "" if budget_usd is None else f" (What the whole study may cost: ${budget_usd:g}.)"
-    return f"{name}: {endpoint.stopped}{budget_note}"
+    unanswered = f"{endpoint.failed} calls got no answer; the same command asks them again"
+    return f"{name}: {endpoint.stopped or unanswered}"
 
 
 def _sorted_outcomes(columns: JudgmentTable) -> list[list[Any]]:
@@ -335,18 +346,6 @@ def _sorted_outcomes(columns: JudgmentTable) -> list[list[Any]]:
 
 def _response_ids(responses: Iterable[Response], keys: set[str]) -> list[str]:
     return sorted(response.id for response in responses if response.dialogue in keys)
-
-
-async def _estimate_costs(store: Store, context: StudyContext, plan: GenerationPlan) -> list[Any]:
-    return (
-        await estimate_generation_cost(store, plan, context.settings)
-        if context.study_budget.ceiling_usd is not None
-        else []
-    )
-
-
-def _sum_maximum(costs: list[float | None]) -> float | None:
-    return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 
 def _log_path(context: StudyContext, inputs: StageInputs) -> Path:

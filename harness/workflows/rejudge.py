@@ -11,18 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import select
 
 from agents.errors import UserError
 from agents.judge import Judge
 from agents.types import Dialogue, ResponseSet
 from harness.data.author_resolver import Author
 from harness.workflows.judge import JudgingPlan
-from results.db.schema import RunRow, table
 from results.db.store import Store
 from results.queries.contest_index import load_contest_index
 from results.queries.contests import load_run_dialogues
-from results.queries.judge_audits import AUDIT
+from results.queries.study_runs import runs_of
 from results.report import find_run
 
 
@@ -71,19 +69,14 @@ async def load_stored_contest(store: Store, run: str) -> StoredContest:
         UserError: unknown or ambiguous run, or a run without a contest.
     """
     run_id = await find_run(store, run)
-    runs = table(RunRow).c
-    kind = await store.read(
-        lambda connection: connection.execute(select(runs.kind).where(runs.id == run_id)).scalar_one()
-    )
-    entries = [entry for entry in (await load_contest_index(store)).entries if entry.run_id == run_id]
+    runs = await runs_of(store, run_id)
+    entries = [entry for entry in (await load_contest_index(store)).entries if entry.run_id in runs]
     if not entries:
         raise UserError(
             "the run has no contest to rejudge",
             code="run.no-contest",
-            found=f"{run_id} ({kind})",
-            remedy="Audit another judge with: empathy audit JUDGE"
-            if kind == AUDIT
-            else "Name a judging run.",
+            found=run_id,
+            remedy="Name a judging run. Audit another judge with: empathy audit JUDGE",
         )
     dialogues = tuple(await load_run_dialogues(store, run_id))
     first_entry = entries[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from results.analysis.early_stopping import JudgmentIndex, StoppingResult, Stopp
 from results.analysis.endpoint_report import EndpointReport, RunReport
 from results.db.store import Store
 from results.queries.contests import Contest, load_contests
+from results.queries.study_runs import runs_of
 from results.statistics import WinRate, win_rate
 
 SEED = 0
@@ -90,7 +92,9 @@ async def summarize_judging(
     spec = orjson.loads(await store.spec_of(run_id))
     until = StoppingRule.of_spec(spec)
     contests = await load_contests(store, run_id, snapshots)
-    unanswered = await store.unanswered_usd(run_id)
+    unanswered: Counter[str] = Counter()
+    for run in await runs_of(store, run_id):
+        unanswered.update(await store.unanswered_usd(run))
     judges = []
     for contest in contests:
         hard = win_rate(contest.columns, seed=seed)
@@ -105,7 +109,7 @@ async def summarize_judging(
                 cost_usd=contest.cost_usd,
                 given_up=(given_up or {}).get(contest.judge_id, ()),
             )
-        usd = unanswered.get(f"{contest.judge_provider}/{contest.judge_model}", 0.0)
+        usd = unanswered[f"{contest.judge_provider}/{contest.judge_model}"]
         judges.append(JudgeResult(contest, hard, _soft_win_rate(contest, seed), endpoint, stopped, usd))
     return JudgingResult(run_id, spec, tuple(judges), bool(report and report.interrupted))
 

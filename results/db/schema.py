@@ -13,7 +13,7 @@ from sqlalchemy import Table
 from sqlmodel import Field, MetaData, SQLModel
 
 _ONE_TREE = {"sqlite_with_rowid": False}  # SQLite stores the rows in the key's tree: half the writes
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 ADDED_TO = 2  # oldest version that only lacks tables and can be upgraded
 
 
@@ -242,6 +242,56 @@ class CheckpointRow(_Row, table=True):
     record: str  # checkpoint.json
     metrics: str  # JSON: one object per optimiser step
     registered_at: float
+
+
+class StudyRow(_Row, table=True):
+    """A study: what it is about, and how it was run last."""
+
+    __tablename__: ClassVar[Any] = "study"
+    name: str = Field(primary_key=True)
+    title: str
+    spec: str  # JSON: what a report says about it
+    session: str  # JSON: the options that continue it
+    budget_usd: float | None = None
+    created_at: float
+    updated_at: float
+
+
+class StudyRunRow(_Row, table=True):
+    """A run that belongs to a study; its spending counts towards the study's budget."""
+
+    __tablename__: ClassVar[Any] = "study_run"
+    study: str = Field(primary_key=True)
+    run_id: str = Field(primary_key=True, index=True)
+
+
+class StudyStageRow(_Row, table=True):
+    """The latest state of a stage of a study."""
+
+    __tablename__: ClassVar[Any] = "study_stage"
+    study: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    kind: str
+    position: int
+    state: str  # done, running, failed, blocked, ready, waiting
+    key: str  # of its record; "" while a needed stage is not done
+    why: str  # the reason if it failed or is blocked
+    changed_at: float
+
+
+class StageRecordRow(_Row, table=True):
+    """A finished stage, by the content id of its inputs; studies share it."""
+
+    __tablename__: ClassVar[Any] = "stage_record"
+    key: str = Field(primary_key=True)
+    kind: str
+    name: str
+    output: str  # content id
+    result: str  # JSON: what later stages and tables need
+    needed: str  # JSON: outputs of the needed stages, by name
+    settings: str  # JSON: what else affects the output
+    seconds: float
+    ended_at: float
 
 
 def table(row: type[_Row]) -> Table:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import orjson
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
 
 from agents.errors import Failure, UserError
 from agents.hashing import canonical, content_id
@@ -47,8 +47,11 @@ from results.db.schema import (
     ResponseSetRow,
     RunDialogueRow,
     RunRow,
+    StudyRow,
+    StudyRunRow,
     table,
 )
+from results.db.studies import add_run, study_name, study_spec
 from results.db.writer import Writer
 
 CHUNK = 500
@@ -62,6 +65,7 @@ Result = TypeVar("Result")
 _runs, _invocations, _claims = table(RunRow), table(InvocationRow), table(ClaimRow)
 _completions, _attempts = table(CompletionRow), table(AttemptRow)
 _judgments, _contests = table(JudgmentRow), table(ContestRow)
+_studies, _study_runs = table(StudyRow), table(StudyRunRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +118,13 @@ class Store:
     # -- runs ----------------------------------------------------------------------------------------
 
     async def start_run(
-        self, kind: str, spec: Mapping[str, Any], *, command: str, context: Mapping[str, Any]
+        self, kind: str, spec: Mapping[str, Any], *, command: str, context: Mapping[str, Any], study: str = ""
     ) -> tuple[str, str]:
-        """Start or resume the run with this spec and return (run id, invocation id)."""
+        """Start or resume the run with this spec, of a study if one is named.
+
+        Returns:
+            The run's id and that of this invocation.
+        """
         run_id = content_id("run-1", [kind, spec])
         now = round(time.time(), 3)
         run = {"id": run_id, "kind": kind, "spec": canonical(spec).decode(), "created_at": now}
@@ -137,6 +145,8 @@ class Store:
         def work(connection: Connection) -> None:
             insert_if_absent(connection, _runs, [run])
             insert_if_absent(connection, _invocations, [invocation])
+            if study:
+                add_run(connection, study, run_id)
 
         await self.database.write(work)
         invocation_id = str(invocation["id"])
@@ -234,9 +244,9 @@ class Store:
     # -- budget ---------------------------------------------------------------------------------------
 
     async def reserve_budget(
-        self, run_id: str, invocation_id: str, wanted_usd: float, budget_usd: float
+        self, run_id: str, invocation_id: str, wanted_usd: float, budget_usd: float, *, study: str = ""
     ) -> float:
-        """Reserve up to `wanted_usd` of a run's budget for an invocation and return the granted amount.
+        """Reserve up to `wanted_usd` of the budget of a run, or of a study, and return the granted amount.
 
         The spending of all invocations counts, and so do the reservations of the others, including dead ones,
         whose reserved money may have been spent.
@@ -244,10 +254,9 @@ class Store:
         columns = _invocations.c
 
         def work(connection: Connection) -> float:
-            connection.execute(select(_runs.c.id).where(_runs.c.id == run_id).with_for_update())
-            rows = connection.execute(
-                select(columns.id, columns.spent_usd, columns.reserved_usd).where(columns.run_id == run_id)
-            ).all()
+            _lock_budget(connection, run_id, study)
+            query = select(columns.id, columns.spent_usd, columns.reserved_usd)
+            rows = connection.execute(query.where(_in_budget(run_id, study))).all()
             taken = sum(row.spent_usd for row in rows)
             taken += sum(max(0.0, row.reserved_usd) for row in rows if row.id != invocation_id)
             granted = max(0.0, min(wanted_usd, budget_usd - taken))
@@ -257,6 +266,19 @@ class Store:
             return float(granted)
 
         return await self.database.write(work)
+
+    async def is_budget_reserved(self, run_id: str, invocation_id: str, *, study: str = "") -> bool:
+        """Return whether another living invocation of the run, or of the study, has reserved budget."""
+        columns = _invocations.c
+        query = select(columns.id).where(
+            _in_budget(run_id, study), columns.id != invocation_id, columns.reserved_usd > 0
+        )
+
+        def work(connection: Connection) -> bool:
+            others = set(connection.execute(query).scalars())
+            return bool(others - self._observer.dead(connection, others)) if others else False
+
+        return await self.read(work)
 
     async def spent_usd(self, run_id: str) -> float:
         """Return the spending of all invocations of a run in US dollars, as far as prices are known."""
@@ -378,11 +400,13 @@ class Store:
         return await self.read(lambda connection: [Response(*row) for row in connection.execute(wanted)])
 
     async def spec_of(self, run_id: str) -> str:
-        """A run's spec, as canonical JSON.
+        """Return the spec of a run or a study, as JSON.
 
         Raises:
             UserError: there is no such run.
         """
+        if study := study_name(run_id):
+            return await self.read(lambda connection: orjson.dumps(study_spec(connection, study)).decode())
         wanted = select(_runs.c.spec).where(_runs.c.id == run_id)
         spec = await self.read(lambda connection: connection.execute(wanted).scalar_one_or_none())
         if spec is None:
@@ -414,6 +438,21 @@ class Store:
             return last
 
         return await self.read(work)
+
+
+def _in_budget(run_id: str, study: str) -> ColumnElement[bool]:
+    """Return the condition of the invocations that share a budget: those of a run, or of a study's runs."""
+    if not study:
+        return _invocations.c.run_id == run_id
+    return _invocations.c.run_id.in_(select(_study_runs.c.run_id).where(_study_runs.c.study == study))
+
+
+def _lock_budget(connection: Connection, run_id: str, study: str) -> None:
+    """Let one transaction at a time reserve budget of a run or a study, on PostgreSQL."""
+    if study:
+        connection.execute(select(_studies.c.name).where(_studies.c.name == study).with_for_update())
+    else:
+        connection.execute(select(_runs.c.id).where(_runs.c.id == run_id).with_for_update())
 
 
 __all__ = ["ModelUsage", "Store"]

@@ -33,6 +33,7 @@ from results.db.schema import (
 from results.db.store import CHUNK, Store
 from results.queries.parser_versions import ParserVersionCounts, count_parser_versions, newest_judgments
 from results.queries.student_lineage import student_lineage
+from results.queries.study_runs import runs_of
 from results.statistics.judgment_table import JudgmentTable
 
 CONTROL = "control"
@@ -92,7 +93,7 @@ class Contest:
 
 
 async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = ()) -> list[Contest]:
-    """Load all contests of a run, ordered by judge name.
+    """Load all contests of a run or a study, ordered by judge name.
 
     Args:
         snapshots: answering models that alone count, for each judge with completions of one of them.
@@ -100,6 +101,7 @@ async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = 
     Raises:
         UserError: no completion in the database is of one of these models.
     """
+    runs = await runs_of(store, run_id)
     dialogues = await load_run_dialogues(store, run_id)
     contest, judge = table(ContestRow).c, table(JudgeRow).c
     query = (
@@ -116,8 +118,9 @@ async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = 
             judge.sampling,
         )
         .join(table(JudgeRow), judge.id == contest.judge_id)
-        .where(contest.run_id == run_id)
+        .where(contest.run_id.in_(runs))
         .order_by(judge.name, judge.id, contest.set_a, contest.set_b)
+        .distinct()
     )
     rows = await store.read(lambda connection: connection.execute(query).all())
     lineages = await student_lineage(store)
@@ -126,7 +129,7 @@ async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = 
         set_id: await _load_response_set(store, set_id) for row in rows for set_id in (row.set_a, row.set_b)
     }
     by_judge = {
-        judge_id: await _load_judgments(store, run_id, judge_id, sets) for judge_id in {r.id for r in rows}
+        judge_id: await _load_judgments(store, runs[0], judge_id, sets) for judge_id in {r.id for r in rows}
     }
     snapshots = ["" if name == UNNAMED else name for name in snapshots]
     await _check_snapshots(store, snapshots, by_judge)
@@ -164,7 +167,8 @@ async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = 
 
 
 async def load_run_dialogues(store: Store, run_id: str) -> list[Dialogue]:
-    """Return the dialogues of a run in seeded order."""
+    """Return the dialogues of a run or a study in seeded order."""
+    runs = await runs_of(store, run_id)
     dialogue, of_run = table(DialogueRow).c, table(RunDialogueRow).c
     query = (
         select(
@@ -176,7 +180,7 @@ async def load_run_dialogues(store: Store, run_id: str) -> list[Dialogue]:
             dialogue.part,
         )
         .join(table(RunDialogueRow), of_run.dialogue == dialogue.key)
-        .where(of_run.run_id == run_id)
+        .where(of_run.run_id.in_(runs[:1]))
         .order_by(of_run.position)
     )
     return await store.read(lambda connection: [Dialogue(*row) for row in connection.execute(query)])

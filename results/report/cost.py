@@ -15,6 +15,7 @@ from agents.models.registry import EMULATED
 from results.db.schema import CompletionRow, GenerationRow, InvocationRow, JudgmentRow, ResponseRow, table
 from results.db.store import Store
 from results.queries.contests import run_dialogues_query
+from results.queries.study_runs import runs_of
 from results.report.batch_queries import chunks, rows_of
 
 TEACHING, RESPONDING, JUDGING = "teaching", "responding", "judging"
@@ -150,6 +151,7 @@ async def _of_sets(store: Store, purpose: str, sets: Collection[str]) -> list[Mo
 
 async def _of_judges(store: Store, run_id: str, contests: Sequence[tuple[str, str, str]]) -> list[ModelCost]:
     """Return the costs of judges, restricted to the report's contests."""
+    runs = await runs_of(store, run_id)
     judgment, completion = table(JudgmentRow).c, table(CompletionRow).c
     first, second = table(ResponseRow).alias("first"), table(ResponseRow).alias("second")
     wanted = {(judge_id, frozenset((a, b))) for judge_id, a, b in contests}
@@ -159,7 +161,7 @@ async def _of_judges(store: Store, run_id: str, contests: Sequence[tuple[str, st
             select(judgment.call_key, first.c.set_id.label("one"), second.c.set_id.label("other"))
             .join(first, first.c.id == judgment.first)
             .join(second, second.c.id == judgment.second)
-            .where(judgment.judge_id == judge_id, judgment.dialogue.in_(run_dialogues_query(run_id)))
+            .where(judgment.judge_id == judge_id, judgment.dialogue.in_(run_dialogues_query(runs[0])))
             .distinct()
             .subquery()
         )

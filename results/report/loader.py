@@ -1,7 +1,7 @@
 """Loader of the report context from the database.
 
-Everything in a report is read here once; rendering is a pure function of `ReportContext`. A study is a run
-that has all its contests and names the runs they came from.
+Everything in a report is read here once; rendering is a pure function of `ReportContext`. A study is reported
+like a run, with the contests of all its runs. Earlier versions stored it as a run that names them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 
 from agents.errors import UserError
 from results.db.schema import (
@@ -21,11 +21,14 @@ from results.db.schema import (
     JudgeRow,
     PromptRow,
     RunRow,
+    StudyRow,
     table,
 )
 from results.db.store import Store
+from results.db.studies import study_name
 from results.queries.checkpoints import CheckpointRecord
 from results.queries.contests import Contest, load_contests
+from results.queries.study_runs import runs_of
 from results.queries.test_set_uses import load_test_set_uses
 from results.report.audit_summary import load_audits
 from results.report.author_descriptions import ReportAuthor, load_report_author, students_of_sets, trainings
@@ -68,12 +71,8 @@ async def build_context(
     Raises:
         UserError: the run does not exist, has no contests or used early stopping.
     """
-    run = table(RunRow).c
-    rows = await rows_of(store, select(run.kind, run.spec, run.created_at).where(run.id == run_id))
-    if not rows:
-        raise UserError("run not found", code="run.not-found", where=store.database.shown, found=run_id)
-    row = rows[0]
-    spec = orjson.loads(row.spec)
+    spec = orjson.loads(await store.spec_of(run_id))
+    kind, created_at = await _kind_and_time(store, run_id)
     if "until" in spec:
         raise UserError(
             "no report for a run with early stopping",
@@ -83,12 +82,12 @@ async def build_context(
             "--stop-when for a report.",
         )
     contests = await load_contests(store, run_id, snapshots)
-    if row.kind != JUDGING and not contests:
+    if kind != JUDGING and not contests:
         raise UserError(
             "the run has no contests to report",
             code="report.no-contests",
             where=run_id,
-            found=f"run of kind {row.kind!r}",
+            found=f"run of kind {kind!r}",
             remedy="Pass a judging run; 'last' is the newest.",
         )
     own_seed = int(spec.get("seed", 0)) if seed is None else seed
@@ -99,7 +98,9 @@ async def build_context(
         key: await load_report_author(store, response_set, dialogues, trained)
         for key, response_set in sets.items()
     }
-    runs = [run_id, *map(str, spec.get("runs", ()))]
+    runs = (
+        [*map(str, spec.get("runs", ()))] if study_name(run_id) else [run_id, *map(str, spec.get("runs", ()))]
+    )
     samplings = await _samplings(store, [contest.judge_id for contest in contests])
     pairs = await _pairs(store, contests, authors, samplings, own_seed, examples)
     models = [[judged.contest for judged in pair.judged if not judged.is_control] for pair in pairs]
@@ -107,7 +108,7 @@ async def build_context(
     return ReportContext(
         run_id=run_id,
         spec=spec,
-        created_at=row.created_at,
+        created_at=created_at,
         seed=own_seed,
         pairs=pairs,
         authors=authors,
@@ -126,9 +127,19 @@ async def build_context(
             runs,
         ),
         prompts=await _prompts(store, {contest.prompt_version for contest in contests}),
-        invocations=await _invocations(store, run_id),
+        invocations=await _invocations(store, await runs_of(store, run_id)),
         failures=await _failures(store, runs),
     )
+
+
+async def _kind_and_time(store: Store, run_id: str) -> tuple[str, float]:
+    """Return the kind of a run and when it began; a study counts as judging."""
+    if study := study_name(run_id):
+        query = select(literal(JUDGING), table(StudyRow).c.created_at).where(table(StudyRow).c.name == study)
+    else:
+        query = select(table(RunRow).c.kind, table(RunRow).c.created_at).where(table(RunRow).c.id == run_id)
+    ((kind, created_at),) = await rows_of(store, query)
+    return kind, created_at
 
 
 async def _pairs(
@@ -200,16 +211,25 @@ async def _prompts(store: Store, versions: set[str]) -> tuple[PromptText, ...]:
     return tuple(PromptText(*row) for row in await rows_of(store, query))
 
 
-async def _invocations(store: Store, run_id: str) -> tuple[InvocationSummary, ...]:
+async def _invocations(store: Store, runs: Sequence[str]) -> tuple[InvocationSummary, ...]:
+    """Return the commands of these runs; one process may have worked on many."""
     columns = table(InvocationRow).c
-    query = (
-        select(columns.command, columns.context, columns.started_at, columns.ended_at, columns.spent_usd)
-        .where(columns.run_id == run_id)
-        .order_by(columns.started_at, columns.id)
-    )
+    rows: list[Any] = []
+    for chunk in chunks(runs):
+        rows += await rows_of(store, select(table(InvocationRow)).where(columns.run_id.in_(chunk)))
+    by_process: dict[tuple[Any, ...], list[Any]] = {}
+    for row in sorted(rows, key=lambda row: (row.started_at, row.id)):
+        process = (row.place, row.pid, row.process_started, row.command)
+        by_process.setdefault(process, []).append(row)
     return tuple(
-        InvocationSummary(row.command, orjson.loads(row.context), row.started_at, row.ended_at, row.spent_usd)
-        for row in await rows_of(store, query)
+        InvocationSummary(
+            of_process[0].command,
+            orjson.loads(of_process[0].context),
+            of_process[0].started_at,
+            None if None in (ends := [row.ended_at for row in of_process]) else max(ends),
+            sum(row.spent_usd for row in of_process),
+        )
+        for of_process in by_process.values()
     )
 
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from harness.cli.study_progress import StudyProgress
-from harness.study.scheduler import StageState, StageStatus
-from harness.study.stage_cache import Stage, StageInputs, StageOutput, StageRecord
+from harness.study.scheduler import StageStatus
+from harness.study.stage_cache import Stage, StageInputs, StageOutput, StageRecord, StageState
 
 
 async def nothing(ready: StageInputs) -> StageOutput:

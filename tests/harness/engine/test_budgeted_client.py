@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from agents.errors import CallError, Failure
+from agents.errors import CallError, EndpointDisabled, Failure
 from agents.messages import Usage
 from agents.models.spec import ApiProtocol, Model
 from harness.engine.budgeted_client import BudgetedClient, Reservation, RunBudget, StaleReservationError
@@ -199,6 +199,53 @@ def test_budget_held_by_another_process_is_not_waited_for(virtual: Run) -> None:
 
     with pytest.raises(CallError, match="is reached"):
         virtual(RunBudget(draw, 1.0).reserve(0.5))
+
+
+def test_budget_that_another_run_may_release_is_waited_for(virtual: Run) -> None:
+    budget_store = FakeBudgetStore(1.0)
+
+    def budget_of(process: int) -> RunBudget:
+        async def draw(requested_usd: float) -> float:
+            return budget_store.hold(process, requested_usd)
+
+        async def is_reserved_elsewhere() -> bool:
+            return any(usd > 0 for other, usd in budget_store.reserved.items() if other != process)
+
+        return RunBudget(draw, 1.0, is_reserved_elsewhere)
+
+    async def send(run_budget: RunBudget, process: int) -> float:
+        await run_budget.reserve(0.6)
+        await asyncio.sleep(5.0)
+        run_budget.settle(0.6, 0.1)
+        budget_store.commit(process, 0.1)
+        run_budget.committed(0.1)
+        budget_store.reserved[process] = 0.0  # the run ends
+        return asyncio.get_running_loop().time()
+
+    async def scenario() -> list[float]:
+        return await asyncio.gather(*(send(budget_of(process), process) for process in range(3)))
+
+    ends = virtual(scenario())
+    assert sorted(ends)[1] - min(ends) >= 5.0  # one after the other
+    assert budget_store.spent == pytest.approx(0.3)
+
+
+def test_an_interrupt_does_not_wait_for_budget(virtual: Run) -> None:
+    stopped = EndpointDisabled("endpoint", CallError(Failure.INTERRUPTED, "stopped by the user"))
+
+    async def draw(requested_usd: float) -> float:
+        return 0.0
+
+    async def is_reserved_elsewhere() -> bool:
+        return True
+
+    async def scenario() -> None:
+        run_budget = RunBudget(draw, 1.0, is_reserved_elsewhere)
+        asyncio.get_running_loop().call_later(60.0, run_budget.stop, stopped)
+        await run_budget.reserve(0.5)
+
+    with pytest.raises(EndpointDisabled):
+        virtual(scenario())
 
 
 # -- client ------------------------------------------------------------------------------------------

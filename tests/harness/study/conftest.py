@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from harness.study.scheduler import StageScheduler, StudyResult
+from harness.study.scheduler import StageScheduler, StageStatus, StudyResult, stage_statuses
 from harness.study.stage_cache import Stage, StageCache, StageInputs, StageOutput
+from results.db.store import Store
+from results.db.studies import StoredStage, load_stages
+
+Result = TypeVar("Result")
+STUDY_NAME = "sums"
 
 STUDY = """
 title = "Two responders"
@@ -40,7 +45,7 @@ class StageRecorder:
     """Stages that add numbers, the log of what ran, and a folder with their records."""
 
     def __init__(self, folder: Path) -> None:
-        self.memory = StageCache(folder)
+        self.folder = folder
         self.ran: list[str] = []
         self.at_once: list[set[str]] = []
         self._now: set[str] = set()
@@ -63,7 +68,38 @@ class StageRecorder:
     def run(self, stages: Iterable[Stage], **options: Any) -> StudyResult:
         """Run the stages; `ran` lists those that ran."""
         self.ran = []
-        return asyncio.run(StageScheduler(list(stages), self.memory, **options).run())
+        return self.with_memory(lambda memory: StageScheduler(list(stages), memory, **options).run())
+
+    def statuses(self, stages: Iterable[Stage]) -> list[StageStatus]:
+        """Return the status of every stage without running any."""
+
+        async def read(memory: StageCache) -> list[StageStatus]:
+            return stage_statuses(stages, memory)
+
+        return self.with_memory(read)
+
+    def stored(self) -> list[StoredStage]:
+        """Return the stages as the database has them."""
+
+        async def main() -> list[StoredStage]:
+            async with await Store.open(self.database) as store:
+                return await store.read(lambda connection: load_stages(connection, STUDY_NAME))
+
+        return asyncio.run(main())
+
+    @property
+    def database(self) -> str:
+        """The path of the database."""
+        return str(self.folder / "results.sqlite")
+
+    def with_memory(self, do: Callable[[StageCache], Coroutine[Any, Any, Result]]) -> Result:
+        """Call a function with the records and states in the database."""
+
+        async def main() -> Result:
+            async with await Store.open(self.database) as store:
+                return await do(await StageCache.open(self.folder, store, STUDY_NAME))
+
+        return asyncio.run(main())
 
     def outputs(self, ended: StudyResult) -> Mapping[str, str]:
         """Return the output of every finished stage."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -239,3 +242,40 @@ def test_the_estimate_of_the_papers_study(empathy: Run, real_dataset: Path) -> N
     dpo = lines["train", "meta-llama/Llama-3.1-8B, DPO"]
     assert (dpo["stages"], dpo["note"].split(" pairs")[0]) == (14, f"{14 * 800:,}")
     assert lines["generate", "meta-llama/Llama-3.1-8B and its students"]["stages"] == 28 + 3
+
+
+def spent(database: Path) -> float:
+    """Return what all runs spent and hold, in US dollars."""
+    with closing(sqlite3.connect(database)) as connection:
+        query = "SELECT sum(spent_usd + max(reserved_usd, 0)) FROM invocation"
+        return float(connection.execute(query).fetchone()[0])
+
+
+def test_the_budget_of_a_study_is_a_hard_cap_across_runs(
+    empathy: Run, study_file: Path, workplace: Path
+) -> None:
+    """The requests of the study cost about half a cent; each could cost 0.1 cent at most."""
+    words = ("run", study_file, "--db", "here.sqlite", "--json", "--yes")
+    for _ in range(2):  # the second run adds nothing
+        code, out, _ = empathy(*words, "--budget", "0.003")
+        assert code == 1
+        assert spent(workplace / "here.sqlite") <= 0.003
+    failed = [stage["why"] for stage in stages(out).values() if stage["state"] == "failed"]
+    assert failed
+    assert all("the budget of $0.003 is reached" in why for why in failed)
+    assert empathy(*words, "--budget", "1")[0] == 0
+    with closing(sqlite3.connect(workplace / "here.sqlite")) as connection:
+        assert connection.execute("SELECT name, budget_usd FROM study").fetchall() == [("two", 1.0)]
+
+
+def test_spending_that_an_earlier_version_counted_in_a_file_counts(
+    empathy: Run, study_file: Path, workplace: Path
+) -> None:
+    judge = ("judge", "dataset:gpt-4", "dataset:human", "--judge", "openai/gpt-4o", "--limit", "6", "--json")
+    judged = empathy(*judge, "--data", "sample", "--emulate", "--samples", "2", "--db", "here.sqlite")
+    before = spent(workplace / "here.sqlite")
+    money = workplace / "runs/studies/money/two.json"
+    money.parent.mkdir(parents=True)
+    money.write_text(json.dumps([orjson.loads(judged[1])["run"]]))
+    empathy("run", study_file, "--db", "here.sqlite", "--json", "--budget", f"{before:.6f}")
+    assert spent(workplace / "here.sqlite") == pytest.approx(before)

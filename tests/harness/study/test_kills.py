@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from results.db.store import Store
+from results.db.studies import StoredStage, load_stages
 
 # A diamond of stages that write files. Every step is counted, and at the given step the process kills
 # itself: within a stage, before its record is stored, or after it.
@@ -16,9 +20,9 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from harness.study.scheduler import StageScheduler
 from harness.study.stage_cache import StageOutput, StageCache, Stage
+from results.db.store import Store
 
 folder, fatal = Path(sys.argv[1]), int(sys.argv[2])
-memory = StageCache(folder)
 steps = 0
 
 def step():
@@ -28,9 +32,9 @@ def step():
         os.kill(os.getpid(), signal.SIGKILL)
 
 class Killed(StageCache):
-    def keep(self, record):
+    async def update(self, stage):
         step()
-        super().keep(record)
+        await super().update(stage)
         step()
 
 def stage(name, *needs):
@@ -54,7 +58,10 @@ def stage(name, *needs):
 
 stages = [stage("a"), stage("b", "a"), stage("c", "a"), stage("d", "b", "c"), stage("e", "d")]
 folder.mkdir(parents=True, exist_ok=True)
-result = asyncio.run(StageScheduler(stages, Killed(folder)).run())
+async def main():
+    async with await Store.open(str(folder / "results.sqlite")) as store:
+        return await StageScheduler(stages, await Killed.open(folder, store, "diamond")).run()
+result = asyncio.run(main())
 print(result.stage_statuses[-1].record.output)
 """
 
@@ -64,10 +71,16 @@ def run(folder: Path, fatal: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
 
 
-def values(folder: Path) -> dict[str, str]:
-    """Return every stage's key and output from the records."""
-    records = [json.loads(path.read_text()) for path in sorted((folder / "stages").glob("*.json"))]
-    return {record["name"]: f"{record['key']} {record['output']}" for record in records}
+def values(folder: Path) -> list[StoredStage]:
+    """Return the state, key and output of every stage from the database."""
+
+    async def main() -> list[StoredStage]:
+        async with await Store.open(str(folder / "results.sqlite")) as store:
+            stages = await store.read(lambda connection: load_stages(connection, "diamond"))
+        records = [replace(stage.record, seconds=0.0, ended=0.0) for stage in stages if stage.record]
+        return [replace(stage, record=record) for stage, record in zip(stages, records, strict=True)]
+
+    return asyncio.run(main())
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +94,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_repeatedly_killed_study_has_the_same_result(undisturbed: Path, tmp_path: Path, every: int) -> None:
     folder = tmp_path / "killed"
     kills = 0
-    while (done := run(folder, every + kills % 6)).returncode != 0:
+    while (done := run(folder, every + kills % 10)).returncode != 0:
         kills += 1
         assert done.returncode == -9, done.stderr
         assert kills < 60

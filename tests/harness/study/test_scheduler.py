@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,8 +19,9 @@ from hypothesis import strategies as st
 
 from agents.errors import UserError
 from harness.interrupt import Interrupt, SignalInterrupt
-from harness.study.scheduler import StageScheduler, StageState, StudyResult, select_stages, stage_statuses
-from harness.study.stage_cache import Stage, StageCache, StageInputs, StageOutput
+from harness.study.scheduler import select_stages
+from harness.study.stage_cache import Stage, StageInputs, StageOutput, StageState, lock_folder
+from results.db.studies import StageRecord
 from tests.errors import user_error
 
 StudyGraph = dict[int, set[int]]
@@ -149,8 +152,14 @@ def test_an_unchanged_output_reruns_no_dependent_stage(kitchen: Any) -> None:
 
 
 def test_independent_stages_run_concurrently(kitchen: Any) -> None:
-    kitchen.run([kitchen.stage(name, 1) for name in "abc"])
-    assert {"a", "b", "c"} in kitchen.at_once
+    barrier = asyncio.Barrier(3)
+
+    async def meet(ready: StageInputs) -> StageOutput:
+        await barrier.wait()
+        return StageOutput("met")
+
+    ended = kitchen.run([Stage("meet", name, {}, meet) for name in "abc"])
+    assert ended.count(StageState.DONE) == 3
 
 
 def test_a_stage_with_optional_inputs_uses_the_finished_ones(kitchen: Any) -> None:
@@ -219,20 +228,16 @@ def test_only_and_from(kitchen: Any) -> None:
     assert kitchen.ran == ["b"]
 
 
-def states(stages: Sequence[Stage], memory: StageCache) -> list[StageState]:
-    return [status.state for status in stage_statuses(stages, memory)]
-
-
 def test_stage_states_are_reported_without_running(kitchen: Any) -> None:
     stages = [kitchen.stage("a", 1), kitchen.failing("b", ["a"]), kitchen.stage("c", 1, ["b"])]
-    assert [status.state for status in stage_statuses(stages, kitchen.memory)] == [
+    assert [status.state for status in kitchen.statuses(stages)] == [
         StageState.READY,
         StageState.WAITING,
         StageState.WAITING,
     ]
     kitchen.run(stages)
     kitchen.ran = []
-    assert [status.state for status in stage_statuses(stages, kitchen.memory)] == [
+    assert [status.state for status in kitchen.statuses(stages)] == [
         StageState.DONE,
         StageState.FAILED,
         StageState.BLOCKED,
@@ -241,7 +246,7 @@ def test_stage_states_are_reported_without_running(kitchen: Any) -> None:
 
 
 def test_a_stage_with_a_missing_file_runs_again(kitchen: Any) -> None:
-    folder = kitchen.memory.folder
+    folder = kitchen.folder
     folder.mkdir()
 
     async def write(ready: StageInputs) -> StageOutput:
@@ -258,28 +263,48 @@ def test_a_stage_with_a_missing_file_runs_again(kitchen: Any) -> None:
     assert kitchen.ran == ["written"]
 
 
-def test_a_truncated_record_is_ignored(kitchen: Any) -> None:
-    stages = [kitchen.stage("a", 1)]
+def test_a_record_of_an_earlier_version_is_read_and_stored(kitchen: Any) -> None:
+    stages = [kitchen.stage("a", 1), kitchen.stage("b", 2)]
+    key = stages[0].key({})
+    record = StageRecord(key, "sum", "sum a", "1", {"total": 1})
+    path = kitchen.folder / "stages" / f"{key.rpartition(':')[2]}.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(asdict(record)))
+    broken = kitchen.folder / "stages" / f"{stages[1].key({}).rpartition(':')[2]}.json"
+    broken.write_text(path.read_text()[:20])
     kitchen.run(stages)
-    (record,) = (kitchen.memory.folder / "stages").glob("*.json")
-    record.write_text(record.read_text()[:20])
+    assert kitchen.ran == ["b"]
+    path.unlink()
     kitchen.run(stages)
-    assert kitchen.ran == ["a"]
+    assert kitchen.ran == []
+
+
+def test_the_database_has_the_state_of_every_stage(kitchen: Any) -> None:
+    stages = [
+        kitchen.stage("a", 1),
+        kitchen.failing("b", ["a"]),
+        kitchen.stage("c", 1, ["b"]),
+        kitchen.stage("d", 1),
+    ]
+    kitchen.run(stages, pick={"sum a", "sum b", "sum c"})
+    stored = kitchen.stored()
+    assert [(stage.name, stage.state) for stage in stored] == [
+        ("sum a", "done"),
+        ("sum b", "failed"),
+        ("sum c", "blocked"),
+        ("sum d", "blocked"),
+    ]
+    assert "out of salt" in stored[1].why
+    assert stored[0].record is not None
+    assert stored[0].record.result == {"total": 1}
+    assert [stage.record for stage in stored[1:]] == [None] * 3
 
 
 def test_one_process_at_a_time_in_a_folder(tmp_path: Path) -> None:
-    with (
-        StageCache(tmp_path).lock(),
-        user_error("study.locked", where=str(tmp_path)),
-        StageCache(tmp_path).lock(),
-    ):
+    with lock_folder(tmp_path), user_error("study.locked", where=str(tmp_path)), lock_folder(tmp_path):
         pass
-    with StageCache(tmp_path).lock():
+    with lock_folder(tmp_path):
         pass
-
-
-def run_interruptibly(stages: Sequence[Stage], memory: StageCache, interrupt: Interrupt) -> StudyResult:
-    return asyncio.run(StageScheduler(stages, memory, at_once=4, interrupt=interrupt).run())
 
 
 def test_an_interrupt_stops_all_stages_cleanly_and_the_next_run_resumes(kitchen: Any) -> None:
@@ -304,7 +329,7 @@ def test_an_interrupt_stops_all_stages_cleanly_and_the_next_run_resumes(kitchen:
         kitchen.stage("c", 1, uses=frozenset("x")),
         kitchen.stage("d", 1, ["c"]),
     ]
-    ended = run_interruptibly(stages, kitchen.memory, interrupt)
+    ended = kitchen.run(stages, at_once=4, interrupt=interrupt)
     assert ended.interrupted
     assert sorted(finished) == ["a", "b"]
     assert ended.count(StageState.FAILED) == 0  # interrupted stages have not failed
@@ -318,7 +343,7 @@ def test_an_interrupt_ends_a_training(kitchen: Any) -> None:
         raise AssertionError("never")
 
     interrupt = Interrupt()
-    ended = run_interruptibly([Stage("train", "long", {}, train)], kitchen.memory, interrupt)
+    ended = kitchen.run([Stage("train", "long", {}, train)], interrupt=interrupt)
     assert ended.interrupted
     assert [status.state for status in ended.stage_statuses] == [StageState.READY]
 
@@ -333,4 +358,4 @@ def test_a_second_signal_cancels_all_stages(kitchen: Any) -> None:
 
     interrupt = SignalInterrupt()
     with pytest.raises(KeyboardInterrupt):
-        run_interruptibly([Stage("ask", "slow", {}, ask)], kitchen.memory, interrupt)
+        kitchen.run([Stage("ask", "slow", {}, ask)], interrupt=interrupt)

@@ -7,8 +7,8 @@ from typing import Any
 
 from harness.study.config import StudentSpec
 from harness.study.config_loader import load
-from harness.study.scheduler import StageState, StageStatus
-from harness.study.stage_cache import Stage, StageInputs, StageOutput, StageRecord
+from harness.study.scheduler import StageStatus
+from harness.study.stage_cache import Stage, StageInputs, StageOutput, StageRecord, StageState
 from harness.study.status_tables import render_status
 from results.render.format import format_duration, format_rounded_usd
 from tests.tables import table_text

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -49,8 +50,8 @@ def run(place: Path) -> tuple[int, str]:
 
 def outputs(place: Path) -> dict[str, str]:
     """Return the output of every finished stage by name."""
-    records = [json.loads(path.read_text()) for path in (place / "here" / "stages").glob("*.json")]
-    return {record["name"]: record["output"] for record in records}
+    with closing(sqlite3.connect(place / "here/empathy.sqlite")) as connection:
+        return dict(connection.execute("SELECT name, output FROM stage_record"))
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from agents.errors import CallError, Failure
 from agents.types import Dialogue, Response, ResponseSet, UnscoredReason
 from results.db.schema import AttemptRow, CompletionRow, DialogueRow, InvocationRow, ResponseRow, table
 from results.db.store import CHUNK, ModelUsage, Store
+from results.db.studies import StoredStudy, save_study
 from tests.errors import user_error
 from tests.results.conftest import (
     Open,
@@ -213,6 +214,24 @@ async def test_runs_have_their_own_budgets(store: Store) -> None:
     assert await store.reserve_budget(one, its, 10.0, BUDGET) == 10.0
     assert await store.reserve_budget(other, another, 10.0, BUDGET) == 10.0
     assert await store.spent_usd(one) == 0.0
+
+
+async def test_all_runs_of_a_study_have_one_budget(opening: Open) -> None:
+    one, other = await opening(), await opening()
+    await one.database.write(lambda connection: save_study(connection, StoredStudy("mine", "Mine", {}, {})))
+    first = await one.start_run("judging", {"of": 1}, command="", context={}, study="mine")
+    second = await other.start_run("judging", {"of": 2}, command="", context={}, study="mine")
+    alone = await other.start_run("judging", {"of": 3}, command="", context={})
+
+    assert await one.reserve_budget(*first, 7.0, BUDGET, study="mine") == 7.0
+    assert await other.reserve_budget(*second, 7.0, BUDGET, study="mine") == 3.0
+    assert await other.reserve_budget(*alone, 7.0, BUDGET) == 7.0
+    assert await one.is_budget_reserved(*first, study="mine")
+    await disguise(other, second[1], pid=2**22 + 7)  # no process has that number
+    assert not await one.is_budget_reserved(*first, study="mine")
+    await one.finish_run(first[1])
+    assert not await other.is_budget_reserved(*second, study="mine")
+    assert await other.reserve_budget(*second, 20.0, BUDGET, study="mine") == 10.0
 
 
 async def test_costs_of_failed_tries_count(store: Store) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from agents.hashing import content_id
 from results.db.store import Store
+from results.db.studies import StageRecord, StoredStage, StoredStudy, save_stages, save_study
 from results.paper.cells import published
 from results.queries.checkpoints import save_checkpoint
 from results.queries.contests import load_contests
@@ -61,23 +62,46 @@ def plain(text: str) -> str:
     return " ".join(text.replace("\u00a0", " ").split())
 
 
-@pytest.fixture
-async def study(store: Store, put_run: Any) -> str:
-    """A study of three contests under two models and a control; one student is known by its record."""
-    for (a, b), judges in PAIRS.items():
-        run_id = await put_run(judges, a=a, b=b, a_text="I hear you. That must be hard.", b_text="Oh.")
-    dialogues = [dialogue.key for dialogue in (await load_contests(store, run_id))[0].dialogues]
+async def store_as_run(store: Store, runs: list[str], spec: dict[str, Any]) -> str:
+    """Store a study as earlier versions did, as a run with all contests."""
+    dialogues = [dialogue.key for dialogue in (await load_contests(store, runs[-1]))[0].dialogues]
     ids = {author: content_id("set-1", [author, "default"]) for pair in PAIRS for author in pair}
     contests = sorted(
         (content_id("judge-1", judge), ids[a], ids[b], 1)
         for (a, b), judges in PAIRS.items()
         for judge in judges
     )
-    spec = {"study": "What a study found", "name": "mine", "fidelity": "ours", "split": "test", "seed": 0}
     made, invocation = await store.start_run("judging", spec, command="empathy run mine", context={})
     await store.save_run_dialogues(made, dialogues)
     await store.save_contests(made, contests)
     await store.finish_run(invocation)
+    return made
+
+
+async def store_as_study(store: Store, runs: list[str], spec: dict[str, Any]) -> str:
+    """Store a study with its stages; a contest on another split selected a student."""
+    records = [
+        StageRecord(f"stage-1:{run}", "judge", f"judge {run}", run, {"run": run, "split": split})
+        for run, split in [*((run, "test") for run in runs), ("run-1:none", "dev")]
+    ]
+    stages = [
+        StoredStage(record.name, record.kind, "done", key=record.key, record=record) for record in records
+    ]
+    made = StoredStudy("mine", str(spec["study"]), spec, {})
+    await store.database.write(lambda connection: save_study(connection, made, runs))
+    await store.database.write(lambda connection: save_stages(connection, "mine", stages))
+    return "study:mine"
+
+
+@pytest.fixture(params=[store_as_study, store_as_run])
+async def study(store: Store, put_run: Any, request: pytest.FixtureRequest) -> str:
+    """A study of three contests under two models and a control; one student is known by its record."""
+    runs = [
+        await put_run(judges, a=a, b=b, a_text="I hear you. That must be hard.", b_text="Oh.")
+        for (a, b), judges in PAIRS.items()
+    ]
+    spec = {"study": "What a study found", "name": "mine", "fidelity": "ours", "split": "test", "seed": 0}
+    made: str = await request.param(store, runs, spec)
     first = {**RECORD, "name": SFT.removeprefix("student:"), "stage": "sft", "parent": None, "health": {}}
     await save_checkpoint(store, "checkpoint-1:first", first, STEPS, "first")
     await save_checkpoint(store, "checkpoint-1:second", RECORD, STEPS, "second")
@@ -174,7 +198,7 @@ async def test_every_form_has_the_statistics_own_numbers(store: Store, study: st
         assert (row["a"], row["b"], row["judge"]) == (data["a"], data["b"], data["judge"])
     for heading in ("# What a study found", "## Student against format controls", "## Table 1"):
         assert heading in markdown
-    assert "empathy run mine" in markdown
+    assert "empathy report mine" in markdown
     widths = {
         line.count(" | ") for line in markdown.splitlines() if line.startswith("| student") and "▲" in line
     }
