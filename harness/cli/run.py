@@ -80,7 +80,7 @@ def run_study(
     from harness.study.session import StudySession
 
     session = StudySession(study, judges, data, db, prompts_folder, folder, take_request_options(rest))
-    result = run_session(session, only=only, since=since, confirm_cost=not session.options.yes)
+    result = run_session(session, only=only, since=since, confirm_cost=session.options.confirm is not None)
     finish(session, result, as_json)
 
 
@@ -96,7 +96,7 @@ def run_session(
     progress = StudyProgress(session.options.quiet)
 
     async def before(graph: StudyGraph, picked: set[str]) -> None:
-        if confirm_cost and not study.emulate and sys.stdin.isatty():
+        if confirm_cost and not study.emulate:
             await _confirm_cost(graph)
         progress.expect(picked)
 
