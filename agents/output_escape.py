@@ -148,7 +148,7 @@ def csv_text(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Format CSV with a heading; prefix texts that a spreadsheet would run as a formula by an apostrophe."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(heads)
+    writer.writerow(map(_csv_cell, heads))
     writer.writerows([_csv_cell(cell) for cell in row] for row in rows)
     return out.getvalue()
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from agents.errors import UserError
 from harness.atomic_write import atomic_write
-from harness.terminal.output import print_json, print_line, print_message, print_text
+from harness.terminal.output import print_json, print_message, print_table, print_text
 
 if TYPE_CHECKING:
     from harness.workflows.bench import BenchResult
+    from results.render.table import Table
 
 INTERRUPTED = 130
 LEADERBOARD = "leaderboard.json"
@@ -84,20 +85,29 @@ def _make_row(result: BenchResult) -> dict[str, Any]:
 
 def _update_leaderboard(folder: Path, rows: list[dict[str, Any]], as_json: bool) -> None:
     """Print and store the ranking, by the first judge's win rate against the base."""
-    from results.render.format import format_percent, format_range
-
     ordered = sorted(rows, key=lambda row: -(next(iter(row["rates"].values()))["rate"] or 0.0))
     atomic_write(folder / LEADERBOARD, json.dumps(ordered, indent=2) + "\n")
     if as_json:
         print_json(ordered, indented=False)
         return
-    for number, row in enumerate(ordered, 1):
-        rates = "; ".join(
-            f"{name}: {format_percent(rate['rate'])} {format_range(rate['low'], rate['high'])}"
-            f" (order-robust {format_range(*rate['order_robust'])})"
-            for name, rate in row["rates"].items()
-        )
-        print_line(f"{number}. {row['student']}  {rates}  {row['decision'] or ''}".rstrip())
+    print_table(ranking_table(ordered))
     print_message(
         "Note: the best of several checkpoints on the same dialogues is overestimated (selection bias)."
     )
+
+
+def ranking_table(rows: list[dict[str, Any]]) -> Table:
+    """Return the ranking, one row per student and opponent."""
+    from results.render.columns import columns
+    from results.render.table import Column, Table
+
+    shown = columns(
+        *(Column("rank", unit="count"), "student", "contest", "win_rate", "interval", "order_robust"),
+        "decision",
+    )
+    table = Table(columns=shown)
+    for number, row in enumerate(rows, 1):
+        for name, rate in row["rates"].items():
+            interval, robust = (rate["low"], rate["high"]), tuple(rate["order_robust"])
+            table.add_row(number, row["student"], name, rate["rate"], interval, robust, row["decision"] or "")
+    return table

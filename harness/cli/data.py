@@ -13,8 +13,7 @@ from agents.types import Fidelity, Method
 from harness.cli.lazy_group import LazyGroup
 from harness.cli.options.author import METHOD
 from harness.cli.options.common import data_option, json_option
-from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
-from results.render.table import metric_table
+from harness.terminal.output import print_json, print_line, print_message, print_rendering
 
 COMMANDS = {
     "fetch": ("harness.cli.data:fetch", "Download the published dataset; the hash is checked."),
@@ -100,7 +99,7 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
     """Show the ratings of each responder and the rating pairs (the paper's Figures 3 and 4) as tables."""
     from harness.data.dataset import load
     from harness.data.dataset_summary import describe as describe_dataset
-    from harness.data.dataset_summary import plot, to_dict
+    from harness.data.dataset_summary import plot, render_dataset
 
     dataset = load(data)
     described = describe_dataset(dataset)
@@ -112,25 +111,7 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
                 "cannot write the file", code="file.not-writable", where="--plot", found=str(error)
             ) from error
         print_message(f"Drawn: {plot_to}")
-    if as_json:
-        print_json(to_dict(described))
-        return
-    sentiments = ", ".join(f"{count} {name}" for name, count in described.sentiments.items())
-    size = (
-        f"{dataset.source}: {described.dialogues:,} dialogues ({sentiments}; {len(described.emotions)} "
-        f"emotions), {described.test} of them test dialogues"
-    )
-    print_notes([size], dim=False)
-    rated = (f"rated {value}" for value in (1, 2, 3))
-    ratings = metric_table(rated, "Ratings (the paper's Figure 3)")
-    for name, counts in described.ratings.items():
-        ratings.add_metric(name, "count", (counts[value] for value in (1, 2, 3)))
-    print_table(ratings)
-    pairs = metric_table(described.pairs, "Rating pairs: human, LLM (the paper's Figure 4)")
-    for kind in next(iter(described.pairs.values())):
-        counts_of_kind = (counts[kind] for counts in described.pairs.values())
-        pairs.add_metric(f"{kind[0]}, {kind[1]}", "count", counts_of_kind)
-    print_table(pairs)
+    print_rendering(render_dataset(described, str(dataset.source)), as_json=as_json)
 
 
 @click.command()

@@ -48,7 +48,7 @@ async def _diagnose_all(calls: RequestOptions, names: tuple[str, ...]) -> list[M
     from agents.clients.proxy import check_proxies
     from agents.clients.sdk import SdkClient
     from agents.models.retirement import check_not_retired, warnings, with_provider_dates
-    from harness.engine.budget import lookup_price
+    from harness.engine.prices import lookup_price
     from harness.workflows.doctor import diagnose
 
     settings = calls.settings()

@@ -8,7 +8,7 @@ import click
 
 from agents.errors import UserError
 from harness.cli.options.common import run
-from harness.terminal.output import print_line, print_message
+from harness.terminal.output import print_message, print_table
 
 
 @click.command()
@@ -87,11 +87,12 @@ def emulate(
 
 def _list_faults() -> None:
     from harness.emulator.provider_faults import TABLE
+    from results.render.table import Column, Table
 
-    width = max(map(len, TABLE))
+    table = Table(columns=[Column(key) for key in ("fault", "effect", "share of", "protocols")])
     for fault in TABLE.values():
-        print_line(f"{fault.name:<{width}}  {fault.summary} (share of {fault.scope}s)")
-        print_line(f"{'':<{width}}  {', '.join(fault.protocols)}")
+        table.add_row(fault.name, fault.summary, f"{fault.scope}s", ", ".join(fault.protocols))
+    print_table(table)
 
 
 def _parse_shares(texts: tuple[str, ...]) -> dict[str, float]:

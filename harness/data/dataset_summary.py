@@ -14,6 +14,8 @@ from finetune.dialogue_selection import RatedDialogue
 from harness.atomic_write import atomic_write
 from harness.data.dataset import LLMS, Dataset
 from harness.data.splits import dialogues_in_split
+from results.render.rendering import Rendering
+from results.render.table import metric_table
 
 VALUES = (1, 2, 3)
 SHOWN_RESPONDERS = {
@@ -85,8 +87,25 @@ def training_ratings(dataset: Dataset, dialogues: Sequence[Dialogue] | None = No
     ]
 
 
-def to_dict(description: DatasetSummary) -> dict[str, Any]:
-    """Return the summary for JSON output."""
+def render_dataset(description: DatasetSummary, source: str) -> Rendering:
+    """Render the sizes, the ratings of each responder, and the pairs of ratings; `source` names the file."""
+    sentiments = ", ".join(f"{count} {name}" for name, count in description.sentiments.items())
+    ratings = metric_table((f"rated {value}" for value in VALUES), "Ratings (the paper's Figure 3)")
+    for name, counts in description.ratings.items():
+        ratings.add_metric(name, "count", counts.values())
+    pairs = metric_table(description.pairs, "Rating pairs: human, LLM (the paper's Figure 4)")
+    for kind in next(iter(description.pairs.values())):
+        values = [counts[kind] for counts in description.pairs.values()]
+        pairs.add_metric(f"{kind[0]}, {kind[1]}", "count", values)
+    size = (
+        f"{source}: {description.dialogues:,} dialogues ({sentiments}; {len(description.emotions)} "
+        f"emotions), {description.test} of them test dialogues"
+    )
+    return Rendering(_data(description), (ratings, pairs), (size,))
+
+
+def _data(description: DatasetSummary) -> dict[str, Any]:
+    """Return the summary as JSON data."""
     return {
         "dialogues": description.dialogues,
         "test": description.test,

@@ -26,15 +26,16 @@ from agents.models.registry import Registry
 from agents.models.retirement import real_model_id
 from agents.models.spec import ApiProtocol, Model
 from harness import provenance
-from harness.engine.budget import Price, RunBudget, lookup_price
+from harness.engine.budgeted_client import RunBudget
 from harness.engine.dispatcher import dispatch
 from harness.engine.endpoint import Endpoint
 from harness.engine.event_log import EventLog
 from harness.engine.limits import Limits
+from harness.engine.prices import Price, lookup_price
 from harness.engine.progress import live_progress
 from harness.engine.request_tracker import RequestTracker
 from harness.engine.response_model_client import ResponseModelClient
-from harness.engine.retry import RetryPolicy
+from harness.engine.retrying_client import RetryPolicy
 from harness.engine.sources import RequestSource, add_shutdown_dates, check_retired_models
 from harness.interrupt import Interrupt
 from results.analysis.endpoint_report import EndpointReport, RunReport

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from harness.workflows.audit import AuditPlan
 from harness.workflows.generation_cost import GenerationCost
 from harness.workflows.judge_cost import CostEstimate
+from results.render.columns import columns
 from results.render.rendering import Rendering
 from results.render.table import Column, Table
 
@@ -41,17 +42,13 @@ def render_generation_cost(costs: Sequence[GenerationCost]) -> Rendering:
 
 def cost_table(kind: str, names: Sequence[str], estimates: Sequence[CostEstimate | GenerationCost]) -> Table:
     """Return one row per judge or model."""
-    columns = [
-        Column(kind),
-        Column("requests", unit="count"),
-        Column("stored", unit="count"),
-        Column("input_tokens", "tokens in", "whole"),
-        Column("output_tokens", "tokens out", "whole"),
+    shown = columns(
+        *(kind, "requests", Column("stored", unit="count"), "input_tokens", "output_tokens"),
         Column("seconds", "time", "duration"),
         Column("expected_usd", "expected cost", "usd"),
         Column("maximum_usd", "at most", "usd"),
-    ]
-    table = Table(columns=columns)
+    )
+    table = Table(columns=shown)
     for name, estimate in zip(names, estimates, strict=True):
         table.add_row(
             name,

@@ -18,7 +18,7 @@ from agents.files.toml_values import toml_value
 from agents.judge import DEFAULT_PROMPT
 from agents.messages import Completion, Message, Sampling, ServerLimits
 from agents.models.spec import ApiProtocol, Capabilities, Model
-from harness.engine.budget import Price
+from harness.engine.prices import Price
 from prompts import Library
 
 DIALOGUE = {

@@ -18,9 +18,9 @@ from agents.protocols.rate_limit_headers import duration_seconds
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.models import find_model
 from harness.emulator.server_process import emulator_process
-from harness.engine.budget import Price, parse_prices
 from harness.engine.limits import Limits
-from harness.engine.retry import RetryPolicy
+from harness.engine.prices import Price, parse_prices
+from harness.engine.retrying_client import RetryPolicy
 from harness.engine.run import RequestSettings
 from harness.interrupt import Interrupt, SignalInterrupt
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from results.analysis.human_preferences import CorrectedPanel
 from results.analysis.judge_panel import JudgePanel
+from results.render.columns import columns
 from results.render.table import Column, Table, Value
 from results.statistics.bias_correction import BiasAdjusted
 from results.statistics.not_estimable import NotEstimable
@@ -47,23 +48,19 @@ def bias_correction_table(panel: JudgePanel, corrected: CorrectedPanel) -> Table
     """Return the table of corrected rates; None without corrections."""
     if not corrected.by_people and not corrected.by_audit:
         return None
-    columns = [
-        Column("judge"),
-        Column("raw", unit="percent"),
-        Column("bias_adjusted", "bias-adjusted", "percent"),
-        Column("interval", "95 %", "percent_range"),
-        Column("sensitivity", unit="decimal"),
-        Column("specificity", unit="decimal"),
+    shown = columns(
+        *("judge", Column("raw", unit="percent"), Column("bias_adjusted", "bias-adjusted", "percent")),
+        *("interval", Column("sensitivity", unit="decimal"), Column("specificity", unit="decimal")),
         Column("references", "references A / B", "counts"),
-    ]
+    )
     if corrected.by_people:
-        columns += [
+        shown += [
             Column("with_people", "people as gold judge", "percent"),
             Column("with_people_interval", "95 %", "percent_range"),
             Column("rated", unit="of"),
             Column("effective_n", unit="whole"),
         ]
-    table = Table("Corrected win rates", columns=columns)
+    table = Table("Corrected win rates", columns=shown)
     for index, (plug_in, powered) in corrected.by_people.items():
         judge = panel.judges[index]
         table.add_row(judge.name, judge.rate.rate, *_adjusted(plug_in), *_powered(powered))

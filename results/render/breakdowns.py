@@ -7,6 +7,7 @@ from typing import Any
 
 from results.analysis.breakdowns import Breakdowns
 from results.analysis.contest_results import JudgeResult, JudgingResult
+from results.render.columns import columns
 from results.render.contest import render_contest
 from results.render.early_stopping import render_early_stopping
 from results.render.format import format_percent, format_range
@@ -161,15 +162,8 @@ def _length_line(control: LengthControl | NotEstimable) -> str:
 
 def _groups(judge: JudgeResult, group_by: str, groups: Mapping[str, WinRate]) -> Table:
     """Return one judge's win rates by subgroup."""
-    columns = [
-        Column("group", group_by),
-        Column("win_rate", unit="percent"),
-        Column("interval", "95 %", "percent_range"),
-        Column("order_robust", "order-robust", "percent_range"),
-        Column("n", unit="count"),
-        Column("note"),
-    ]
-    table = Table(f"{judge.contest.judge}, by {group_by}", columns=columns)
+    shown = columns(Column("group", group_by), "win_rate", "interval", "order_robust", "n", "note")
+    table = Table(f"{judge.contest.judge}, by {group_by}", columns=shown)
     for name, rate in groups.items():
         table.add_row(name, rate.rate, (rate.low, rate.high), rate.order_robust, rate.n, rate.note)
     return table.without_empty_columns({"note"})

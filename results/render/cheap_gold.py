@@ -9,6 +9,7 @@ from typing import Any
 from agents.models.spec import is_emulated
 from results.analysis.cheap_gold import CheapGoldResult
 from results.render import contest
+from results.render.columns import columns
 from results.render.contest import answering_model_caveats, self_preference_caveats
 from results.render.format import EMULATED_NOTE, format_percent, format_range, format_usd
 from results.render.rendering import Rendering
@@ -45,16 +46,10 @@ def _data(result: CheapGoldResult) -> dict[str, Any]:
 
 def _table(result: CheapGoldResult) -> Table:
     """Return a row per judge, and one for the gold judge's estimated win rate on all dialogues."""
-    columns = [
-        Column("role", " "),
-        Column("judge"),
-        Column("win_rate", unit="percent", style="bold"),
-        Column("interval", "95 %", "percent_range"),
-        Column("order_robust", "order-robust", "percent_range"),
-        Column("n", unit="count"),
-        Column("cost_usd", "cost", "usd"),
-    ]
-    table = Table(columns=columns)
+    role_column = Column("role", " ")
+    table = Table(
+        columns=columns(role_column, "judge", "win_rate", "interval", "order_robust", "n", "cost_usd")
+    )
     for role, summary in (("cheap", result.cheap), ("gold", result.gold)):
         judge = summary.judges[0]
         rate, judged = judge.hard, judge.contest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from results.analysis.comparison import JudgeComparison, PairComparison, SingleOrderTest
 from results.queries.contest_index import name_of
+from results.render.columns import columns
 from results.render.comparison_data import comparison_to_dict, verdict
 from results.render.format import (
     ORDER_ROBUST_NOTE,
@@ -45,7 +46,7 @@ def _tests(comparison: PairComparison) -> Table:
         f"{first} minus {second}, in points",
         comparison.selection,
         size,
-        (Column("judge"), Column("how"), *difference_columns(size)),
+        columns("judge", "how", *difference_columns(size)),
         soft=comparison.soft,
     )
     opponent = f"against {name_of(comparison.selection.opponent)}"
@@ -72,14 +73,9 @@ def _mcnemar_cells(order: SingleOrderTest) -> tuple[Value, ...]:
 
 def _groups(judge: JudgeComparison, group_by: str) -> Table:
     """Return the primary comparison by subgroup, without tests."""
-    columns = [
-        Column("group", group_by),
-        Column("difference", unit="points"),
-        Column("interval", "95 %", "points_range"),
-        Column("n", unit="count"),
-        Column("note"),
-    ]
-    table = Table(f"{judge.judge_contests.judge}, by {group_by}, in points", columns=columns)
+    interval = Column("interval", "95 %", "points_range")
+    shown = columns(Column("group", group_by), "difference", interval, "n", "note")
+    table = Table(f"{judge.judge_contests.judge}, by {group_by}, in points", columns=shown)
     for name, test in judge.groups.items():
         table.add_row(name, test.difference, (test.low, test.high), test.n, test.note)
     return table.without_empty_columns({"note"})

@@ -9,6 +9,7 @@ from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
 from results.analysis.contest_results import JudgeResult, JudgingResult
 from results.queries.contests import Contest
+from results.render.columns import columns
 from results.render.format import (
     EMULATED_NOTE,
     ORDER_ROBUST_NOTE,
@@ -155,26 +156,14 @@ def _table(summary: JudgingResult) -> Table:
     return table
 
 
-COLUMNS = (
-    Column("judge"),
-    Column("same_family", alignment="right"),
-    Column("win_rate", unit="percent", style="bold"),
-    Column("interval", "95 %", "percent_range"),
-    Column("order_robust", "order-robust", "percent_range"),
-    Column("n", unit="count"),
-    Column("incomplete", unit="count"),
-    Column("bounds", unit="percent_range"),
-    Column("soft", unit="percent"),
-    Column("ties", unit="percent"),
-    Column("consistency", unit="percent"),
-    Column("first_position_rate", "first position", "percent"),
-    Column("repetition_stability", "repeats agree", "percent"),
+COLUMNS = columns(
+    *("judge", "same_family", "win_rate", "interval", "order_robust", "n", "incomplete", "bounds", "soft"),
+    *("ties", "consistency", "first_position_rate", "repetition_stability"),
     Column("a_first", "A first", "percent"),
     Column("b_first", "B first", "percent"),
-    Column("unscored", unit="unscored"),
-    Column("retried", unit="count"),
+    *("unscored", "retried"),
     Column("requests", "made / reused / retried", "counts"),
-    Column("cost_usd", "cost", "usd"),
+    "cost_usd",
 )
 COUNTS = ("incomplete", "ties", "unscored", "retried")
 OPTIONAL = (*COUNTS, "same_family", "bounds", "soft", "repetition_stability")

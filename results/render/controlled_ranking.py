@@ -10,6 +10,7 @@ import numpy as np
 
 from results.analysis.controlled_ranking import ControlledRanking
 from results.queries.contest_index import name_of
+from results.render.columns import columns
 from results.render.format import EMULATED_NOTE
 from results.render.rendering import Rendering
 from results.render.table import Column, Table
@@ -72,13 +73,9 @@ def _number(value: float) -> float | None:
 
 def _table(ranking: ControlledRanking, strengths: ControlledStrengths) -> Table:
     """Return one row per author."""
-    columns = [
-        Column("author"),
-        Column("strength", unit="strength"),
-        Column("interval", "95 %", "strength_range"),
-        Column("uncontrolled", "plain", "strength"),
-    ]
-    table = Table(f"{ranking.judge}, at equal length and style", columns=columns)
+    range_column = Column("interval", "95 %", "strength_range")
+    shown = columns("author", "strength", range_column, Column("uncontrolled", "plain", "strength"))
+    table = Table(f"{ranking.judge}, at equal length and style", columns=shown)
     for index in _order(strengths):
         row = _author(ranking, strengths, index)
         interval = None if row["low"] is None else (row["low"], row["high"])

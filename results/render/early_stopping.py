@@ -11,6 +11,7 @@ from typing import Any
 from agents.models.spec import is_emulated
 from results.analysis.contest_results import JudgeResult, JudgingResult
 from results.analysis.early_stopping import StoppingResult, StoppingRule
+from results.render.columns import columns
 from results.render.contest import answering_model_caveats, answering_model_data, self_preference_caveats
 from results.render.format import EMULATED_NOTE, format_reasons, format_usd
 from results.render.rendering import Rendering
@@ -129,17 +130,11 @@ def _table(summary: JudgingResult) -> Table:
     return table
 
 
-COLUMNS = (
-    Column("judge"),
-    Column("win_rate", unit="percent", style="bold"),
-    Column("interval", "95 %, at any time", "percent_range"),
-    Column("after", unit="of"),
-    Column("incomplete", unit="count"),
-    Column("answer"),
-    Column("requests_made", unit="count"),
-    Column("requests_saved", unit="count"),
-    Column("cost_usd", "cost", "usd"),
-    Column("saved_usd", "saved", "usd"),
+COLUMNS = columns(
+    *("judge", "win_rate", Column("interval", "95 %, at any time", "percent_range")),
+    *(Column("after", unit="of"), "incomplete", "answer"),
+    *(Column("requests_made", unit="count"), Column("requests_saved", unit="count")),
+    *("cost_usd", Column("saved_usd", "saved", "usd")),
 )
 
 

@@ -11,6 +11,7 @@ from agents.models.spec import is_emulated
 from agents.types import Split
 from results.analysis.judge_audit import AuditSummary, JudgeAuditResult
 from results.render.calibration import calibration_data, calibration_lines
+from results.render.columns import columns
 from results.render.format import EMULATED_NOTE, format_percent, format_value
 from results.render.rendering import Rendering
 from results.render.table import Column, Table, Value
@@ -168,23 +169,15 @@ def _points(estimate: ClusteredEstimate) -> str:
     return format_value(_estimate(estimate), "points_estimate")
 
 
-UNSCORED = Column("unscored", unit="unscored")
+ESTIMATE_COLUMNS = columns(
+    *("judge", "agreement", "interval", Column("within_raters", unit="points_p")),
+    *(Column("gap_2", "rating gap 2", "percent"), Column("human_llm", "human v LLM", "percent")),
+    *(Column("llm_llm", "LLM v LLM", "percent"), "kappa", "consistency", "first_position_rate"),
+    *(Column("longer", unit="percent"), Column("own_family", unit="points"), "repetition_stability"),
+    *("n", "unscored"),
+)
 AUDIT_COLUMNS = (
-    Column("judge"),
-    Column("agreement", unit="percent", style="bold"),
-    Column("interval", "95 %", "percent_range"),
-    Column("within_raters", unit="points_p"),
-    Column("gap_2", "rating gap 2", "percent"),
-    Column("human_llm", "human v LLM", "percent"),
-    Column("llm_llm", "LLM v LLM", "percent"),
-    Column("kappa", "κ", "decimal"),
-    Column("consistency", unit="percent"),
-    Column("first_position_rate", "first position", "percent"),
-    Column("longer", unit="percent"),
-    Column("own_family", unit="points"),
-    Column("stability", "repeats agree", "percent"),
-    Column("n", unit="count"),
-    UNSCORED,
+    *ESTIMATE_COLUMNS,
     Column("cost_usd_per_1000", "cost /1000", "usd"),
     Column("seconds_per_1000", "s /1000", "whole"),
 )

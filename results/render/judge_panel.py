@@ -17,6 +17,7 @@ from results.render.bias_correction import (
     bias_correction_table,
     human_preferences_data,
 )
+from results.render.columns import columns
 from results.render.contest import render_contest
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE
 from results.render.rendering import Rendering
@@ -139,19 +140,12 @@ def _value(value: float | NotEstimable) -> float | str:
 
 def _judges_table(panel: JudgePanel) -> Table:
     """Return a row per judge, then their majority and mean."""
-    columns = [
-        Column("judge"),
-        Column("win_rate", unit="percent"),
-        Column("interval", "95 %", "percent_range"),
-        Column("order_robust", "order-robust", "percent_range"),
-        Column("n", unit="count"),
-        Column("consistency", unit="percent"),
-        Column("first_position_rate", "first position", "percent"),
-        Column("same_family", alignment="right"),
-        Column("cost_usd", "cost", "usd"),
-    ]
+    shown = columns(
+        *("judge", "win_rate", "interval", "order_robust", "n", "consistency", "first_position_rate"),
+        *("same_family", "cost_usd"),
+    )
     title = f"{name_of(panel.a)} against {name_of(panel.b)}, {panel.split} split: {len(panel.judges)} judges"
-    table = Table(title, columns=columns)
+    table = Table(title, columns=shown)
     for judge in panel.judges:
         rate = judge.rate
         table.add_row(
@@ -179,16 +173,10 @@ def _judges_table(panel: JudgePanel) -> Table:
     return table
 
 
-AGREEMENT_COLUMNS = (
-    Column("judges"),
-    Column("agreement", unit="percent"),
-    Column("interval", "95 %", "percent_range"),
-    Column("attainable", "at most", "percent"),
-    Column("ac1", "AC1", "decimal"),
-    Column("kappa", "κ", "decimal"),
-    Column("alpha", "α", "decimal"),
-    Column("prevalence", "prefer A / tie / B", "whole_percents"),
-    Column("n", unit="count"),
+AGREEMENT_COLUMNS = columns(
+    *("judges", "agreement", "interval", Column("attainable", "at most", "percent")),
+    *(Column("ac1", "AC1", "decimal"), "kappa", Column("alpha", "α", "decimal")),
+    *(Column("prevalence", "prefer A / tie / B", "whole_percents"), "n"),
 )
 
 
@@ -202,8 +190,8 @@ def agreement_cells(pair: PairAgreement) -> tuple[Value, ...]:
 
 def _agreement_table(panel: JudgePanel) -> Table:
     """Return a row per pair of judges."""
-    columns = [*AGREEMENT_COLUMNS, Column("rank_correlation", "order of authors", "decimal")]
-    table = Table("Agreement between judges, comparison by comparison", columns=columns)
+    shown = [*AGREEMENT_COLUMNS, Column("rank_correlation", "order of authors", "decimal")]
+    table = Table("Agreement between judges, comparison by comparison", columns=shown)
     for (first, second), pair in panel.agreements.items():
         if _is_comparable(panel, first, second):
             name = f"{panel.judges[first].name} – {panel.judges[second].name}"

@@ -13,6 +13,7 @@ from agents.errors import UserError
 from agents.output_escape import csv_rows, csv_text
 from results.analysis.leaderboard import JudgeRanking, Leaderboard
 from results.queries.contest_index import name_of
+from results.render.columns import columns
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE
 from results.render.rendering import Rendering
 from results.render.table import Column, Table
@@ -107,18 +108,12 @@ def leaderboard_markdown(board: Leaderboard) -> str:
 
 def _table(ranking: JudgeRanking) -> Table:
     """Return one row per author."""
-    columns = [
-        Column("rank", unit="count"),
-        Column("author"),
-        Column("strength", unit="strength"),
-        Column("interval", "95 %", "strength_range"),
-        Column("places", unit="places"),
-        Column("preferred", unit="percent_estimate"),
-        Column("win_rate", unit="percent"),
-        Column("order_robust", "order-robust", "percent_range"),
-        Column("n", unit="count"),
-    ]
-    table = Table(ranking.judge, columns=columns)
+    shown = columns(
+        *(Column("rank", unit="count"), "author", "strength", Column("interval", "95 %", "strength_range")),
+        *(Column("places", unit="places"), Column("preferred", unit="percent_estimate")),
+        *("win_rate", "order_robust", "n"),
+    )
+    table = Table(ranking.judge, columns=shown)
     for row in ranking_rows(ranking):
         table.add_row(
             row["rank"],

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from results.analysis.multi_comparison import ComparisonRow, MultiComparison
 from results.queries.contest_index import name_of
+from results.render.columns import columns
 from results.render.comparison_data import multi_comparison_to_dict
 from results.render.format import ORDER_ROBUST_NOTE
 from results.render.paired_differences import (
@@ -36,18 +37,13 @@ def _table(comparison: MultiComparison) -> Table:
     opponent, size = name_of(comparison.selection.opponent), comparison.family_size
     if comparison.pairwise:
         title = f"every pair, by way of {opponent}"
-        columns = [Column("judge"), Column("pair", "first – second"), *difference_columns(size)]
+        shown = columns("judge", Column("pair", "first – second"), *difference_columns(size))
     else:
         title = f"every author against {opponent}"
-        columns = [
-            Column("judge"),
-            Column("author"),
-            Column("win_rate", unit="percent"),
-            Column("interval", interval_heading(size), "percent_range"),
-            Column("unadjusted", "unadjusted, 95 %", "percent_range"),
-            Column("order_robust", "order-robust", "percent_range"),
-        ]
-    table = test_table(title, comparison.selection, size, columns, soft=comparison.soft)
+        interval = Column("interval", interval_heading(size), "percent_range")
+        unadjusted = Column("unadjusted", "unadjusted, 95 %", "percent_range")
+        shown = columns("judge", "author", "win_rate", interval, unadjusted, "order_robust")
+    table = test_table(title, comparison.selection, size, shown, soft=comparison.soft)
     order = {
         judge_contests.judge_id: position
         for position, judge_contests in enumerate(comparison.selection.judges)

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from agents.output_escape import html_page
 from results.analysis.judge_audit import AuditSummary, JudgeAuditResult
 from results.render.charts import IntervalEstimate, interval_plot
+from results.render.columns import columns
 from results.render.format import EMULATED_NOTE, format_value
 from results.render.judge_audit import AUDIT_COLUMNS, audit_table, general_caveats, reliability_findings
 from results.render.table import Column, Table
@@ -111,14 +112,11 @@ def _estimates(result: JudgeAuditResult) -> Table:
 
 def _responders(result: JudgeAuditResult) -> Table:
     """Return the agreement by pair of responders."""
-    columns = [
-        Column("responders"),
-        Column("agreement", unit="percent_estimate"),
-        Column("humans", "people: first", "percent"),
-        Column("judge", "judge: first", "percent"),
-        Column("kappa", "κ", "decimal"),
-    ]
-    table = Table(columns=columns)
+    shown = columns(
+        *("responders", Column("agreement", unit="percent_estimate")),
+        *(Column("humans", "people: first", "percent"), Column("judge", "judge: first", "percent"), "kappa"),
+    )
+    table = Table(columns=shown)
     for pair in result.audit.pairs:
         names = f"{pair.first} – {pair.second}"
         table.add_row(names, _triple(pair.agreement), pair.humans, pair.judge, estimated(pair.kappa))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agents.output_escape import markdown_code, markdown_text
+from results.render.columns import columns
 from results.render.table import Column, Table
 from results.render.writers.markdown import markdown_list, markdown_table
 from results.report.conclusions import caveats
@@ -66,19 +67,11 @@ def to_markdown(material: ReportContext) -> str:
 
 def _rates(material: ReportContext) -> Table:
     """Return a row per contest and judge."""
-    columns = [
-        Column("a", "A"),
-        Column("b", "B"),
-        Column("judge"),
-        Column("win_rate", "A wins", "percent"),
-        Column("interval", "95 %", "percent_range"),
-        Column("order_robust", "order-robust", "percent_range"),
-        Column("n", unit="count"),
-        Column("consistency", unit="percent"),
-        Column("first_position_rate", "first position", "percent"),
-        Column("unscored", unit="unscored"),
-    ]
-    table = Table(columns=columns)
+    shown = columns(
+        *(Column("a", "A"), Column("b", "B"), "judge", Column("win_rate", "A wins", "percent"), "interval"),
+        *("order_robust", "n", "consistency", "first_position_rate", "unscored"),
+    )
+    table = Table(columns=shown)
     for pair in material.pairs:
         for judged in pair.judged:
             rate = judged.hard

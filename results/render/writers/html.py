@@ -97,11 +97,7 @@ def _row(row: Row, columns: list[Column], css: str) -> Markup:
         for column, cell in zip(columns[1:], cells, strict=True)
     )
     return Markup('<tr role="row"{}><th scope="row" role="rowheader"{}>{}{}</th>{}</tr>').format(
-        Markup(' class="{}"').format(style) if style else Markup(""),
-        name_class,
-        name,
-        _hint(row.hint),
-        values,
+        style, name_class, name, _hint(row.hint), values
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from results.render.columns import columns
 from results.render.format import format_count, format_elapsed, format_moment, format_usd
 from results.render.table import Column, Table
 from results.report.context import ReportContext
@@ -26,16 +27,9 @@ def cost(material: ReportContext) -> Section | None:
 
 def cost_table(spending: CostSummary) -> Table:
     """Return a row per model and purpose, and the total."""
-    columns = [
-        Column("purpose", "for"),
-        Column("model"),
-        Column("requests", unit="count"),
-        Column("input_tokens", "tokens in", "count"),
-        Column("output_tokens", "tokens out", "count"),
-        Column("cost_usd", "cost", "usd"),
-        Column("seconds", "latency", "elapsed"),
-    ]
-    table, models = Table(columns=columns), spending.by_model
+    purpose, latency = Column("purpose", "for"), Column("seconds", "latency", "elapsed")
+    shown = columns(purpose, "model", "requests", "input_tokens", "output_tokens", "cost_usd", latency)
+    table, models = Table(columns=shown), spending.by_model
     for model in models:
         table.add_row(
             model.purpose,

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from agents.models.family import self_preference_warning
 from agents.models.response_model import answering_model_note
+from results.render.columns import columns
 from results.render.format import format_count, format_value
-from results.render.judge_audit import AUDIT_COLUMNS, UNSCORED, audit_cells
+from results.render.judge_audit import ESTIMATE_COLUMNS, audit_cells
 from results.render.judge_panel import AGREEMENT_COLUMNS, agreement_cells
 from results.render.table import Column, Table
 from results.report.audit_summary import SplitAudit
@@ -74,17 +75,11 @@ def answering_model_notes(material: ReportContext) -> list[str]:
 
 def each_judge(material: ReportContext) -> Table:
     """Return a row per judge over all contests, models first."""
-    columns = [
-        Column("judge"),
-        Column("dialogues", unit="count"),
-        Column("consistency", unit="percent"),
-        Column("first_position_rate", "first position", "percent"),
-        Column("ties", unit="percent"),
-        Column("longer_wins", unit="percent"),
-        Column("unscored", unit="unscored"),
-        Column("retried", unit="count"),
-    ]
-    table = Table(columns=columns)
+    dialogues, longer = Column("dialogues", unit="count"), Column("longer_wins", unit="percent")
+    shown = columns(
+        "judge", dialogues, "consistency", "first_position_rate", "ties", longer, "unscored", "retried"
+    )
+    table = Table(columns=shown)
     for contests in _by_judge(material):
         unscored: Counter[str] = Counter()
         for judged in contests:
@@ -137,9 +132,8 @@ def _audit_table(audit: SplitAudit) -> Table:
         f"{audit.split} split: {format_count(audit.pairs, 'pair')} of responses with different ratings, in "
         f"{format_count(audit.dialogues, 'dialogue')}."
     )
-    columns = AUDIT_COLUMNS[: AUDIT_COLUMNS.index(UNSCORED) + 1]
-    table = Table(title, columns=list(columns))
+    table = Table(title, columns=list(ESTIMATE_COLUMNS))
     for judge in audit.judges:
         cells = audit_cells(judge.found, judge.unscored)
         table.add_row(judge.name, *cells, style="dim" if judge.is_baseline else "")
-    return table.without_empty_columns({"own_family", "stability"})
+    return table.without_empty_columns({"own_family", "repetition_stability"})

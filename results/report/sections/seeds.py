@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from results.render.columns import columns
 from results.render.table import Column, Table
 from results.report.context import ReportContext
 from results.report.sections.section import Section
@@ -21,18 +22,12 @@ def seeds_table(material: ReportContext) -> Table | None:
     """Return a row per recipe, judge and opponent."""
     if not material.seeds:
         return None
-    columns = [
-        Column("recipe"),
-        Column("judge"),
-        Column("opponent", "against"),
-        Column("win_rate", unit="percent"),
-        Column("interval", "95 %", "percent_range"),
-        Column("order_robust", "order-robust", "percent_range"),
-        Column("seeds", unit="count"),
-        Column("between_seeds", "between seeds, points", "unsigned_points"),
-        Column("n", unit="count"),
-    ]
-    table = Table(columns=columns)
+    shown = columns(
+        *("recipe", "judge", Column("opponent", "against"), "win_rate", "interval", "order_robust"),
+        *(Column("seeds", unit="count"), Column("between_seeds", "between seeds, points", "unsigned_points")),
+        "n",
+    )
+    table = Table(columns=shown)
     for summary in material.seeds:
         estimate, names = summary.found, (summary.recipe, summary.judge, summary.opponent)
         if isinstance(estimate, NotEstimable):

@@ -17,7 +17,7 @@ from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
 from harness.engine.rate_limiter import MAX_UNCOMMITTED
 from harness.engine.request_tracker import BATCH_SIZE, RequestTracker
-from harness.engine.retry import RetryPolicy
+from harness.engine.retrying_client import RetryPolicy
 from harness.interrupt import Interrupt
 from tests.errors import user_error
 from tests.harness.engine.conftest import FakeStore, FakeWriter, Server, answer, make_request

@@ -12,9 +12,9 @@ import pytest
 
 from agents.errors import CallError, Failure
 from harness.engine import progress
-from harness.engine.budget import Price
 from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
+from harness.engine.prices import Price
 from harness.engine.progress import live_progress, live_table, progress_line, remaining_seconds
 from harness.terminal.output import live
 from results.render.format import format_duration

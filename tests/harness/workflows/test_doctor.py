@@ -17,7 +17,7 @@ from agents.models.spec import Model
 from harness.cli.doctor import doctor
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.server_process import emulator_process
-from harness.engine.budget import Price
+from harness.engine.prices import Price
 from harness.workflows.doctor import MAX_REQUESTS, ModelDiagnosis, diagnose, facts
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, KEY, Start
 
