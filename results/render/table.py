@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 Value = Any
 """A cell: a number, a text, None, or what the unit states (`results/render/format.py`); a text is literal."""
 
-NAMES = ("text", "lines", "wide_text")  # units whose columns are left-aligned by default
+NAMES = ("text", "lines")  # units whose columns are left-aligned by default
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,9 @@ class Table:
 
 def _is_empty(value: Value) -> bool:
     """Return whether a value is None, zero, or empty."""
-    return value is None or value in (0, "") or (isinstance(value, Mapping | Sequence) and not any(value))
+    if isinstance(value, tuple):
+        return all(part is None for part in value)
+    return value is None or value in (0, "", {})
 
 
 def metric_table(names: Iterable[str], title: str = "") -> Table:
