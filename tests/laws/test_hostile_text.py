@@ -294,6 +294,7 @@ def run_commands(empathy: Run) -> None:  # noqa: F811
         ("respond", "openai/gpt-4o", *dry),
         ("respond", "openai/gpt-4o", *dry[:-1], "--limit", "2", "--yes", "--quiet"),
         ("plan", "tiny", "--data", "sample"),
+        ("audit", "openai/gpt-4o", *dry),
         ("paper", "table1"),
         ("data", "describe", "--data", "sample"),
     ]
@@ -303,7 +304,7 @@ def run_commands(empathy: Run) -> None:  # noqa: F811
         assert_harmless(done.out + done.err)
 
 
-WITHOUT_NAMES = {"render_contest_design", "render_dataset"}  # numbers only
+WITHOUT_NAMES = {"render_audit_cost", "render_contest_design", "render_dataset"}  # numbers only
 
 
 def is_hostile(rendering: Rendering) -> bool:
