@@ -27,7 +27,7 @@ from harness.cli.options.common import (
     run,
     take_request_options,
 )
-from harness.cli.options.serving import ServingOptions, serving_options
+from harness.cli.options.serving import serving_options, take_serving_options
 from harness.cli.report import write_page
 from harness.terminal.output import print_message, print_rendering
 
@@ -140,7 +140,7 @@ def bench(
 
 def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> EvaluateCheckpoint:
     """Return a function that evaluates one checkpoint with these options."""
-    serving = ServingOptions.take(rest)
+    serving = take_serving_options(rest)
     calls = take_request_options(rest)
     settings = calls.settings()
     prompts = load_library(rest["prompts_folder"])
@@ -177,7 +177,7 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> EvaluateChe
                 if opponent == BASE_CUT or opponent in known_student_names(serving.places)
             ]
             places = (folder, *(checkpoint_folders(serving.places) if beside else ()))
-            only = ServingOptions(**{**vars(serving), "places": places})
+            only = replace(serving, places=places)
             served_models = only.select_served_models([f"student:{made.name}", BASE, *beside])
             serving_config = only.serving(served_models, rest["preset"], quiet=calls.quiet)
             chosen = DialogueSubset(load(rest["data"]), Split(rest["split"]), rest["limit"], rest["seed"])

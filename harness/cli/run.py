@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from harness.study.graph import StudyGraph
     from harness.study.scheduler import StageStatus, StudyResult
     from harness.study.session import StudySession
+    from results.db.studies import StoredStage
 
 INTERRUPTED = 130
 WIDTH = 132  # default width without a terminal
@@ -80,7 +81,7 @@ def run_study(
     from harness.study.session import StudySession
 
     session = StudySession(study, judges, data, db, prompts_folder, folder, take_request_options(rest))
-    result = run_session(session, only=only, since=since, confirm_cost=not session.options.yes)
+    result = run_session(session, only=only, since=since, confirm_cost=session.options.confirm is not None)
     finish(session, result, as_json)
 
 
@@ -96,7 +97,7 @@ def run_session(
     progress = StudyProgress(session.options.quiet)
 
     async def before(graph: StudyGraph, picked: set[str]) -> None:
-        if confirm_cost and not study.emulate and sys.stdin.isatty():
+        if confirm_cost and not study.emulate:
             await _confirm_cost(graph)
         progress.expect(picked)
 
@@ -130,7 +131,7 @@ def finish(session: StudySession, result: StudyResult, as_json: bool, report: Pa
 
     study = session.study()
     if as_json:
-        rows = [to_dict(status) for status in result.stage_statuses]
+        rows = [to_dict(status.stored) for status in result.stage_statuses]
         print_json({"study": study.name, "stages": rows})
     else:
         print_results(
@@ -149,14 +150,14 @@ def finish(session: StudySession, result: StudyResult, as_json: bool, report: Pa
         sys.exit(1)
 
 
-def to_dict(status: StageStatus) -> dict[str, Any]:
+def to_dict(stage: StoredStage) -> dict[str, Any]:
     """Return a stage for `--json`."""
-    record = asdict(status.record) if status.record else None
+    record = asdict(stage.record) if stage.record else None
     return {
-        "name": status.stage.name,
-        "kind": status.stage.kind,
-        "state": str(status.state),
-        "why": status.why,
+        "name": stage.name,
+        "kind": stage.kind,
+        "state": str(stage.state),
+        "why": stage.why,
         "record": record,
     }
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from agents.errors import UserError
-from harness.cli.options.common import json_option, run
+from harness.cli.options.common import db_option, json_option, run
 from harness.cli.options.study import out_option
 from harness.study import FOLDER
 from harness.terminal.output import print_json, print_line, print_text
@@ -19,54 +20,62 @@ from results.db import DEFAULT_DB
 if TYPE_CHECKING:
     from harness.study.scheduler import StageStatus
     from harness.study.session import StudySession
+    from results.db.studies import StoredStage
+
+MOST_LISTED = 40  # stages that are listed without --all
 
 
 @click.command()
 @click.argument("study", metavar="[STUDY]", default="")
 @click.option("--all", "everything", is_flag=True, help="Show every stage instead of a line for each kind.")
 @out_option
+@db_option
 @json_option
-def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
+def status(study: str, everything: bool, folder: Path, db: str, as_json: bool) -> None:
     """Show the stages of all studies in this folder, or of one STUDY with every stage that is not done.
 
     \b
     empathy status
     empathy status tiny --all
+    empathy status paper-llama --db postgresql://me@server/results     (run on another machine)
+
+    A study that was not run in this folder is shown as the database knows it.
     """
-    names = [Path(study).stem] if study else sorted(path.stem for path in (folder / "studies").glob("*.json"))
-    if not names:
+    from harness.cli.run import print_results, report_path, to_dict
+    from harness.study.session import load_session, load_stored_studies
+
+    in_folder = sorted(path.stem for path in (folder / "studies").glob("*.json"))
+    stored = run(load_stored_studies(db))
+    names = [Path(study).stem] if study else list(dict.fromkeys([*in_folder, *stored]))
+    if not names or (study and names[0] not in {*in_folder, *stored}):
         raise UserError(
-            "no study was run in this folder",
+            f"no study was run in this folder{f' under the name {names[0]}' if names else ''}",
             code="study.not-run",
             where=str(folder),
+            found=", ".join(in_folder),
             remedy="Run one with: empathy run tiny",
         )
-    studies = []
+    documents = []
     for name in names:
-        from harness.study.session import load_session
-
-        session = load_session(folder, name)
+        session = load_session(folder, name) if name in in_folder else None
         try:
-            statuses = load_statuses(session)
+            statuses = load_statuses(session) if session else []
         except UserError as error:
             if study:
                 raise
             print_text(f"{name}: {error}", is_message=True)
             continue
+        stages = [each.stored for each in statuses] if session else stored[name]
         if as_json:
-            from harness.cli.run import to_dict
-
-            studies.append({"study": name, "stages": [to_dict(status) for status in statuses]})
-        else:
-            _print_study(
-                name,
-                session,
-                statuses,
-                everything=everything or bool(study and len(statuses) <= 40),
-                show_titles=bool(study),
-            )
+            documents.append({"study": name, "stages": [to_dict(stage) for stage in stages]})
+            continue
+        _print_stages(name, stages, everything=everything or bool(study and len(stages) <= MOST_LISTED))
+        if session and any(stage.state != "done" for stage in stages):
+            print_line(f"  continue with: empathy run {session.named}{_session_options(session)}")
+        if session and study:
+            print_results(session.study(), statuses, report_path(statuses, session.folder))
     if as_json:
-        print_json(studies[0] if study else studies)
+        print_json(documents[0] if study else documents)
 
 
 def load_statuses(session: StudySession) -> list[StageStatus]:
@@ -83,29 +92,20 @@ def load_statuses(session: StudySession) -> list[StageStatus]:
     return run(main())
 
 
-def _print_study(
-    name: str, session: StudySession, statuses: list[StageStatus], *, everything: bool, show_titles: bool
-) -> None:
+def _print_stages(name: str, stages: Sequence[StoredStage], *, everything: bool) -> None:
     from harness.study.graph import KINDS
-    from harness.study.stage_cache import StageState
 
-    done = sum(status.state is StageState.DONE for status in statuses)
-    print_line(f"{name}: {done} of {len(statuses)} stages done")
+    done = sum(stage.state == "done" for stage in stages)
+    print_line(f"{name}: {done} of {len(stages)} stages done")
     for kind in KINDS:
-        of_kind = [status for status in statuses if status.stage.kind == kind]
+        of_kind = [stage for stage in stages if stage.kind == kind]
         if not of_kind:
             continue
-        counts = Counter(str(status.state) for status in of_kind)
+        counts = Counter(stage.state for stage in of_kind)
         print_line(f"  {kind:<9}" + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
-        for status in of_kind:
-            if everything or status.state is StageState.FAILED:
-                print_line(f"    {status.state:<8}{status.stage.title}{_details(status)}")
-    if done < len(statuses):
-        print_line(f"  continue with: empathy run {session.named}{_session_options(session)}")
-    if show_titles:
-        from harness.cli.run import print_results, report_path
-
-        print_results(session.study(), statuses, report_path(statuses, session.folder))
+        for stage in of_kind:
+            if everything or stage.state == "failed":
+                print_line(f"    {stage.state:<8}{stage.name.removeprefix(f'{kind} ')}{_details(stage)}")
 
 
 def _session_options(session: StudySession) -> str:
@@ -122,11 +122,11 @@ def _session_options(session: StudySession) -> str:
     return "".join(words) + (" --emulate" if session.options.emulate else "")
 
 
-def _details(status: StageStatus) -> str:
-    if status.why:
-        return f": {status.why}"
-    result: dict[str, Any] = dict(status.record.result) if status.record else {}
-    if status.stage.kind == "judge" and result.get("win_rate") is not None:
+def _details(stage: StoredStage) -> str:
+    if stage.why:
+        return f": {stage.why}"
+    result: dict[str, Any] = dict(stage.record.result) if stage.record else {}
+    if stage.kind == "judge" and result.get("win_rate") is not None:
         return f": {result['win_rate']:.1%}"
     if "sft" in result:
         return f": {result['sft']:,} rows, {result['dpo']:,} pairs"

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from agents.errors import UserError
 from agents.models.retirement import is_retired
 from agents.prompt_lookup import load_library
@@ -40,7 +42,7 @@ from harness.study.scheduler import (
 from harness.study.stage_cache import Stage, StageCache, StageState, lock_folder
 from harness.workflows.request_options import RequestOptions, warn_about_models
 from results.db.store import Store
-from results.db.studies import StoredStudy, save_study
+from results.db.studies import StoredStage, StoredStudy, load_stages, load_studies, save_study
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,18 @@ def _earlier_runs(path: Path) -> list[str]:
 
 def _exists(db: str) -> bool:
     return "://" in db or Path(db).exists()
+
+
+async def load_stored_studies(db: str) -> dict[str, list[StoredStage]]:
+    """Return the stages of all studies in a database by study; nothing if it does not exist."""
+    if not _exists(db):
+        return {}
+
+    def load(connection: Connection) -> dict[str, list[StoredStage]]:
+        return {study.name: load_stages(connection, study.name) for study in load_studies(connection)}
+
+    async with await Store.open(db, create=False) as store:
+        return await store.read(load)
 
 
 def load_session(folder: Path, name: str) -> StudySession:

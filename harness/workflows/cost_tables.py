@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+from harness.workflows.audit import AuditPlan
 from harness.workflows.generation_cost import GenerationCost
 from harness.workflows.judge_cost import CostEstimate
 from results.render.columns import columns
@@ -22,6 +23,14 @@ def render_judging_cost(estimates: Sequence[CostEstimate], labels: Sequence[str]
     names = labels or [estimate.judge for estimate in estimates]
     document = {"dry_run": True, "judges": [asdict(estimate) for estimate in estimates]}
     return Rendering(document, (cost_table("judge", names, estimates),), caveats=(NOTE,))
+
+
+def render_audit_cost(estimates: Sequence[tuple[AuditPlan, CostEstimate]]) -> Rendering:
+    """Render the estimates of audited judges, each with its split."""
+    labels = [f"{cost.judge}, {plan.split} split, {len(plan.pairs):,} pairs" for plan, cost in estimates]
+    rows = [{"split": plan.split, "pairs": len(plan.pairs), **asdict(cost)} for plan, cost in estimates]
+    rendering = render_judging_cost([cost for _, cost in estimates], labels)
+    return replace(rendering, document={"dry_run": True, "judges": rows})
 
 
 def render_generation_cost(costs: Sequence[GenerationCost]) -> Rendering:

@@ -53,6 +53,11 @@ class GenerationCost:
     expected_usd: float | None
     maximum_usd: float | None
 
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.model
+
 
 async def estimate_generation_cost(
     store: Store, plan: GenerationPlan, settings: RequestSettings

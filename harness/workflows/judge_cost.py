@@ -69,6 +69,11 @@ class CostEstimate:
     expected_usd: float | None
     maximum_usd: float | None
 
+    @property
+    def name(self) -> str:
+        """Name of the judge."""
+        return self.judge
+
 
 async def estimate_judging_cost(
     store: Store, plan: ComparisonPlan, settings: RequestSettings, *, retry_unscored: bool = False

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from agents.errors import Fault, UserError
 from agents.models.registry import EMULATED, Registry
@@ -26,6 +27,30 @@ from harness.interrupt import Interrupt, SignalInterrupt
 DEFAULT_EVENTS = Path("runs")
 
 
+class NamedCost(Protocol):
+    """Cost estimate of one judge or model."""
+
+    @property
+    def name(self) -> str:
+        """Name of the judge or model."""
+        ...
+
+    @property
+    def calls(self) -> int:
+        """Number of requests to send."""
+        ...
+
+    @property
+    def expected_usd(self) -> float | None:
+        """Estimated cost; None if the price is unknown."""
+        ...
+
+    @property
+    def maximum_usd(self) -> float | None:
+        """Upper bound on the cost; None if the price is unknown."""
+        ...
+
+
 @dataclass(frozen=True)
 class RequestOptions:
     """Options of model requests; none of them changes the content of a request.
@@ -42,7 +67,8 @@ class RequestOptions:
         patience: how long an endpoint may be unavailable before it is disabled: "90", "30m", "2h".
         models_file: additional file of providers and models.
         quiet: whether to show no progress.
-        yes: whether the cost needs no confirmation; only the command line asks.
+        confirm: called with the estimates of models that cost money before anything is sent; it raises an
+            exception to stop. None to send without asking.
         allow_retired: whether to send requests to retired models.
         require_one_model: whether to stop if several model versions answer under one name.
         events: folder of the event logs; None for no logs.
@@ -63,10 +89,10 @@ class RequestOptions:
     patience: str = "1h"
     models_file: Path | None = None
     quiet: bool = True
-    yes: bool = True
     allow_retired: bool = False
     require_one_model: bool = False
     events: Path | None = DEFAULT_EVENTS
+    confirm: Callable[[Sequence[NamedCost]], None] | None = field(default=None, compare=False)
     warn: Callable[[str], None] = field(default=lambda _: None, compare=False)
     interrupt: Interrupt = field(default_factory=SignalInterrupt, compare=False)
 
@@ -133,6 +159,14 @@ class RequestOptions:
                 faults.append(Fault("the price must be finite", "--price", repr(text), code="price.invalid"))
             prices |= parsed
         return prices, faults
+
+    async def confirm_cost(self, estimate: Callable[[], Awaitable[Sequence[NamedCost]]]) -> None:
+        """Call `confirm` with the estimates that may cost money; an emulated run costs none."""
+        if self.confirm is None or self.emulate:
+            return
+        costly = [cost for cost in await estimate() if cost.calls and cost.maximum_usd != 0]
+        if costly:
+            self.confirm(costly)
 
     def registry(self) -> Registry:
         """Return the registry of all known models."""

@@ -126,7 +126,6 @@ def _joined(values: Sequence[Any]) -> str:
 
 UNITS: Mapping[str, Callable[[Any], str]] = {
     "text": str,
-    "wide_text": str,  # a sentence, which may be wrapped
     "count": "{:,}".format,
     "counts": _joined,  # several counts
     "of": lambda pair: f"{pair[0]:,} of {pair[1]:,}",  # (part, whole)

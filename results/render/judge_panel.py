@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
+from results.analysis.contest_results import JudgingResult
 from results.analysis.human_preferences import CorrectedPanel
 from results.analysis.judge_panel import JudgePanel, PanelJudge
 from results.queries.contest_index import name_of
@@ -16,11 +18,19 @@ from results.render.bias_correction import (
     human_preferences_data,
 )
 from results.render.columns import columns
+from results.render.contest import render_contest
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE
 from results.render.rendering import Rendering
 from results.render.table import Column, Table, Value
 from results.statistics.agreement import A_PREFERRED, B_PREFERRED, TIE, PairAgreement
 from results.statistics.not_estimable import NotEstimable, estimated
+
+
+def render_rejudged(panel: JudgePanel, corrected: CorrectedPanel, judged: JudgingResult | None) -> Rendering:
+    """Render all judges of a contest; the document also holds the new judging run, if there is one."""
+    rendering = render_judge_panel(panel, corrected)
+    run = None if judged is None else render_contest(judged).document
+    return replace(rendering, document={"run": run, "jury": rendering.document})
 
 
 def render_judge_panel(panel: JudgePanel, corrected: CorrectedPanel | None = None) -> Rendering:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -142,12 +143,20 @@ def call_options(command: Command) -> Command:
 
 
 def take_request_options(arguments: dict[str, Any]) -> RequestOptions:
-    """Remove the values of `call_options` from a command's arguments and return them."""
+    """Remove the values of `call_options` from a command's arguments and return them.
+
+    On a terminal, costs are confirmed unless `--yes` is given.
+    """
+    from harness.cli.output import confirm_cost
     from harness.workflows.request_options import RequestOptions
 
-    own = ("events", "warn", "interrupt")
-    names = [name for name in RequestOptions.__dataclass_fields__ if name not in own]
-    return RequestOptions(**{name: arguments.pop(name) for name in names}, warn=print_message)
+    names = [name for name in RequestOptions.__dataclass_fields__ if name in arguments]
+    asks = not arguments.pop("yes") and sys.stdin.isatty()
+    return RequestOptions(
+        **{name: arguments.pop(name) for name in names},
+        warn=print_message,
+        confirm=confirm_cost if asks else None,
+    )
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:

@@ -1,19 +1,12 @@
-"""Renderings and tables as JSON."""
+"""Renderings as JSON."""
 
 from __future__ import annotations
 
 from agents.output_escape import json_bytes
 from results.render.format import versioned
 from results.render.rendering import Rendering
-from results.render.table import Table
-from results.render.writers.records import table_records
 
 
 def json_rendering(rendering: Rendering, *, indented: bool = True) -> bytes:
     """Return the document of a rendering with `schema_version` at its top."""
     return json_bytes(versioned(rendering.document), indented=indented)
-
-
-def json_table(table: Table) -> bytes:
-    """Return a table as a JSON list of records."""
-    return json_bytes(table_records(table))

@@ -92,6 +92,11 @@ def test_a_study_from_plan_to_report(empathy: Run, study_file: Path, workplace: 
     assert orjson.loads(out)["total"]["calls"] == 0
     code, out, _ = empathy("status")
     assert (code, out.splitlines()[0]) == (0, "two: 6 of 6 stages done")
+    _, here, _ = empathy("status", "two", "--json")
+    code, elsewhere, _ = empathy("status", "two", "--json", "--out", "elsewhere")  # from the database alone
+    assert (code, stages(elsewhere)) == (0, stages(here))
+    code, out, _ = empathy("status", "--out", "elsewhere")
+    assert (code, out.splitlines()[0]) == (0, "two: 6 of 6 stages done")
 
 
 def test_a_changed_setting_reruns_the_dependent_stages(empathy: Run, study_file: Path) -> None:
