@@ -212,7 +212,7 @@ def _held_out(made: Checkpoint) -> bool:
 def _render(result: BenchResult) -> Rendering:
     """Render the response sets, every contest, and the quality gates."""
     from harness.cli import quality_gate_output
-    from harness.cli.generate_output import render_generation
+    from harness.workflows.generation_tables import render_generation
     from results.render.contest import render_contest
     from results.render.rendering import Rendering
 

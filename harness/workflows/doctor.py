@@ -6,19 +6,26 @@ parameter is removed (`agents.protocols.adaptation`) and the request is repeated
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import orjson
 
 from agents.clients.base import ModelClient, ModelRequest
+from agents.clients.http import HttpClient, open_session
+from agents.clients.model_list import fetch_shutdown_dates
+from agents.clients.proxy import check_proxies
+from agents.clients.sdk import SdkClient
 from agents.errors import CallError
 from agents.files.toml_values import toml_value
 from agents.judge import DEFAULT_PROMPT
 from agents.messages import Completion, Message, Sampling, ServerLimits
+from agents.models.retirement import check_not_retired, warnings, with_provider_dates
 from agents.models.spec import ApiProtocol, Capabilities, Model
-from harness.engine.prices import Price
+from harness.engine.prices import Price, lookup_price
+from harness.workflows.request_options import RequestOptions
 from prompts import Library
 
 DIALOGUE = {
@@ -223,3 +230,34 @@ def facts(diagnosis: ModelDiagnosis) -> Mapping[str, str]:
         "price": f"${price[0]:g} and ${price[1]:g} per million tokens" if price else "unknown (--price)",
         "requests sent": str(diagnosis.requests),
     }
+
+
+async def diagnose_models(names: Sequence[str], requests: RequestOptions) -> list[ModelDiagnosis]:
+    """Send a few requests to each model and return what it accepts and answers.
+
+    Raises:
+        UserError: a model is unknown or retired, or a key is missing.
+    """
+    settings = requests.settings()
+    with requests.models(tuple(dict.fromkeys(names))) as (registry, named):
+        check_not_retired(dict.fromkeys(named, 1), requests.allow_retired)
+        keys = {model.id: key for model, key in registry.keys(named).items()}
+        dates = await fetch_shutdown_dates(registry.keys(named))
+        models = [with_provider_dates(model, dates) for model in named]
+        check_not_retired(dict.fromkeys(models, 1), requests.allow_retired)
+        for warning in warnings(models) if dates else ():
+            settings.warn(warning)
+        check_proxies(model.base_url for model in models if model.base_url)
+        async with AsyncExitStack() as stack:
+            session = await stack.enter_async_context(open_session())
+
+            def open_client(model: Any) -> Any:
+                key, seconds = keys[model.id], settings.request_timeout(model)
+                if settings.client == "sdk":
+                    return SdkClient(model, key, seconds)
+                return HttpClient(model, key, session, seconds)
+
+            return [
+                await diagnose(model, open_client, lookup_price(model, dict(settings.prices)))
+                for model in models
+            ]

@@ -1,4 +1,4 @@
-"""Result of `empathy rejudge --reparse`, by judge."""
+"""Changes of stored verdicts by a new reading with the current parser, by judge."""
 
 from __future__ import annotations
 
