@@ -10,6 +10,8 @@ from typing_extensions import Unpack
 
 from agents.function_judge import JudgeFunction
 from agents.types import Fidelity, Split, Strategy
+from finetune.checkpoint import Checkpoint
+from finetune.config import parse_training_config
 from harness.api.results import (
     ContestResults,
     Result,
@@ -30,6 +32,8 @@ from harness.study.session import StudySession, load_session
 from harness.study.status_tables import render_status
 from harness.workflows import contest, cost_tables, generation
 from harness.workflows.audit import AuditOptions, audit_judges
+from harness.workflows.bench import BenchOptions, bench_checkpoint
+from harness.workflows.bench_tables import render_bench
 from harness.workflows.build_dataset import build
 from harness.workflows.comparison import ComparisonOptions, compare
 from harness.workflows.doctor import ModelDiagnosis, diagnose_models
@@ -40,6 +44,7 @@ from harness.workflows.ranking import RankingOptions, export_ranking, rank_at_eq
 from harness.workflows.rejudge import RejudgeOptions, rejudge
 from harness.workflows.reparse import reparse
 from harness.workflows.request_options import RequestOptions
+from harness.workflows.training import TwoStepOptions, train_student
 from harness.workflows.workspace import Workspace
 from results.analysis.contest_results import summarize_judging
 from results.db import DEFAULT_DB
@@ -186,6 +191,19 @@ class ImproveKeywords(RequestKeywords, total=False):
     temperature: float | None
     preset: str
     retry_unusable: bool
+
+
+class BenchKeywords(RequestKeywords, total=False):
+    """Keywords of `bench`; see `BenchOptions`."""
+
+    against: Sequence[str]
+    requirements: Sequence[str]
+    judge_prompt: str
+    split: SplitName
+    limit: int | None
+    seed: int
+    preset: str
+    serving: ServingOptions
 
 
 class TrainingSetKeywords(TypedDict, total=False):
@@ -476,6 +494,53 @@ class AsyncSession:
         store = await self._workspace.store() if spec.needs_store else None
         built = await build(self._workspace.dataset, store, spec)
         return built.write(Path(out), self._workspace.library, ("trl", "llama-factory"))
+
+    async def train(
+        self,
+        base: str,
+        data: str | Path,
+        out: str | Path,
+        *,
+        name: str = "",
+        seeds: Sequence[int] = (),
+        fidelity: FidelityName = "paper",
+        settings: Mapping[str, Any] | None = None,
+    ) -> list[Checkpoint]:
+        """Train a student with SFT, then DPO, and return its checkpoint (`empathy train two-step`).
+
+        Args:
+            base: folder or Hub name of the base model.
+            data: folder of the training set.
+            out: folder of the checkpoint.
+            seeds: seeds of several trainings, into `OUT-seed-N`.
+            settings: settings that differ from the defaults of the fidelity; see `TrainingConfig`.
+
+        Raises:
+            UserError: the base, the training set or a setting is invalid.
+        """
+        options = TwoStepOptions(
+            base=base,
+            data=Path(data),
+            out=Path(out),
+            name=name,
+            seeds=tuple(seeds),
+            settings=parse_training_config(dict(settings or {}), Fidelity(fidelity)),
+        )
+        return await train_student(self._workspace, options)
+
+    async def bench(
+        self, checkpoint: str | Path, *, judges: Iterable[str], **options: Unpack[BenchKeywords]
+    ) -> Result:
+        """Serve a checkpoint with its base, generate, judge, and decide the gate (`empathy bench`).
+
+        Raises:
+            UserError: the checkpoint, an opponent, a judge or a value is invalid.
+        """
+        requests, values = self._take_requests(options)
+        serving = values.pop("serving", None)
+        chosen = BenchOptions(judges=tuple(judges), **_tuples(_enums(values)))
+        benched = await bench_checkpoint(self._workspace, Path(checkpoint), chosen, requests, serving)
+        return Result(render_bench(benched))
 
     async def diagnose(self, *models: str, **options: Unpack[RequestKeywords]) -> list[ModelDiagnosis]:
         """Send a few requests to each model and return what it accepts (`empathy doctor`).

@@ -38,12 +38,12 @@ class Result:
 
     @property
     def conclusion(self) -> str:
-        """What the numbers say, in sentences; "" if there is nothing to conclude."""
+        """Conclusions in sentences; "" if there are none."""
         return "\n".join(self.rendering.conclusions)
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """What limits the numbers."""
+        """Limits of the numbers."""
         return self.rendering.caveats
 
     @property

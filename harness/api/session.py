@@ -119,6 +119,7 @@ class Session:
         return self._thread.run(coroutine, interrupt)
 
     audit = _blocking(AsyncSession.audit)
+    bench = _blocking(AsyncSession.bench)
     build_training_set = _blocking(AsyncSession.build_training_set)
     compare = _blocking(AsyncSession.compare)
     compare_all = _blocking(AsyncSession.compare_all)
@@ -141,6 +142,7 @@ class Session:
     run_study = _blocking(AsyncSession.run_study)
     runs = _blocking(AsyncSession.runs)
     study_status = _blocking(AsyncSession.study_status)
+    train = _blocking(AsyncSession.train)
     variance = _blocking(AsyncSession.variance)
     win_rates = _blocking(AsyncSession.win_rates)
 

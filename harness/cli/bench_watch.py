@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 LEADERBOARD = "leaderboard.json"
 POLL_SECONDS = 10.0
-EvaluateCheckpoint = Callable[[Path, bool], "tuple[BenchResult, dict[str, str]]"]
+EvaluateCheckpoint = Callable[[Path], "BenchResult"]
 
 
 def watch(folder_to_watch: Path, evaluate: EvaluateCheckpoint, *, once: bool, as_json: bool) -> None:
@@ -42,7 +42,7 @@ def watch(folder_to_watch: Path, evaluate: EvaluateCheckpoint, *, once: bool, as
                 checkpoint = read_checkpoint(folder)
                 if checkpoint.id in rows:
                     continue
-                result, _ = evaluate(folder, False)
+                result = evaluate(folder)
             except UserError as error:
                 failed[folder] = _folder_state(folder)
                 print_text(f"{folder}: {error}", is_message=True)

@@ -123,20 +123,25 @@ def dpo(parent: str, data: Path, out: Path, base: str, name: str, **rest: Any) -
 def two_step(base: str, data: Path, out: Path, name: str, form: str, revision: str, **rest: Any) -> None:
     """Run both steps; an interrupted run resumes within the step."""
     asked = _check_before_training(TrainingOptions.take(rest), out)
-    from finetune.sft_then_dpo import sft_output_dir, train_seeds, train_two_step
+    from harness.workflows.training import TwoStepOptions, train_student
+    from harness.workflows.workspace import Workspace
 
-    options, settings = asked.options, asked.settings
-    if asked.seeds:
-        made = train_seeds(
-            base, data, out, asked.seeds, settings, revision=revision, form=form, name=name, options=options
-        )
-    else:
-        made = [
-            train_two_step(
-                base, data, out, settings, revision=revision, form=form, name=name, options=options
-            )
-        ]
-    _finish(asked, made, [read_checkpoint(sft_output_dir(checkpoint.path)) for checkpoint in made])
+    options = TwoStepOptions(
+        base=base,
+        data=data,
+        out=out,
+        name=name,
+        seeds=asked.seeds,
+        settings=asked.settings,
+        revision=revision,
+        form=form,
+    )
+
+    async def main() -> list[Checkpoint]:
+        async with Workspace(asked.db) as workspace:
+            return await train_student(workspace, options, asked.options)
+
+    _show(asked, run(main()))
 
 
 @train.command()
@@ -252,17 +257,21 @@ def _check_before_training(asked: TrainingOptions, out: Path) -> TrainingOptions
 
 def _finish(asked: TrainingOptions, made: Sequence[Checkpoint], parents: Sequence[Checkpoint] = ()) -> None:
     """Register the checkpoint and its parents, print it, and upload it if that was confirmed."""
-    from harness.workflows.records import save_checkpoints
-    from results.db.store import Store
+    from harness.workflows.training import register_checkpoints
+    from harness.workflows.workspace import Workspace
 
-    async def register() -> None:
-        async with await Store.open(asked.db) as store:
-            await save_checkpoints(store, [*parents, *made])
+    async def register() -> UserError | None:
+        async with Workspace(asked.db) as workspace:
+            return await register_checkpoints(workspace, [*parents, *made])
 
-    try:
-        run(register())
-    except UserError as error:  # the checkpoint is complete anyway
+    error = run(register())
+    if error is not None:  # the checkpoint is complete anyway
         _print_lines(f"not registered yet; it will be registered on first use: {error}")
+    _show(asked, made)
+
+
+def _show(asked: TrainingOptions, made: Sequence[Checkpoint]) -> None:
+    """Print the checkpoints, and upload the last one if that was confirmed."""
     for checkpoint in made:
         if asked.as_json:
             print_json(dict(checkpoint.record))

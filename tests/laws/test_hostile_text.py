@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +30,7 @@ from agents.types import ResponseSet
 from harness.study.config_loader import load
 from harness.study.estimate import EstimateLine
 from harness.terminal import output
+from harness.workflows.bench import BenchResult
 from harness.workflows.generate import GenerationResult
 from harness.workflows.generation_cost import GenerationCost
 from harness.workflows.judge_cost import CostEstimate
@@ -322,7 +323,11 @@ def test_every_finding_through_every_writer(empathy: Run, rendered: dict[str, li
     render["render_judging_cost"]([CostEstimate(NAMES[0], *numbers)])
     responses = ResponseSet("set-1:x", NAMES[0], NAMES[1], "")
     made = ResponseSetSummary(responses, 3, 2, {"refused": 1}, 0, 0, 0, 0, 0, {}, 12.5, 0.5)
-    render["render_generation"](GenerationResult("run", "direct", {"split": "test"}, (made,), {}, 0.5))
+    plan: Any = SimpleNamespace(split=NAMES[1], pairs=())
+    render["render_audit_cost"]([(plan, CostEstimate(NAMES[0], *numbers))])
+    generated = GenerationResult("run", "direct", {"split": "test"}, (made,), {}, 0.5)
+    render["render_generation"](generated)
+    render["render_bench"](BenchResult(NAMES[0], generated, {}, {}))
     ours = CellResult(0.6, 0.5, 0.7, 0.2, 250, "run", JUDGE, tuple(NAMES), same_family=True)
     render["render_replication"](table1({next(iter(published())): ours}), ())
     missing = [name for name, renderings in rendered.items() if not renderings]
