@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Value = Any
 """A cell: a number, a text, None, or what the unit states (`results/render/format.py`); a text is literal."""
@@ -49,6 +52,22 @@ class Column:
             object.__setattr__(self, "heading", self.key.replace("_", " "))
         if not self.alignment:
             object.__setattr__(self, "alignment", "left" if self.unit in NAMES else "right")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of the column in a record; an interval has one key for each end."""
+        prefix = "" if self.key == "interval" else f"{self.key}_"
+        ends = (f"{prefix}low", f"{prefix}high")
+        if self.unit.endswith("_range"):
+            return ends
+        return (self.key, *ends) if self.unit.endswith("_estimate") else (self.key,)
+
+    def values(self, cell: Value) -> tuple[Value, ...]:
+        """Return the values of a cell by key; a text instead of an interval stands at its first key."""
+        value = cell.value if isinstance(cell, Quantity) else cell
+        if len(self.keys) == 1:
+            return (value,)
+        return value if isinstance(value, tuple) else (value or None, *[None] * (len(self.keys) - 1))
 
 
 @dataclass(slots=True)
@@ -122,6 +141,23 @@ class Table:
         ]
         rows = [replace(row, cells=tuple(row.cells[index] for index in kept)) for row in self.rows]
         return replace(self, columns=[self.columns[index] for index in kept], rows=rows)
+
+    def records(self) -> list[dict[str, Value]]:
+        """Return one record of values per row, by key."""
+        return [
+            {
+                key: value
+                for column, cell in zip(self.columns, row.cells, strict=True)
+                for key, value in zip(column.keys, column.values(cell), strict=True)
+            }
+            for row in self.rows
+        ]
+
+    def to_frame(self) -> DataFrame:
+        """Return the records as a DataFrame."""
+        from pandas import DataFrame
+
+        return DataFrame(self.records(), columns=[key for column in self.columns for key in column.keys])
 
     def transposed(self, name: str) -> Table:
         """Return a table of metrics with one row per column; `name` is the heading of the first."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import importlib
 import io
-import json
 import pkgutil
 import re
 import sys
@@ -40,11 +39,10 @@ from results.render.format import format_lines
 from results.render.rendering import Rendering
 from results.render.table import Column, Quantity, Table
 from results.render.writers.csv import csv_table
-from results.render.writers.html import html_table, readable
-from results.render.writers.json import json_rendering, json_table
+from results.render.writers.html import html_rendering, html_table, readable
+from results.render.writers.json import json_rendering
 from results.render.writers.latex import latex_table
 from results.render.writers.markdown import markdown_rendering
-from results.render.writers.records import column_keys, table_records
 from tests.harness.cli.conftest import empathy, workplace  # noqa: F401
 from tests.harness.cli.contests import LLMS, SAMPLE, A, B, C, change, judged
 from tests.harness.study.test_status_tables import judged as judged_stage
@@ -169,15 +167,14 @@ def check_terminal(table: Table) -> None:
 
 
 def check_records(table: Table) -> None:
-    """Check JSON and CSV: the values, and no formula."""
-    rows = json.loads(json_table(table))
-    assert_harmless(json_table(table).decode())
-    assert rows == json.loads(json.dumps(table_records(table)))
+    """Check records and CSV: every row and key, and no formula."""
+    keys = [key for column in table.columns for key in column.keys]
+    assert [list(record) for record in table.records()] == [list(dict.fromkeys(keys))] * len(table.rows)
     text = csv_table(table)
     assert_harmless(text)
     written = list(csv.reader(io.StringIO(text, newline="")))
     assert len(written) == 1 + len(table.rows)
-    assert all(len(row) == len(column_keys(table)) for row in written)
+    assert all(len(row) == len(keys) for row in written)
     for row in written[1:]:
         for value in row:
             assert not re.match(r"[=+@\t\r\n＝＋＠]|-(?!\d|$)", value), value
@@ -294,6 +291,7 @@ def run_commands(empathy: Run) -> None:  # noqa: F811
         ("respond", "openai/gpt-4o", *dry),
         ("respond", "openai/gpt-4o", *dry[:-1], "--limit", "2", "--yes", "--quiet"),
         ("plan", "tiny", "--data", "sample"),
+        ("audit", "openai/gpt-4o", *dry),
         ("paper", "table1"),
         ("data", "describe", "--data", "sample"),
     ]
@@ -303,7 +301,7 @@ def run_commands(empathy: Run) -> None:  # noqa: F811
         assert_harmless(done.out + done.err)
 
 
-WITHOUT_NAMES = {"render_contest_design", "render_dataset"}  # numbers only
+WITHOUT_NAMES = {"render_audit_cost", "render_contest_design", "render_dataset"}  # numbers only
 
 
 def is_hostile(rendering: Rendering) -> bool:
@@ -336,6 +334,9 @@ def test_every_finding_through_every_writer(empathy: Run, rendered: dict[str, li
             document = json_rendering(rendering)
             assert_harmless(document.decode())
             assert_harmless(markdown_rendering(rendering, "title"))
+            page = Page(html_page(html_rendering(rendering)))
+            assert set(page.tags) <= {*ALLOWED_TAGS, "strong", "ul", "li"}
+            assert_harmless(page.text)
 
 
 def test_the_pages_show_hostile_names_and_obey_none(empathy: Run, workplace: Path) -> None:  # noqa: F811

@@ -1,4 +1,4 @@
-"""Renderings and tables as JSON."""
+"""Renderings as JSON."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from agents.output_escape import json_bytes
 from results.render.format import SCHEMA_VERSION
 from results.render.rendering import Rendering
-from results.render.table import Table
-from results.render.writers.records import table_records
 
 
 def json_document(document: Mapping[str, object], *, indented: bool = True) -> bytes:
@@ -22,8 +20,3 @@ def json_document(document: Mapping[str, object], *, indented: bool = True) -> b
 def json_rendering(rendering: Rendering) -> bytes:
     """Return the document of a rendering as JSON."""
     return json_document(rendering.document)
-
-
-def json_table(table: Table) -> bytes:
-    """Return a table as a JSON list of records."""
-    return json_bytes(table_records(table))
