@@ -129,7 +129,8 @@ UNITS: Mapping[str, Callable[[Any], str]] = {
     "count": "{:,}".format,
     "counts": _joined,  # several counts
     "of": lambda pair: f"{pair[0]:,} of {pair[1]:,}",  # (part, whole)
-    "places": lambda pair: str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}–{pair[1]}",  # (low, high)
+    "rank_range": lambda pair: str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}–{pair[1]}",  # (low, high)
+    "flag": lambda flag: "yes" if flag else "",
     "unscored": format_reasons,  # counts by reason
     "percent": format_percent,  # of a share in [0, 1], like the next two
     "percent_range": lambda pair: format_range(*pair),
@@ -147,6 +148,7 @@ UNITS: Mapping[str, Callable[[Any], str]] = {
     "whole": "{:,.0f}".format,  # rounded
     "strength": "{:.0f}".format,
     "strength_range": _bounded,  # ends may be None
+    "strength_estimate": lambda estimate: f"{estimate[0]:.0f} ({_bounded(estimate[1:])})",
     "usd": format_usd,
     "rounded_usd": format_rounded_usd,
     "duration": format_duration,

@@ -134,11 +134,16 @@ class Table:
 
     def without_empty_columns(self, optional: Collection[str]) -> Table:
         """Return the table without those optional columns, by key, that have no value in any row."""
-        kept = [
-            index
+        return self.without(
+            column.key
             for index, column in enumerate(self.columns)
-            if column.key not in optional or any(not _is_empty(row.cells[index]) for row in self.rows)
-        ]
+            if column.key in optional and all(_is_empty(row.cells[index]) for row in self.rows)
+        )
+
+    def without(self, keys: Iterable[str]) -> Table:
+        """Return the table without the columns with these keys."""
+        left_out = set(keys)
+        kept = [index for index, column in enumerate(self.columns) if column.key not in left_out]
         rows = [replace(row, cells=tuple(row.cells[index] for index in kept)) for row in self.rows]
         return replace(self, columns=[self.columns[index] for index in kept], rows=rows)
 

@@ -15,7 +15,7 @@ from results.render.leaderboard import (
     alpaca_eval_csv,
     leaderboard_csv,
     leaderboard_markdown,
-    ranking_rows,
+    ranking_table,
     render_leaderboard,
 )
 from results.statistics import strengths
@@ -67,7 +67,7 @@ def test_unbounded_interval_ends_are_null() -> None:
 
 @pytest.mark.parametrize("scores", [[1.0] * 5, [0.5] * 250, [1.0], [1.0, 0.0] * 20])
 def test_uninformative_scores_leave_both_ranks_open(scores: list[float]) -> None:
-    rows = ranking_rows(ranking(scores))
+    rows = ranking_table(ranking(scores)).records()
     assert {(row["rank_low"], row["rank_high"]) for row in rows} == {(1, 2)}
     assert [row["rank"] for row in rows] == ([1, 1] if np.mean(scores) == 0.5 else [1, 2])
     assert all(row["low"] is None or row["high"] is None or row["low"] < row["high"] for row in rows)
