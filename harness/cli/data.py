@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import orjson
+from typing_extensions import TypedDict
 
 from agents.errors import UserError
 from agents.types import Fidelity, Method
@@ -23,6 +24,34 @@ COMMANDS = {
     "build": ("harness.cli.data_build:build", "Build the SFT and DPO sets of a method and strategy."),
     "inspect": ("harness.cli.data_build:inspect", "Sizes, lengths, duplicates and leaks of a training set."),
 }
+
+
+class SplitDocument(TypedDict):
+    """Sizes of the training sets and splits that a method makes.
+
+    Attributes:
+        method: how training responses are made.
+        llm: for the method direct, the LLM of the dataset, or "combined"; else null.
+        fidelity: variant of the experiment.
+        sft_dialogues: number of dialogues for SFT.
+        sft_rows: number of their rows.
+        dpo_pairs: number of pairs for DPO.
+        train, test: number of dialogues in each split.
+        near_identical: pairs of a training and a test dialogue with nearly the same text.
+        same_workers: number of test dialogues by the same two workers as a training dialogue.
+    """
+
+    document: Literal["split"]
+    method: str
+    llm: str | None
+    fidelity: str
+    sft_dialogues: int
+    sft_rows: int
+    dpo_pairs: int
+    train: int
+    test: int
+    near_identical: list[tuple[str, str]]
+    same_workers: int
 
 
 @click.command(cls=LazyGroup, places=COMMANDS)
@@ -163,16 +192,17 @@ def split(
     chosen = method if method == "low-rated" else Method(method)
     members = select_dialogues(chosen, training_ratings(dataset), Fidelity(fidelity), llm=llm, seed=seed)
     shared = overlap(train, test)
-    sizes: dict[str, Any] = {
+    sizes: SplitDocument = {
+        "document": "split",
         "method": method,
         "llm": llm if method == Method.DIRECT else None,
         "fidelity": fidelity,
         "sft_dialogues": len(members.sft),
         "sft_rows": sum(len(entry.responses) for entry in members.sft),
-        "dpo": len(members.dpo),
+        "dpo_pairs": len(members.dpo),
         "train": len(train),
         "test": len(test),
-        "near_identical": [list(pair) for pair in shared.near_identical],
+        "near_identical": list(shared.near_identical),
         "same_workers": shared.same_workers,
     }
     if out is not None:
@@ -189,7 +219,7 @@ def split(
         return
     print_line(f"method {method}, fidelity {fidelity}" + (f", LLM {llm}" if sizes["llm"] else ""))
     print_line(f"SFT   {sizes['sft_dialogues']:>6,} dialogues, {sizes['sft_rows']:,} rows")
-    print_line(f"DPO   {sizes['dpo']:>6,} pairs")
+    print_line(f"DPO   {sizes['dpo_pairs']:>6,} pairs")
     print_line(
         f"test  {sizes['test']:>6,} dialogues  (of {len(dataset.dialogues):,}; {len(train):,} "
         "are for training)"

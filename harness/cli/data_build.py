@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from typing_extensions import TypedDict
 
 from agents.errors import UserError
 from agents.prompt_lookup import load_library
@@ -26,6 +26,21 @@ if TYPE_CHECKING:
 
 FORMATS = ("trl", "llama-factory", "jsonl", "parquet")
 LONGEST_SHOWN = 300
+
+
+class TrainingSetDocument(TypedDict):
+    """Training set.
+
+    Attributes:
+        folder: its folder.
+        id: content id of its manifest, which has the hash of every file.
+        manifest: content of its manifest.json.
+    """
+
+    document: Literal["training_set"]
+    folder: str
+    id: str
+    manifest: dict[str, Any]
 
 
 @click.command()
@@ -162,8 +177,13 @@ def build(
     if "parquet" in forms:
         to_parquet(out)
     if as_json:
-        data_out = {"folder": str(out), "id": dataset_id(manifest), **manifest}
-        print_json(data_out)
+        document: TrainingSetDocument = {
+            "document": "training_set",
+            "folder": str(out),
+            "id": dataset_id(manifest),
+            "manifest": manifest,
+        }
+        print_json(document)
     else:
         _show_built(manifest, out)
     if repo is not None and hub_upload.confirm_upload(out, repo, "dataset"):
@@ -223,13 +243,13 @@ def inspect(folder: Path, other: Path | None, rows: int, data: str | None, as_js
     differences.
     """
     from harness.data.dataset import load
-    from harness.data.training_set_checks import compare
+    from harness.data.training_set_checks import compare, difference_document, inspection_document
     from harness.data.training_set_checks import inspect as inspect_folder
 
     if other is not None:
         difference = compare(folder, other)
         if as_json:
-            print_json(asdict(difference))
+            print_json(difference_document(difference))
         else:
             _show_difference(difference)
         return
@@ -241,10 +261,7 @@ def inspect(folder: Path, other: Path | None, rows: int, data: str | None, as_js
         dataset = None
     inspected = inspect_folder(folder, dataset, rows)
     if as_json:
-        data_out = {name: value for name, value in vars(inspected).items() if name != "data"}
-        data_out |= {"id": inspected.data.id, "manifest": dict(inspected.data.manifest)}
-        data_out["lengths"] = {name: asdict(value) for name, value in inspected.lengths.items()}
-        print_json(data_out)
+        print_json(inspection_document(inspected))
         return
     _show(inspected)
 

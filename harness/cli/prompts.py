@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
+from typing_extensions import TypedDict
 
 from agents.errors import Fault, UserError
 from agents.prompt_lookup import get_prompt, load_library
@@ -25,6 +26,39 @@ COMMANDS = {
 }
 
 
+class PromptData(TypedDict):
+    """A prompt.
+
+    Attributes:
+        name: its name.
+        title: its purpose.
+        paper: where the paper has it, or "".
+        version: content id of its text.
+        variables: names of the values that are filled in.
+        answers: accepted answers of a judge; [] for other prompts.
+        source: file that it was read from.
+    """
+
+    name: str
+    title: str
+    paper: str
+    version: str
+    variables: list[str]
+    answers: list[str]
+    source: str
+
+
+class PromptsDocument(TypedDict):
+    """List of prompts.
+
+    Attributes:
+        prompts: all prompts, by name.
+    """
+
+    document: Literal["prompts"]
+    prompts: list[PromptData]
+
+
 @click.command(cls=LazyGroup, places=COMMANDS)
 def prompts() -> None:
     """List, show, copy and fetch prompts."""
@@ -39,7 +73,8 @@ def list_prompts(prompts_folder: Path | None, as_json: bool) -> None:
 
     known = list(load_library(prompts_folder))
     if as_json:
-        print_json([_data(prompt) for prompt in known])
+        document: PromptsDocument = {"document": "prompts", "prompts": [_data(prompt) for prompt in known]}
+        print_json(document)
         return
     columns = [Column(key) for key in ("name", "version", "paper", "variables", "answers")]
     table = Table(columns=columns)
@@ -52,14 +87,14 @@ def list_prompts(prompts_folder: Path | None, as_json: bool) -> None:
         print_message("Those of the paper's own scripts (released/…) come with: empathy prompts fetch")
 
 
-def _data(prompt: Prompt) -> dict[str, object]:
+def _data(prompt: Prompt) -> PromptData:
     return {
         "name": prompt.name,
         "title": prompt.title,
         "paper": prompt.paper,
         "version": prompt.version,
-        "variables": prompt.variables,
-        "answers": prompt.answers,
+        "variables": list(prompt.variables),
+        "answers": list(prompt.answers),
         "source": prompt.source,
     }
 

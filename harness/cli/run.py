@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,8 +129,9 @@ def finish(session: StudySession, result: StudyResult, as_json: bool, report: Pa
 
     study = session.study()
     if as_json:
-        rows = [to_dict(status) for status in result.stage_statuses]
-        print_json({"study": study.name, "stages": rows})
+        from harness.study.status_tables import study_data
+
+        print_json({"document": "study", **study_data(study.name, result.stage_statuses)})
     else:
         print_results(
             study, result.stage_statuses, report or report_path(result.stage_statuses, session.folder)
@@ -147,18 +147,6 @@ def finish(session: StudySession, result: StudyResult, as_json: bool, report: Pa
         data = f"{failed} stages failed, {blocked} are blocked; see: empathy status {study.name}"
         print_message(data)
         sys.exit(1)
-
-
-def to_dict(status: StageStatus) -> dict[str, Any]:
-    """Return a stage for `--json`."""
-    record = asdict(status.record) if status.record else None
-    return {
-        "name": status.stage.name,
-        "kind": status.stage.kind,
-        "state": str(status.state),
-        "why": status.why,
-        "record": record,
-    }
 
 
 def print_results(study: Study, stage_statuses: Sequence[StageStatus], report: Path | None) -> None:

@@ -12,9 +12,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from typing_extensions import TypedDict
 
 from agents.errors import UserError
 from harness.cli.options.serving import base_option, memory_options
@@ -23,7 +24,7 @@ from harness.terminal.output import print_json, print_line, print_message, print
 if TYPE_CHECKING:
     from harness.serving.checkpoint_resolver import ServedModels
     from serve.lora_adapter import LoraAdapter
-    from serve.memory_plan import ServePlan
+    from serve.memory_plan import ServePlan, ServePlanDocument
     from serve.served_model import Dtype
 
 INTERRUPTED = 130
@@ -47,6 +48,21 @@ class _Serve(click.Group):
         if args and args[0] in self.commands:
             return super().resolve_command(ctx, args)
         return "start", self.commands["start"], args
+
+
+class ServerDocument(TypedDict):
+    """Running server.
+
+    Attributes:
+        url: address.
+        key: key that it accepts.
+        models: models that it serves.
+    """
+
+    document: Literal["server"]
+    url: str
+    key: str
+    models: list[str]
 
 
 @click.command(cls=_Serve)
@@ -278,8 +294,13 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
     )  # if it does not fit, print the command of the first suggestion
     server_command = vllm_command(shown, base, "base", LOOPBACK, 8001)
     if as_json:
-        data = {**made.to_dict(), "command": server_command, "environment": shown.environment()}
-        print_json(data)
+        document: ServePlanDocument = {
+            "document": "serve_plan",
+            **made.to_dict(),
+            "command": server_command,
+            "environment": shown.environment(),
+        }
+        print_json(document)
     else:
         for line in _plan_lines(made):
             print_line(line)
@@ -319,7 +340,8 @@ def _plan_lines(serve_plan: ServePlan) -> Iterator[str]:
 
 def _show(url: str, key: str, models: list[str], as_json: bool) -> None:
     if as_json:
-        print_json({"url": url, "key": key, "models": models}, indented=False)
+        document: ServerDocument = {"document": "server", "url": url, "key": key, "models": models}
+        print_json(document, indented=False)
     else:
         print_line(f"Serving {', '.join(models)}")
         print_line(f"export VLLM_BASE_URL={url}/v1 VLLM_API_KEY={key}")

@@ -19,6 +19,7 @@ from results.db import DEFAULT_DB
 if TYPE_CHECKING:
     from harness.study.scheduler import StageStatus
     from harness.study.session import StudySession
+    from harness.study.status_tables import StudiesDocument, StudyDocument
 
 
 @click.command()
@@ -54,9 +55,9 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
             print_text(f"{name}: {error}", is_message=True)
             continue
         if as_json:
-            from harness.cli.run import to_dict
+            from harness.study.status_tables import study_data
 
-            studies.append({"study": name, "stages": [to_dict(status) for status in statuses]})
+            studies.append(study_data(name, statuses))
         else:
             _print_study(
                 name,
@@ -66,7 +67,12 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
                 show_titles=bool(study),
             )
     if as_json:
-        print_json(studies[0] if study else studies)
+        document: StudyDocument | StudiesDocument
+        if study:
+            document = {"document": "study", **studies[0]}
+        else:
+            document = {"document": "studies", "studies": studies}
+        print_json(document)
 
 
 def load_statuses(session: StudySession) -> list[StageStatus]:

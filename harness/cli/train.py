@@ -34,7 +34,12 @@ from harness.cli.options.training import (
     seeds_option,
     settings_options,
 )
-from harness.cli.train_output import checkpoint_lines, render_training_plan
+from harness.cli.train_output import (
+    CheckpointDocument,
+    MergedModelDocument,
+    checkpoint_lines,
+    render_training_plan,
+)
 from harness.terminal.output import print_json, print_line, print_message, print_rendering
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -159,7 +164,8 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
         checkpoint_folder(checkpoint, db), out, base=base, dtype=dtype, on_message=_print_lines
     )
     if as_json:
-        print_json(record)
+        merged: MergedModelDocument = {"document": "merged_model", "record": record}
+        print_json(merged)
     else:
         print_line(f"{out}: {record['name']} merged, {record['weights']}")
 
@@ -259,7 +265,8 @@ def _finish(asked: TrainingOptions, made: Sequence[Checkpoint], parents: Sequenc
         _print_lines(f"not registered yet; it will be registered on first use: {error}")
     for checkpoint in made:
         if asked.as_json:
-            print_json(dict(checkpoint.record))
+            document: CheckpointDocument = {"document": "checkpoint", "record": dict(checkpoint.record)}
+            print_json(document)
         else:
             for line in checkpoint_lines(checkpoint):
                 print_line(line)

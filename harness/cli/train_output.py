@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
 
 from finetune.checkpoint import Checkpoint
 from finetune.memory_plan import TrainingPlan
@@ -75,6 +77,75 @@ def health_lines(health: PostTrainingCheck) -> Iterator[str]:
     )
 
 
+class StagePlanData(TypedDict):
+    """Plan of one training stage.
+
+    Attributes:
+        stage: "sft" or "dpo".
+        rows: number of training rows.
+        steps: number of optimizer steps.
+        longest: tokens of the longest row (of a pair's longer side).
+        tokens: tokens of all forward passes.
+        tokens_per_pass: tokens of one forward pass at the longest row.
+        teraflop: operations of the whole stage, in 10^12.
+        fits: whether the peak memory is within the GPU's memory.
+        left_out: number of rows that are left out, by reason.
+        memory_gib: peak memory by purpose, and "total", in GiB.
+        suggestions: settings that together make it fit; [] if it fits.
+    """
+
+    stage: Literal["sft", "dpo"]
+    rows: int
+    steps: int
+    longest: int
+    tokens: int
+    tokens_per_pass: int
+    teraflop: float
+    fits: bool
+    left_out: dict[str, int]
+    memory_gib: dict[str, float]
+    suggestions: list[str]
+
+
+class TrainingPlanDocument(TypedDict):
+    """Estimate of memory and steps before training.
+
+    Attributes:
+        base: the base model.
+        gpu_memory_mib: memory of the GPU, in MiB.
+        measured: whether lengths are measured with the tokenizer, not estimated from characters.
+        stages: SFT, then DPO.
+    """
+
+    document: Literal["training_plan"]
+    base: str
+    gpu_memory_mib: int
+    measured: bool
+    stages: list[StagePlanData]
+
+
+class CheckpointDocument(TypedDict):
+    """Trained checkpoint.
+
+    Attributes:
+        record: content of its checkpoint.json.
+    """
+
+    document: Literal["checkpoint"]
+    record: dict[str, Any]
+
+
+class MergedModelDocument(TypedDict):
+    """Base model with a merged adapter.
+
+    Attributes:
+        record: content of its merged.json.
+    """
+
+    document: Literal["merged_model"]
+    record: dict[str, Any]
+
+
 def render_training_plan(
     base: str,
     parameters: int,
@@ -117,16 +188,28 @@ def render_training_plan(
     ]
     estimated = "Lengths are estimated from characters because the tokenizer of the base is unavailable."
     data = [_plan_data(plan, left_out) for plan, left_out in stages]
-    document = {"base": base, "card_mib": gpu_memory_mib, "measured": measured, "stages": data}
+    document: TrainingPlanDocument = {
+        "document": "training_plan",
+        "base": base,
+        "gpu_memory_mib": gpu_memory_mib,
+        "measured": measured,
+        "stages": data,
+    }
     return Rendering(document, (table,), tuple(notes), () if measured else (estimated,))
 
 
-def _plan_data(plan: TrainingPlan, left_out: Mapping[str, int]) -> dict[str, Any]:
-    """Return the plan of one step for JSON output."""
-    plain = ("stage", "rows", "steps", "longest", "tokens", "tokens_per_pass", "teraflop", "fits")
+def _plan_data(plan: TrainingPlan, left_out: Mapping[str, int]) -> StagePlanData:
+    """Return the plan of one stage for JSON output."""
     return {
-        **{name: getattr(plan, name) for name in plain},
+        "stage": plan.stage,
+        "rows": plan.rows,
+        "steps": plan.steps,
+        "longest": plan.longest,
+        "tokens": plan.tokens,
+        "tokens_per_pass": plan.tokens_per_pass,
+        "teraflop": plan.teraflop,
+        "fits": plan.fits,
         "left_out": dict(left_out),
-        "gib": plan.memory.gib(),
-        "ways": list(plan.suggestions),
+        "memory_gib": plan.memory.gib(),
+        "suggestions": list(plan.suggestions),
     }

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from agents.figures import Bar, Chart, figure_format, render_charts
 from agents.types import Dialogue, Split
@@ -104,9 +106,31 @@ def render_dataset(description: DatasetSummary, source: str) -> Rendering:
     return Rendering(_data(description), (ratings, pairs), (size,))
 
 
-def _data(description: DatasetSummary) -> dict[str, Any]:
+class DatasetDocument(TypedDict):
+    """Summary of a dataset.
+
+    Attributes:
+        dialogues: number of dialogues.
+        test, train: number of them in each split.
+        sentiments, emotions: number of dialogues by sentiment and by emotion.
+        ratings: number of responses by responder and rating ("1" bad, "2" okay, "3" good).
+        pairs: number of dialogues by LLM and pair of ratings, human response first, such as "1,3".
+    """
+
+    document: Literal["dataset"]
+    dialogues: int
+    test: int
+    train: int
+    sentiments: dict[str, int]
+    emotions: dict[str, int]
+    ratings: dict[str, dict[str, int]]
+    pairs: dict[str, dict[str, int]]
+
+
+def _data(description: DatasetSummary) -> DatasetDocument:
     """Return the summary as JSON data."""
     return {
+        "document": "dataset",
         "dialogues": description.dialogues,
         "test": description.test,
         "train": description.dialogues - description.test,

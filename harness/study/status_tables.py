@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
 
 from agents.models.family import FamilyMatch, self_preference_warning
 from harness.study.config import TINY, Study
-from harness.study.scheduler import StageStatus
+from harness.study.scheduler import StageState, StageStatus
+from harness.study.stage_cache import StageRecord
 from results.render.format import (
     EMULATED_NOTE,
     ORDER_ROBUST_NOTE,
@@ -21,6 +24,68 @@ from results.statistics.win_rate import SCOPE
 NOT_YET = "…"
 TINY_NOTE = "TINY: these students have half a million random parameters; their win rates mean nothing."
 Result = Mapping[str, Any]
+
+
+class StageData(TypedDict):
+    """Stage of a study.
+
+    Attributes:
+        name: name of the stage.
+        kind: kind of the stage: improve, build, base, train, respond, generate, judge, choose or report.
+        state: "done", "missing", "failed", …
+        why: why it failed or is blocked, or "".
+        record: record of the finished stage; null if it is not done.
+    """
+
+    name: str
+    kind: str
+    state: StageState
+    why: str
+    record: StageRecord | None
+
+
+class StudyData(TypedDict):
+    """Study and its stages.
+
+    Attributes:
+        study: name of the study.
+        stages: all stages, in order.
+    """
+
+    study: str
+    stages: list[StageData]
+
+
+class StudyDocument(StudyData):
+    """Study and its stages, after a run or now."""
+
+    document: Literal["study"]
+
+
+class StudiesDocument(TypedDict):
+    """Studies of a folder.
+
+    Attributes:
+        studies: all studies, by name.
+    """
+
+    document: Literal["studies"]
+    studies: list[StudyData]
+
+
+def study_data(name: str, stage_statuses: Sequence[StageStatus]) -> StudyData:
+    """Return a study and its stages as JSON data."""
+    stages: list[StageData] = [
+        {
+            "name": status.stage.name,
+            "kind": status.stage.kind,
+            "state": status.state,
+            "why": status.why,
+            "record": status.record,
+        }
+        for status in stage_statuses
+    ]
+    return {"study": name, "stages": stages}
 
 
 def render_status(study: Study, stage_statuses: Sequence[StageStatus]) -> Rendering:

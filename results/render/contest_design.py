@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from typing import NotRequired
+
+from typing_extensions import TypedDict
 
 from results.render.format import format_count, format_percent
 from results.render.rendering import Rendering
 from results.statistics import Design, SampleSize
 
 
+class DesignFields(TypedDict):
+    """Precision of a planned contest, in a document about its cost.
+
+    Attributes:
+        design: precision that the design implies; absent without a design.
+        required_sample_size: dialogues that show the required difference; absent without a design.
+    """
+
+    design: NotRequired[Design]
+    required_sample_size: NotRequired[SampleSize]
+
+
 def render_contest_design(design: Design, needed: SampleSize) -> Rendering:
     """Render the design and the sample size for the required difference; rates in [0, 1]."""
-    data = {**asdict(design), "required_sample_size": asdict(needed)}
-    return Rendering({"design": data}, conclusions=tuple(_lines(design, needed)))
+    document: DesignFields = {"design": design, "required_sample_size": needed}
+    return Rendering(document, conclusions=tuple(_lines(design, needed)))
 
 
 def _lines(design: Design, needed: SampleSize) -> list[str]:

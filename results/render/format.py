@@ -177,9 +177,3 @@ def format_lines(value: Any, unit: str = "text") -> tuple[str, ...]:
     if value is None and unit not in _SPELLS_NONE:
         return (NONE,)
     return (UNITS[unit](value),)
-
-
-def versioned(data: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
-    """Return a JSON result with `schema_version` at its top; a list becomes the value of `items`."""
-    fields = data if isinstance(data, Mapping) else {"items": data}
-    return {"schema_version": SCHEMA_VERSION, **fields}

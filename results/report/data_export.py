@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from agents.output_escape import csv_rows, json_bytes
+from agents.output_escape import csv_rows
 from results.queries.checkpoints import CheckpointRecord
-from results.render.format import versioned
+from results.render.writers.json import json_document
 from results.report.author_descriptions import ReportAuthor
 from results.report.conclusions import caveats
 from results.report.context import AuthorPair, JudgedContest, ReportContext
@@ -32,7 +32,7 @@ _FLAT = (
 
 def to_json(material: ReportContext) -> str:
     """Return all data as indented JSON."""
-    return json_bytes(versioned(to_dict(material))).decode()
+    return json_document(to_dict(material)).decode()
 
 
 def to_csv(material: ReportContext) -> str:

@@ -47,7 +47,7 @@ def test_plan_needs_neither_weights_nor_network(dataset: Path) -> None:
     assert shown.exit_code == 0, shown.output
     plan = json.loads(shown.stdout)
     assert [stage["stage"] for stage in plan["stages"]] == ["sft", "dpo"]
-    assert all(stage["fits"] and stage["gib"]["weights"] == 14.96 for stage in plan["stages"])
+    assert all(stage["fits"] and stage["memory_gib"]["weights"] == 14.96 for stage in plan["stages"])
     text = _run("plan", "--base", "mistralai/Mistral-7B-v0.3", "--data", str(dataset), "--card-mib", "9000")
     assert "--precompute-reference" in text.stdout and "7,248,023,552 parameters" in text.stdout
 
