@@ -332,8 +332,3 @@ def _bias_lines(bias: JudgeBias, kind: str) -> list[str]:
         return []
     side = "more" if difference.low > 0 else "less"
     return [f"prefers {kind} {side} often than people: {_points(difference)} points"]
-
-
-def page_title(summary: AuditSummary) -> str:
-    """Return the title of the audit page."""
-    return f"Judges against human ratings: {summary.split} split"

@@ -38,6 +38,7 @@ class Column:
         unit: how writers format its values, a key of `UNITS` in `results/render/format.py`.
         alignment: "left" or "right"; by default left for text.
         style: of all cells, "bold" or "".
+        once: whether terminals show a value that repeats the row above only once.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Column:
     unit: str = "text"
     alignment: str = ""
     style: str = ""
+    once: bool = False
 
     def __post_init__(self) -> None:
         """Fill in the defaults that depend on other fields."""
