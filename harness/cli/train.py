@@ -37,12 +37,10 @@ from harness.cli.options.training import (
 from harness.cli.train_output import (
     CheckpointDocument,
     MergedModelDocument,
-    TrainingPlanDocument,
     checkpoint_lines,
-    plan_data,
-    plan_lines,
+    render_training_plan,
 )
-from harness.terminal.output import print_json, print_line, print_message
+from harness.terminal.output import print_json, print_line, print_message, print_rendering
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 STUDENT = "Folder of a checkpoint, or student:NAME."
@@ -212,24 +210,12 @@ def plan(
         )
         for name, stage_lengths in lengths.items()
     ]
-    if as_json:
-        stage_data = [plan_data(stage, stage_lengths.left_out) for stage, stage_lengths in stages]
-        document: TrainingPlanDocument = {
-            "document": "training_plan",
-            "base": base,
-            "gpu_memory_mib": gpu_memory_mib,
-            "measured": measured,
-            "stages": stage_data,
-        }
-        print_json(document)
-        return
-    print_line(f"{base}: {shape.parameters:,} parameters; GPU memory {gpu_memory_mib / 1024:.2f} GiB")
-    if not measured:
-        print_line("Lengths are estimated from characters because the tokenizer of the base is unavailable.")
-    for stage, stage_lengths in stages:
-        print_line()
-        for line in plan_lines(stage, settings, stage_lengths.left_out):
-            print_line(line)
+    plans = [(stage, stage_lengths.left_out) for stage, stage_lengths in stages]
+    batch = settings.effective_batch
+    rendering = render_training_plan(
+        base, shape.parameters, gpu_memory_mib, plans, batch=batch, measured=measured
+    )
+    print_rendering(rendering, as_json=as_json)
 
 
 @train.command()

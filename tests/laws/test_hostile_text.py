@@ -24,8 +24,11 @@ from rich.cells import cell_len
 
 import harness
 import results
+from agents.model_files.decoder_config import parse_decoder_config
 from agents.output_escape import html_page, visible_text
 from agents.types import ResponseSet
+from finetune.config import TrainingConfig
+from finetune.memory_plan import load_base_config, plan_stage
 from harness.study.config_loader import load
 from harness.study.estimate import EstimateLine
 from harness.terminal import output
@@ -321,6 +324,10 @@ def test_every_finding_through_every_writer(empathy: Run, rendered: dict[str, li
     responses = ResponseSet("set-1:x", NAMES[0], NAMES[1], "")
     made = ResponseSetSummary(responses, 3, 2, {"refused": 1}, 0, 0, 0, 0, 0, {}, 12.5, 0.5)
     render["render_generation"](GenerationResult("run", "direct", {"split": "test"}, (made,), {}, 0.5))
+    shape = parse_decoder_config(load_base_config("meta-llama/Llama-3.1-8B"), "")
+    stage = plan_stage(shape, TrainingConfig(), "sft", (100, 200), (50, 60), 8000)
+    plans = [(stage, {NAMES[1]: 1})]
+    render["render_training_plan"](NAMES[0], 8, 8000, plans, batch=2, measured=False)
     ours = CellResult(0.6, 0.5, 0.7, 0.2, 250, "run", JUDGE, tuple(NAMES), same_family=True)
     render["render_replication"](table1({next(iter(published())): ours}), ())
     missing = [name for name, renderings in rendered.items() if not renderings]
