@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import takewhile
 from operator import or_
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, get_origin
 
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
@@ -31,7 +31,9 @@ from harness.data.training_set_checks import InspectionDocument, TrainingSetDiff
 from harness.study.estimate_tables import StudyEstimateDocument
 from harness.study.status_tables import StudiesDocument, StudyDocument
 from harness.workflows.doctor import DoctorDocument
+from results.render.comparison_data import ComparisonDocument, MultiComparisonDocument, TrainingSeedsDocument
 from results.render.format import SCHEMA_VERSION
+from results.render.variance import VarianceDocument
 from serve.memory_plan import ServePlanDocument
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -53,10 +55,12 @@ class DocumentType:
 DOCUMENTS: Mapping[str, DocumentType] = {
     "bench_ranking": DocumentType(BenchRankingDocument, ("empathy bench --watch --json",)),
     "checkpoint": DocumentType(CheckpointDocument, ("empathy train --json",)),
+    "comparison": DocumentType(ComparisonDocument, ("empathy compare A B --json",)),
     "dataset": DocumentType(DatasetDocument, ("empathy data describe --json",)),
     "doctor": DocumentType(DoctorDocument, ("empathy doctor --json",)),
     "error": DocumentType(ErrorDocument, ("every command with --json",)),
     "merged_model": DocumentType(MergedModelDocument, ("empathy train merge --json",)),
+    "multi_comparison": DocumentType(MultiComparisonDocument, ("empathy compare --all --json",)),
     "prompts": DocumentType(PromptsDocument, ("empathy prompts list --json",)),
     "serve_plan": DocumentType(ServePlanDocument, ("empathy serve plan --json",)),
     "server": DocumentType(ServerDocument, ("empathy serve --json",)),
@@ -65,11 +69,13 @@ DOCUMENTS: Mapping[str, DocumentType] = {
     "study": DocumentType(StudyDocument, ("empathy run STUDY --json", "empathy status STUDY --json")),
     "study_estimate": DocumentType(StudyEstimateDocument, ("empathy plan --json",)),
     "training_plan": DocumentType(TrainingPlanDocument, ("empathy train plan --json",)),
+    "training_seeds": DocumentType(TrainingSeedsDocument, ("empathy compare A1,A2 B1,B2 --json",)),
     "training_set": DocumentType(TrainingSetDocument, ("empathy data build --json",)),
     "training_set_difference": DocumentType(
         TrainingSetDifferenceDocument, ("empathy data inspect --compare --json",)
     ),
     "training_set_inspection": DocumentType(InspectionDocument, ("empathy data inspect --json",)),
+    "variance": DocumentType(VarianceDocument, ("empathy compare --variance --json",)),
 }
 """Every document by its name."""
 
@@ -144,8 +150,9 @@ def field_descriptions(kind: type) -> dict[str, str]:
     """
     descriptions: dict[str, str] = {}
     for base in getattr(kind, "__orig_bases__", kind.__bases__):
-        if base is not TypedDict and base is not object:
-            descriptions |= field_descriptions(base)
+        generic = get_origin(base) or base
+        if generic not in (TypedDict, Generic, object):
+            descriptions |= field_descriptions(generic)
     section = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
     names: list[str] = []
     for line in takewhile(lambda line: line.startswith("    "), section.splitlines()):

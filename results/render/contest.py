@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from agents.models.family import self_preference_warning
+from agents.models.family import FamilyMatch, self_preference_warning
 from agents.models.spec import is_emulated
 from results.analysis.contest_results import JudgeResult, JudgingResult
 from results.queries.contests import Contest
 from results.render.columns import columns
+from results.render.documents import RangeDocument, SameFamilyDocument
 from results.render.format import (
     EMULATED_NOTE,
     ORDER_ROBUST_NOTE,
@@ -193,6 +194,16 @@ def _cells(judge: JudgeResult) -> tuple[Value, ...]:
         (endpoint.made, endpoint.reused, endpoint.retried) if endpoint else None,
         contest.cost_usd,
     )
+
+
+def range_document(low: float | None, high: float | None) -> RangeDocument:
+    """Return two ends as JSON data."""
+    return RangeDocument(low=low, high=high)
+
+
+def same_family_documents(matches: Iterable[FamilyMatch]) -> list[SameFamilyDocument]:
+    """Return authors of a judge's model family as JSON data."""
+    return [SameFamilyDocument(author=match.author, family=match.family, why=match.why) for match in matches]
 
 
 def answering_model_caveats(contests: Iterable[Contest]) -> list[str]:
