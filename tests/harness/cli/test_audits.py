@@ -75,11 +75,11 @@ def test_a_model_and_the_control_judges_share_one_audit_page(empathy: Run, workp
     assert audit["emulated"]
     [judge] = audit["judges"]
     assert judge["family"] == "OpenAI"
-    assert judge["own_family"] is not None
+    assert judge["own_family"]["result"] is not None
     assert set(judge["over_baselines"]) == {one["judge"] for one in audit["baselines"]}
     assert judge["judgments"] == 2 * audit["pairs"]
     assert judge["cost_usd_per_1000"] > 0
-    soft = judge["calibration"]
+    soft = judge["calibration"]["result"]
     parts = soft["miscalibration"] - soft["discrimination"] + soft["uncertainty"]
     assert soft["brier"]["value"] == pytest.approx(parts)
     assert soft["n"] + soft["left_out"] == audit["pairs"]
@@ -97,7 +97,7 @@ def test_a_model_and_the_control_judges_share_one_audit_page(empathy: Run, workp
 def test_a_dry_run_asks_nothing_and_counts(empathy: Run, workplace: Path) -> None:
     done = empathy("audit", "openai/gpt-4o", "--data", "sample", "--emulate", "--dry-run", "--json")
     [row] = done.data["judges"]
-    assert row["calls"] == 2 * row["pairs"] > 0
+    assert row["cost"]["calls"] == 2 * row["pairs"] > 0
 
 
 # -- rejudge -------------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ def test_everybody_at_equal_length_and_style(empathy: Run, judged: str) -> None:
     plain = {one["judge"]: one for one in empathy(*words, "--json").data["rankings"]}
     by_judge = {one["judge"]: one for one in data["rankings"]}
     assert set(by_judge) == set(plain) == {"control/longer", "control/ratings"}
-    ratings = by_judge["control/ratings"]
+    ratings = by_judge["control/ratings"]["result"]
     known = [one for one in ratings["authors"] if one["low"] is not None]
     assert all(one["low"] < one["strength"] < one["high"] for one in known)
     strengths = {one["author"]: one["strength"] for one in plain["control/ratings"]["authors"]}
