@@ -39,10 +39,12 @@ from harness.workflows.cost_tables import (
 )
 from harness.workflows.doctor import DoctorDocument
 from harness.workflows.profile import ProfilesDocument
+from results.paper.replication_tables import Table1Document
 from results.render.comparison_data import ComparisonDocument, MultiComparisonDocument, TrainingSeedsDocument
 from results.render.controlled_ranking import ControlledRankingDocument
 from results.render.format import SCHEMA_VERSION
 from results.render.judge_audit import AuditDocument
+from results.render.judge_panel import JudgePanelDocument
 from results.render.leaderboard import LeaderboardDocument
 from results.render.variance import VarianceDocument
 from serve.memory_plan import ServePlanDocument
@@ -79,6 +81,7 @@ DOCUMENTS: Mapping[str, DocumentType] = {
     "generation_estimate": DocumentType(
         GenerationEstimateDocument, ("empathy improve --dry-run --json", "empathy respond --dry-run --json")
     ),
+    "judge_panel": DocumentType(JudgePanelDocument, ("empathy rejudge --json",)),
     "judging_estimate": DocumentType(JudgingEstimateDocument, ("empathy judge --dry-run --json",)),
     "leaderboard": DocumentType(LeaderboardDocument, ("empathy leaderboard --json",)),
     "merged_model": DocumentType(MergedModelDocument, ("empathy train merge --json",)),
@@ -92,6 +95,7 @@ DOCUMENTS: Mapping[str, DocumentType] = {
     "studies": DocumentType(StudiesDocument, ("empathy status --json",)),
     "study": DocumentType(StudyDocument, ("empathy run STUDY --json", "empathy status STUDY --json")),
     "study_estimate": DocumentType(StudyEstimateDocument, ("empathy plan --json",)),
+    "table_1": DocumentType(Table1Document, ("empathy paper table1 --json",)),
     "training_plan": DocumentType(TrainingPlanDocument, ("empathy train plan --json",)),
     "training_seeds": DocumentType(TrainingSeedsDocument, ("empathy compare A1,A2 B1,B2 --json",)),
     "training_set": DocumentType(TrainingSetDocument, ("empathy data build --json",)),
