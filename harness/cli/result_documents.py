@@ -47,6 +47,7 @@ from results.render.judge_audit import AuditDocument
 from results.render.judge_panel import JudgePanelDocument
 from results.render.leaderboard import LeaderboardDocument
 from results.render.variance import VarianceDocument
+from results.report.documents import ReportDocument
 from serve.memory_plan import ServePlanDocument
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -88,6 +89,7 @@ DOCUMENTS: Mapping[str, DocumentType] = {
     "multi_comparison": DocumentType(MultiComparisonDocument, ("empathy compare --all --json",)),
     "profiles": DocumentType(ProfilesDocument, ("empathy profile --json",)),
     "prompts": DocumentType(PromptsDocument, ("empathy prompts list --json",)),
+    "report": DocumentType(ReportDocument, ("empathy report --format json",)),
     "reparse": DocumentType(ReparseDocument, ("empathy rejudge --reparse --json",)),
     "serve_plan": DocumentType(ServePlanDocument, ("empathy serve plan --json",)),
     "server": DocumentType(ServerDocument, ("empathy serve --json",)),

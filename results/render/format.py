@@ -9,7 +9,7 @@ from typing import Any
 
 from results.render.table import Quantity
 
-SCHEMA_VERSION = 2  # of every JSON result; raised whenever a key changes its name or meaning
+SCHEMA_VERSION = 3  # of every JSON result; raised whenever a key changes its name or meaning
 EMULATED_NOTE = (
     "EMULATED: responses of models named emulated-… come from the local emulator, not from a real model. "
     "They rehearse a study and do not measure empathy; their cost is the price of the real model."

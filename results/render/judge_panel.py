@@ -45,12 +45,10 @@ class AnswerShares(TypedDict):
     b: float | None
 
 
-class JudgeAgreementDocument(TypedDict):
+class AgreementDocument(TypedDict):
     """Agreement of two judges on the comparisons that both judged.
 
     Attributes:
-        judges: display names of both judges.
-        judge_ids: their content ids.
         n: number of comparisons.
         agreement: share of comparisons with the same answer.
         low, high: its interval over dialogues.
@@ -59,11 +57,8 @@ class JudgeAgreementDocument(TypedDict):
         kappa: Cohen's kappa; not estimable if one answer exceeds 90 %.
         alpha: Krippendorff's alpha; not estimable under the same condition.
         ac1: Gwet's AC1; null without comparisons.
-        rank_correlation: Kendall's tau-b of their orders of authors.
     """
 
-    judges: list[str]
-    judge_ids: list[str]
     n: int
     agreement: float | None
     low: float | None
@@ -73,6 +68,19 @@ class JudgeAgreementDocument(TypedDict):
     kappa: Estimable[float]
     alpha: Estimable[float]
     ac1: float | None
+
+
+class PanelAgreementDocument(AgreementDocument):
+    """Agreement of two judges of a panel.
+
+    Attributes:
+        judges: display names of both judges.
+        judge_ids: their content ids.
+        rank_correlation: Kendall's tau-b of their orders of authors.
+    """
+
+    judges: list[str]
+    judge_ids: list[str]
     rank_correlation: Estimable[float]
 
 
@@ -179,7 +187,7 @@ class PanelDocument(TypedDict):
     dialogues: int
     judges: list[PanelJudgeDocument]
     excluded_same_family: list[str]
-    agreement: list[JudgeAgreementDocument]
+    agreement: list[PanelAgreementDocument]
     majority_judges: list[str]
     alpha: Estimable[float]
     majority: MajorityDocument | None
@@ -237,19 +245,7 @@ def _data(panel: JudgePanel, corrections: CorrectedPanel) -> PanelDocument:
             {
                 "judges": [panel.judges[first].name, panel.judges[second].name],
                 "judge_ids": [panel.judges[first].entry.judge_id, panel.judges[second].entry.judge_id],
-                "n": agreement.n,
-                "agreement": agreement.agreement,
-                "low": agreement.low,
-                "high": agreement.high,
-                "attainable": agreement.attainable,
-                "prevalence": {
-                    "a": agreement.prevalence.get(A_PREFERRED),
-                    "tie": agreement.prevalence.get(TIE, 0.0 if agreement.n else None),
-                    "b": agreement.prevalence.get(B_PREFERRED),
-                },
-                "kappa": estimable(agreement.kappa),
-                "alpha": estimable(agreement.alpha),
-                "ac1": agreement.ac1,
+                **agreement_document(agreement),
                 "rank_correlation": estimable(panel.ranks[first, second]),
             }
             for (first, second), agreement in panel.agreements.items()
@@ -279,6 +275,25 @@ def _data(panel: JudgePanel, corrections: CorrectedPanel) -> PanelDocument:
         },
         "preferences": human_preferences_data(corrections),
         "notes": _caveats(panel),
+    }
+
+
+def agreement_document(agreement: PairAgreement) -> AgreementDocument:
+    """Return the agreement of two judges as JSON data."""
+    return {
+        "n": agreement.n,
+        "agreement": agreement.agreement,
+        "low": agreement.low,
+        "high": agreement.high,
+        "attainable": agreement.attainable,
+        "prevalence": {
+            "a": agreement.prevalence.get(A_PREFERRED),
+            "tie": agreement.prevalence.get(TIE, 0.0 if agreement.n else None),
+            "b": agreement.prevalence.get(B_PREFERRED),
+        },
+        "kappa": estimable(agreement.kappa),
+        "alpha": estimable(agreement.alpha),
+        "ac1": agreement.ac1,
     }
 
 
