@@ -23,16 +23,29 @@ from harness.cli.bench_watch import BenchRankingDocument
 from harness.cli.data import SplitDocument
 from harness.cli.data_build import TrainingSetDocument
 from harness.cli.documents import ErrorDocument
+from harness.cli.generate_output import GenerationDocument
 from harness.cli.prompts import PromptsDocument
+from harness.cli.reparse_output import ReparseDocument
 from harness.cli.serve import ServerDocument
 from harness.cli.train_output import CheckpointDocument, MergedModelDocument, TrainingPlanDocument
 from harness.data.dataset_summary import DatasetDocument
 from harness.data.training_set_checks import InspectionDocument, TrainingSetDifferenceDocument
 from harness.study.estimate_tables import StudyEstimateDocument
 from harness.study.status_tables import StudiesDocument, StudyDocument
+from harness.workflows.cost_tables import (
+    AuditEstimateDocument,
+    GenerationEstimateDocument,
+    JudgingEstimateDocument,
+)
 from harness.workflows.doctor import DoctorDocument
+from harness.workflows.profile import ProfilesDocument
+from results.paper.replication_tables import Table1Document
 from results.render.comparison_data import ComparisonDocument, MultiComparisonDocument, TrainingSeedsDocument
+from results.render.controlled_ranking import ControlledRankingDocument
 from results.render.format import SCHEMA_VERSION
+from results.render.judge_audit import AuditDocument
+from results.render.judge_panel import JudgePanelDocument
+from results.render.leaderboard import LeaderboardDocument
 from results.render.variance import VarianceDocument
 from serve.memory_plan import ServePlanDocument
 
@@ -53,21 +66,36 @@ class DocumentType:
 
 
 DOCUMENTS: Mapping[str, DocumentType] = {
+    "audit": DocumentType(AuditDocument, ("empathy audit --json",)),
+    "audit_estimate": DocumentType(AuditEstimateDocument, ("empathy audit --dry-run --json",)),
     "bench_ranking": DocumentType(BenchRankingDocument, ("empathy bench --watch --json",)),
     "checkpoint": DocumentType(CheckpointDocument, ("empathy train --json",)),
     "comparison": DocumentType(ComparisonDocument, ("empathy compare A B --json",)),
+    "controlled_ranking": DocumentType(
+        ControlledRankingDocument, ("empathy leaderboard --controlled --json",)
+    ),
     "dataset": DocumentType(DatasetDocument, ("empathy data describe --json",)),
     "doctor": DocumentType(DoctorDocument, ("empathy doctor --json",)),
     "error": DocumentType(ErrorDocument, ("every command with --json",)),
+    "generation": DocumentType(GenerationDocument, ("empathy improve --json", "empathy respond --json")),
+    "generation_estimate": DocumentType(
+        GenerationEstimateDocument, ("empathy improve --dry-run --json", "empathy respond --dry-run --json")
+    ),
+    "judge_panel": DocumentType(JudgePanelDocument, ("empathy rejudge --json",)),
+    "judging_estimate": DocumentType(JudgingEstimateDocument, ("empathy judge --dry-run --json",)),
+    "leaderboard": DocumentType(LeaderboardDocument, ("empathy leaderboard --json",)),
     "merged_model": DocumentType(MergedModelDocument, ("empathy train merge --json",)),
     "multi_comparison": DocumentType(MultiComparisonDocument, ("empathy compare --all --json",)),
+    "profiles": DocumentType(ProfilesDocument, ("empathy profile --json",)),
     "prompts": DocumentType(PromptsDocument, ("empathy prompts list --json",)),
+    "reparse": DocumentType(ReparseDocument, ("empathy rejudge --reparse --json",)),
     "serve_plan": DocumentType(ServePlanDocument, ("empathy serve plan --json",)),
     "server": DocumentType(ServerDocument, ("empathy serve --json",)),
     "split": DocumentType(SplitDocument, ("empathy data split --json",)),
     "studies": DocumentType(StudiesDocument, ("empathy status --json",)),
     "study": DocumentType(StudyDocument, ("empathy run STUDY --json", "empathy status STUDY --json")),
     "study_estimate": DocumentType(StudyEstimateDocument, ("empathy plan --json",)),
+    "table_1": DocumentType(Table1Document, ("empathy paper table1 --json",)),
     "training_plan": DocumentType(TrainingPlanDocument, ("empathy train plan --json",)),
     "training_seeds": DocumentType(TrainingSeedsDocument, ("empathy compare A1,A2 B1,B2 --json",)),
     "training_set": DocumentType(TrainingSetDocument, ("empathy data build --json",)),

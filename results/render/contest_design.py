@@ -48,8 +48,8 @@ def _lines(design: Design, needed: SampleSize) -> list[str]:
     lines = [
         f"Precision of {size}, assuming {assumptions} (--assume):",
         f"    interval of a win rate: ± {format_unsigned_points(design.half_width)} points; {design.scope}",
-        f"    minimum detectable effect at {format_level(design.power)} power: {mde} points from a fixed rate, "
-        f"{mde_difference} points between two authors with one opponent",
+        f"    minimum detectable effect at {format_level(design.power)} power: {mde} points from a fixed "
+        f"rate, {mde_difference} points between two authors with one opponent",
         f"    to find a difference of {difference} points: {needed.dialogues:,} dialogues"
         + (f", {needed.more_dialogues:,} more" if needed.more_dialogues else ", which there are"),
     ]

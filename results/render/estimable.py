@@ -11,6 +11,19 @@ from results.statistics import NotEstimable
 T = TypeVar("T")
 
 
+class EstimateDocument(TypedDict):
+    """A number with its interval.
+
+    Attributes:
+        value: the number.
+        low, high: ends of the interval; null without a bound.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+
+
 class Estimable(TypedDict, Generic[T]):
     """An estimate, or the reason why there is none.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from agents.author_names import is_named
 from agents.errors import UserError
@@ -14,6 +15,9 @@ from agents.output_escape import csv_text
 from results.analysis.leaderboard import JudgeRanking, Leaderboard
 from results.queries.contest_index import name_of
 from results.render.columns import columns
+from results.render.contest import range_document
+from results.render.documents import RangeDocument
+from results.render.estimable import EstimateDocument
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE
 from results.render.rendering import Rendering
 from results.render.table import Column, Table
@@ -34,6 +38,80 @@ COLUMNS = columns(
     *("win_rate", "order_robust", "n", Column("group", unit="count"), Column("same_family", unit="flag")),
 )
 ONLY_IN_FILES = ("judge", "gap", "group")
+
+
+class LeaderboardAuthor(TypedDict):
+    """Author of a leaderboard.
+
+    Attributes:
+        rank: rank by strength; equal strengths share a rank.
+        rank_range: ranks that the simultaneous intervals of differences allow.
+        author: the author.
+        response_set: id of its response set.
+        reference: strongest author of its group, to which `gap` and `preferred` refer.
+        strength: Bradley-Terry strength on Elo's scale, mean 1000.
+        low, high: its interval; null without a bound.
+        gap: strength of the reference minus its own.
+        preferred: expected share of verdicts for the author over an average author, in [0, 1].
+        win_rate: mean win rate over its opponents.
+        order_robust: bounds of the win rate that hold for any position bias.
+        n: number of dialogues.
+        group: number of its group of connected authors.
+        same_family: whether the judge is of the author's model family.
+    """
+
+    rank: int
+    rank_range: RangeDocument
+    author: str
+    response_set: str
+    reference: str
+    strength: float
+    low: float | None
+    high: float | None
+    gap: EstimateDocument
+    preferred: EstimateDocument
+    win_rate: float
+    order_robust: RangeDocument
+    n: int
+    group: int
+    same_family: bool
+
+
+class RankingDocument(TypedDict):
+    """One judge's ranking, or the ranking pooled over judges.
+
+    Attributes:
+        judge: display name of the judge.
+        judge_id: content id of the judge.
+        emulated: whether the judge is emulated.
+        level: confidence level.
+        prior_ties: number of tied dialogues added to each pair that met.
+        authors: the authors, strongest first.
+    """
+
+    judge: str
+    judge_id: str
+    emulated: bool
+    level: float
+    prior_ties: float
+    authors: list[LeaderboardAuthor]
+
+
+class LeaderboardDocument(TypedDict):
+    """Ranking of all judged authors.
+
+    Attributes:
+        split: the split.
+        skipped_contests: number of contests that are not complete.
+        rankings: one ranking per judge.
+        notes: what limits the numbers.
+    """
+
+    document: Literal["leaderboard"]
+    split: str
+    skipped_contests: int
+    rankings: list[RankingDocument]
+    notes: list[str]
 
 
 def ranking_table(ranking: JudgeRanking) -> Table:
@@ -76,7 +154,8 @@ def _bounded(value: float) -> float | None:
 def render_leaderboard(board: Leaderboard) -> Rendering:
     """Render the rankings: one table per judge."""
     notes = _caveats(board)
-    document = {
+    document: LeaderboardDocument = {
+        "document": "leaderboard",
         "split": board.split,
         "skipped_contests": board.skipped,
         "rankings": [_ranking_data(ranking) for ranking in board.rankings],
@@ -87,7 +166,7 @@ def render_leaderboard(board: Leaderboard) -> Rendering:
     return Rendering(document, shown, caveats=tuple(notes))
 
 
-def _ranking_data(ranking: JudgeRanking) -> dict[str, Any]:
+def _ranking_data(ranking: JudgeRanking) -> RankingDocument:
     """Return one judge's ranking as JSON data."""
     return {
         "judge": ranking.judge,
@@ -96,13 +175,34 @@ def _ranking_data(ranking: JudgeRanking) -> dict[str, Any]:
         "level": ranking.strengths.level,
         "prior_ties": ranking.strengths.prior_ties,
         "authors": [
-            {
-                **row,
-                "response_set": ranking.authors[index].id,
-                "reference": ranking.names[ranking.strengths.reference[index]],
-            }
+            _author(ranking, index, row)
             for index, row in zip(ranking.order, ranking_table(ranking).records(), strict=True)
         ],
+    }
+
+
+def _author(ranking: JudgeRanking, index: int, row: Mapping[str, Any]) -> LeaderboardAuthor:
+    """Return one author as JSON data; `row` is its record in `ranking_table`."""
+    return {
+        "rank": row["rank"],
+        "rank_range": range_document(row["rank_low"], row["rank_high"]),
+        "author": row["author"],
+        "response_set": ranking.authors[index].id,
+        "reference": ranking.names[ranking.strengths.reference[index]],
+        "strength": row["strength"],
+        "low": row["low"],
+        "high": row["high"],
+        "gap": {"value": row["gap"], "low": row["gap_low"], "high": row["gap_high"]},
+        "preferred": {
+            "value": row["preferred"],
+            "low": row["preferred_low"],
+            "high": row["preferred_high"],
+        },
+        "win_rate": row["win_rate"],
+        "order_robust": range_document(row["order_robust_low"], row["order_robust_high"]),
+        "n": row["n"],
+        "group": row["group"],
+        "same_family": row["same_family"],
     }
 
 

@@ -54,9 +54,9 @@ def test_unbounded_interval_ends_are_null() -> None:
     best, other = orjson.loads(orjson.dumps(render_leaderboard(won).document))["rankings"][0]["authors"]
     assert (best["high"], other["low"]) == (None, None)
     assert best["low"] - other["high"] == pytest.approx(731.1, abs=0.1)
-    assert -other["gap_high"] == pytest.approx(731.1, abs=0.1)
+    assert -other["gap"]["high"] == pytest.approx(731.1, abs=0.1)
     assert best["reference"] == "best"
-    assert 0.98 < best["preferred_low"] < best["preferred_high"] == 1.0
+    assert 0.98 < best["preferred"]["low"] < best["preferred"]["high"] == 1.0
     markdown = leaderboard_markdown(won)
     assert "1366 and up" in markdown
     assert "634 and down" in markdown
