@@ -17,6 +17,7 @@ from harness.cli.options.aliases import renamed_option
 from harness.cli.options.author import AUTHOR, METHOD
 from harness.cli.options.common import data_option, db_option, json_option, prompts_option, run
 from harness.terminal.output import print_json, print_line, print_table, print_text
+from results.render.format import format_percent
 from results.render.table import Column, Table
 
 if TYPE_CHECKING:
@@ -282,7 +283,7 @@ def _show(inspected: TrainingSetInspection) -> None:
         table.add_row(name, summary.texts, summary.mean, summary.median, summary.most, summary.over_limit)
     print_table(table)
     if inspected.chosen_longer is not None:
-        print_line(f"chosen is longer than rejected in {inspected.chosen_longer:.1%} of pairs")
+        print_line(f"chosen is longer than rejected in {format_percent(inspected.chosen_longer)} of pairs")
     for what, count in inspected.duplicates.items():
         print_line(f"duplicates: {what}: {count:,}")
     for what, count in inspected.leaks.items():

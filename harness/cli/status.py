@@ -15,6 +15,7 @@ from harness.cli.options.study import out_option
 from harness.study import FOLDER
 from harness.terminal.output import print_json, print_line, print_text
 from results.db import DEFAULT_DB
+from results.render.format import format_percent
 
 if TYPE_CHECKING:
     from harness.study.scheduler import StageStatus
@@ -133,7 +134,7 @@ def _details(status: StageStatus) -> str:
         return f": {status.why}"
     result: dict[str, Any] = dict(status.record.result) if status.record else {}
     if status.stage.kind == "judge" and result.get("win_rate") is not None:
-        return f": {result['win_rate']:.1%}"
+        return f": {format_percent(result['win_rate'])}"
     if "sft" in result:
         return f": {result['sft']:,} rows, {result['dpo']:,} pairs"
     if "responses" in result:

@@ -15,7 +15,7 @@ from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, Cell, publish
 from results.paper.contrasts import Contrast, ContrastEstimate
 from results.paper.single_order import BASE_FIRST, STUDENT_FIRST
 from results.paper.table1 import WARNING, Table1, Table1Row, heading, notes, rows
-from results.render.format import format_range
+from results.render.format import format_points, format_range, format_unsigned_points
 from results.render.rendering import Rendering
 from results.render.table import Column, Table
 from results.render.writers.latex import latex_table
@@ -135,7 +135,11 @@ def _formats(table: Table1) -> dict[str, Format]:
 
     def ours(cell: Cell) -> str:
         result = table.ours.get(cell)
-        return "" if result is None else f"{100 * result.rate:.1f}{'†' if result.same_family else ''}"
+        return (
+            ""
+            if result is None
+            else f"{format_unsigned_points(result.rate)}{'†' if result.same_family else ''}"
+        )
 
     def order_robust(cell: Cell) -> str:
         low, high = table.ours[cell].order_robust if cell in table.ours else (None, None)
@@ -147,7 +151,8 @@ def _formats(table: Table1) -> dict[str, Format]:
             single = check.orders.get(order) if check else None
             if check is None or single is None:
                 return ""
-            return f"{100 * single.ours:.1f}{'‡' if check.is_outside and order in check.decisive else ''}"
+            mark = "‡" if check.is_outside and order in check.decisive else ""
+            return format_unsigned_points(single.ours) + mark
 
         return format_cell
 
@@ -156,14 +161,15 @@ def _formats(table: Table1) -> dict[str, Format]:
         if result is None:
             return ""
         star = "*" if result.p_adjusted is not None and result.p_adjusted < 0.05 else ""
-        return f"{100 * result.difference:+.1f}{star} [{100 * result.low:+.1f}, {100 * result.high:+.1f}]"
+        interval = f"[{format_points(result.low)}, {format_points(result.high)}]"
+        return f"{format_points(result.difference)}{star} {interval}"
 
     return {
         "ours": ours,
         "order-robust": order_robust,
         f"ours, {BASE_FIRST}": in_order(BASE_FIRST),
         f"ours, {STUDENT_FIRST}": in_order(STUDENT_FIRST),
-        "published": lambda cell: f"{100 * published()[cell]:.1f}",
+        "published": lambda cell: format_unsigned_points(published()[cell]),
         "difference": difference,
     }
 
@@ -209,5 +215,5 @@ def _format_estimate(estimate: ContrastEstimate | None, verdict: str) -> str:
     """Return an estimate with its interval, the number of its cells, and its verdict."""
     if estimate is None:
         return verdict
-    interval = f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
-    return f"{100 * estimate.value:.1f} {interval}, {estimate.cells} cells: {verdict}"
+    value, *ends = map(format_unsigned_points, (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{', '.join(ends)}], {estimate.cells} cells: {verdict}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from results.analysis.best_author import BestAuthor
 from results.render.comparison_data import BestAuthorDocument
 from results.render.estimable import estimable
-from results.render.format import format_percent, format_range
+from results.render.format import format_level, format_percent, format_range
 from results.render.rendering import Rendering
 from results.statistics import NotEstimable
 
@@ -41,6 +41,6 @@ def _line(winner: BestAuthor) -> str:
     left_out = f", {best.left_out} left out" if best.left_out else ""
     return (
         f"best of {best.candidates} is {winner.author} with {format_percent(best.observed)}; corrected "
-        f"for selection: {estimate}{format_range(best.low, best.high)} ({100 * best.level:g} %), n "
+        f"for selection: {estimate}{format_range(best.low, best.high)} ({format_level(best.level)}), n "
         f"{best.n}{left_out}."
     )

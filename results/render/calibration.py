@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from results.render.format import format_percent, format_range
+from results.render.format import format_percent, format_points, format_points_range, format_range
 from results.statistics import Calibration, CalibrationBin, ClusteredEstimate, NotEstimable
 
 
@@ -52,6 +52,4 @@ def _plain(estimate: ClusteredEstimate) -> str:
 
 def _points(estimate: ClusteredEstimate) -> str:
     """Return an estimate with its interval, in points."""
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return "-"
-    return f"{100 * estimate.value:+.1f} points ({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f})"
+    return f"{format_points(estimate.value)} points ({format_points_range(estimate.low, estimate.high)})"

@@ -26,6 +26,11 @@ def format_percent(rate: float | None) -> str:
     return NONE if rate is None else f"{100 * rate:.1f} %"
 
 
+def format_level(share: float) -> str:
+    """Return a round share in percent, such as `95 %` or `97.5 %`."""
+    return f"{100 * share:g} %"
+
+
 def format_range(low: float | None, high: float | None) -> str:
     """Return an interval in percent, such as `55.2 to 67.8`."""
     return NONE if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
@@ -34,6 +39,11 @@ def format_range(low: float | None, high: float | None) -> str:
 def format_points(difference: float | None) -> str:
     """Return a difference in points (hundredths), such as `+7.2`."""
     return NONE if difference is None else f"{100 * difference:+.1f}"
+
+
+def format_unsigned_points(difference: float) -> str:
+    """Return a size in points, such as `7.2`."""
+    return f"{100 * difference:.1f}"
 
 
 def format_points_range(low: float | None, high: float | None) -> str:
@@ -139,7 +149,7 @@ UNITS: Mapping[str, Callable[[Any], str]] = {
     "points": format_points,  # of a difference of shares in [-1, 1], like the next three
     "points_range": lambda pair: format_points_range(*pair),
     "points_estimate": _with_interval(format_points, format_points_range),
-    "unsigned_points": lambda difference: f"{100 * difference:.1f}",
+    "unsigned_points": format_unsigned_points,
     "p": format_p,
     "points_p": lambda pair: f"{format_points(pair[0])} (p {pair[1]:.3f})",  # (difference, p-value)
     "decimal": "{:.2f}".format,

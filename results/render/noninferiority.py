@@ -5,7 +5,7 @@ from __future__ import annotations
 from results.analysis.noninferiority import NonInferiorityMargins
 from results.render.comparison_data import NonInferiorityDocument
 from results.render.estimable import estimable
-from results.render.format import format_points, format_points_range
+from results.render.format import format_level, format_points, format_points_range
 from results.render.rendering import Rendering
 from results.statistics import NonInferiority, NotEstimable
 
@@ -44,7 +44,7 @@ def _sentence(margins: NonInferiorityMargins, result: NonInferiority) -> str:
     }
     interval = (
         f"{format_points(result.difference)} points "
-        f"({format_points_range(result.low, result.high)}; {100 * result.level:g} %)"
+        f"({format_points_range(result.low, result.high)}; {format_level(result.level)})"
     )
     sentence = f"{verdicts[result.verdict]}: {interval}"
     if result.left_out:

@@ -10,7 +10,7 @@ from results.analysis.variance import VarianceAnalysis
 from results.queries.contest_index import name_of
 from results.render.comparison_data import is_any_emulated
 from results.render.estimable import Estimable, estimable
-from results.render.format import format_percent
+from results.render.format import format_percent, format_unsigned_points
 from results.render.paired_differences import common_caveats
 from results.render.rendering import Rendering
 from results.render.table import Column, Table, Value
@@ -89,8 +89,8 @@ def _table(judge: str, table: VarianceTable) -> Table:
     sizes = table.sizes
     left_out = f", {table.left_out} left out" if table.left_out else ""
     title = (
-        f"{judge}: {format_percent(table.rate)} ± {100 * table.error:.1f} points (standard error "
-        f"{table.scope}), n {sizes.dialogues:g}{left_out}, {sizes.repetitions:g} repetitions"
+        f"{judge}: {format_percent(table.rate)} ± {format_unsigned_points(table.error)} points (standard "
+        f"error {table.scope}), n {sizes.dialogues:g}{left_out}, {sizes.repetitions:g} repetitions"
     )
     columns = [
         Column("source"),
