@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, partial
 
+from agents import function_judge
 from agents.clients.base import ModelRequest
 from agents.control_judges import rules
 from agents.errors import UserError
@@ -100,7 +101,7 @@ class Judge:
 
     @cached_property
     def is_control(self) -> bool:
-        """Whether this is a control judge, which runs in this process without a key."""
+        """Whether this is a control judge or a function, which runs in this process without a key."""
         return self.model.protocol is ApiProtocol.CONTROL
 
     @cached_property
@@ -126,7 +127,13 @@ class Judge:
         """Create the request; its completion is parsed into a `Judgment`, which is stored with it."""
         dialogue, first, second = comparison.dialogue, comparison.first, comparison.second
         if self.is_control:
-            text = canonical(rules.question(self.model.name, comparison)).decode()
+            is_function = self.model.provider == function_judge.PROVIDER
+            content = (
+                function_judge.question(comparison)
+                if is_function
+                else rules.question(self.model.name, comparison)
+            )
+            text = canonical(content).decode()
         else:
             texts = (dialogue.situation, dialogue.utterance, first.text, second.text)
             values = texts if self.prompt.is_exact else map(escape_delimiters, texts)

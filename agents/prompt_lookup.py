@@ -1,10 +1,29 @@
-"""Lookup of prompts by name, with errors for the user."""
+"""Loading and lookup of prompts, with errors for the user."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from agents.errors import Fault, UserError
 from agents.files.faults import first_faults
-from prompts import Library, Prompt, PromptError
+from prompts import Library, Prompt, PromptError, released
+
+
+def load_library(folder: Path | None) -> Library:
+    """Return the included prompts, overridden by those of a folder, with the fetched ones of the scripts.
+
+    Raises:
+        UserError: prompts are invalid; the error lists every fault.
+    """
+    try:
+        return Library(folder, released.place())
+    except PromptError as error:
+        raise UserError(
+            "invalid prompts",
+            code="prompt.invalid",
+            where=str(folder or "prompts"),
+            faults=first_faults(prompt_faults(error)),
+        ) from error
 
 
 def get_prompt(library: Library, name: str, where: str = "") -> Prompt:

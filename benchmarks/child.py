@@ -23,9 +23,9 @@ from agents.models.spec import Model
 from agents.protocols import request_url
 from benchmarks import baseline, work
 from harness import provenance
-from harness.engine.budget import lookup_price
 from harness.engine.limits import Limits
-from harness.engine.retry import RetryPolicy
+from harness.engine.prices import lookup_price
+from harness.engine.retrying_client import RetryPolicy
 from harness.engine.run import RequestSettings
 from harness.workflows.judge import run_judging
 from results.db.store import Store

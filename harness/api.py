@@ -19,13 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.judge import DEFAULT_PROMPT, Judge
+from agents.prompt_lookup import load_library
 from agents.types import Split
-from harness.cli.options.common import DEFAULT_DB, CallOptions, library
-from harness.cli.options.study import FOLDER, StudySession, default_call_options
 from harness.data.author_resolver import resolve_author
 from harness.data.dataset import load
+from harness.study import FOLDER
+from harness.study.session import StudySession
 from harness.workflows.judge import judge_contest, plan_judging
+from harness.workflows.request_options import RequestOptions
 from results.analysis.contest_results import JudgingResult, summarize_judging
+from results.db import DEFAULT_DB
 from results.db.store import Store
 from results.queries import dataframes
 from results.render.contest import to_dict
@@ -152,7 +155,7 @@ async def judge(
     temperature = None if samples > 1 else 0.0
     dataset = load(data)
     with options.models(tuple(dict.fromkeys(judges))) as (registry, models):
-        configured_judges = [Judge(model, library(None)[prompt], temperature) for model in models]
+        configured_judges = [Judge(model, load_library(None)[prompt], temperature) for model in models]
         async with await Store.open(db) as store:
             first, second = [await resolve_author(name, dataset, store) for name in (a, b)]
             plan = plan_judging(
@@ -248,8 +251,8 @@ async def plan_study(
     return pandas.DataFrame([asdict(line) for line in (*lines, total(lines))])
 
 
-def _call_options(emulate: bool, options: dict[str, Any]) -> CallOptions:
-    return replace(default_call_options(emulate=emulate), **options)
+def _call_options(emulate: bool, options: dict[str, Any]) -> RequestOptions:
+    return replace(RequestOptions(emulate=emulate), **options)
 
 
 def _make_session(
@@ -258,7 +261,7 @@ def _make_session(
     db: str,
     data: str | None,
     judges: Sequence[str],
-    calls: CallOptions,
+    calls: RequestOptions,
 ) -> StudySession:
     return StudySession(str(study), tuple(judges), data, db, None, Path(folder), calls)
 

@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.errors import UserError
+from serve.child_process import ChildProcess, read_tail
 
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 1800.0  # for 16 GB from a slow disk, and graphs to capture
@@ -75,7 +75,7 @@ class VllmServer:
     url: str
     key: str = field(default="", repr=False)
     log: Path | None = None
-    _process: subprocess.Popen[bytes] | None = None
+    _process: ChildProcess | None = None
 
     @property
     def is_managed(self) -> bool:
@@ -89,7 +89,7 @@ class VllmServer:
 
     def is_alive(self) -> bool:
         """Return whether its process runs, or, if started elsewhere, whether it answers."""
-        return self._process.poll() is None if self._process else self.is_healthy()
+        return self._process.exit_code is None if self._process else self.is_healthy()
 
     def is_healthy(self, timeout_seconds: float = 5.0) -> bool:
         """Return whether the server reports that it is healthy."""
@@ -138,12 +138,8 @@ class VllmServer:
 
     def stop(self) -> None:
         """Stop the server and its children if this process started it; idempotent."""
-        if self._process is None:
-            return
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-        self._process.wait()
+        if self._process is not None:
+            self._process.stop()
 
     def log_tail(self) -> str:
         """Return the last lines of its log."""
@@ -261,7 +257,6 @@ def running_server(
         handle, path = tempfile.mkstemp(prefix="empathy-serve-", suffix=".log")
         os.close(handle)
         log = Path(path)
-    log.parent.mkdir(parents=True, exist_ok=True)
     variables = {
         **os.environ,
         **(environment or {}),
@@ -272,15 +267,14 @@ def running_server(
         "HF_HUB_OFFLINE": "1",  # the base model is on this machine already
         "PYTHONUNBUFFERED": "1",
     }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-I", str(Path(__file__).with_name("watchdog.py")), *command],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=variables,
-            start_new_session=True,
-        )
+    log.unlink(missing_ok=True)
+    process = ChildProcess(
+        [sys.executable, "-I", str(Path(__file__).with_name("watchdog.py")), *command],
+        environment=variables,
+        log=log,
+        is_output_logged=True,
+        grace_seconds=None,  # the watchdog stops the server, and kills it in the end
+    )
     reachable_host = LOOPBACK if host in ("0.0.0.0", "::") else host
     server = VllmServer(f"http://{reachable_host}:{port}", key, log, process)
     try:
@@ -356,10 +350,6 @@ def _start_stage(log: Path | None) -> str:
 
 
 def _read_tail(log: Path | None, lines: int = LOG_LINES) -> str:
-    if log is None or not log.is_file():
-        return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 64 * 1024))
-        text = file.read().decode(errors="replace")
+    text = read_tail(log) if log is not None else ""
     shown = [line for line in text.splitlines() if not any(noise in line for noise in _NOISE)]
     return "\n".join(shown[-lines:])

@@ -22,7 +22,7 @@ PACKAGES = {
 }
 LAYERS = {  # inside two packages, from below; parts of one layer do not import each other
     "harness": (
-        {"atomic_write", "terminal", "provenance"},
+        {"atomic_write", "interrupt", "terminal", "provenance"},
         {"data", "engine", "emulator", "studies"},
         {"serving"},
         {"workflows"},

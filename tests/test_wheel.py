@@ -103,7 +103,7 @@ def test_every_package_is_imported_from_the_wheel(installed: Path, tmp_path: Pat
 
 
 def test_packed_prompts_sample_weights_and_models_are_used(installed: Path, tmp_path: Path) -> None:
-    prompts = json.loads(run(installed, tmp_path, "prompts", "list", "--json"))["items"]
+    prompts = json.loads(run(installed, tmp_path, "prompts", "list", "--json"))["prompts"]
     names = {prompt["name"] for prompt in prompts}
     assert {"respond", "judge/pairwise"} <= names
     assert json.loads(run(installed, tmp_path, "data", "describe", "--data", "sample", "--json"))["test"] > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,29 +12,29 @@ import click
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
-from agents.prompt_lookup import get_prompt
+from agents.prompt_lookup import get_prompt, load_library
 from agents.types import Split
 from harness.cli import bench_watch
 from harness.cli.bench_watch import EvaluateCheckpoint
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.checkpoint import checkpoint_folder
 from harness.cli.options.common import (
-    CallOptions,
     call_options,
     data_option,
     db_option,
     json_option,
-    library,
     prompts_option,
     run,
+    take_request_options,
 )
-from harness.cli.options.serving import ServingOptions, serving_options
+from harness.cli.options.serving import serving_options, take_serving_options
 from harness.cli.report import write_page
-from harness.terminal.output import print_json, print_message, print_notes, print_table
+from harness.terminal.output import print_message, print_rendering
 
 if TYPE_CHECKING:
     from finetune.checkpoint import Checkpoint
     from harness.workflows.bench import BenchResult
+    from results.render.rendering import Rendering
 
 INTERRUPTED, UNFINISHED = 130, 3
 SEEN = (
@@ -130,7 +131,7 @@ def bench(
     do = _bencher(rest, requirements)
     if checkpoint is not None:
         result, pages = do(checkpoint_folder(str(checkpoint), rest["db"]), not no_report)
-        _show(result, as_json)
+        print_rendering(_render(result), as_json=as_json)
         _write(report_to or Path(f"bench-{_as_file(result.student.removeprefix('student:'))}.html"), pages)
         _leave(result)
     assert watch is not None
@@ -139,10 +140,10 @@ def bench(
 
 def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> EvaluateCheckpoint:
     """Return a function that evaluates one checkpoint with these options."""
-    serving = ServingOptions.take(rest)
-    calls = CallOptions.take(rest)
+    serving = take_serving_options(rest)
+    calls = take_request_options(rest)
     settings = calls.settings()
-    prompts = library(rest["prompts_folder"])
+    prompts = load_library(rest["prompts_folder"])
     against = tuple(dict.fromkeys(rest["against"]))
 
     from agents.author_names import is_served
@@ -176,7 +177,7 @@ def _bencher(rest: dict[str, Any], requirements: tuple[str, ...]) -> EvaluateChe
                 if opponent == BASE_CUT or opponent in known_student_names(serving.places)
             ]
             places = (folder, *(checkpoint_folders(serving.places) if beside else ()))
-            only = ServingOptions(**{**vars(serving), "places": places})
+            only = replace(serving, places=places)
             served_models = only.select_served_models([f"student:{made.name}", BASE, *beside])
             serving_config = only.serving(served_models, rest["preset"], quiet=calls.quiet)
             chosen = DialogueSubset(load(rest["data"]), Split(rest["split"]), rest["limit"], rest["seed"])
@@ -208,37 +209,30 @@ def _held_out(made: Checkpoint) -> bool:
     return bool((made.record.get("health") or {}).get("slice") == "held out")
 
 
-def _show(result: BenchResult, as_json: bool) -> None:
-    """Print tables, or one JSON document."""
-    from harness.cli import generate_output as telling
+def _render(result: BenchResult) -> Rendering:
+    """Render the response sets, every contest, and the quality gates."""
     from harness.cli import quality_gate_output
-    from results.render import contest as presenting
+    from harness.cli.generate_output import render_generation
+    from results.render.contest import render_contest
+    from results.render.rendering import Rendering
 
-    if as_json:
-        print_json(_data(result))
-        return
-    print_table(telling.to_table(result.generated))
-    print_notes(telling.caveats(result.generated))
-    for summary in result.contests.values():
-        print_table(presenting.to_table(summary))
-        print_notes(presenting.caveats(summary))
-    print_notes(quality_gate_output.lines(result), dim=False)
-
-
-def _data(result: BenchResult) -> dict[str, Any]:
-    from harness.cli import generate_output as telling
-    from harness.cli import quality_gate_output
-    from results.render import contest as presenting
-
-    return {
+    generated = render_generation(result.generated)
+    contests = {name: render_contest(summary) for name, summary in result.contests.items()}
+    data = {
         "student": result.student,
-        "generated": telling.to_dict(result.generated),
-        "contests": {name: presenting.to_dict(one) for name, one in result.contests.items()},
+        "generated": generated.document,
+        "contests": {name: contest.document for name, contest in contests.items()},
         "gates": {str(requirement): decision.name.lower() for requirement, decision in result.gates.items()},
         "gate_intervals": quality_gate_output.to_dict(result),
         "decision": result.decision.name.lower() if result.gates else None,
         "stopped": result.stopped,
     }
+    tables = [
+        replace(table, caveats=rendering.caveats)
+        for rendering in (generated, *contests.values())
+        for table in rendering.tables
+    ]
+    return Rendering(data, tuple(tables), tuple(quality_gate_output.lines(result)))
 
 
 def _write(report_to: Path, pages: dict[str, str]) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import orjson
+from typing_extensions import TypedDict
 
 from agents.errors import UserError
 from agents.types import Fidelity, Method
 from harness.cli.lazy_group import LazyGroup
 from harness.cli.options.author import METHOD
 from harness.cli.options.common import data_option, json_option
-from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
-from results.render.table import make_table
+from harness.terminal.output import print_json, print_line, print_message, print_rendering
 
 COMMANDS = {
     "fetch": ("harness.cli.data:fetch", "Download the published dataset; the hash is checked."),
@@ -24,6 +24,34 @@ COMMANDS = {
     "build": ("harness.cli.data_build:build", "Build the SFT and DPO sets of a method and strategy."),
     "inspect": ("harness.cli.data_build:inspect", "Sizes, lengths, duplicates and leaks of a training set."),
 }
+
+
+class SplitDocument(TypedDict):
+    """Sizes of the training sets and splits that a method makes.
+
+    Attributes:
+        method: how training responses are made.
+        llm: for the method direct, the LLM of the dataset, or "combined"; else null.
+        fidelity: variant of the experiment.
+        sft_dialogues: number of dialogues for SFT.
+        sft_rows: number of their rows.
+        dpo_pairs: number of pairs for DPO.
+        train, test: number of dialogues in each split.
+        near_identical: pairs of a training and a test dialogue with nearly the same text.
+        same_workers: number of test dialogues by the same two workers as a training dialogue.
+    """
+
+    document: Literal["split"]
+    method: str
+    llm: str | None
+    fidelity: str
+    sft_dialogues: int
+    sft_rows: int
+    dpo_pairs: int
+    train: int
+    test: int
+    near_identical: list[tuple[str, str]]
+    same_workers: int
 
 
 @click.command(cls=LazyGroup, places=COMMANDS)
@@ -100,7 +128,7 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
     """Show the ratings of each responder and the rating pairs (the paper's Figures 3 and 4) as tables."""
     from harness.data.dataset import load
     from harness.data.dataset_summary import describe as describe_dataset
-    from harness.data.dataset_summary import plot, to_dict
+    from harness.data.dataset_summary import plot, render_dataset
 
     dataset = load(data)
     described = describe_dataset(dataset)
@@ -112,24 +140,7 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
                 "cannot write the file", code="file.not-writable", where="--plot", found=str(error)
             ) from error
         print_message(f"Drawn: {plot_to}")
-    if as_json:
-        print_json(to_dict(described))
-        return
-    sentiments = ", ".join(f"{count} {name}" for name, count in described.sentiments.items())
-    size = (
-        f"{dataset.source}: {described.dialogues:,} dialogues ({sentiments}; {len(described.emotions)} "
-        f"emotions), {described.test} of them test dialogues"
-    )
-    print_notes([size], dim=False)
-    rated = (f"rated {value}" for value in (1, 2, 3))
-    ratings = make_table("Ratings (the paper's Figure 3)", ("responder", *rated))
-    for name, counts in described.ratings.items():
-        ratings.add_row(name, *(f"{counts[value]:,}" for value in (1, 2, 3)))
-    print_table(ratings)
-    pairs = make_table("Rating pairs (the paper's Figure 4)", ("(human, LLM)", *described.pairs))
-    for kind in next(iter(described.pairs.values())):
-        pairs.add_row(f"{kind[0]}, {kind[1]}", *(f"{counts[kind]:,}" for counts in described.pairs.values()))
-    print_table(pairs)
+    print_rendering(render_dataset(described, str(dataset.source)), as_json=as_json)
 
 
 @click.command()
@@ -181,16 +192,17 @@ def split(
     chosen = method if method == "low-rated" else Method(method)
     members = select_dialogues(chosen, training_ratings(dataset), Fidelity(fidelity), llm=llm, seed=seed)
     shared = overlap(train, test)
-    sizes: dict[str, Any] = {
+    sizes: SplitDocument = {
+        "document": "split",
         "method": method,
         "llm": llm if method == Method.DIRECT else None,
         "fidelity": fidelity,
         "sft_dialogues": len(members.sft),
         "sft_rows": sum(len(entry.responses) for entry in members.sft),
-        "dpo": len(members.dpo),
+        "dpo_pairs": len(members.dpo),
         "train": len(train),
         "test": len(test),
-        "near_identical": [list(pair) for pair in shared.near_identical],
+        "near_identical": list(shared.near_identical),
         "same_workers": shared.same_workers,
     }
     if out is not None:
@@ -207,7 +219,7 @@ def split(
         return
     print_line(f"method {method}, fidelity {fidelity}" + (f", LLM {llm}" if sizes["llm"] else ""))
     print_line(f"SFT   {sizes['sft_dialogues']:>6,} dialogues, {sizes['sft_rows']:,} rows")
-    print_line(f"DPO   {sizes['dpo']:>6,} pairs")
+    print_line(f"DPO   {sizes['dpo_pairs']:>6,} pairs")
     print_line(
         f"test  {sizes['test']:>6,} dialogues  (of {len(dataset.dialogues):,}; {len(train):,} "
         "are for training)"

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from typing_extensions import TypedDict
 
 from agents.errors import UserError
+from agents.prompt_lookup import load_library
 from agents.types import Fidelity, Strategy
 from harness.cli import hub_upload
 from harness.cli.options.aliases import renamed_option
 from harness.cli.options.author import AUTHOR, METHOD
-from harness.cli.options.common import data_option, db_option, json_option, library, prompts_option, run
+from harness.cli.options.common import data_option, db_option, json_option, prompts_option, run
 from harness.terminal.output import print_json, print_line, print_table, print_text
-from results.render.table import make_table
+from results.render.format import format_percent
+from results.render.table import Column, Table
 
 if TYPE_CHECKING:
     from harness.data.training_set_checks import TrainingSetDifference, TrainingSetInspection
@@ -25,6 +27,21 @@ if TYPE_CHECKING:
 
 FORMATS = ("trl", "llama-factory", "jsonl", "parquet")
 LONGEST_SHOWN = 300
+
+
+class TrainingSetDocument(TypedDict):
+    """Training set.
+
+    Attributes:
+        folder: its folder.
+        id: content id of its manifest, which has the hash of every file.
+        manifest: content of its manifest.json.
+    """
+
+    document: Literal["training_set"]
+    folder: str
+    id: str
+    manifest: dict[str, Any]
 
 
 @click.command()
@@ -138,7 +155,7 @@ def build(
         hold_out=hold_out,
         partial=partial,
     )
-    words = library(prompts_folder)
+    words = load_library(prompts_folder)
     if "parquet" in forms:
         check_parquet()
     if repo is not None:
@@ -161,8 +178,13 @@ def build(
     if "parquet" in forms:
         to_parquet(out)
     if as_json:
-        data_out = {"folder": str(out), "id": dataset_id(manifest), **manifest}
-        print_json(data_out)
+        document: TrainingSetDocument = {
+            "document": "training_set",
+            "folder": str(out),
+            "id": dataset_id(manifest),
+            "manifest": manifest,
+        }
+        print_json(document)
     else:
         _show_built(manifest, out)
     if repo is not None and hub_upload.confirm_upload(out, repo, "dataset"):
@@ -222,13 +244,13 @@ def inspect(folder: Path, other: Path | None, rows: int, data: str | None, as_js
     differences.
     """
     from harness.data.dataset import load
-    from harness.data.training_set_checks import compare
+    from harness.data.training_set_checks import compare, difference_document, inspection_document
     from harness.data.training_set_checks import inspect as inspect_folder
 
     if other is not None:
         difference = compare(folder, other)
         if as_json:
-            print_json(asdict(difference))
+            print_json(difference_document(difference))
         else:
             _show_difference(difference)
         return
@@ -240,10 +262,7 @@ def inspect(folder: Path, other: Path | None, rows: int, data: str | None, as_js
         dataset = None
     inspected = inspect_folder(folder, dataset, rows)
     if as_json:
-        data_out = {name: value for name, value in vars(inspected).items() if name != "data"}
-        data_out |= {"id": inspected.data.id, "manifest": dict(inspected.data.manifest)}
-        data_out["lengths"] = {name: asdict(value) for name, value in inspected.lengths.items()}
-        print_json(data_out)
+        print_json(inspection_document(inspected))
         return
     _show(inspected)
 
@@ -251,19 +270,20 @@ def inspect(folder: Path, other: Path | None, rows: int, data: str | None, as_js
 def _show(inspected: TrainingSetInspection) -> None:
     print_line(inspected.data.id)
     _show_built(dict(inspected.data.manifest), inspected.data.path)
-    table = make_table("", ("words", "texts", "mean", "median", "most", "over 97"))
+    columns = [
+        Column("words"),
+        Column("texts", unit="count"),
+        Column("mean", unit="tenths"),
+        Column("median", unit="whole"),
+        Column("most", unit="count"),
+        Column("over_limit", "over 97", "count"),
+    ]
+    table = Table(columns=columns)
     for name, summary in inspected.lengths.items():
-        values = (
-            f"{summary.texts:,}",
-            f"{summary.mean:.1f}",
-            f"{summary.median:.0f}",
-            str(summary.most),
-            str(summary.over_limit),
-        )
-        table.add_row(name, *values)
+        table.add_row(name, summary.texts, summary.mean, summary.median, summary.most, summary.over_limit)
     print_table(table)
     if inspected.chosen_longer is not None:
-        print_line(f"chosen is longer than rejected in {inspected.chosen_longer:.1%} of pairs")
+        print_line(f"chosen is longer than rejected in {format_percent(inspected.chosen_longer)} of pairs")
     for what, count in inspected.duplicates.items():
         print_line(f"duplicates: {what}: {count:,}")
     for what, count in inspected.leaks.items():

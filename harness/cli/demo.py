@@ -13,10 +13,11 @@ import click
 
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
-from harness.cli.options.common import bypass_proxy, library, run
-from harness.cli.output import exit_with_status, print_result
+from agents.prompt_lookup import load_library
+from harness.cli.options.common import run
+from harness.cli.output import exit_with_status
 from harness.cli.report import write_page
-from harness.terminal.output import print_line, print_message, print_text
+from harness.terminal.output import print_line, print_message, print_rendering, print_text
 
 if TYPE_CHECKING:
     from agents.models.registry import Registry
@@ -66,7 +67,9 @@ def demo(out: Path, judging: bool, opens: bool) -> None:
         print_message("Only judging. For all stages, install with: pip install -e '.[train]'")
     began = time.monotonic()
     summary, page = run(_demo(out))
-    print_result(summary, as_json=False)
+    from results.render.breakdowns import render_judging
+
+    print_rendering(render_judging(summary))
     place = out / "report.html"
     write_page(place, page)
     print_text(f"\nReport: {place.resolve()}")
@@ -85,13 +88,14 @@ def can_train() -> bool:
 
 def run_full_demo(out: Path, *, opens: bool = False) -> None:
     """Run the study `tiny`, from the teacher to the report."""
-    from harness.cli.options.study import StudySession, default_call_options
     from harness.cli.run import finish, report_path, run_session
+    from harness.study.session import StudySession
+    from harness.workflows.request_options import RequestOptions
 
     began = time.monotonic()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no packages are missing
-    calls = default_call_options(emulate=True, quiet=False)
-    session = StudySession(STUDY, (), None, str(out / "empathy.sqlite"), None, out, calls)
+    options = RequestOptions(emulate=True, quiet=False, warn=print_message)
+    session = StudySession(STUDY, (), None, str(out / "empathy.sqlite"), None, out, options)
     print_text(BEFOREHAND, is_message=True)
     ended = run_session(session)
     page, place = report_path(ended.stage_statuses, out), out / "report.html"
@@ -111,14 +115,16 @@ async def _demo(out: Path) -> tuple[JudgingResult, str]:
     from harness.emulator.config import EmulatorConfig
     from harness.emulator.server_process import emulator_process
     from harness.engine.run import RequestSettings
+    from harness.interrupt import SignalInterrupt
     from harness.workflows.judge import judge_contest, plan_judging
+    from harness.workflows.request_options import bypass_proxy
     from results.db.store import Store
     from results.report import render
 
     dataset, split = _dataset()
     print_message(f"Dataset: {dataset.source}, {len(dataset.dialogues):,} dialogues.")
     registry = Registry(None, {})  # addresses and keys of the real models are not used
-    prompt = library(None)[DEFAULT_PROMPT]
+    prompt = load_library(None)[DEFAULT_PROMPT]
     options = EmulatorConfig()
     with bypass_proxy(), emulator_process(options) as emulator:
         named = [registry.model(name) for name in CONTROLS]
@@ -127,7 +133,9 @@ async def _demo(out: Path) -> tuple[JudgingResult, str]:
             a, b = [await resolve_author(name, dataset, store) for name in (A, B)]
             judges = [Judge(model, prompt) for model in (*named, *asked)]
             plan = plan_judging(dataset, a, b, judges, split=split)
-            summary = await judge_contest(store, registry, plan, RequestSettings(events=out))
+            summary = await judge_contest(
+                store, registry, plan, RequestSettings(events=out, interrupt=SignalInterrupt())
+            )
             return summary, await render(store, summary.run_id)
 
 

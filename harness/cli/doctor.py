@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options.common import CallOptions, call_options, json_option, run
+from harness.cli.options.common import call_options, json_option, run, take_request_options
 from harness.terminal.output import print_json, print_line, print_text
 
 if TYPE_CHECKING:
     from harness.workflows.doctor import ModelDiagnosis
+    from harness.workflows.request_options import RequestOptions
 
 
 @click.command()
@@ -30,24 +31,25 @@ def doctor(names: tuple[str, ...], as_json: bool, **rest: Any) -> None:
     for a file of models (--models FILE). Costs a few hundred tokens per model. Exits with 1 if a model gave
     no answer.
     """
-    calls = CallOptions.take(rest)
+    calls = take_request_options(rest)
     diagnoses = run(_diagnose_all(calls, tuple(dict.fromkeys(names))))
     if as_json:
-        rows = [diagnosis.to_dict() for diagnosis in diagnoses]
-        print_json(rows)
+        from harness.workflows.doctor import doctor_document
+
+        print_json(doctor_document(diagnoses))
     else:
         _print(diagnoses)
     if any(diagnosis.error for diagnosis in diagnoses):
         sys.exit(1)
 
 
-async def _diagnose_all(calls: CallOptions, names: tuple[str, ...]) -> list[ModelDiagnosis]:
+async def _diagnose_all(calls: RequestOptions, names: tuple[str, ...]) -> list[ModelDiagnosis]:
     from agents.clients.http import HttpClient, open_session
     from agents.clients.model_list import fetch_shutdown_dates
     from agents.clients.proxy import check_proxies
     from agents.clients.sdk import SdkClient
     from agents.models.retirement import check_not_retired, warnings, with_provider_dates
-    from harness.engine.budget import lookup_price
+    from harness.engine.prices import lookup_price
     from harness.workflows.doctor import diagnose
 
     settings = calls.settings()

@@ -8,7 +8,7 @@ import click
 
 from agents.errors import UserError
 from harness.cli.options.common import run
-from harness.terminal.output import print_line, print_message
+from harness.terminal.output import print_message, print_table
 
 
 @click.command()
@@ -87,11 +87,12 @@ def emulate(
 
 def _list_faults() -> None:
     from harness.emulator.provider_faults import TABLE
+    from results.render.table import Column, Table
 
-    width = max(map(len, TABLE))
+    table = Table(columns=[Column(key) for key in ("fault", "effect", "share of", "protocols")])
     for fault in TABLE.values():
-        print_line(f"{fault.name:<{width}}  {fault.summary} (share of {fault.scope}s)")
-        print_line(f"{'':<{width}}  {', '.join(fault.protocols)}")
+        table.add_row(fault.name, fault.summary, f"{fault.scope}s", ", ".join(fault.protocols))
+    print_table(table)
 
 
 def _parse_shares(texts: tuple[str, ...]) -> dict[str, float]:
@@ -130,17 +131,13 @@ def _parse_outage(text: str | None) -> dict[str, Any]:
 
 
 async def _serve(options: Any, host: str, port: int) -> None:
-    import asyncio
-    import signal
-
     from harness.emulator.models import MODELS
     from harness.emulator.server import serve
+    from harness.interrupt import SignalInterrupt
 
-    running = await serve(options, host, port)
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    print_message(f"Emulating at {running.url}  ({options.definition_hash}); press Ctrl-C to stop.")
-    print_message(f"Models: {', '.join(MODELS)}; and all other gpt, o, gemini and claude models")
-    await stopped.wait()
+    running, interrupt = await serve(options, host, port), SignalInterrupt()
+    with interrupt.listening():
+        print_message(f"Emulating at {running.url}  ({options.definition_hash}); press Ctrl-C to stop.")
+        print_message(f"Models: {', '.join(MODELS)}; and all other gpt, o, gemini and claude models")
+        await interrupt.wait()
     await running.close()

@@ -1,9 +1,11 @@
-"""Output of a generation run, as data (`--json`) and as a table."""
+"""Result of a generation run: one row per response set."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
 
 from agents.generation import ExclusionReason
 from agents.models.response_model import answering_model_note
@@ -12,13 +14,96 @@ from agents.text_extraction import WORD_LIMIT
 from harness.workflows.generate import GenerationResult
 from harness.workflows.response_sets import ResponseSetSummary
 from results.analysis.endpoint_report import EndpointReport
+from results.render.documents import RequestCountsDocument
 from results.render.format import EMULATED_NOTE, format_usd
-from results.render.table import Table
+from results.render.rendering import Rendering
+from results.render.table import Column, Table
 
 
-def to_dict(summary: GenerationResult) -> dict[str, Any]:
-    """Return the result as plain data."""
+class ResponseSetDocument(TypedDict):
+    """Responses of one author.
+
+    Attributes:
+        author: the author.
+        response_set: id of the response set.
+        provenance: how the responses were made.
+        dialogues: number of dialogues.
+        responses: number of usable responses.
+        excluded: number of unusable completions by reason.
+        missing: number of dialogues without a completion.
+        truncated: number of completions that were cut off at the token limit.
+        rambling: number of responses that continue past their end.
+        over_limit: number of responses with more than 97 words.
+        unchanged: number of improved responses that equal the initial ones.
+        retried_responses: number of responses that needed more than one attempt.
+        dimensions: number of responses by the dimension of empathy that the teacher named as lacking.
+        mean_words: mean number of words; null without responses.
+        cost_usd: cost of all completions; null if unknown.
+    """
+
+    author: str
+    response_set: str
+    provenance: str
+    dialogues: int
+    responses: int
+    excluded: dict[str, int]
+    missing: int
+    truncated: int
+    rambling: int
+    over_limit: int
+    unchanged: int
+    retried_responses: int
+    dimensions: dict[str, int]
+    mean_words: float | None
+    cost_usd: float | None
+
+
+class EndpointDocument(RequestCountsDocument):
+    """Work of one process for one model.
+
+    Attributes:
+        spent_usd: cost of its requests, in US dollars.
+        stopped: why the endpoint was disabled, or "".
+    """
+
+    spent_usd: float | None
+    stopped: str
+
+
+class GenerationDocument(TypedDict):
+    """Generation run.
+
+    Attributes:
+        run: id of the run.
+        kind: kind of the run.
+        spec: inputs of the run.
+        interrupted: whether this process was interrupted.
+        emulated: whether any model is emulated.
+        cost_usd: cost of all completions, shared ones counted once; null if unknown.
+        response_sets: responses of each author.
+        models: what this process did, by model.
+    """
+
+    document: Literal["generation"]
+    run: str
+    kind: str
+    spec: dict[str, Any]
+    interrupted: bool
+    emulated: bool
+    cost_usd: float | None
+    response_sets: list[ResponseSetDocument]
+    models: dict[str, EndpointDocument]
+
+
+def render_generation(summary: GenerationResult) -> Rendering:
+    """Render the response sets: one row each."""
+    return Rendering(_data(summary), (_table(summary),), caveats=tuple(_caveats(summary)))
+
+
+def _data(summary: GenerationResult) -> GenerationDocument:
+    """Return the result as JSON data."""
     return {
+        "document": "generation",
         "run": summary.run_id,
         "kind": summary.kind,
         "spec": dict(summary.spec),
@@ -30,78 +115,84 @@ def to_dict(summary: GenerationResult) -> dict[str, Any]:
     }
 
 
-def _set_data(response_set: ResponseSetSummary) -> dict[str, Any]:
+def _set_data(response_set: ResponseSetSummary) -> ResponseSetDocument:
     return {
         "author": response_set.name,
         "response_set": response_set.response_set.id,
         "provenance": response_set.response_set.made,
         "dialogues": response_set.dialogues,
         "responses": response_set.responses,
-        "flaws": dict(response_set.flaws),
+        "excluded": dict(response_set.flaws),
         "missing": response_set.missing,
         "truncated": response_set.flaws.get(ExclusionReason.TRUNCATED, 0),
         "rambling": response_set.rambling,
         "over_limit": response_set.over_limit,
         "unchanged": response_set.unchanged,
-        "asked_again": response_set.asked_again,
+        "retried_responses": response_set.asked_again,
         "dimensions": dict(response_set.dimensions),
         "mean_words": response_set.mean_words,
         "cost_usd": response_set.cost_usd,
     }
 
 
-def _endpoint_data(endpoint: EndpointReport) -> dict[str, Any]:
-    names = ("made", "reused", "retried", "rate_limited", "failed", "spent_usd", "stopped")
-    return {name: getattr(endpoint, name) for name in names}
+def _endpoint_data(endpoint: EndpointReport) -> EndpointDocument:
+    return {
+        "made": endpoint.made,
+        "reused": endpoint.reused,
+        "retried": endpoint.retried,
+        "rate_limited": endpoint.rate_limited,
+        "failed": endpoint.failed,
+        "spent_usd": endpoint.spent_usd,
+        "stopped": endpoint.stopped,
+    }
 
 
-def to_table(summary: GenerationResult) -> Table:
-    """Return the result as a table: a row for each response set; empty columns are named below it."""
+def _table(summary: GenerationResult) -> Table:
+    """Return a row for each response set; empty columns are named below it."""
     first = summary.sets[0]
     authors = {response_set.response_set.author for response_set in summary.sets}
     title = f"{summary.kind}: {first.dialogues:,} dialogues of the {summary.spec['split']} split"
     if len(authors) == 1:
         title = f"{first.response_set.author} {title}"
-    counted = [_optional_columns(response_set) for response_set in summary.sets]
-    columns = [name for name in counted[0] if any(counts[name] for counts in counted)]
-    none = [name for name in counted[0] if name not in columns]
-    caption = f"None of: {', '.join(none)}." if none else ""
-    table = Table(title, caption)
-    if len(authors) > 1:
-        table.add_column("author")
-    table.add_column("preset")
-    for name in ("responses", *columns, "words"):
-        table.add_column(name, justify="right")
-    table.add_column("cost", justify="right")
-    for response_set, counts in zip(summary.sets, counted, strict=True):
-        named = (
-            (response_set.response_set.preset,)
-            if len(authors) == 1
-            else (response_set.response_set.author, response_set.response_set.preset)
-        )
+    table = Table(title, columns=[Column("author"), *COLUMNS] if len(authors) > 1 else list(COLUMNS))
+    for response_set in summary.sets:
         table.add_row(
-            *named,
-            f"{response_set.responses:,}",
-            *(f"{counts[name]:,}" for name in columns),
-            "-" if response_set.mean_words is None else f"{response_set.mean_words:.1f}",
-            format_usd(response_set.cost_usd),
+            *((response_set.response_set.author,) if len(authors) > 1 else ()),
+            response_set.response_set.preset,
+            response_set.responses,
+            response_set.missing,
+            sum(response_set.flaws.values()),
+            response_set.rambling,
+            response_set.over_limit,
+            response_set.unchanged,
+            response_set.asked_again,
+            response_set.mean_words,
+            response_set.cost_usd,
         )
-    return table
+    shown = table.without_empty_columns({column.key for column in OPTIONAL})
+    none = [column.heading for column in OPTIONAL if column not in shown.columns]
+    shown.caption = f"None of: {', '.join(none)}." if none else ""
+    return shown
 
 
-def _optional_columns(response_set: ResponseSetSummary) -> dict[str, int]:
-    """Return the columns that are shown only if they have values."""
-    return {
-        "missing": response_set.missing,
-        "flawed": sum(response_set.flaws.values()),
-        "rambling": response_set.rambling,
-        f"> {WORD_LIMIT} words": response_set.over_limit,
-        "unchanged": response_set.unchanged,
-        "again": response_set.asked_again,
-    }
+OPTIONAL = (
+    Column("missing", unit="count"),
+    Column("flawed", unit="count"),
+    Column("rambling", unit="count"),
+    Column("over_limit", f"> {WORD_LIMIT} words", "count"),
+    Column("unchanged", unit="count"),
+    Column("asked_again", "again", "count"),
+)
+COLUMNS = (
+    Column("preset"),
+    Column("responses", unit="count"),
+    *OPTIONAL,
+    Column("mean_words", "words", "tenths"),
+    Column("cost_usd", "cost", "usd"),
+)
 
 
-def caveats(summary: GenerationResult) -> list[str]:
+def _caveats(summary: GenerationResult) -> list[str]:
     """Return the caveats of the table."""
     notes = [EMULATED_NOTE] if _emulated(summary) else []
     for response_set in summary.sets:

@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agents.errors import UserError
 from agents.types import Fidelity, Split
 from harness.cli.options.aliases import renamed_option
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
-    CallOptions,
     call_options,
     data_option,
     db_option,
     json_option,
-    library,
     prompts_option,
+    run,
+    take_request_options,
 )
-from harness.cli.respond import SPLITS, finish, run_plan
+from harness.cli.respond import SPLITS, print_generation
 
 if TYPE_CHECKING:
-    from harness.workflows.generate import GenerationResult
+    from harness.workflows.generation import Generation
 
 
 @click.command()
@@ -86,17 +85,8 @@ if TYPE_CHECKING:
 @json_option
 @call_options
 def improve(
-    teachers: tuple[str, ...],
     rewrite: str,
     strategies: str,
-    initial_responses: str,
-    split: str,
-    limit: int | None,
-    seed: int,
-    fidelity: str,
-    temperature: float | None,
-    preset: str,
-    retry_unusable: bool,
     dry_run: bool,
     data: str | None,
     db: str,
@@ -114,59 +104,17 @@ def improve(
     The author name of the improved responses is TEACHER@STRATEGY-over-human (or -over-llm). Answers are
     stored as they arrive; run the same command again to request only what is missing.
     """
-    from harness.workflows.generation_plan import parse_strategies
+    from harness.workflows.generation import ImproveOptions
+    from harness.workflows.generation import improve as improve_responses
+    from harness.workflows.workspace import Workspace
 
-    calls = CallOptions.take(rest)
-    prompts = library(prompts_folder)
-    kinds = _parse_kinds(rewrite, initial_responses)
-    chosen_strategies = parse_strategies(strategies)
-
-    async def main() -> GenerationResult | None:
-        from harness.data.dataset import load
-        from harness.workflows.generation_plan import DialogueSubset, plan_improvements
-        from results.db.store import Store
-
-        dialogues = DialogueSubset(load(data), Split(split), limit, seed)
-        with calls.models(tuple(dict.fromkeys(teachers))) as (registry, models):
-            async with await Store.open(db) as store:
-                plan = await plan_improvements(
-                    dialogues,
-                    store,
-                    prompts,
-                    models,
-                    kinds,
-                    chosen_strategies,
-                    initial=initial_responses,
-                    fidelity=Fidelity(fidelity),
-                    temperature=temperature,
-                    tag=preset,
-                )
-                return await run_plan(
-                    store, registry, plan, calls, dry_run=dry_run, as_json=as_json, again=retry_unusable
-                )
-
-    finish(main, as_json)
-
-
-def _parse_kinds(rewrite: str, initial_responses: str) -> tuple[str, ...]:
-    from harness.workflows.generation_plan import INITIAL_KINDS, LLM
-
+    requests = take_request_options(rest)
     kinds = tuple(dict.fromkeys(kind.strip() for kind in rewrite.split(",") if kind.strip()))
-    unknown = [kind for kind in kinds if kind not in INITIAL_KINDS]
-    if unknown or not kinds:
-        raise UserError(
-            "unknown kind of initial responses",
-            code="option.unknown-value",
-            where="--rewrite",
-            found=repr(rewrite),
-            remedy="Choose: human, llm, or human,llm.",
-        )
-    if initial_responses and LLM not in kinds:
-        raise UserError(
-            "--initial-responses needs --rewrite llm",
-            code="option.missing",
-            where="--initial-responses",
-            found=f"--rewrite {rewrite}",
-            remedy="Add --rewrite llm, or remove --initial-responses.",
-        )
-    return kinds
+    split, fidelity = Split(rest.pop("split")), Fidelity(rest.pop("fidelity"))
+    options = ImproveOptions(rewrite=kinds, strategies=(strategies,), split=split, fidelity=fidelity, **rest)
+
+    async def main() -> Generation:
+        async with Workspace(db, data, prompts_folder) as workspace:
+            return await improve_responses(workspace, options, requests, dry_run=dry_run)
+
+    print_generation(run(main()), as_json=as_json)

@@ -7,80 +7,33 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.terminal.output import print_json, print_message, print_notes, print_table
+from harness.terminal.output import print_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from agents.judge import Judge
-    from agents.types import ResponseSet
-    from harness.engine.run import RequestSettings
-    from harness.workflows.judge_cost import ComparisonPlan
-    from results.analysis.breakdowns import Breakdowns
+    from harness.workflows.request_options import NamedCost
     from results.analysis.contest_results import JudgingResult
     from results.analysis.endpoint_report import EndpointReport
-    from results.db.store import Store
 
 INTERRUPTED = 130
 
 
-async def select_judges(
-    store: Store, judges: Sequence[Judge], sets: Sequence[ResponseSet], exclude: bool
-) -> Sequence[Judge]:
-    """Return the judges; with `exclude`, without those of the same model family as an author.
+def confirm_cost(estimates: Sequence[NamedCost]) -> None:
+    """Show the expected cost and ask for confirmation.
 
     Raises:
-        UserError: if no judge remains.
+        click.Abort: it is not given.
     """
-    if not exclude:
-        return judges
-    from results.analysis.judge_panel import split_by_family
-
-    kept, same_family = await split_by_family(store, judges, sets)
-    if same_family:
-        print_message(f"Excluded, same model family as an author: {', '.join(same_family)}")
-    return kept
-
-
-async def confirm_cost(
-    store: Store, plan: ComparisonPlan, settings: RequestSettings, retry_unscored: bool = False
-) -> None:
-    """Show the expected cost on a terminal and ask for confirmation."""
-    if not sys.stdin.isatty() or all(judge.is_control for judge in plan.judges):
-        return
-    from harness.workflows.judge_cost import estimate_judging_cost
     from results.render.format import format_usd
 
-    estimates = [
-        cost
-        for cost in await estimate_judging_cost(store, plan, settings, retry_unscored=retry_unscored)
-        if cost.calls and cost.maximum_usd != 0
-    ]
     for cost in estimates:
         print_message(
-            f"{cost.judge}: {cost.calls:,} requests, expected {format_usd(cost.expected_usd)}, "
+            f"{cost.name}: {cost.calls:,} requests, expected {format_usd(cost.expected_usd)}, "
             f"at most {format_usd(cost.maximum_usd)}"
         )
-    if estimates and not click.confirm("Send these requests?", default=True, err=True):
+    if not click.confirm("Send these requests?", default=True, err=True):
         raise click.Abort
-
-
-def print_result(summary: JudgingResult, as_json: bool, more: Breakdowns | None = None) -> None:
-    """Print the result of a contest and its breakdowns."""
-    from results.analysis.breakdowns import Breakdowns
-    from results.render import contest as presenting
-    from results.render import early_stopping as presenting_stopped
-    from results.render.breakdowns import add_breakdowns, breakdown_lines
-
-    more = more or Breakdowns()
-    rendering = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
-    if as_json:
-        data = add_breakdowns(rendering.to_dict(summary), more)
-        print_json(data)
-        return
-    print_table(rendering.to_table(summary))
-    print_notes(breakdown_lines(summary, more), dim=False)
-    print_notes(rendering.caveats(summary))
 
 
 def exit_with_status(summary: JudgingResult, require_one_model: bool = False) -> None:

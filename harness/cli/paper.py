@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.errors import UserError
-from agents.output_escape import json_bytes
 from harness.cli.options.common import data_option, db_option, exclude_same_family_option, json_option, run
 from harness.terminal.output import print_document, print_message, print_text
 
@@ -48,32 +47,25 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
     Each cell compares a student with its base on the test split under the paper's judge. Cells without
     results are empty. The paper's claims follow as contrasts. Without --out, Markdown is printed.
     """
-    from results.paper import contrast_tables as contrasts
-    from results.paper import table1 as layout
+    from results.paper import replication_tables
     from results.paper.collect import paper_claims, table1_cells
-    from results.paper.latex import to_latex
-    from results.render.format import versioned
+    from results.paper.table1 import table1 as compare_cells
+    from results.render.writers.json import json_rendering
 
     contests = run(_load_contests(db, cells, exclude_same_family))
-    cell_results, claims = layout.table1(table1_cells(contests)), paper_claims(contests)
-    data = {
-        "rows": layout.rows(cell_results),
-        "notes": layout.notes(cell_results),
-        "heading": layout.heading(cell_results),
-        "claims": contrasts.to_rows(claims),
-        "text_against_table": list(contrasts.TEXT_AGAINST_TABLE),
-    }
-    markdown = f"{layout.to_markdown(cell_results)}\n{contrasts.to_markdown(claims)}"
+    table, claims = compare_cells(table1_cells(contests)), paper_claims(contests)
+    markdown = replication_tables.replication_markdown(table, claims)
+    document = json_rendering(replication_tables.render_replication(table, claims))
     if out is None:
-        print_document(json_bytes(versioned(data)) if as_json else markdown)
+        print_document(document if as_json else markdown)
         return
     from harness.cli.report import write_page
 
     for name, text in (
         ("table1.md", markdown),
-        ("table1.tex", to_latex(cell_results)),
-        ("table1.csv", layout.to_csv(cell_results)),
-        ("table1.json", json_bytes(versioned(data)).decode()),
+        ("table1.tex", replication_tables.replication_latex(table)),
+        ("table1.csv", replication_tables.replication_csv(table)),
+        ("table1.json", document.decode()),
     ):
         write_page(out / name, text)
         print_message(f"{out / name}")
@@ -87,9 +79,9 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
 @db_option
 def figures(out: Path, cells: Path | None, exclude_same_family: bool, data: str | None, db: str) -> None:
     """Write Figures 1, 3, 4 and 6 to 10 as SVG and PNG; missing results are left out and named."""
+    from agents.figures import render_charts
     from harness.data.dataset import load
     from harness.workflows.paper_figures import paper_charts
-    from results.paper.figures import render_chart
 
     try:
         dataset = load(data)
@@ -100,7 +92,7 @@ def figures(out: Path, cells: Path | None, exclude_same_family: bool, data: str 
         dataset = None
     out.mkdir(parents=True, exist_ok=True)
     for chart in paper_charts(run(_load_contests(db, cells, exclude_same_family)), dataset):
-        for form, content in render_chart(chart).items():
+        for form, content in render_charts([chart], {"svg": {}, "png": {"dpi": 160}}).items():
             path = out / f"figure{chart.number}.{form}"
             path.write_bytes(content)
             print_message(f"{path}")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
+from typing_extensions import TypedDict
 
 from agents.errors import Fault, UserError
-from agents.prompt_lookup import get_prompt
+from agents.prompt_lookup import get_prompt, load_library
 from harness.cli.lazy_group import LazyGroup
-from harness.cli.options.common import json_option, library, prompts_option
+from harness.cli.options.common import json_option, prompts_option
 from harness.terminal.output import print_json, print_line, print_message, print_table, print_text
-from results.render.table import Table
+from results.render.table import Column, Table
 
 if TYPE_CHECKING:
     from prompts import Prompt
@@ -23,6 +24,39 @@ COMMANDS = {
     "copy": ("harness.cli.prompts:copy", "Copy prompts into a folder, to change them there."),
     "fetch": ("harness.cli.prompts:fetch", "Get the prompts of the paper's own scripts; hashes are checked."),
 }
+
+
+class PromptData(TypedDict):
+    """A prompt.
+
+    Attributes:
+        name: its name.
+        title: its purpose.
+        paper: where the paper has it, or "".
+        version: content id of its text.
+        variables: names of the values that are filled in.
+        answers: accepted answers of a judge; [] for other prompts.
+        source: file that it was read from.
+    """
+
+    name: str
+    title: str
+    paper: str
+    version: str
+    variables: list[str]
+    answers: list[str]
+    source: str
+
+
+class PromptsDocument(TypedDict):
+    """List of prompts.
+
+    Attributes:
+        prompts: all prompts, by name.
+    """
+
+    document: Literal["prompts"]
+    prompts: list[PromptData]
 
 
 @click.command(cls=LazyGroup, places=COMMANDS)
@@ -37,13 +71,13 @@ def list_prompts(prompts_folder: Path | None, as_json: bool) -> None:
     """List name, version hash and variables of all prompts."""
     from prompts.released import PROMPTS
 
-    known = list(library(prompts_folder))
+    known = list(load_library(prompts_folder))
     if as_json:
-        print_json([_data(prompt) for prompt in known])
+        document: PromptsDocument = {"document": "prompts", "prompts": [_data(prompt) for prompt in known]}
+        print_json(document)
         return
-    table = Table()
-    for head in ("name", "version", "paper", "variables", "answers"):
-        table.add_column(head)
+    columns = [Column(key) for key in ("name", "version", "paper", "variables", "answers")]
+    table = Table(columns=columns)
     for prompt in known:
         version = prompt.version.removeprefix("prompt-1:")
         cells = (version, prompt.paper, ", ".join(prompt.variables), ", ".join(prompt.answers))
@@ -53,14 +87,14 @@ def list_prompts(prompts_folder: Path | None, as_json: bool) -> None:
         print_message("Those of the paper's own scripts (released/…) come with: empathy prompts fetch")
 
 
-def _data(prompt: Prompt) -> dict[str, object]:
+def _data(prompt: Prompt) -> PromptData:
     return {
         "name": prompt.name,
         "title": prompt.title,
         "paper": prompt.paper,
         "version": prompt.version,
-        "variables": prompt.variables,
-        "answers": prompt.answers,
+        "variables": list(prompt.variables),
+        "answers": list(prompt.answers),
         "source": prompt.source,
     }
 
@@ -70,7 +104,7 @@ def _data(prompt: Prompt) -> dict[str, object]:
 @prompts_option
 def show(name: str, prompts_folder: Path | None) -> None:
     """Print one prompt as it is sent; the turns of a conversation follow one another."""
-    prompt = get_prompt(library(prompts_folder), name, "NAME")
+    prompt = get_prompt(load_library(prompts_folder), name, "NAME")
     system = [f"=== system ===\n{prompt.system}"] if prompt.system else []
     print_text("\n=== next turn ===\n".join([*system, *prompt.turns]))
 
@@ -85,7 +119,7 @@ def copy(names: tuple[str, ...], to: Path, prompts_folder: Path | None) -> None:
     """Copy prompts into a folder, to edit them there and use them with --prompts DIR."""
     from harness.atomic_write import atomic_write
 
-    prompt_library = library(prompts_folder)
+    prompt_library = load_library(prompts_folder)
     selected = [get_prompt(prompt_library, name, "NAME") for name in dict.fromkeys(names)]
     faults = [
         Fault(

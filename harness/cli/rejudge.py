@@ -8,26 +8,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from agents.judge import DEFAULT_PROMPT, DIMENSIONS, Judge
-from agents.prompt_lookup import get_prompt
+from agents.judge import DEFAULT_PROMPT, DIMENSIONS
 from harness.cli.options.common import (
-    CallOptions,
     call_options,
     db_option,
     exclude_same_family_option,
     json_option,
-    library,
     prompts_option,
     run,
+    take_request_options,
 )
-from harness.terminal.output import print_json, print_notes, print_table
+from harness.cli.output import exit_with_status
+from harness.terminal.output import print_rendering
 
 if TYPE_CHECKING:
-    from prompts import Prompt
-    from results.analysis.contest_results import JudgingResult
-    from results.analysis.human_preferences import CorrectedPanel
-    from results.analysis.judge_panel import JudgePanel
-    from results.db.store import Store
+    from harness.workflows.rejudge import RejudgeOutcome
 
 
 @click.command()
@@ -49,7 +44,7 @@ if TYPE_CHECKING:
 @exclude_same_family_option
 @click.option(
     "--human",
-    "people",
+    "human_preferences",
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="CSV file of human preferences (dialogue_id, a, b, preferred), to correct the judges' win rates.",
@@ -71,14 +66,8 @@ if TYPE_CHECKING:
 @call_options
 def rejudge(
     written: str,
-    judges: tuple[str, ...],
     judge_prompts: tuple[str, ...],
     dimensions: bool,
-    samples: int | None,
-    exclude_same_family: bool,
-    people: Path | None,
-    sensitivity: bool,
-    retry_unscored: bool,
     reparse: bool,
     db: str,
     prompts_folder: Path | None,
@@ -96,8 +85,15 @@ def rejudge(
     empathy rejudge last --human preferences.csv
     empathy rejudge --reparse
     """
+    from harness.workflows.rejudge import RejudgeOptions
+    from harness.workflows.rejudge import rejudge as rejudge_run
+    from harness.workflows.workspace import Workspace
+    from results.render.judge_panel import render_rejudged
+
+    requests = take_request_options(rest)
     if reparse:
-        if judges or people or sensitivity or retry_unscored or dimensions:
+        chosen = ("judges", "human_preferences", "sensitivity", "retry_unscored")
+        if dimensions or any(rest[name] for name in chosen):
             raise UserError(
                 "--reparse only parses stored answers again",
                 code="option.conflict",
@@ -106,49 +102,23 @@ def rejudge(
             )
         reparse_answers(db, as_json)
         return
-    calls = CallOptions.take(rest)
-    settings = calls.settings()
-    asked_with = _prompts(prompts_folder, judge_prompts, dimensions)
+    names = (*(judge_prompts or (DEFAULT_PROMPT,)), *(DIMENSIONS if dimensions else ()))
+    options = RejudgeOptions(run=written, judge_prompts=names, **rest)
 
-    async def main() -> tuple[JudgePanel, CorrectedPanel, JudgingResult | None]:
-        from harness.cli.output import confirm_cost, select_judges
-        from harness.workflows.judge import judge_contest
-        from harness.workflows.rejudge import load_stored_contest
-        from results.analysis.judge_panel import load_panel
-        from results.db.store import Store
+    async def main() -> RejudgeOutcome:
+        async with Workspace(db, None, prompts_folder) as workspace:
+            return await rejudge_run(workspace, options, requests)
 
-        async with await Store.open(db, create=False) as store:
-            stored = await load_stored_contest(store, written)
-            summary = None
-            if judges:
-                with calls.models(tuple(dict.fromkeys(judges))) as (registry, models):
-                    temperature = None if (samples or stored.spec.get("samples", 1)) > 1 else 0.0
-                    asked = [Judge(model, prompt, temperature) for model in models for prompt in asked_with]
-                    unique = list({judge.id: judge for judge in asked}.values())
-                    sets = (stored.a.set, stored.b.set)
-                    plan = stored.plan(await select_judges(store, unique, sets, exclude_same_family), samples)
-                    if not calls.yes and not calls.emulate:
-                        await confirm_cost(store, plan, settings)
-                    summary = await judge_contest(
-                        store, registry, plan, settings, retry_unscored=retry_unscored
-                    )
-            ids, own_seed = (stored.a.set.id, stored.b.set.id), int(stored.spec.get("seed", 0))
-            panel = await load_panel(
-                store, *ids, stored.split, seed=own_seed, exclude_same_family=exclude_same_family
-            )
-            return panel, await _corrected(store, panel, people, sensitivity), summary
-
-    panel, corrected, summary = run(main())
-    print_result(panel, corrected, summary, as_json)
-    if summary is not None:
-        from harness.cli.output import exit_with_status
-
-        exit_with_status(summary, calls.require_one_model)
+    outcome = run(main())
+    rendering = render_rejudged(outcome.panel, outcome.corrected, outcome.result)
+    print_rendering(rendering, as_json=as_json)
+    if outcome.result is not None:
+        exit_with_status(outcome.result, requests.require_one_model)
 
 
 def reparse_answers(db: str, as_json: bool) -> None:
     """Parse all stored answers again and print the changes."""
-    from harness.cli import reparse_output as presenting
+    from harness.cli.reparse_output import render_reparse
     from harness.workflows.reparse import reparse
     from results.db.store import Store
     from results.queries.parser_versions import ReparseResult
@@ -157,61 +127,4 @@ def reparse_answers(db: str, as_json: bool) -> None:
         async with await Store.open(db, create=False) as store:
             return await reparse(store)
 
-    judges = run(main())
-    if as_json:
-        print_json(presenting.to_dict(judges))
-        return
-    print_table(presenting.to_table(judges))
-
-
-def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> list[Prompt]:
-    wanted = dict.fromkeys([*(names or (DEFAULT_PROMPT,)), *(DIMENSIONS if dimensions else ())])
-    prompts = library(folder)
-    return [get_prompt(prompts, name, "--judge-prompt") for name in wanted]
-
-
-async def _corrected(
-    store: Store, panel: JudgePanel, people: Path | None, sensitivity: bool
-) -> CorrectedPanel:
-    from results.analysis.human_preferences import (
-        CorrectedPanel,
-        adjusted_by_audit,
-        adjusted_by_people,
-        read_preferences,
-    )
-    from results.queries.contest_index import name_of
-
-    preferences, by_people, by_audit = None, {}, {}
-    if people is not None:
-        codes = {dialogue.id: index for index, dialogue in enumerate(panel.dialogues)}
-        preferences = read_preferences(people, codes, name_of(panel.a), name_of(panel.b))
-        by_people = {
-            index: adjusted_by_people(judge, preferences.for_a) for index, judge in enumerate(panel.judges)
-        }
-    if sensitivity:
-        by_audit = dict(enumerate(await adjusted_by_audit(store, panel.judges)))
-    return CorrectedPanel(by_people, by_audit, preferences)
-
-
-def print_result(
-    panel: JudgePanel, corrected: CorrectedPanel, summary: JudgingResult | None, as_json: bool
-) -> None:
-    """Print the judge panel and what was requested for it."""
-    from results.render import bias_correction as presenting_corrected
-    from results.render import contest as presenting
-    from results.render import judge_panel as presenting_jury
-
-    if as_json:
-        data = {
-            "run": None if summary is None else presenting.to_dict(summary),
-            "jury": presenting_jury.to_dict(panel, corrected),
-        }
-        print_json(data)
-        return
-    for table in presenting_jury.to_tables(panel):
-        print_table(table)
-    corrections = presenting_corrected.bias_correction_table(panel, corrected)
-    if corrections is not None:
-        print_table(corrections)
-    print_notes(presenting_corrected.bias_correction_caveats(panel, corrected))
-    print_notes(presenting_jury.caveats(panel))
+    print_rendering(render_reparse(run(main())), as_json=as_json)

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.options.common import (
-    CallOptions,
     call_options,
     data_option,
     db_option,
     json_option,
     prompts_option,
+    run,
+    take_request_options,
 )
-from harness.cli.options.study import StudySession, judge_option, out_option
+from harness.cli.options.study import judge_option, out_option
 from harness.cli.study_progress import StudyProgress
-from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
+from harness.terminal.output import print_json, print_line, print_message, print_rendering
 
 if TYPE_CHECKING:
     from harness.study.config import Study
     from harness.study.graph import StudyGraph
     from harness.study.scheduler import StageStatus, StudyResult
+    from harness.study.session import StudySession
 
 INTERRUPTED = 130
 WIDTH = 132  # default width without a terminal
@@ -75,8 +76,10 @@ def run_study(
     does not stop the others. Kinds of stages: improve, build, base, train, respond, generate, judge, choose,
     report.
     """
-    session = StudySession(study, judges, data, db, prompts_folder, folder, CallOptions.take(rest))
-    result = run_session(session, only=only, since=since, confirm_cost=not session.calls.yes)
+    from harness.study.session import StudySession
+
+    session = StudySession(study, judges, data, db, prompts_folder, folder, take_request_options(rest))
+    result = run_session(session, only=only, since=since, confirm_cost=session.options.confirm is not None)
     finish(session, result, as_json)
 
 
@@ -88,27 +91,25 @@ def run_session(
     Args:
         confirm_cost: whether to show the cost on a terminal and ask for confirmation.
     """
-    from harness.study.interrupt import run_with_shared_signals
-
     study = session.study()
-    progress = StudyProgress(session.calls.quiet)
+    progress = StudyProgress(session.options.quiet)
 
     async def before(graph: StudyGraph, picked: set[str]) -> None:
-        if confirm_cost and not study.emulate and sys.stdin.isatty():
+        if confirm_cost and not study.emulate:
             await _confirm_cost(graph)
         progress.expect(picked)
 
-    return run_with_shared_signals(
+    return run(
         session.run(study, only=only, since=since, watch=progress.watch, tell=progress.tell, before=before)
     )
 
 
 async def _confirm_cost(graph: StudyGraph) -> None:
     from harness.study.estimate import plan_study, total
-    from harness.study.estimate_tables import format_dollars
+    from results.render.format import format_rounded_usd
 
     estimate = total(await plan_study(graph))
-    expected, maximum = format_dollars(estimate.expected_usd), format_dollars(estimate.maximum_usd)
+    expected, maximum = map(format_rounded_usd, (estimate.expected_usd, estimate.maximum_usd))
     if estimate.calls and estimate.maximum_usd != 0:
         print_message(
             f"{estimate.calls:,} requests, {expected} expected, {maximum} at most; "
@@ -128,8 +129,9 @@ def finish(session: StudySession, result: StudyResult, as_json: bool, report: Pa
 
     study = session.study()
     if as_json:
-        rows = [to_dict(status) for status in result.stage_statuses]
-        print_json({"study": study.name, "stages": rows})
+        from harness.study.status_tables import study_data
+
+        print_json({"document": "study", **study_data(study.name, result.stage_statuses)})
     else:
         print_results(
             study, result.stage_statuses, report or report_path(result.stage_statuses, session.folder)
@@ -147,26 +149,11 @@ def finish(session: StudySession, result: StudyResult, as_json: bool, report: Pa
         sys.exit(1)
 
 
-def to_dict(status: StageStatus) -> dict[str, Any]:
-    """Return a stage for `--json`."""
-    record = asdict(status.record) if status.record else None
-    return {
-        "name": status.stage.name,
-        "kind": status.stage.kind,
-        "state": str(status.state),
-        "why": status.why,
-        "record": record,
-    }
-
-
 def print_results(study: Study, stage_statuses: Sequence[StageStatus], report: Path | None) -> None:
     """Print the win rates, their caveats and the path of the report."""
-    from harness.study.status_tables import caveats, to_table
+    from harness.study.status_tables import render_status
 
-    table = to_table(study, stage_statuses)
-    if table is not None:
-        print_table(table)
-    print_notes(caveats(study, stage_statuses), dim=False)
+    print_rendering(render_status(study, stage_statuses))
     if report is not None:
         print_line(f"Report: {report.resolve()}")
 

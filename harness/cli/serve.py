@@ -10,20 +10,22 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from typing_extensions import TypedDict
 
 from agents.errors import UserError
 from harness.cli.options.serving import base_option, memory_options
-from harness.terminal.output import print_json, print_line, print_message, print_text
+from harness.terminal.output import print_json, print_line, print_message, print_rendering, print_text
 
 if TYPE_CHECKING:
     from harness.serving.checkpoint_resolver import ServedModels
+    from results.render.rendering import Rendering
     from serve.lora_adapter import LoraAdapter
-    from serve.memory_plan import ServePlan
+    from serve.memory_plan import ServePlan, ServePlanDocument
     from serve.served_model import Dtype
 
 INTERRUPTED = 130
@@ -47,6 +49,21 @@ class _Serve(click.Group):
         if args and args[0] in self.commands:
             return super().resolve_command(ctx, args)
         return "start", self.commands["start"], args
+
+
+class ServerDocument(TypedDict):
+    """Running server.
+
+    Attributes:
+        url: address.
+        key: key that it accepts.
+        models: models that it serves.
+    """
+
+    document: Literal["server"]
+    url: str
+    key: str
+    models: list[str]
 
 
 @click.command(cls=_Serve)
@@ -130,8 +147,10 @@ def start(
     if port:
         check_port(host, port)
     models, dtype, folder, name, adapters, made = _plan_start(merged, rest)
-    for line in _plan_lines(made):
-        print_message(line)
+    print_message(
+        f"KV cache: {made.cache_tokens:,} tokens; {made.max_num_seqs} concurrent sequences of up to "
+        f"{made.max_model_len:,} tokens"
+    )
     port = port or free_port(host)
     server_command = [
         *vllm_command(made, folder, name, host, port),
@@ -277,16 +296,15 @@ def plan_command(base: str, as_json: bool, adapters: int, device: str, merged: b
         made if made.fits else made.suggestions[0].plan
     )  # if it does not fit, print the command of the first suggestion
     server_command = vllm_command(shown, base, "base", LOOPBACK, 8001)
-    if as_json:
-        data = {**made.to_dict(), "command": server_command, "environment": shown.environment()}
-        print_json(data)
-    else:
-        for line in _plan_lines(made):
-            print_line(line)
-        if not made.fits:
-            print_line(f"With {made.suggestions[0].label}:")
-            for line in _plan_lines(shown):
-                print_line(line)
+    document: ServePlanDocument = {
+        "document": "serve_plan",
+        **made.to_dict(),
+        "command": server_command,
+        "environment": shown.environment(),
+    }
+    plans = {"plan": made} if made.fits else {"plan": made, made.suggestions[0].label: shown}
+    print_rendering(_render_plans(plans, document), as_json=as_json)
+    if not as_json:
         print_line(shlex.join(["python", *server_command[1:]]))
     if not made.fits:
         sys.exit(1)
@@ -298,28 +316,34 @@ def _student_names(folders: list[Path]) -> list[str]:
     return [read_checkpoint(folder).name for folder in folders]
 
 
-def _plan_lines(serve_plan: ServePlan) -> Iterator[str]:
-    """Return the memory plan as lines, with suggestions if it does not fit."""
-    data = serve_plan.to_dict()
-    yield (
-        f"{data['memory_gib']} GiB × {data['memory_fraction']:g} = {serve_plan.budget / 2**30:.2f} GiB: "
-        f"weights {data['weights_gib']} ({data['dtype']}), adapters {data['adapters_gib']} "
-        f"({data['max_loras']} of rank {data['max_lora_rank']}), activations {data['activations_gib']}, "
-        f"logits {data['logits_gib']}, reserve {data['reserve_gib']}, KV cache {data['cache_gib']}"
-    )
-    yield (
-        f"KV cache: {data['cache_tokens']:,} tokens of {data['cache_kib_per_token']:g} KiB; "
-        f"{data['max_num_seqs']} concurrent sequences of up to {data['max_model_len']:,} tokens"
-    )
-    if not serve_plan.fits:
-        from harness.serving.hardware import describe_fitting_plans
+def _render_plans(plans: Mapping[str, ServePlan], document: Mapping[str, Any]) -> Rendering:
+    """Render memory plans, one column each; the first may not fit and then has suggestions."""
+    from harness.serving.hardware import describe_fitting_plans
+    from results.render.rendering import Rendering
+    from results.render.table import metric_table
 
-        yield f"Does not fit. Suggestions: {describe_fitting_plans(serve_plan)}."
+    made = next(iter(plans.values()))
+    data: list[Mapping[str, Any]] = [plan.to_dict() for plan in plans.values()]
+    memory = f"{data[0]['memory_gib']} GiB × {data[0]['memory_fraction']:g}"
+    table = metric_table(plans, f"GPU memory: {memory} = {made.budget / 2**30:.2f} GiB")
+    for part in ("weights", "adapters", "activations", "logits", "reserve", "cache"):
+        table.add_metric(f"{part}, GiB", "decimal", (each[f"{part}_gib"] for each in data))
+    table.add_metric("weights as", "text", (each["dtype"] for each in data))
+    adapters = (f"{each['max_loras']} of rank {each['max_lora_rank']}" for each in data)
+    table.add_metric("adapters at a time", "text", adapters)
+    table.add_metric("KV cache, tokens", "count", (each["cache_tokens"] for each in data))
+    table.add_metric("KiB per token", "tenths", (each["cache_kib_per_token"] for each in data))
+    table.add_metric("concurrent sequences", "count", (each["max_num_seqs"] for each in data))
+    table.add_metric("tokens of a sequence", "count", (each["max_model_len"] for each in data))
+    table.add_metric("fits", "text", ("yes" if each["fits"] else "no" for each in data), style="bold")
+    suggestions = () if made.fits else (f"Suggestions: {describe_fitting_plans(made)}.",)
+    return Rendering(document, (table,), caveats=suggestions)
 
 
 def _show(url: str, key: str, models: list[str], as_json: bool) -> None:
     if as_json:
-        print_json({"url": url, "key": key, "models": models}, indented=False)
+        document: ServerDocument = {"document": "server", "url": url, "key": key, "models": models}
+        print_json(document, indented=False)
     else:
         print_line(f"Serving {', '.join(models)}")
         print_line(f"export VLLM_BASE_URL={url}/v1 VLLM_API_KEY={key}")

@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.errors import UserError
-from harness.cli.options.common import DEFAULT_DB, json_option, run
-from harness.cli.options.study import FOLDER, StudySession, load_session, out_option
+from harness.cli.options.common import json_option, run
+from harness.cli.options.study import out_option
+from harness.study import FOLDER
 from harness.terminal.output import print_json, print_line, print_text
+from results.db import DEFAULT_DB
+from results.render.format import format_percent
 
 if TYPE_CHECKING:
     from harness.study.scheduler import StageStatus
+    from harness.study.session import StudySession
+    from harness.study.status_tables import StudiesDocument, StudyDocument
 
 
 @click.command()
@@ -40,6 +45,8 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
         )
     studies = []
     for name in names:
+        from harness.study.session import load_session
+
         session = load_session(folder, name)
         try:
             statuses = load_statuses(session)
@@ -49,9 +56,9 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
             print_text(f"{name}: {error}", is_message=True)
             continue
         if as_json:
-            from harness.cli.run import to_dict
+            from harness.study.status_tables import study_data
 
-            studies.append({"study": name, "stages": [to_dict(status) for status in statuses]})
+            studies.append(study_data(name, statuses))
         else:
             _print_study(
                 name,
@@ -61,7 +68,12 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
                 show_titles=bool(study),
             )
     if as_json:
-        print_json(studies[0] if study else studies)
+        document: StudyDocument | StudiesDocument
+        if study:
+            document = {"document": "study", **studies[0]}
+        else:
+            document = {"document": "studies", "studies": studies}
+        print_json(document)
 
 
 def load_statuses(session: StudySession) -> list[StageStatus]:
@@ -114,7 +126,7 @@ def _session_options(session: StudySession) -> str:
         f" {name} {shlex.quote(str(value))}" for name, value, usual in options if value and value != usual
     ]
     words += [f" --judge {shlex.quote(judge)}" for judge in session.judges]
-    return "".join(words) + (" --emulate" if session.calls.emulate else "")
+    return "".join(words) + (" --emulate" if session.options.emulate else "")
 
 
 def _details(status: StageStatus) -> str:
@@ -122,7 +134,7 @@ def _details(status: StageStatus) -> str:
         return f": {status.why}"
     result: dict[str, Any] = dict(status.record.result) if status.record else {}
     if status.stage.kind == "judge" and result.get("win_rate") is not None:
-        return f": {result['win_rate']:.1%}"
+        return f": {format_percent(result['win_rate'])}"
     if "sft" in result:
         return f": {result['sft']:,} rows, {result['dpo']:,} pairs"
     if "responses" in result:

@@ -34,8 +34,13 @@ from harness.cli.options.training import (
     seeds_option,
     settings_options,
 )
-from harness.cli.train_output import checkpoint_lines, plan_data, plan_lines
-from harness.terminal.output import print_json, print_line, print_message
+from harness.cli.train_output import (
+    CheckpointDocument,
+    MergedModelDocument,
+    checkpoint_lines,
+    render_training_plan,
+)
+from harness.terminal.output import print_json, print_line, print_message, print_rendering
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 STUDENT = "Folder of a checkpoint, or student:NAME."
@@ -159,7 +164,8 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
         checkpoint_folder(checkpoint, db), out, base=base, dtype=dtype, on_message=_print_lines
     )
     if as_json:
-        print_json(record)
+        merged: MergedModelDocument = {"document": "merged_model", "record": record}
+        print_json(merged)
     else:
         print_line(f"{out}: {record['name']} merged, {record['weights']}")
 
@@ -204,18 +210,12 @@ def plan(
         )
         for name, stage_lengths in lengths.items()
     ]
-    if as_json:
-        stage_data = [plan_data(stage, stage_lengths.left_out) for stage, stage_lengths in stages]
-        plan_result = {"base": base, "card_mib": gpu_memory_mib, "measured": measured, "stages": stage_data}
-        print_json(plan_result)
-        return
-    print_line(f"{base}: {shape.parameters:,} parameters; GPU memory {gpu_memory_mib / 1024:.2f} GiB")
-    if not measured:
-        print_line("Lengths are estimated from characters because the tokenizer of the base is unavailable.")
-    for stage, stage_lengths in stages:
-        print_line()
-        for line in plan_lines(stage, settings, stage_lengths.left_out):
-            print_line(line)
+    plans = [(stage, stage_lengths.left_out) for stage, stage_lengths in stages]
+    batch = settings.effective_batch
+    rendering = render_training_plan(
+        base, shape.parameters, gpu_memory_mib, plans, batch=batch, measured=measured
+    )
+    print_rendering(rendering, as_json=as_json)
 
 
 @train.command()
@@ -265,7 +265,8 @@ def _finish(asked: TrainingOptions, made: Sequence[Checkpoint], parents: Sequenc
         _print_lines(f"not registered yet; it will be registered on first use: {error}")
     for checkpoint in made:
         if asked.as_json:
-            print_json(dict(checkpoint.record))
+            document: CheckpointDocument = {"document": "checkpoint", "record": dict(checkpoint.record)}
+            print_json(document)
         else:
             for line in checkpoint_lines(checkpoint):
                 print_line(line)

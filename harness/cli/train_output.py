@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
 
 from finetune.checkpoint import Checkpoint
-from finetune.config import TrainingConfig
 from finetune.memory_plan import TrainingPlan
 from finetune.post_training_check import PostTrainingCheck
 from finetune.trainer import TrainingStep
 from harness.terminal.output import StatusLine
 from results.render.format import format_duration
+from results.render.rendering import Rendering
+from results.render.table import metric_table
 
 SECONDS_BETWEEN_LINES = 10.0
 STAGES = {"sft": "SFT", "dpo": "DPO"}
@@ -74,26 +77,139 @@ def health_lines(health: PostTrainingCheck) -> Iterator[str]:
     )
 
 
-def plan_lines(plan: TrainingPlan, settings: TrainingConfig, left_out: Mapping[str, int]) -> Iterator[str]:
-    """Return the plan of one step as lines; `left_out` counts excluded rows by reason."""
-    rows = "pairs" if plan.stage == "dpo" else "rows"
-    yield (
-        f"{STAGES[plan.stage]}: {plan.rows:,} {rows}, longest {plan.longest} tokens, {plan.steps:,} steps of "
-        f"{settings.effective_batch} {rows}, {plan.tokens:,} tokens, {plan.teraflop:,.0f} TFLOP"
-    )
-    for why, count in left_out.items():
-        yield f"  excluded: {why} ({count:,})"
-    for name, gib in plan.memory.gib().items():
-        yield f"  {name:<12}{gib:>8.2f} GiB"
-    yield "  fits" if plan.fits else "  does not fit; to save memory, set: " + "; ".join(plan.suggestions)
+class StagePlanData(TypedDict):
+    """Plan of one training stage.
+
+    Attributes:
+        stage: "sft" or "dpo".
+        rows: number of training rows.
+        steps: number of optimizer steps.
+        longest: tokens of the longest row (of a pair's longer side).
+        tokens: tokens of all forward passes.
+        tokens_per_pass: tokens of one forward pass at the longest row.
+        teraflop: operations of the whole stage, in 10^12.
+        fits: whether the peak memory is within the GPU's memory.
+        left_out: number of rows that are left out, by reason.
+        memory_gib: peak memory by purpose, and "total", in GiB.
+        suggestions: settings that together make it fit; [] if it fits.
+    """
+
+    stage: Literal["sft", "dpo"]
+    rows: int
+    steps: int
+    longest: int
+    tokens: int
+    tokens_per_pass: int
+    teraflop: float
+    fits: bool
+    left_out: dict[str, int]
+    memory_gib: dict[str, float]
+    suggestions: list[str]
 
 
-def plan_data(plan: TrainingPlan, left_out: Mapping[str, int]) -> dict[str, Any]:
-    """Return the plan of one step for JSON output."""
-    plain = ("stage", "rows", "steps", "longest", "tokens", "tokens_per_pass", "teraflop", "fits")
+class TrainingPlanDocument(TypedDict):
+    """Estimate of memory and steps before training.
+
+    Attributes:
+        base: the base model.
+        gpu_memory_mib: memory of the GPU, in MiB.
+        measured: whether lengths are measured with the tokenizer, not estimated from characters.
+        stages: SFT, then DPO.
+    """
+
+    document: Literal["training_plan"]
+    base: str
+    gpu_memory_mib: int
+    measured: bool
+    stages: list[StagePlanData]
+
+
+class CheckpointDocument(TypedDict):
+    """Trained checkpoint.
+
+    Attributes:
+        record: content of its checkpoint.json.
+    """
+
+    document: Literal["checkpoint"]
+    record: dict[str, Any]
+
+
+class MergedModelDocument(TypedDict):
+    """Base model with a merged adapter.
+
+    Attributes:
+        record: content of its merged.json.
+    """
+
+    document: Literal["merged_model"]
+    record: dict[str, Any]
+
+
+def render_training_plan(
+    base: str,
+    parameters: int,
+    gpu_memory_mib: int,
+    stages: Sequence[tuple[TrainingPlan, Mapping[str, int]]],
+    *,
+    batch: int,
+    measured: bool,
+) -> Rendering:
+    """Render the plans of the stages, one column each.
+
+    Args:
+        base: name of the base model.
+        parameters: number of its parameters.
+        gpu_memory_mib: memory of the GPU in MiB.
+        stages: plans with the excluded rows by reason.
+        batch: rows per optimizer step.
+        measured: whether the lengths were measured with the tokenizer of the base.
+    """
+    plans = [plan for plan, _ in stages]
+    table = metric_table((STAGES[plan.stage] for plan in plans), f"{base}: {parameters:,} parameters")
+    table.add_metric("rows (DPO: pairs)", "count", (plan.rows for plan in plans))
+    table.add_metric("longest, tokens", "count", (plan.longest for plan in plans))
+    table.add_metric(f"steps of {batch}", "count", (plan.steps for plan in plans))
+    table.add_metric("tokens", "count", (plan.tokens for plan in plans))
+    table.add_metric("TFLOP", "whole", (plan.teraflop for plan in plans))
+    table.add_section(f"GiB of {gpu_memory_mib / 1024:.2f}")
+    for name in plans[0].memory.gib():
+        table.add_metric(name, "decimal", (plan.memory.gib()[name] for plan in plans))
+    table.add_metric("fits", "text", ("yes" if plan.fits else "no" for plan in plans), style="bold")
+    notes = [
+        f"{STAGES[plan.stage]}: excluded: {why} ({count:,})"
+        for plan, left_out in stages
+        for why, count in left_out.items()
+    ]
+    notes += [
+        f"{STAGES[plan.stage]}: to save memory, set: {'; '.join(plan.suggestions)}"
+        for plan in plans
+        if not plan.fits
+    ]
+    estimated = "Lengths are estimated from characters because the tokenizer of the base is unavailable."
+    data = [_plan_data(plan, left_out) for plan, left_out in stages]
+    document: TrainingPlanDocument = {
+        "document": "training_plan",
+        "base": base,
+        "gpu_memory_mib": gpu_memory_mib,
+        "measured": measured,
+        "stages": data,
+    }
+    return Rendering(document, (table,), tuple(notes), () if measured else (estimated,))
+
+
+def _plan_data(plan: TrainingPlan, left_out: Mapping[str, int]) -> StagePlanData:
+    """Return the plan of one stage for JSON output."""
     return {
-        **{name: getattr(plan, name) for name in plain},
+        "stage": plan.stage,
+        "rows": plan.rows,
+        "steps": plan.steps,
+        "longest": plan.longest,
+        "tokens": plan.tokens,
+        "tokens_per_pass": plan.tokens_per_pass,
+        "teraflop": plan.teraflop,
+        "fits": plan.fits,
         "left_out": dict(left_out),
-        "gib": plan.memory.gib(),
-        "ways": list(plan.suggestions),
+        "memory_gib": plan.memory.gib(),
+        "suggestions": list(plan.suggestions),
     }

@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import os
-import signal
 import sys
-import threading
 from dataclasses import replace
 
 from agents.errors import UserError
+from agents.output_escape import json_bytes
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import serve
-from harness.terminal.output import print_json, print_text
+from harness.interrupt import SignalInterrupt
+from harness.terminal.output import print_document, print_text
+from serve.child_process import call_when_parent_ends, read_first_line
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     from_pipe = parsed.options_json == "-"
     try:
-        config = EmulatorConfig.from_json(_first_line() if from_pipe else parsed.options_json)
+        config = EmulatorConfig.from_json(read_first_line() if from_pipe else parsed.options_json)
         if parsed.lean:
             config = replace(config, lean=True)
         _run(config, parsed.host, parsed.port, from_pipe)
@@ -55,27 +54,17 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _first_line() -> bytes:
-    """Read the first line of standard input without a buffer, so that the rest is left to the watcher."""
-    line = b""
-    while not line.endswith(b"\n") and (chunk := os.read(0, 65536)):
-        line += chunk
-    return line
-
-
 def _run(options: EmulatorConfig, host: str, port: int, from_pipe: bool) -> None:
     async def until_stopped() -> None:
-        loop = asyncio.get_running_loop()
-        stopped = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in a loop
-                loop.add_signal_handler(number, stopped.set)
-        running = await serve(options, host, port)
-        print_json({"port": running.port, "url": running.url}, indented=False)
-        if from_pipe:
-            _watch_standard_input(loop, stopped)
-        await stopped.wait()
-        await running.close()
+        interrupt = SignalInterrupt()
+        with interrupt.listening():
+            running = await serve(options, host, port)
+            print_document(json_bytes({"port": running.port, "url": running.url}, indented=False))
+            if from_pipe:
+                loop = asyncio.get_running_loop()
+                call_when_parent_ends(lambda: loop.call_soon_threadsafe(interrupt.request))
+            await interrupt.wait()
+            await running.close()
 
     try:
         import uvloop
@@ -83,16 +72,6 @@ def _run(options: EmulatorConfig, host: str, port: int, from_pipe: bool) -> None
         asyncio.run(until_stopped())
     else:
         uvloop.run(until_stopped())
-
-
-def _watch_standard_input(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
-    def watch() -> None:
-        while os.read(0, 4096):
-            pass
-        with contextlib.suppress(RuntimeError):  # the loop is already closed
-            loop.call_soon_threadsafe(stopped.set)
-
-    threading.Thread(target=watch, daemon=True, name="watch-standard-input").start()
 
 
 if __name__ == "__main__":

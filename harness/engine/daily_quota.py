@@ -18,7 +18,7 @@ from typing import Protocol
 from agents.clients.base import ModelClient, ModelRequest
 from agents.errors import CallError, EndpointDisabled, Failure
 from agents.messages import Completion
-from harness.engine.budget import StaleReservationError
+from harness.engine.budgeted_client import StaleReservationError
 from harness.engine.limits import Limits
 
 DAY_SECONDS = 24 * 3600.0

@@ -13,18 +13,17 @@ from typing import Any
 from agents.clients.base import ModelClient, ModelRequest
 from agents.errors import CallError, EndpointDisabled, Failure
 from agents.models.spec import Model
-from harness.engine.budget import BudgetedClient, Price, Reservation, RunBudget
+from harness.engine.budgeted_client import BudgetedClient, Reservation, RunBudget
 from harness.engine.daily_quota import DailyQuota, DailyQuotaClient
 from harness.engine.event_log import EndpointStats, EventLog
 from harness.engine.limits import Limits
 from harness.engine.outage import Outage
+from harness.engine.prices import Price
 from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
 from harness.engine.recording_client import RecordingClient
 from harness.engine.request_tracker import RequestTracker
-from harness.engine.retry import GiveUp, RetryAfter, RetryDecision, RetryingClient, RetryPolicy
-
-LOW_WATER_MARK = 128  # with fewer claimed requests waiting for the rate limiter, the next batch is claimed
+from harness.engine.retrying_client import GiveUp, RetryAfter, RetryDecision, RetryingClient, RetryPolicy
 
 
 class Endpoint:
@@ -80,7 +79,6 @@ class Endpoint:
             tracker,
             self.stats,
             price,
-            lambda: self.rate_limiter.waiting < LOW_WATER_MARK,
             self._outcome_parsed,
         )
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from agents.clients.base import ModelClient, ModelRequest
 from agents.messages import Completion
 from agents.types import Judgment, Unscored
-from harness.engine.budget import Price
 from harness.engine.event_log import EndpointStats
+from harness.engine.prices import Price
 from harness.engine.request_tracker import RequestTracker
 
 
@@ -35,12 +35,11 @@ class ClaimedRequests(NamedTuple):
 class RecordingClient:
     """Client that looks up, claims, sends and commits requests.
 
-    `complete` does all of it for one request. A dispatcher claims a batch with `claim` and sends each with
-    `send`, without waiting for its commit.
+    A dispatcher claims a batch with `claim` and sends each with `send`, without waiting for its commit.
+    `complete` does all of it for one request, which joins a batch.
 
     Args:
         price: price of the model; None if unknown, and then the cost is unknown too.
-        needs_work: returns whether the endpoint has little else to send.
         on_parsed: called with the request of every new completion and what was parsed from it.
     """
 
@@ -50,14 +49,12 @@ class RecordingClient:
         tracker: RequestTracker,
         stats: EndpointStats,
         price: Price | None,
-        needs_work: Callable[[], bool] = lambda: True,
         on_parsed: Callable[[ModelRequest, object], None] = lambda request, parsed: None,
     ) -> None:
         self._inner = inner
         self._tracker = tracker
         self._stats = stats
         self._price = price
-        self._needs_work = needs_work
         self._on_parsed = on_parsed
         self._pending = tracker.pending
 
@@ -68,16 +65,22 @@ class RecordingClient:
             CallError, EndpointDisabled: as the wrapped client; the claim is released.
             UserError: the database cannot be written.
         """
-        key, pending = request.key, self._pending
-        if key in pending:
+        key = request.key
+        if key in self._pending:
             return await self._wait_for_shared(request)
-        pending[key] = None  # a future is created only when another caller waits
+        self._pending[key] = None  # a future is created only when another caller waits
         try:
-            completion = await self._complete_unshared(request, key)
+            stored = await self._tracker.claim_one(key)
         except BaseException as error:
             self._finish(key, error)
             raise
-        self._finish(key, completion)
+        if stored is not None:
+            self._finish(key, stored)
+            self._reuse(request, stored)
+            if request.read is None:
+                return stored
+        completion = await self.send(request) if stored is None else stored
+        await self._tracker.drain()
         return completion
 
     async def claim(self, requests: Sequence[ModelRequest]) -> ClaimedRequests:
@@ -107,9 +110,7 @@ class RecordingClient:
             in_progress.append(unclaimed[key])
         for key, completion in claimed.completed.items():
             self._finish(key, completion)
-            self._stats.reused += 1
-            if unclaimed[key].read is not None:
-                self._tracker.enqueue_parsed(self._reparse(unclaimed[key], completion))
+            self._reuse(unclaimed[key], completion)
         if claimed.completed:
             await self._tracker.wait_for_capacity()  # stored completions are not limited by anything else
         acquired = set(claimed.acquired)
@@ -118,8 +119,8 @@ class RecordingClient:
         ]  # in the order of arrival
         return ClaimedRequests(to_send, in_progress, len(claimed.completed))
 
-    async def send(self, request: ModelRequest) -> None:
-        """Send a request returned by `claim`; its completion is queued for its commit when this returns.
+    async def send(self, request: ModelRequest) -> Completion:
+        """Send a claimed request; its completion is queued for its commit when this returns.
 
         Raises:
             CallError, EndpointDisabled: as the wrapped client; the claim is released.
@@ -135,6 +136,7 @@ class RecordingClient:
         self._tracker.enqueue(request, completion, parsed, cost)
         if parse_error is not None:
             raise parse_error
+        return completion
 
     def release(self, request: ModelRequest) -> None:
         """Release a request returned by `claim` that is not sent."""
@@ -144,26 +146,6 @@ class RecordingClient:
     async def close(self) -> None:
         """Close the wrapped client."""
         await self._inner.close()
-
-    async def _complete_unshared(self, request: ModelRequest, key: str) -> Completion:
-        stats = self._stats
-        stored = await self._tracker.resolve(key, self._needs_work())
-        if stored is not None:
-            stats.reused += 1
-            await self._reparse_and_record(request, stored)
-            return stored
-        try:
-            completion = await self._inner.complete(request)
-        except BaseException:
-            self._tracker.release(key)
-            raise
-        if self._needs_work():
-            self._tracker.flush_soon()
-        parsed, cost, parse_error = self._parse(request, completion)
-        await self._tracker.record(request, completion, parsed, cost)
-        if parse_error is not None:
-            raise parse_error
-        return completion
 
     def _parse(
         self, request: ModelRequest, completion: Completion
@@ -211,21 +193,17 @@ class RecordingClient:
                 if not shared.cancelled() or (task is not None and task.cancelling()):
                     raise
                 return await self.complete(request)  # the other caller was cancelled, not this one
-        self._stats.reused += 1
-        await self._reparse_and_record(request, completion)
+        self._reuse(request, completion)
+        await self._tracker.drain()
         return completion
 
-    async def _reparse_and_record(self, request: ModelRequest, completion: Completion) -> None:
-        """Parse and record a stored completion: another pair of responses or a newer parser may read it
-        differently.
-        """
+    def _reuse(self, request: ModelRequest, completion: Completion) -> None:
+        """Parse a stored completion again: for another pair of responses, or by a newer parser."""
+        self._stats.reused += 1
         if request.read is not None:
-            await self._tracker.record_parsed(self._reparse(request, completion))
-
-    def _reparse(self, request: ModelRequest, completion: Completion) -> object:
-        parsed = request.read(completion, request.key) if request.read is not None else None
-        self._stats.unscored += _is_unscored(parsed)
-        return parsed
+            parsed = request.read(completion, request.key)
+            self._stats.unscored += _is_unscored(parsed)
+            self._tracker.enqueue_parsed(parsed)
 
 
 def _is_unscored(parsed: object) -> bool:

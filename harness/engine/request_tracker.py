@@ -1,17 +1,17 @@
 """Tracker of a run's requests: already answered, in progress elsewhere, or claimed by this process.
 
-Keys are looked up and claimed in batches. A dispatcher that knows the coming requests claims many at once
-(`claim`). Code that asks for one completion after another uses `resolve`, whose keys are collected into
-batches for all endpoints: a batch is sent as soon as an endpoint needs work (few of its requests wait at its
-rate limiter), when it is full, or when a key has waited for `MAX_DELAY_SECONDS`. Keys claimed by another
-process are looked up again until that process has answered them or has died. Completions are passed to the
-database writer.
+Keys are looked up and claimed in batches, each in one transaction. A dispatcher that knows the coming
+requests claims many at once (`claim`); callers that ask for one completion after another join the next batch
+(`claim_one`). Keys claimed by another process are looked up again until that process has answered them or
+has died. Completions are passed to the database writer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
+from enum import Enum
+from itertools import islice
 from typing import Any
 
 from agents.clients.base import ModelRequest
@@ -20,8 +20,14 @@ from agents.messages import Completion
 from results.db.claims import ClaimResult
 
 BATCH_SIZE = 256
-MAX_DELAY_SECONDS = 1.0
+BATCH_SECONDS = 0.02  # how long callers of `claim_one` wait for others to join their batch
 POLL_SECONDS = 0.25
+
+
+class _Held(Enum):
+    """A key that another process has claimed."""
+
+    ELSEWHERE = 1
 
 
 class RequestTracker:
@@ -44,33 +50,9 @@ class RequestTracker:
         self._invocation_id = invocation_id
         self.pending: dict[str, asyncio.Future[Completion] | Completion | None] = {}
         self._aborted: Exception | None = None
-        self._collected: list[tuple[str, asyncio.Future[Completion | None]]] = []
-        self._held: dict[str, asyncio.Future[Completion | None]] = {}
+        self._collected: dict[str, asyncio.Future[Completion | _Held | None]] = {}
         self._released: list[str] = []
-        self._flusher: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._poller: asyncio.Task[None] | None = None
-
-    def resolve(self, key: str, needs_work: bool = True) -> asyncio.Future[Completion | None]:
-        """Return a future of the stored completion; it gives None if this process has claimed the request.
-
-        A claimed request must be passed to `record` or `release`.
-
-        Args:
-            needs_work: whether the endpoint has little else to send, so that the batch must not wait until it
-                is full.
-        """
-        if self._aborted is not None:
-            raise self._aborted
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Completion | None] = loop.create_future()
-        self._collected.append((key, future))
-        if self._flusher is None:
-            if needs_work or len(self._collected) >= BATCH_SIZE:
-                self._start_flush()
-            elif self._timer is None:
-                self._timer = loop.call_later(MAX_DELAY_SECONDS, self._start_flush)
-        return future
+        self._batches: asyncio.Task[None] | None = None
 
     async def claim(self, keys: Sequence[str]) -> ClaimResult:
         """Look up and claim keys: each is claimed by this process, already answered, or claimed by another
@@ -86,31 +68,24 @@ class RequestTracker:
         claimed: ClaimResult = await self._store.claim(keys, self._invocation_id)
         return claimed
 
-    def flush_soon(self) -> None:
-        """Claim the collected keys now, because an endpoint has little left to send."""
-        if self._collected and self._flusher is None:
-            self._start_flush()
+    async def claim_one(self, key: str) -> Completion | None:
+        """Claim a key in the next batch; return its stored completion, or None once this process claimed it.
 
-    def _start_flush(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._flusher is None:
-            self._flusher = asyncio.get_running_loop().create_task(self._flush())
+        If another process has claimed the key, wait until it has answered it or has died.
 
-    def record(
-        self, request: ModelRequest, completion: Completion, parsed: object, cost_usd: float | None
-    ) -> Awaitable[None]:
-        """Commit a completion and what was parsed from it; the returned awaitable ends when both are
-        committed.
+        Raises:
+            EndpointDisabled, UserError: as `claim`.
         """
-        committed: Awaitable[None] = self._writer.save(request, completion, parsed, cost_usd)
-        return committed
-
-    def record_parsed(self, parsed: object) -> Awaitable[None]:
-        """Commit what was parsed from a completion that was stored before."""
-        committed: Awaitable[None] = self._writer.save_parsed(parsed)
-        return committed
+        while True:
+            loop = asyncio.get_running_loop()
+            future: asyncio.Future[Completion | _Held | None] = loop.create_future()
+            self._collected[key] = future
+            if self._batches is None:
+                self._batches = loop.create_task(self._claim_batches())
+            outcome = await future
+            if not isinstance(outcome, _Held):
+                return outcome
+            await asyncio.sleep(POLL_SECONDS)
 
     def enqueue(
         self, request: ModelRequest, completion: Completion, parsed: object, cost_usd: float | None
@@ -156,13 +131,8 @@ class RequestTracker:
         self._released.append(key)
 
     def abort(self, error: Exception) -> None:
-        """Fail all callers that wait for a claim or for another process; no new request may be sent."""
+        """Fail all callers that claim or wait for another process; no new request may be sent."""
         self._aborted = error
-        waiting = [future for _, future in self._collected] + list(self._held.values())
-        self._collected, self._held = [], {}
-        for future in waiting:
-            if not future.done():
-                future.set_exception(error)
 
     async def usage_since(self, model: str, since: float) -> Any:
         """Return the usage of a model since a time by all other invocations."""
@@ -170,12 +140,9 @@ class RequestTracker:
 
     async def close(self) -> None:
         """Release all claims of requests that were not sent."""
-        if self._timer is not None:
-            self._timer.cancel()
-        for task in (self._flusher, self._poller):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        if self._batches is not None:
+            self._batches.cancel()
+            await asyncio.gather(self._batches, return_exceptions=True)
         await self._release_claims()
 
     async def _release_claims(self) -> None:
@@ -183,52 +150,23 @@ class RequestTracker:
         if released:
             await self._store.release(released, self._invocation_id)
 
-    async def _flush(self) -> None:
-        while self._collected:
-            batch, self._collected = self._collected[:BATCH_SIZE], self._collected[BATCH_SIZE:]
-            await self._claim(dict(batch))
-        self._flusher = None
-
-    async def _poll_held(self) -> None:
-        """Look up keys held by other processes until none is wanted any more."""
-        while self._held:
-            await asyncio.sleep(POLL_SECONDS)
-            held, self._held = self._held, {}
-            futures = list(held.items())
-            for start in range(0, len(futures), BATCH_SIZE):
-                await self._claim(dict(futures[start : start + BATCH_SIZE]))
-        self._poller = None
-
-    async def _claim(self, futures: dict[str, asyncio.Future[Completion | None]]) -> None:
-        wanted = {key: future for key, future in futures.items() if not future.done()}
-        if not wanted:
-            return
-        try:
-            await self._release_claims()
-            claimed = await self._store.claim(list(wanted), self._invocation_id)
-        except Exception as error:
-            for future in wanted.values():
+    async def _claim_batches(self) -> None:
+        """Claim the keys that `claim_one` has collected, until there are none."""
+        await asyncio.sleep(BATCH_SECONDS)
+        while wanted := {key: future for key, future in self._collected.items() if not future.done()}:
+            batch = dict(islice(wanted.items(), BATCH_SIZE))
+            self._collected = {key: future for key, future in wanted.items() if key not in batch}
+            try:
+                claimed = await self.claim(list(batch))
+            except Exception as error:
+                for future in batch.values():
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            held = set(claimed.held_elsewhere)
+            for key, future in batch.items():
                 if not future.done():
-                    future.set_exception(error)
-            return
-        acquired = set(claimed.acquired)
-        for key, future in wanted.items():  # in the order of arrival
-            if key in acquired:
-                self._resolve_future(future, key, None)
-        for key, completion in claimed.completed.items():
-            self._resolve_future(wanted[key], key, completion)
-        for key in claimed.held_elsewhere:
-            if self._aborted is None:
-                self._held[key] = wanted[key]
-            elif not wanted[key].done():
-                wanted[key].set_exception(self._aborted)
-        if self._held and self._poller is None:
-            self._poller = asyncio.get_running_loop().create_task(self._poll_held())
-
-    def _resolve_future(
-        self, future: asyncio.Future[Completion | None], key: str, completion: Completion | None
-    ) -> None:
-        if not future.done():
-            future.set_result(completion)
-        elif completion is None:
-            self._released.append(key)  # the caller was cancelled in the meantime
+                    future.set_result(_Held.ELSEWHERE if key in held else claimed.completed.get(key))
+                elif key not in held and key not in claimed.completed:
+                    self._released.append(key)  # the caller was cancelled in the meantime
+        self._batches = None

@@ -1,4 +1,4 @@
-"""Run of a workflow's requests: sets up store, endpoints, dispatcher, progress and signal handling.
+"""Run of a workflow's requests: sets up store, endpoints, dispatcher and progress.
 
 A workflow (judging, improving, responding) describes its run and provides a lazy source of requests per
 model. This module does everything else that a long, costly and interruptible run needs.
@@ -6,11 +6,9 @@ model. This module does everything else that a long, costly and interruptible ru
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,16 +25,18 @@ from agents.models.registry import Registry
 from agents.models.retirement import real_model_id
 from agents.models.spec import ApiProtocol, Model
 from harness import provenance
-from harness.engine.budget import Price, RunBudget, lookup_price
+from harness.engine.budgeted_client import RunBudget
 from harness.engine.dispatcher import dispatch
 from harness.engine.endpoint import Endpoint
 from harness.engine.event_log import EventLog
 from harness.engine.limits import Limits
+from harness.engine.prices import Price, lookup_price
 from harness.engine.progress import live_progress
 from harness.engine.request_tracker import RequestTracker
 from harness.engine.response_model_client import ResponseModelClient
-from harness.engine.retry import RetryPolicy
+from harness.engine.retrying_client import RetryPolicy
 from harness.engine.sources import RequestSource, add_shutdown_dates, check_retired_models
+from harness.interrupt import Interrupt
 from results.analysis.endpoint_report import EndpointReport, RunReport
 from results.db.store import Store
 
@@ -67,6 +67,7 @@ class RequestSettings:
         allow_retired: whether to send requests to retired models anyway.
         require_one_model: whether an endpoint stops when its answering model changes, at whatever address.
         warn: called with each warning for the user.
+        interrupt: stops the run once it is requested.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -84,6 +85,7 @@ class RequestSettings:
     allow_retired: bool = False
     require_one_model: bool = False
     warn: Callable[[str], None] = field(default=lambda _: None, compare=False)
+    interrupt: Interrupt = field(default_factory=Interrupt, compare=False)
 
     def request_timeout(self, model: Model) -> float:
         """Return the timeout of one request in seconds; longer for a model that may think."""
@@ -98,7 +100,7 @@ class RequestSettings:
         """Return the limits of a model's endpoint; control judges run locally and are only limited in
         concurrency.
         """
-        if model.protocol is ApiProtocol.CONTROL:
+        if model.provider == "control":
             return Limits(max_in_flight=64)
         return self.endpoint_limits.get(model.id, self.limits)
 
@@ -135,7 +137,6 @@ async def run_requests(
     run_id, invocation_id = await store.start_run(
         kind, spec, command=provenance.redacted_command_line(), context=context
     )
-    interrupted = asyncio.Event()
     endpoints: list[Endpoint] = []
     checked_clients: list[ResponseModelClient] = []
     gc_threshold = gc.get_threshold()
@@ -148,7 +149,7 @@ async def run_requests(
         tracker = RequestTracker(store, writer, invocation_id)
         run_budget = _open_budget(store, settings, run_id, invocation_id)
         async with _open_clients(keys, settings) as clients:
-            with _open_event_log(settings, run_id) as events, _handle_signals(interrupted):
+            with _open_event_log(settings, run_id) as events, settings.interrupt.listening():
                 for source in sources:
                     longest_output = (
                         await store.longest_output_tokens(run_id, source.model.id) if run_budget else 0
@@ -186,7 +187,7 @@ async def run_requests(
                             (endpoint, source.work())
                             for endpoint, source in zip(endpoints, sources, strict=True)
                         ]
-                        await dispatch(work, interrupted, settings.grace_seconds)
+                        await dispatch(work, settings.interrupt, settings.grace_seconds)
                 finally:
                     for endpoint in endpoints:
                         await endpoint.close()
@@ -200,7 +201,7 @@ async def run_requests(
         endpoint.model.id: _endpoint_report(endpoint, prices[endpoint.model], checked_client.answers)
         for endpoint, checked_client in zip(endpoints, checked_clients, strict=True)
     }
-    return RunReport(run_id, reports, interrupted.is_set())
+    return RunReport(run_id, reports, settings.interrupt.requested)
 
 
 def _is_idle(endpoints: Sequence[Endpoint]) -> bool:
@@ -297,40 +298,3 @@ def _open_event_log(settings: RequestSettings, run_id: str) -> EventLog:
     if settings.events is None:
         return EventLog(None)
     return EventLog(settings.events / f"{run_id.removeprefix('run-1:')[:16]}.jsonl")
-
-
-@contextlib.contextmanager
-def _handle_signals(interrupted: asyncio.Event) -> Iterator[None]:
-    """Stop cleanly at the first SIGINT or SIGTERM, and at once at the second.
-
-    Raises:
-        KeyboardInterrupt: at the second signal.
-    """
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    signals = (signal.SIGINT, signal.SIGTERM)
-
-    forced = False
-
-    def stop() -> None:
-        nonlocal forced
-        if interrupted.is_set() and task is not None:
-            forced = True
-            task.cancel()
-        interrupted.set()
-
-    try:
-        for number in signals:
-            loop.add_signal_handler(number, stop)
-    except (ValueError, NotImplementedError, RuntimeError):  # not in the main thread
-        yield
-        return
-    try:
-        yield
-    except asyncio.CancelledError:
-        if forced:
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)

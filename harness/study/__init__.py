@@ -1,1 +1,5 @@
 """Studies: configuration, stages, scheduler and cache."""
+
+from pathlib import Path
+
+FOLDER = Path("runs/studies")

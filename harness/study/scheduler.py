@@ -9,16 +9,17 @@ at once, so a killed run continues where it stopped.
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from graphlib import TopologicalSorter
 
 from agents.errors import EmpathyError, UserError
+from harness.interrupt import Interrupt
 from harness.study.stage_cache import Stage, StageCache, StageInputs, StageOutput, StageRecord
 
 
@@ -74,23 +75,38 @@ Watch = Callable[[str, StageStatus | None, Stage], None]  # "begins", "ends" or 
 
 
 def stage_statuses(stages: Iterable[Stage], memory: StageCache) -> list[StageStatus]:
-    """Return the status of every stage from stored records alone."""
+    """Return the status of every stage from stored records alone, in the order of the stages."""
+    by_name = {stage.name: stage for stage in stages}
     known: dict[str, StageStatus] = {}
-    for stage in _sort_by_needs(stages):
-        known[stage.name] = _status_of(stage, known, memory)
-    return list(known.values())
+    for name in sort_by_needs(by_name.values()).static_order():
+        known[name] = _status_of(by_name[name], known, memory)
+    return [known[name] for name in by_name]
+
+
+def sort_by_needs(stages: Iterable[Stage]) -> TopologicalSorter[str]:
+    """Return a sorter of the stages' names by what each stage needs."""
+    return TopologicalSorter({stage.name: stage.needs for stage in stages})
 
 
 def _status_of(stage: Stage, known: Mapping[str, StageStatus], memory: StageCache) -> StageStatus:
     """Return the status of a stage, given those of the stages that it needs."""
-    needs = _needed_records(stage, known)
-    if needs is None:
-        failed_needs = [
-            name for name in stage.needs if known[name].state in (StageState.FAILED, StageState.BLOCKED)
-        ]
-        if failed_needs and not stage.run_on_partial_inputs:
-            return StageStatus(stage, StageState.BLOCKED, why=f"needs {failed_needs[0]}")
-        return StageStatus(stage, StageState.WAITING)
+    states = [known[name].state for name in stage.needs]
+    needs = _finished_needs(stage, known)
+    lost = [
+        name
+        for name, state in zip(stage.needs, states, strict=True)
+        if state in (StageState.FAILED, StageState.BLOCKED)
+    ]
+    if StageState.READY in states or StageState.WAITING in states:
+        is_blocked = bool(lost) and not stage.run_on_partial_inputs
+        if not is_blocked:
+            return StageStatus(stage, StageState.WAITING)
+    elif stage.run_on_partial_inputs and needs:
+        is_blocked = False
+    else:
+        is_blocked = bool(lost)
+    if is_blocked:
+        return StageStatus(stage, StageState.BLOCKED, why=f"needs {lost[0]}")
     key = stage.key(needs)
     record = memory.done(key)
     if record is not None:
@@ -99,35 +115,9 @@ def _status_of(stage: Stage, known: Mapping[str, StageStatus], memory: StageCach
     return StageStatus(stage, StageState.FAILED if why else StageState.READY, why=why)
 
 
-def _needed_records(stage: Stage, known: Mapping[str, StageStatus]) -> dict[str, StageRecord] | None:
-    """Return the records that a stage needs; None if some are missing.
-
-    A stage that runs on partial inputs takes those that are done once all have ended.
-    """
-    records = {name: status.record for name in stage.needs if (status := known[name]).record is not None}
-    if stage.run_on_partial_inputs:
-        ended = all(
-            known[name].state in (StageState.DONE, StageState.FAILED, StageState.BLOCKED)
-            for name in stage.needs
-        )
-        return records if ended and records else None
-    return records if len(records) == len(stage.needs) else None
-
-
-def _sort_by_needs(stages: Iterable[Stage]) -> list[Stage]:
-    """Sort stages so that each comes after those that it needs."""
-    by_name = {stage.name: stage for stage in stages}
-    ordered: dict[str, Stage] = {}
-
-    def add(stage: Stage) -> None:
-        if stage.name not in ordered:
-            for name in stage.needs:
-                add(by_name[name])
-            ordered[stage.name] = stage
-
-    for stage in by_name.values():
-        add(stage)
-    return list(ordered.values())
+def _finished_needs(stage: Stage, known: Mapping[str, StageStatus]) -> dict[str, StageRecord]:
+    """Return the records of the needed stages that are done."""
+    return {name: status.record for name in stage.needs if (status := known[name]).record is not None}
 
 
 def select_stages(stages: Sequence[Stage], kinds: Sequence[str], only: str, since: str) -> set[str]:
@@ -155,19 +145,12 @@ def select_stages(stages: Sequence[Stage], kinds: Sequence[str], only: str, sinc
                 "unknown stage", code="stage.unknown", where=option, found=repr(pattern), remedy=remedy
             )
         if option == "--from":
-            for stage in _sort_by_needs(stages):
-                if set(stage.needs) & matching:
-                    matching.add(stage.name)
+            needs = {stage.name: stage.needs for stage in stages}
+            for name in sort_by_needs(stages).static_order():
+                if set(needs[name]) & matching:
+                    matching.add(name)
         picked &= matching
     return picked
-
-
-@dataclass
-class _RunningGroup:
-    """Running stages that share a session, and their resources."""
-
-    stages: list[Stage]
-    uses: frozenset[str] = field(default_factory=frozenset)
 
 
 class StageScheduler:
@@ -179,6 +162,7 @@ class StageScheduler:
         pick: names of the stages that may run; None for all.
         watch: called when a stage begins, ends, or is waited for after an interrupt.
         at_once: maximum number of stages that run in parallel, ≥ 1.
+        interrupt: once requested, no more stages are started.
     """
 
     def __init__(
@@ -189,120 +173,97 @@ class StageScheduler:
         pick: set[str] | None = None,
         watch: Watch | None = None,
         at_once: int = 8,
+        interrupt: Interrupt | None = None,
     ) -> None:
-        self._stages = _sort_by_needs(stages)
+        self._stages = {stage.name: stage for stage in stages}
         self._memory = memory
-        self._pick = {stage.name for stage in self._stages} if pick is None else pick
+        self._pick = set(self._stages) if pick is None else pick
         self._watch = watch or (lambda what, status, stage: None)
         self._at_once = at_once
+        self._interrupt = interrupt or Interrupt()
+        self._sorter = sort_by_needs(self._stages.values())
         self._known: dict[str, StageStatus] = {}
-        self._tasks: dict[asyncio.Task[None], _RunningGroup] = {}
-        self._stopping = False
+        self._ready: dict[str, StageInputs] = {}
+        self._tasks: dict[asyncio.Task[None], list[Stage]] = {}
 
     async def run(self) -> StudyResult:
         """Run all stages that can run and return the result."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        with self._interrupt.listening():
+            interrupted = asyncio.ensure_future(self._interrupt.wait())
             try:
-                loop.add_signal_handler(number, self._interrupt)
-            except (ValueError, NotImplementedError, RuntimeError):  # not the main thread
-                break
-        try:
-            while True:
-                self._update_statuses()
-                if not self._stopping:
-                    self._start_ready()
-                if not self._tasks:
-                    break
-                done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    del self._tasks[task]
-                    task.result()  # raises unexpected errors only: the task handles failures of stages
-        finally:
-            await self._cancel_all()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                try:
-                    loop.remove_signal_handler(number)
-                except (ValueError, NotImplementedError, RuntimeError):
-                    break
+                await self._run_all(interrupted)
+            finally:
+                interrupted.cancel()
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.gather(interrupted, *self._tasks, return_exceptions=True)
         final = [
             self._known.get(status.stage.name, status)
-            for status in stage_statuses(self._stages, self._memory)
+            for status in stage_statuses(self._stages.values(), self._memory)
         ]
-        return StudyResult(tuple(final), self._stopping, frozenset(self._pick))
+        return StudyResult(tuple(final), self._interrupt.requested, frozenset(self._pick))
 
-    def _interrupt(self) -> None:
-        """Start no more stages. Requests handle the signal themselves; training and serving are cancelled."""
-        again, self._stopping = self._stopping, True
-        for task, running in self._tasks.items():
-            for stage in running.stages:
-                if not again and stage.name not in self._known:
+    async def _run_all(self, interrupted: asyncio.Future[None]) -> None:
+        self._sorter.prepare()
+        is_stopping = False
+        while True:
+            self._find_ready()
+            if not is_stopping:
+                self._start_ready()
+            if not self._tasks:
+                return
+            waited = {*self._tasks} if is_stopping else {*self._tasks, interrupted}
+            done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in self._tasks if task in done]:
+                del self._tasks[task]
+                task.result()  # raises unexpected errors only: the task handles failures of stages
+            if interrupted.done() and not is_stopping:
+                is_stopping = True
+                self._stop()
+
+    def _stop(self) -> None:
+        """Announce the stages that are waited for. Runs of requests stop themselves; other stages are
+        cancelled.
+        """
+        for task, stages in self._tasks.items():
+            for stage in stages:
+                if stage.name not in self._known:
                     self._watch("stops", None, stage)
-            if again or any(stage.kind in CANCELLED_KINDS for stage in running.stages):
+            if any(stage.kind in CANCELLED_KINDS for stage in stages):
                 task.cancel()
 
-    async def _cancel_all(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
-
-    def _update_statuses(self) -> None:
-        """Update the status of stages that are cached or blocked."""
-        for stage in self._stages:
-            if stage.name in self._known or self._is_running(stage):
-                continue
-            needs = _needed_records(stage, self._known) if set(stage.needs) <= set(self._known) else None
-            if needs is not None:
-                record = self._memory.done(stage.key(needs))
-                if record is not None:
-                    self._end(stage, StageStatus(stage, StageState.DONE, record))
-                    continue
-                if stage.name not in self._pick:
-                    self._end(
-                        stage, StageStatus(stage, StageState.BLOCKED, why="not selected, and not done yet")
-                    )
-                continue
-            failed_needs = [
-                name
-                for name in stage.needs
-                if name in self._known and self._known[name].state in (StageState.FAILED, StageState.BLOCKED)
-            ]
-            over = all(name in self._known for name in stage.needs)
-            if (failed_needs and not stage.run_on_partial_inputs) or (over and stage.run_on_partial_inputs):
-                self._end(stage, StageStatus(stage, StageState.BLOCKED, why=f"needs {failed_needs[0]}"))
+    def _find_ready(self) -> None:
+        """End the stages that are cached, blocked or not selected; make the others ready."""
+        while names := self._sorter.get_ready():
+            for name in names:
+                stage = self._stages[name]
+                status = _status_of(stage, self._known, self._memory)
+                if status.state in (StageState.DONE, StageState.BLOCKED):
+                    self._end(stage, status)
+                elif name not in self._pick:
+                    why = "not selected, and not done yet"
+                    self._end(stage, StageStatus(stage, StageState.BLOCKED, why=why))
+                else:
+                    needs = _finished_needs(stage, self._known)
+                    self._ready[name] = StageInputs(stage, stage.key(needs), needs)
 
     def _start_ready(self) -> None:
-        """Start every stage that is ready and whose resources are free."""
-        used_resources = frozenset[str]().union(*(running.uses for running in self._tasks.values()))
-        for stage in self._stages:
+        """Start every stage that is ready and whose resources are free, in the order of the stages."""
+        used: set[str] = {name for stages in self._tasks.values() for stage in stages for name in stage.uses}
+        for stage in self._stages.values():
             if len(self._tasks) >= self._at_once:
                 return
-            inputs = self._inputs_if_ready(stage)
-            if inputs is None or stage.uses & used_resources:
+            if stage.name not in self._ready or stage.uses & used:
                 continue
-            group = [inputs]
-            if stage.session_key:
-                others = (
-                    self._inputs_if_ready(other)
-                    for other in self._stages
-                    if other.session_key == stage.session_key
-                )
-                group = [inputs for inputs in others if inputs is not None]
-            running = _RunningGroup([inputs.stage for inputs in group], stage.uses)
-            self._tasks[asyncio.create_task(self._run_group(group))] = running
-            used_resources |= stage.uses
-
-    def _inputs_if_ready(self, stage: Stage) -> StageInputs | None:
-        if stage.name in self._known or self._is_running(stage) or stage.name not in self._pick:
-            return None
-        if not set(stage.needs) <= set(self._known):
-            return None
-        needs = _needed_records(stage, self._known)
-        return None if needs is None else StageInputs(stage, stage.key(needs), needs)
-
-    def _is_running(self, stage: Stage) -> bool:
-        return any(stage in running.stages for running in self._tasks.values())
+            group = [
+                inputs
+                for inputs in (self._ready[name] for name in self._stages if name in self._ready)
+                if inputs.stage is stage or (stage.session_key == inputs.stage.session_key != "")
+            ]
+            for inputs in group:
+                del self._ready[inputs.stage.name]
+            self._tasks[asyncio.create_task(self._run_group(group))] = [inputs.stage for inputs in group]
+            used |= stage.uses
 
     async def _run_group(self, group: list[StageInputs]) -> None:
         """Run a group of stages; an error of their session is an error of each."""
@@ -314,7 +275,7 @@ class StageScheduler:
             async with first.session(group) if first.session else nullcontext() as opened:
                 await asyncio.gather(*(self._run_stage(inputs, opened, began) for inputs in group))
         except asyncio.CancelledError:
-            if not self._stopping:
+            if not self._interrupt.requested:
                 raise
         except Exception as error:  # a failure of one stage does not stop the others
             for inputs in group:
@@ -334,12 +295,13 @@ class StageScheduler:
 
     def _fail(self, inputs: StageInputs, error: Exception, seconds: float) -> None:
         why = str(error) if isinstance(error, EmpathyError | OSError) else _describe_exception(error)
-        if not self._stopping:
+        if not self._interrupt.requested:
             self._memory.fail(inputs.key, inputs.stage.name, why)
             self._end(inputs.stage, StageStatus(inputs.stage, StageState.FAILED, why=why))
 
     def _end(self, stage: Stage, status: StageStatus) -> None:
         self._known[stage.name] = status
+        self._sorter.done(stage.name)
         self._watch("ends", status, stage)
 
 

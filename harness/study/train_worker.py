@@ -1,7 +1,7 @@
 """Subprocess for jobs that need torch; it frees the GPU memory, and a crash affects only one stage.
 
-The subprocess reads its job as one line of JSON from standard input and exits when that pipe closes, which is
-when the parent ends. It writes its progress and its result to standard output, as lines of JSON.
+It reads its job as one line of JSON from standard input, and writes its progress and its result to standard
+output, as lines of JSON.
 
     python -m harness.study.train_worker < '{"do": "sft", "base": …, "data": …, "out": …, "settings": {…}}'
 """
@@ -9,16 +9,15 @@ when the parent ends. It writes its progress and its result to standard output, 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from agents.errors import EmpathyError, UserError
+from serve.child_process import ChildProcess, call_when_parent_ends, read_first_line
 
 ReportLine = Callable[[str], None]
 LOG_TAIL_CHARACTERS = 300
@@ -38,45 +37,23 @@ async def run_in_subprocess(
         UserError: as raised in the subprocess.
         EmpathyError: if the subprocess ended without a result.
     """
-    with _open_log(log) as errors:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "harness.study.train_worker"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=errors,
-            env={**(environment or {}), **os.environ},
-            start_new_session=True,  # an interrupt at the terminal must reach only the parent
-        )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        process.stdin.write(json.dumps(dict(job)).encode() + b"\n")
-        with contextlib.suppress(ConnectionError):
-            await process.stdin.drain()
-        async for line in process.stdout:
+    child = ChildProcess(
+        (sys.executable, "-m", "harness.study.train_worker"),
+        first_line=json.dumps(dict(job)),
+        environment={**(environment or {}), **os.environ},
+        log=log,
+        grace_seconds=0.0,
+    )
+    with child:
+        while line := await asyncio.to_thread(child.read_line):
             message = json.loads(line)
             if "done" in message:
                 return dict(message["done"])
             if "wrong" in message:
                 raise UserError(**message["wrong"])
             tell(str(message["tell"]))
-        await process.wait()
-        raise EmpathyError(f"the child process ended with {process.returncode}; see {log}: {_log_tail(log)}")
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        process.stdin.close()
-        await process.wait()
-
-
-def _open_log(log: Path) -> BinaryIO:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    return log.open("ab")
-
-
-def _log_tail(log: Path) -> str:
-    return log.read_text(encoding="utf-8", errors="replace").strip()[-LOG_TAIL_CHARACTERS:]
+        tail = child.log_tail()[-LOG_TAIL_CHARACTERS:]
+        raise EmpathyError(f"the child process ended with {child.wait()}; see {log}: {tail}")
 
 
 def main() -> None:
@@ -88,8 +65,8 @@ def main() -> None:
         output.write(json.dumps(dict(line)) + "\n")
         output.flush()
 
-    job = json.loads(sys.stdin.readline())
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    job = json.loads(read_first_line())
+    call_when_parent_ends(lambda: os._exit(1))
     try:
         send({"done": JOBS[job.pop("do")](job, lambda line: send({"tell": line}))})
     except UserError as error:
@@ -97,11 +74,6 @@ def main() -> None:
         found_text = "; ".join([fault.found, *map(str, error.faults)]).strip("; ")
         fields = {"what": fault.what, "where": fault.where, "remedy": fault.remedy, "code": fault.code}
         send({"wrong": {**fields, "found": found_text}})
-
-
-def _exit_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(1)
 
 
 def _find_base(job: dict[str, Any], tell: ReportLine) -> dict[str, Any]:

@@ -8,6 +8,7 @@ contest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -17,8 +18,9 @@ import numpy as np
 from agents.control_judges import rules
 from agents.errors import UserError
 from agents.hashing import content_id
-from agents.judge import Judge
+from agents.judge import DEFAULT_PROMPT, Judge
 from agents.models.registry import Registry
+from agents.prompt_lookup import get_prompt
 from agents.seeded_order import seeded_order
 from agents.types import Comparison, Dialogue, Response, ResponseSet, Split
 from harness.data.dataset import Dataset
@@ -26,7 +28,10 @@ from harness.data.splits import dialogues_in_split
 from harness.engine.dispatcher import WorkItem
 from harness.engine.run import RequestSettings, RequestSource, run_requests
 from harness.workflows.judge import Retries, next_attempts
+from harness.workflows.judge_cost import CostEstimate, estimate_judging_cost
 from harness.workflows.records import save_judges
+from harness.workflows.request_options import RequestOptions
+from harness.workflows.workspace import Workspace
 from prompts import Prompt
 from results.analysis import audit_baselines
 from results.analysis.judge_audit import AuditSummary, summarize_audit
@@ -34,6 +39,7 @@ from results.db.store import Store
 from results.queries.judge_audits import AUDIT, rated_pairs
 
 SEED = 0
+BOTH = "both"
 FITTED_CONTROL_JUDGES = tuple(f"control/{name}" for name in audit_baselines.FITTED)
 
 
@@ -244,3 +250,113 @@ async def run_audit(
         interrupted=report.interrupted,
         exclude_same_family=exclude_same_family,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditOptions:
+    """Judges to audit, and on what.
+
+    Attributes:
+        judges: names of models; control judges are added.
+        split: "test", "train", or "both" for two separate audits.
+        judge_prompts: names of judge prompts; each judge is audited with each.
+        limit: number of dialogues, a seeded random subset; None for all.
+        samples: verdicts per comparison, ≥ 1.
+        seed: of the subset and of the bootstrap.
+        exclude_same_family: whether to exclude, for each judge, pairs with a response of its model family.
+        retry_unscored: whether to ask again for unscored comparisons.
+    """
+
+    judges: tuple[str, ...] = ()
+    split: str = "test"
+    judge_prompts: tuple[str, ...] = (DEFAULT_PROMPT,)
+    limit: int | None = None
+    samples: int = 1
+    seed: int = SEED
+    exclude_same_family: bool = False
+    retry_unscored: bool = False
+
+
+async def audit_judges(
+    workspace: Workspace, options: AuditOptions, requests: RequestOptions
+) -> list[AuditSummary]:
+    """Audit judges on each split, store their judgments and return the results.
+
+    Raises:
+        UserError: a judge, a prompt or an option is invalid.
+    """
+    settings = requests.settings()
+    with _planned_audits(workspace, options, requests) as (registry, plans):
+        store = await workspace.store(create=True)
+        for plan in plans:
+            await requests.confirm_cost(
+                partial(estimate_judging_cost, store, plan, settings, retry_unscored=options.retry_unscored)
+            )
+        summaries = []
+        for plan in plans:
+            summaries.append(
+                await run_audit(
+                    store,
+                    registry,
+                    plan,
+                    settings,
+                    retry_unscored=options.retry_unscored,
+                    exclude_same_family=options.exclude_same_family,
+                )
+            )
+            if summaries[-1].interrupted:
+                break
+        return summaries
+
+
+async def estimate_audit(
+    workspace: Workspace, options: AuditOptions, requests: RequestOptions
+) -> list[tuple[AuditPlan, CostEstimate]]:
+    """Return the plan and the cost of each audited judge on each split; no request is sent.
+
+    Raises:
+        UserError: as for `audit_judges`.
+    """
+    settings, retry = requests.settings(), options.retry_unscored
+    with _planned_audits(workspace, options, requests) as (_, plans):
+        store = await workspace.store(create=True)
+        return [
+            (plan, estimate)
+            for plan in plans
+            for estimate in await estimate_judging_cost(
+                store, plan.without_control_judges, settings, retry_unscored=retry
+            )
+        ]
+
+
+@contextmanager
+def _planned_audits(
+    workspace: Workspace, options: AuditOptions, requests: RequestOptions
+) -> Iterator[tuple[Registry, list[AuditPlan]]]:
+    """Provide the plan of each split while the models are open."""
+    names = dict.fromkeys(options.judge_prompts)
+    prompts = [get_prompt(workspace.library, name, "--judge-prompt") for name in names]
+    splits = [Split.TRAIN, Split.TEST] if options.split == BOTH else [Split(options.split)]
+    dataset = workspace.dataset
+    with requests.models(tuple(dict.fromkeys(options.judges))) as (registry, models):
+        temperature = None if options.samples > 1 else 0.0
+        judges = [Judge(model, prompt, temperature) for model in models for prompt in prompts]
+        plans = [
+            plan_audit(
+                dataset,
+                judges,
+                prompts[0],
+                split=split,
+                limit=options.limit,
+                samples=options.samples,
+                seed=options.seed,
+            )
+            for split in splits
+        ]
+        fitted = [name for name in options.judges if name in FITTED_CONTROL_JUDGES]
+        if fitted and Split.TRAIN in splits:
+            requests.warn(
+                f"{', '.join(fitted)}: fitted on the training ratings; on the train split, only "
+                "out-of-fold predictions are used."
+            )
+        yield registry, plans

@@ -18,7 +18,7 @@ from agents.models.retirement import check_not_retired
 from agents.models.spec import Model
 from agents.responder import Responder
 from agents.types import Dialogue
-from harness.engine.budget import lookup_price
+from harness.engine.prices import lookup_price
 from harness.engine.rate_limited_client import INITIAL_TOKENS_PER_BYTE
 from harness.engine.rate_limiter import INITIAL_LATENCY_SECONDS, MAX_IN_FLIGHT
 from harness.engine.run import RequestSettings
@@ -52,6 +52,11 @@ class GenerationCost:
     seconds: float | None
     expected_usd: float | None
     maximum_usd: float | None
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.model
 
 
 async def estimate_generation_cost(

@@ -17,7 +17,7 @@ from agents.clients.base import ModelRequest
 from agents.judge import Judge
 from agents.models.retirement import check_not_retired
 from agents.types import Comparison
-from harness.engine.budget import Price, lookup_price
+from harness.engine.prices import Price, lookup_price
 from harness.engine.rate_limited_client import INITIAL_TOKENS_PER_BYTE
 from harness.engine.rate_limiter import INITIAL_LATENCY_SECONDS, MAX_IN_FLIGHT
 from harness.engine.run import RequestSettings
@@ -68,6 +68,11 @@ class CostEstimate:
     seconds: float | None
     expected_usd: float | None
     maximum_usd: float | None
+
+    @property
+    def name(self) -> str:
+        """Name of the judge."""
+        return self.judge
 
 
 async def estimate_judging_cost(

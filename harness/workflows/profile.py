@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from agents.errors import UserError
 from agents.types import Split
@@ -14,7 +16,8 @@ from harness.data.splits import dialogues_in_split
 from results.analysis.response_profile import FLAGS, WORD_LISTS, ProfiledResponse, ResponseProfile, profile
 from results.db.store import Store
 from results.render.format import format_percent
-from results.render.table import Table, make_table
+from results.render.rendering import Rendering
+from results.render.response_profile import profile_table
 
 SHOWN_IDS = 8
 
@@ -79,53 +82,60 @@ async def profile_responses(
     return ResponseProfiles(profiles, len(common), str(split), answered)
 
 
-def to_dict(result: ResponseProfiles) -> dict[str, Any]:
-    """Return the profiles and the word lists for JSON output."""
+class WordListDocument(TypedDict):
+    """Word list of a profile.
+
+    Attributes:
+        description: what it counts.
+        words: regular expressions, any case.
+    """
+
+    description: str
+    words: list[str]
+
+
+class ProfilesDocument(TypedDict):
+    """Response profiles of several authors over the same dialogues.
+
+    Attributes:
+        split: the split.
+        dialogues: number of dialogues that all authors answered.
+        answered: number of dialogues of the split that each author answered.
+        authors: profile by author.
+        word_lists: word lists by name.
+    """
+
+    document: Literal["profiles"]
+    split: str
+    dialogues: int
+    answered: dict[str, int]
+    authors: dict[str, ResponseProfile]
+    word_lists: dict[str, WordListDocument]
+
+
+def render_profiles(result: ResponseProfiles) -> Rendering:
+    """Render the profiles: one column per author."""
+    title = f"Response profiles: {result.dialogues:,} dialogues of the {result.split} split"
+    table = profile_table(result.profiles, title=title)
+    return Rendering(_data(result), (table,), caveats=tuple(_caveats(result)))
+
+
+def _data(result: ResponseProfiles) -> ProfilesDocument:
+    """Return the profiles and the word lists as JSON data."""
     return {
+        "document": "profiles",
         "split": result.split,
         "dialogues": result.dialogues,
         "answered": dict(result.answered),
-        "authors": {
-            name: {
-                **asdict(author_profile),
-                "distinct": {str(n): value for n, value in author_profile.distinct.items()},
-            }
-            for name, author_profile in result.profiles.items()
-        },
+        "authors": dict(result.profiles),
         "word_lists": {
-            name: {"counts": description, "words": words} for name, (description, words) in WORD_LISTS.items()
+            name: {"description": description, "words": list(words)}
+            for name, (description, words) in WORD_LISTS.items()
         },
     }
 
 
-def to_table(result: ResponseProfiles) -> Table:
-    """Return a table with one column per author."""
-    title = f"Response profiles: {result.dialogues:,} dialogues of the {result.split} split"
-    table = make_table(title, ("", *result.profiles))
-    columns = [_profile_rows(author_profile) for author_profile in result.profiles.values()]
-    for row in columns[0]:
-        table.add_row(row, *(column[row] for column in columns))
-    return table
-
-
-def _profile_rows(stats: ResponseProfile) -> dict[str, str]:
-    contents = {
-        description: format_percent(stats.contents[name]) for name, (description, _) in WORD_LISTS.items()
-    }
-    lengths = (f"{stats.mean_words:.1f}", f"{stats.median_words:.0f}", str(stats.most_words))
-    return {
-        "words: mean / median / maximum": " / ".join(lengths),
-        "over 97 words": format_percent(stats.over_limit),
-        "cut off": format_percent(stats.cut_off),
-        "distinct 1- / 2- / 3-grams": " / ".join(f"{value:.2f}" for value in stats.distinct.values()),
-        "opening shared with another response": format_percent(stats.same_opening),
-        "asks a question": format_percent(stats.asks),
-        **contents,
-        "crisis dialogues with a reference to help": format_percent(stats.crisis_referred),
-    }
-
-
-def caveats(result: ResponseProfiles) -> list[str]:
+def _caveats(result: ResponseProfiles) -> list[str]:
     """Return notes: frequent openings, flagged responses to read, and the word lists."""
     notes = []
     for name, author_profile in result.profiles.items():

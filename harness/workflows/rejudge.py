@@ -8,16 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import orjson
 from sqlalchemy import select
 
 from agents.errors import UserError
-from agents.judge import Judge
+from agents.judge import DEFAULT_PROMPT, Judge
+from agents.prompt_lookup import get_prompt
 from agents.types import Dialogue, ResponseSet
 from harness.data.author_resolver import Author
-from harness.workflows.judge import JudgingPlan
+from harness.workflows.contest import without_same_family
+from harness.workflows.judge import JudgingPlan, judge_contest
+from harness.workflows.judge_cost import estimate_judging_cost
+from harness.workflows.request_options import RequestOptions
+from harness.workflows.workspace import Workspace
+from results.analysis.contest_results import JudgingResult
+from results.analysis.human_preferences import CorrectedPanel, correct_panel
+from results.analysis.judge_panel import JudgePanel, load_panel
 from results.db.schema import RunRow, table
 from results.db.store import Store
 from results.queries.contest_index import load_contest_index
@@ -100,3 +110,74 @@ async def _load_author(store: Store, response_set: ResponseSet, dialogues: Seque
     return Author(
         response_set, {response.dialogue: response for response in stored if response.dialogue in keys}
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RejudgeOptions:
+    """Run to judge again, and the new judges.
+
+    Attributes:
+        run: id of the run, its beginning, or "last".
+        judges: names of the judges; none to compare the existing ones.
+        judge_prompts: names of judge prompts; each judge is combined with each.
+        samples: verdicts per comparison, ≥ 1; None for that of the run.
+        exclude_same_family: whether to exclude judges of an author's model family.
+        human_preferences: CSV file of human preferences, to correct the judges' win rates; None for none.
+        sensitivity: whether to correct the win rates with the judges' audits.
+        retry_unscored: whether to ask again for unscored comparisons.
+    """
+
+    run: str = "last"
+    judges: tuple[str, ...] = ()
+    judge_prompts: tuple[str, ...] = (DEFAULT_PROMPT,)
+    samples: int | None = None
+    exclude_same_family: bool = False
+    human_preferences: Path | None = None
+    sensitivity: bool = False
+    retry_unscored: bool = False
+
+
+@dataclass(frozen=True)
+class RejudgeOutcome:
+    """All judges of a contest, with corrected win rates, and the new judging run, if any."""
+
+    panel: JudgePanel
+    corrected: CorrectedPanel
+    result: JudgingResult | None
+
+
+async def rejudge(workspace: Workspace, options: RejudgeOptions, requests: RequestOptions) -> RejudgeOutcome:
+    """Judge the stored responses of a run with other judges, and compare all its judges.
+
+    Raises:
+        UserError: the run, a judge or an option is invalid.
+    """
+    names = dict.fromkeys(options.judge_prompts)
+    prompts = [get_prompt(workspace.library, name, "--judge-prompt") for name in names]
+    settings = requests.settings()
+    store = await workspace.store()
+    stored = await load_stored_contest(store, options.run)
+    sets = (stored.a.set, stored.b.set)
+    result = None
+    if options.judges:
+        with requests.models(tuple(dict.fromkeys(options.judges))) as (registry, models):
+            temperature = None if (options.samples or stored.spec.get("samples", 1)) > 1 else 0.0
+            judges = [Judge(model, prompt, temperature) for model in models for prompt in prompts]
+            judges = list({judge.id: judge for judge in judges}.values())
+            if options.exclude_same_family:
+                judges = await without_same_family(store, judges, sets, requests)
+            plan = stored.plan(judges, options.samples)
+            await requests.confirm_cost(partial(estimate_judging_cost, store, plan, settings))
+            result = await judge_contest(
+                store, registry, plan, settings, retry_unscored=options.retry_unscored
+            )
+    panel = await load_panel(
+        store,
+        stored.a.set.id,
+        stored.b.set.id,
+        stored.split,
+        seed=int(stored.spec.get("seed", 0)),
+        exclude_same_family=options.exclude_same_family,
+    )
+    corrected = await correct_panel(store, panel, options.human_preferences, sensitivity=options.sensitivity)
+    return RejudgeOutcome(panel, corrected, result)

@@ -26,7 +26,7 @@ from agents.files.faults import Faults
 from agents.files.table import CsvTable, read_table
 from agents.files.text import read_bytes
 from agents.models.registry import EMULATED
-from results.analysis.judge_panel import PanelJudge
+from results.analysis.judge_panel import JudgePanel, PanelJudge
 from results.db.schema import RunRow, table
 from results.db.store import Store
 from results.queries.judge_audits import AUDIT, load_audit
@@ -198,3 +198,27 @@ def _audit_command(judge: PanelJudge) -> str:
     words = ["empathy audit", f"{entry.provider}/{entry.model.removeprefix(EMULATED)}"]
     words += [f"--judge-prompt {prompt}"] if prompt else []
     return " ".join([*words, *(["--emulate"] if emulated else [])])
+
+
+async def correct_panel(
+    store: Store, panel: JudgePanel, people: Path | None, *, sensitivity: bool
+) -> CorrectedPanel:
+    """Correct the win rates of a panel with human preferences and with the judges' audits, as requested.
+
+    Args:
+        people: CSV file of human preferences; None for none.
+        sensitivity: whether to correct with the judges' audits.
+
+    Raises:
+        UserError: the file is invalid.
+    """
+    preferences, by_people, by_audit = None, {}, {}
+    if people is not None:
+        codes = {dialogue.id: index for index, dialogue in enumerate(panel.dialogues)}
+        preferences = read_preferences(people, codes, panel.a.name, panel.b.name)
+        by_people = {
+            index: adjusted_by_people(judge, preferences.for_a) for index, judge in enumerate(panel.judges)
+        }
+    if sensitivity:
+        by_audit = dict(enumerate(await adjusted_by_audit(store, panel.judges)))
+    return CorrectedPanel(by_people, by_audit, preferences)

@@ -1,23 +1,23 @@
-"""Table 1 in the paper's layout: ours, the published value and their difference, as Markdown, LaTeX and CSV.
+"""Values of Table 1: ours, the published value and their difference.
 
 A cell that was not run is empty, never zero. Values are in percent, as in the paper.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from agents.output_escape import csv_rows, markdown_row, markdown_text
-from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, TEACHER, Cell, published
+from results.paper.cells import TEACHER, Cell, published
 from results.paper.deviations import ALWAYS
 from results.paper.single_order import (
     BASE_FIRST,
     PUBLISHED_ORDER_NOTE,
     STUDENT_FIRST,
     SingleOrderCheck,
+    SingleOrderColumns,
     single_order_data,
     single_order_test,
 )
@@ -30,7 +30,6 @@ from results.statistics.replication import (
     expected_outside,
 )
 
-EMPTY = ""
 EMULATED = "EMULATED"
 WARNING = "EMULATED: some of these completions come from the local emulator, not from a real model."
 SAME_FAMILY_NOTE = (
@@ -134,78 +133,6 @@ def table1(ours: Mapping[Cell, CellResult]) -> Table1:
     return Table1(ours, dict(zip(cells, as_family(single), strict=True)), single_order_test(orders))
 
 
-def _grid(value: Callable[[Cell], str]) -> list[tuple[str, str, list[str]]]:
-    """Return (study, stage, the 14 values of its line) for all eight lines."""
-    lines = []
-    for student, judge in STUDIES:
-        for stage in STAGES:
-            cells = [Cell(student, judge, stage, method, name) for method in METHODS for name in NUMBERS]
-            lines.append((cells[0].study, stage, [value(cell) for cell in cells]))
-    return lines
-
-
-def _format_ours(table: Table1) -> Callable[[Cell], str]:
-    def format_cell(cell: Cell) -> str:
-        result = table.ours.get(cell)
-        return EMPTY if result is None else f"{100 * result.rate:.1f}{'†' if result.same_family else ''}"
-
-    return format_cell
-
-
-def _format_order_robust(table: Table1) -> Callable[[Cell], str]:
-    def format_cell(cell: Cell) -> str:
-        low, high = table.ours[cell].order_robust if cell in table.ours else (None, None)
-        return EMPTY if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
-
-    return format_cell
-
-
-def _format_in_order(table: Table1, order: str) -> Callable[[Cell], str]:
-    def format_cell(cell: Cell) -> str:
-        check = table.alike.get(cell)
-        one = check.orders.get(order) if check else None
-        if check is None or one is None:
-            return EMPTY
-        mark = "‡" if check.is_outside and order in check.decisive else ""
-        return f"{100 * one.ours:.1f}{mark}"
-
-    return format_cell
-
-
-def _format_published(cell: Cell) -> str:
-    return f"{100 * published()[cell]:.1f}"
-
-
-def _format_difference(table: Table1) -> Callable[[Cell], str]:
-    def format_cell(cell: Cell) -> str:
-        comparison = table.compared.get(cell)
-        if comparison is None:
-            return EMPTY
-        star = "*" if comparison.p_adjusted is not None and comparison.p_adjusted < 0.05 else ""
-        interval = f"[{100 * comparison.low:+.1f}, {100 * comparison.high:+.1f}]"
-        return f"{100 * comparison.difference:+.1f}{star} {interval}"
-
-    return format_cell
-
-
-def table_lines(table: Table1) -> list[tuple[str, str, str, list[str]]]:
-    """Return (study, stage, label, values) of every line; several lines per line of the paper."""
-    kinds = [
-        ("ours", _format_ours(table)),
-        ("order-robust", _format_order_robust(table)),
-        (f"ours, {BASE_FIRST}", _format_in_order(table, BASE_FIRST)),
-        (f"ours, {STUDENT_FIRST}", _format_in_order(table, STUDENT_FIRST)),
-        ("published", _format_published),
-        ("difference", _format_difference(table)),
-    ]
-    grids = [(name, _grid(value)) for name, value in kinds]
-    return [
-        (grid[at][0] if name == "ours" else "", grid[at][1] if name == "ours" else "", name, grid[at][2])
-        for at in range(len(STUDIES) * len(STAGES))
-        for name, grid in grids
-    ]
-
-
 def notes(table: Table1) -> list[str]:
     """Return the notes that a reader of the table needs."""
     notes_found = [
@@ -234,29 +161,53 @@ def heading(table: Table1) -> str:
     return "Table 1 of the paper, beside ours" + (" (not a replication)" if table.differences else "")
 
 
-def to_markdown(table: Table1) -> str:
-    """Return the table as Markdown, with a warning on top if models are emulated."""
-    numbers = list(NUMBERS.values())
-    head = [
-        "study",
-        "stage",
-        "",
-        *(f"H {number}" for number in numbers),
-        *(f"L {number}" for number in numbers),
-    ]
-    lines = [markdown_row(head), "| " + " | ".join([":--"] * 3 + ["--:"] * 14) + " |"]
-    lines += [
-        markdown_row([study, stage, label, *values]) for study, stage, label, values in table_lines(table)
-    ]
-    notes_text = "\n\n".join(map(markdown_text, notes(table)))
-    legend = "H: improvement over human responses. L: over LLM initial responses."
-    warning = f"**{WARNING}**\n\n" if table.is_emulated else ""
-    return f"# {heading(table)}\n\n{warning}" + "\n".join(lines) + f"\n\n{legend}\n\n{notes_text}\n"
+class Table1Row(SingleOrderColumns):
+    """Cell of Table 1; ours is null if it was not run.
+
+    Attributes:
+        teacher, student, judge, stage, method, strategy: the cell.
+        published: published win rate of the student, in [0, 1].
+        ours: our win rate.
+        ours_low, ours_high: its interval.
+        n: number of complete dialogues.
+        difference: our rate minus the published one.
+        low, high: its interval.
+        p: p-value of a difference.
+        p_holm: p-value after Holm's correction over the cells.
+        order_robust_low, order_robust_high: bounds of our rate that hold for any position bias.
+        run: id of our run.
+        our_judge: our judge.
+        not_a_replication: known differences from the paper, separated by semicolons.
+        same_family: whether our judge is of an author's model family.
+    """
+
+    teacher: str
+    student: str
+    judge: str
+    stage: str
+    method: str
+    strategy: str
+    published: float
+    ours: float | None
+    ours_low: float | None
+    ours_high: float | None
+    n: int | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    order_robust_low: float | None
+    order_robust_high: float | None
+    run: str | None
+    our_judge: str | None
+    not_a_replication: str | None
+    same_family: bool | None
 
 
-def rows(table: Table1) -> list[dict[str, object]]:
+def rows(table: Table1) -> list[Table1Row]:
     """Return every cell as a dict; rates in [0, 1], None if it was not run."""
-    row_dicts: list[dict[str, object]] = []
+    row_dicts: list[Table1Row] = []
     for cell, value in published().items():
         ours, compared = table.ours.get(cell), table.compared.get(cell)
         row_dicts.append(
@@ -287,9 +238,3 @@ def rows(table: Table1) -> list[dict[str, object]]:
             }
         )
     return row_dicts
-
-
-def to_csv(table: Table1) -> str:
-    """Return the table as CSV, one cell per line."""
-    row_dicts = rows(table)
-    return csv_rows(list(row_dicts[0]), row_dicts)

@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing_extensions import TypedDict
 
 from results.analysis.human_preferences import CorrectedPanel
 from results.analysis.judge_panel import JudgePanel
-from results.render.format import format_percent, format_range
-from results.render.table import Table, make_table
+from results.render.columns import columns
+from results.render.estimable import Estimable, estimable
+from results.render.table import Column, Table, Value
 from results.statistics.bias_correction import BiasAdjusted
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold
 
 
-def bias_correction_data(index: int, corrected: CorrectedPanel) -> dict[str, Any]:
+class CorrectedRates(TypedDict):
+    """Corrected win rates of one judge.
+
+    Attributes:
+        bias_adjusted: rate corrected by human preferences; null without them.
+        with_people: rate with people as the gold judge; null without human preferences.
+        sensitivity_analysis: rate corrected by the judge's audit; null unless requested.
+    """
+
+    bias_adjusted: Estimable[BiasAdjusted] | None
+    with_people: Estimable[CheapAndGold] | None
+    sensitivity_analysis: Estimable[BiasAdjusted] | None
+
+
+class HumanPreferencesDocument(TypedDict):
+    """Use of a file of human preferences.
+
+    Attributes:
+        rows: number of rows.
+        used: number of preferences that were used.
+        skipped: number of other rows, by reason.
+    """
+
+    rows: int
+    used: int
+    skipped: dict[str, int]
+
+
+def bias_correction_data(index: int, corrected: CorrectedPanel) -> CorrectedRates:
     """Return the corrected rates of one judge of a panel, in [0, 1].
 
     Args:
         index: index of the judge in the panel.
         corrected: the panel's corrections.
     """
-    data = {}
-    if index in corrected.by_people:
-        plug_in, powered = corrected.by_people[index]
-        data["bias_adjusted"] = _value(plug_in)
-        data["with_people"] = _value(powered)
-    if index in corrected.by_audit:
-        data["sensitivity_analysis"] = _value(corrected.by_audit[index])
-    return data
+    by_people, by_audit = corrected.by_people.get(index), corrected.by_audit.get(index)
+    return {
+        "bias_adjusted": None if by_people is None else estimable(by_people[0]),
+        "with_people": None if by_people is None else estimable(by_people[1]),
+        "sensitivity_analysis": None if by_audit is None else estimable(by_audit),
+    }
 
 
-def human_preferences_data(corrected: CorrectedPanel) -> dict[str, Any] | None:
+def human_preferences_data(corrected: CorrectedPanel) -> HumanPreferencesDocument | None:
     """Return how many human preferences were used and why others were skipped; None without any."""
     people = corrected.people
     if people is None:
@@ -39,67 +65,54 @@ def human_preferences_data(corrected: CorrectedPanel) -> dict[str, Any] | None:
     return {"rows": people.rows, "used": people.used, "skipped": dict(people.skipped)}
 
 
-def _value(value: BiasAdjusted | CheapAndGold | NotEstimable) -> dict[str, Any]:
-    """Return an estimate as JSON data."""
-    return {"not_estimable": str(value)} if isinstance(value, NotEstimable) else asdict(value)
-
-
 def bias_correction_table(panel: JudgePanel, corrected: CorrectedPanel) -> Table | None:
     """Return the table of corrected rates; None without corrections."""
     if not corrected.by_people and not corrected.by_audit:
         return None
-
-    heads = (
-        "judge",
-        "raw",
-        "bias-adjusted",
-        "95 %",
-        "sensitivity",
-        "specificity",
-        "references A / B",
+    shown = columns(
+        *("judge", Column("raw", unit="percent"), Column("bias_adjusted", "bias-adjusted", "percent")),
+        *("interval", Column("sensitivity", unit="decimal"), Column("specificity", unit="decimal")),
+        Column("references", "references A / B", "counts"),
     )
-    people = ("people as gold judge", "95 %", "rated", "effective n")
-    table = make_table("Corrected win rates", (*heads, *(people if corrected.by_people else ())))
+    if corrected.by_people:
+        shown += [
+            Column("with_people", "people as gold judge", "percent"),
+            Column("with_people_interval", "95 %", "percent_range"),
+            Column("rated", unit="of"),
+            Column("effective_n", unit="whole"),
+        ]
+    table = Table("Corrected win rates", columns=shown)
     for index, (plug_in, powered) in corrected.by_people.items():
-        table.add_row(
-            panel.judges[index].name,
-            format_percent(panel.judges[index].rate.rate),
-            *_adjusted(plug_in),
-            *_powered(powered),
-        )
+        judge = panel.judges[index]
+        table.add_row(judge.name, judge.rate.rate, *_adjusted(plug_in), *_powered(powered))
     if corrected.by_audit and corrected.by_people:
         table.add_section()
     for index, correction in corrected.by_audit.items():
-        name = f"{panel.judges[index].name}: sensitivity analysis"
-        table.add_row(name, format_percent(panel.judges[index].rate.rate), *_adjusted(correction))
+        judge = panel.judges[index]
+        table.add_row(f"{judge.name}: sensitivity analysis", judge.rate.rate, *_adjusted(correction))
     return table
 
 
-def _adjusted(correction: BiasAdjusted | NotEstimable) -> tuple[str, ...]:
+def _adjusted(correction: BiasAdjusted | NotEstimable) -> tuple[Value, ...]:
     """Return the cells of a bias-adjusted rate."""
     if isinstance(correction, NotEstimable):
-        return ("not estimable", *["-"] * 4)
-    accuracies = (f"{correction.sensitivity:.2f}", f"{correction.specificity:.2f}")
-    references = " / ".join(map(str, correction.references))
+        return "not estimable", *[None] * 4
+    interval = (correction.low, correction.high)
     return (
-        format_percent(correction.rate),
-        format_range(correction.low, correction.high),
-        *accuracies,
-        references,
+        correction.rate,
+        interval,
+        correction.sensitivity,
+        correction.specificity,
+        correction.references,
     )
 
 
-def _powered(estimate: CheapAndGold | NotEstimable) -> tuple[str, ...]:
+def _powered(estimate: CheapAndGold | NotEstimable) -> tuple[Value, ...]:
     """Return the cells of an estimate with people as gold judge."""
     if isinstance(estimate, NotEstimable):
-        return ("not estimable", *["-"] * 3)
-    rated = f"{estimate.n_gold} of {estimate.n}"
-    return (
-        format_percent(estimate.rate),
-        format_range(estimate.low, estimate.high),
-        rated,
-        f"{estimate.effective_n:.0f}",
-    )
+        return "not estimable", *[None] * 3
+    interval = (estimate.low, estimate.high)
+    return estimate.rate, interval, (estimate.n_gold, estimate.n), estimate.effective_n
 
 
 def bias_correction_caveats(panel: JudgePanel, corrected: CorrectedPanel) -> list[str]:

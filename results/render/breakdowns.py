@@ -1,4 +1,4 @@
-"""Breakdowns of a judging run by subgroup, length and judge, as JSON data and lines."""
+"""A judging run with its breakdowns by subgroup, length and judge."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from typing import Any
 
 from results.analysis.breakdowns import Breakdowns
 from results.analysis.contest_results import JudgeResult, JudgingResult
+from results.render.columns import columns
+from results.render.contest import render_contest
+from results.render.early_stopping import render_early_stopping
 from results.render.format import format_percent, format_range
+from results.render.rendering import Rendering
+from results.render.table import Column, Table
 from results.statistics import (
     LengthControl,
     NotEstimable,
@@ -16,7 +21,33 @@ from results.statistics import (
 )
 
 
-def add_breakdowns(data: dict[str, Any], breakdowns: Breakdowns) -> dict[str, Any]:
+def render_judging(summary: JudgingResult, breakdowns: Breakdowns | None = None) -> Rendering:
+    """Render a judging run with its breakdowns: win rates, or confidence sequences after early stopping."""
+    stopped = any(judge.stopped for judge in summary.judges)
+    rendering = render_early_stopping(summary) if stopped else render_contest(summary)
+    if breakdowns is None:
+        return rendering
+    groups = (
+        _groups(judge, breakdowns.by, breakdowns.groups[judge.contest.judge_id])
+        for judge in summary.judges
+        if judge.contest.judge_id in breakdowns.groups
+    )
+    caveats = (GROUPS_CAVEAT.format(by=breakdowns.by),) if breakdowns.by else ()
+    return Rendering(
+        _add_breakdowns(dict(rendering.document), breakdowns),
+        (*rendering.tables, *groups),
+        tuple(_sentences(summary, breakdowns)),
+        (*rendering.caveats, *caveats),
+    )
+
+
+GROUPS_CAVEAT = (
+    "By {by}: descriptive, without a test for differences between groups; intervals require 20 complete "
+    "dialogues."
+)
+
+
+def _add_breakdowns(data: dict[str, Any], breakdowns: Breakdowns) -> dict[str, Any]:
     """Add the computed breakdowns to a run's JSON data and return it."""
     if breakdowns.pooled is not None:
         data["pooled"] = _pooled_data(breakdowns.pooled)
@@ -90,21 +121,13 @@ def _length_data(control: LengthControl | NotEstimable) -> dict[str, Any]:
     }
 
 
-def breakdown_lines(summary: JudgingResult, breakdowns: Breakdowns) -> list[str]:
-    """Return the breakdowns as lines of text."""
+def _sentences(summary: JudgingResult, breakdowns: Breakdowns) -> list[str]:
+    """Return the pooled rate, the rates at equal length, and the test-set uses."""
     lines = [] if breakdowns.pooled is None else [_pooled_line(breakdowns.pooled)]
     for judge in summary.judges:
         contest = judge.contest
         if contest.judge_id in breakdowns.lengths:
             lines.append(f"{contest.judge}: {_length_line(breakdowns.lengths[contest.judge_id])}")
-        if contest.judge_id in breakdowns.groups:
-            lines += _group_lines(judge, breakdowns.by, breakdowns.groups[contest.judge_id])
-    if breakdowns.by:
-        lines.append(
-            f"By {breakdowns.by}: descriptive, without a test for differences between groups; intervals "
-            f"require 20 "
-            "complete dialogues."
-        )
     if breakdowns.test_set_uses:
         uses = ", ".join(f"{name} {count}" for name, count in breakdowns.test_set_uses.items())
         lines.append(f"Test-set uses so far: {uses} (distinct opponents and judges, in this database).")
@@ -137,15 +160,10 @@ def _length_line(control: LengthControl | NotEstimable) -> str:
     )
 
 
-def _group_lines(judge: JudgeResult, group_by: str, groups: Mapping[str, WinRate]) -> list[str]:
-    """Return one judge's subgroups, one line each."""
-    width = max((len(name) for name in groups), default=0)
-    lines = [f"{judge.contest.judge}, by {group_by}:"]
+def _groups(judge: JudgeResult, group_by: str, groups: Mapping[str, WinRate]) -> Table:
+    """Return one judge's win rates by subgroup."""
+    shown = columns(Column("group", group_by), "win_rate", "interval", "order_robust", "n", "note")
+    table = Table(f"{judge.contest.judge}, by {group_by}", columns=shown)
     for name, rate in groups.items():
-        interval = f"  {format_range(rate.low, rate.high)}" if rate.low is not None else ""
-        robust = f"  order-robust {format_range(*rate.order_robust)}" if rate.rate is not None else ""
-        note = f"  {rate.note}" if rate.note else ""
-        lines.append(
-            f"  {name:<{width}}  {format_percent(rate.rate):>7}  n {rate.n:>4}{interval}{robust}{note}"
-        )
-    return lines
+        table.add_row(name, rate.rate, (rate.low, rate.high), rate.order_robust, rate.n, rate.note)
+    return table.without_empty_columns({"note"})

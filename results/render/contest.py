@@ -1,29 +1,40 @@
-"""Results of a judging run as JSON data (rates in [0, 1]), table (percent) and caveats."""
+"""Win rates of a judging run, by judge."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from agents.models.family import self_preference_warning
+from agents.models.family import FamilyMatch, self_preference_warning
 from agents.models.spec import is_emulated
 from results.analysis.contest_results import JudgeResult, JudgingResult
 from results.queries.contests import Contest
+from results.render.columns import columns
+from results.render.documents import RangeDocument, SameFamilyDocument
 from results.render.format import (
     EMULATED_NOTE,
     ORDER_ROBUST_NOTE,
     format_percent,
     format_range,
-    format_reasons,
     format_usd,
 )
-from results.render.table import Table
+from results.render.rendering import Rendering
+from results.render.table import Column, Table, Value
 from results.statistics import SingleOrder, WinRate
 
 SINGLE_ORDER_NOTE = (
     "the paper's single-order estimator with the named judge prompt (default: ours); unscored judgments "
     "stay in the denominator"
 )
+
+
+def render_contest(summary: JudgingResult) -> Rendering:
+    """Render the win rates: one row per judge, without optional columns that are empty."""
+    table = _table(summary)
+    shown = table.without_empty_columns(OPTIONAL)
+    keys = {column.key for column in shown.columns}
+    unused = [name for name in COUNTS if name not in keys]
+    return Rendering(to_dict(summary), (shown,), caveats=tuple(_caveats(summary, unused)))
 
 
 def to_dict(summary: JudgingResult) -> dict[str, Any]:
@@ -136,58 +147,63 @@ def _is_emulated(judge: JudgeResult) -> bool:
     return is_emulated(judge.contest.judge_model)
 
 
-def to_table(summary: JudgingResult) -> Table:
-    """Return one row per judge, without optional columns that are empty (`caveats` lists them)."""
+def _table(summary: JudgingResult) -> Table:
+    """Return one row per judge, with every column."""
     first = summary.judges[0].contest
-    table = Table(f"{first.a.name} against {first.b.name}: {len(first.dialogues)} dialogues, both orders")
-    rows = [_row(judge) for judge in summary.judges]
-    table.add_column("judge")
-    empty = _empty_columns(rows)
-    shown = [name for name in rows[0] if name not in empty]
-    for name in shown:
-        table.add_column(name, justify="right", style="bold" if name == "win rate" else "")
-    for judge, row in zip(summary.judges, rows, strict=True):
-        table.add_row(judge.contest.judge, *(row[name] for name in shown))
+    title = f"{first.a.name} against {first.b.name}: {len(first.dialogues)} dialogues, both orders"
+    table = Table(title, columns=list(COLUMNS))
+    for judge in summary.judges:
+        table.add_row(*_cells(judge))
     return table
 
 
-EMPTY_CELLS = ("", "-", "0", "0.0 %")
-INCOMPLETE, RETRIED, REPEATS, SAME_FAMILY = "incomplete", "retried", "repeats agree", "same family"
-OPTIONAL_COLUMNS = (SAME_FAMILY, INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", RETRIED)
-COUNT_COLUMNS = (INCOMPLETE, "ties", "unscored", RETRIED)
+COLUMNS = columns(
+    *("judge", "same_family", "win_rate", "interval", "order_robust", "n", "incomplete", "bounds", "soft"),
+    *("ties", "consistency", "first_position_rate", "repetition_stability"),
+    Column("a_first", "A first", "percent"),
+    Column("b_first", "B first", "percent"),
+    *("unscored", "retried"),
+    Column("requests", "made / reused / retried", "counts"),
+    "cost_usd",
+)
+COUNTS = ("incomplete", "ties", "unscored", "retried")
+OPTIONAL = (*COUNTS, "same_family", "bounds", "soft", "repetition_stability")
 
 
-def _empty_columns(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return the optional columns without a value in any row."""
-    return [name for name in OPTIONAL_COLUMNS if all(row[name] in EMPTY_CELLS for row in rows)]
-
-
-def _row(judge: JudgeResult) -> dict[str, str]:
-    """Return one judge's cells by column."""
+def _cells(judge: JudgeResult) -> tuple[Value, ...]:
+    """Return one judge's row."""
     rate, contest, endpoint = judge.hard, judge.contest, judge.endpoint
-    soft = judge.soft
-    return {
-        SAME_FAMILY: SAME_FAMILY if contest.same_family else "",
-        "win rate": format_percent(rate.rate),
-        "95 %": format_range(rate.low, rate.high),
-        "order-robust": format_range(*rate.order_robust),
-        "n": str(rate.n),
-        INCOMPLETE: str(rate.incomplete),
-        "bounds": format_range(rate.bound_low, rate.bound_high) if rate.incomplete else "",
-        "soft": format_percent(soft.rate) if soft else "-",
-        "ties": format_percent(rate.ties),
-        "consistency": format_percent(rate.consistency),
-        "first position": format_percent(rate.first_position_rate),
-        REPEATS: format_percent(rate.repetition_stability) if contest.samples > 1 else "",
-        "A first": format_percent(rate.a_first.rate),
-        "B first": format_percent(rate.b_first.rate),
-        "unscored": format_reasons(judge.unscored),
-        RETRIED: str(contest.asked_again),
-        "made / reused / retried": f"{endpoint.made} / {endpoint.reused} / {endpoint.retried}"
-        if endpoint
-        else "-",
-        "cost": format_usd(contest.cost_usd),
-    }
+    return (
+        contest.judge,
+        "same family" if contest.same_family else "",
+        rate.rate,
+        (rate.low, rate.high),
+        rate.order_robust,
+        rate.n,
+        rate.incomplete,
+        (rate.bound_low, rate.bound_high) if rate.incomplete else None,
+        judge.soft.rate if judge.soft else None,
+        rate.ties,
+        rate.consistency,
+        rate.first_position_rate,
+        rate.repetition_stability if contest.samples > 1 else None,
+        rate.a_first.rate,
+        rate.b_first.rate,
+        judge.unscored,
+        contest.asked_again,
+        (endpoint.made, endpoint.reused, endpoint.retried) if endpoint else None,
+        contest.cost_usd,
+    )
+
+
+def range_document(low: float | None, high: float | None) -> RangeDocument:
+    """Return two ends as JSON data."""
+    return RangeDocument(low=low, high=high)
+
+
+def same_family_documents(matches: Iterable[FamilyMatch]) -> list[SameFamilyDocument]:
+    """Return authors of a judge's model family as JSON data."""
+    return [SameFamilyDocument(author=match.author, family=match.family, why=match.why) for match in matches]
 
 
 def answering_model_caveats(contests: Iterable[Contest]) -> list[str]:
@@ -204,8 +220,8 @@ def self_preference_caveats(contests: Iterable[Contest]) -> list[str]:
     ]
 
 
-def caveats(summary: JudgingResult) -> list[str]:
-    """Return the caveats to print below the table."""
+def _caveats(summary: JudgingResult, unused: Sequence[str]) -> list[str]:
+    """Return the caveats; `unused` names the counts that are zero for every judge."""
     notes = []
     if any(_is_emulated(judge) for judge in summary.judges):
         notes.append(EMULATED_NOTE)
@@ -232,8 +248,6 @@ def caveats(summary: JudgingResult) -> list[str]:
         for judge in summary.judges
         if judge.contest.samples > 1
     ]
-    empty = _empty_columns([_row(judge) for judge in summary.judges])
-    unused = [name for name in COUNT_COLUMNS if name in empty]
     if unused:
         notes.append(f"None of: {', '.join(unused)}.")
     notes += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.judges if judge.hard.note]

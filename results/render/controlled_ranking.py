@@ -1,41 +1,132 @@
-"""Rankings controlled for length and style, as JSON data, tables and caveats."""
+"""Rankings controlled for length and style, one per judge."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import Literal
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from results.analysis.controlled_ranking import ControlledRanking
 from results.queries.contest_index import name_of
+from results.render.columns import columns
+from results.render.estimable import Estimable, estimable
 from results.render.format import EMULATED_NOTE
-from results.render.table import Table, make_table
+from results.render.rendering import Rendering
+from results.render.table import Column, Table
 from results.statistics import ControlledStrengths, NotEstimable
+from results.statistics.controlled_strengths import CovariateEffect
+from results.statistics.selection_bias import CorrectedEstimate
 
 
-def rankings_data(rankings: Sequence[ControlledRanking], split: str) -> dict[str, Any]:
-    """Return every judge's strengths with and without control, and the covariate effects."""
-    return {
+class ControlledAuthor(TypedDict):
+    """Author of a ranking at equal length and style.
+
+    Attributes:
+        author: the author.
+        response_set: id of its response set.
+        strength: controlled strength on Elo's scale.
+        low, high: its interval; null for an author that won or lost nearly everything, or is extrapolated.
+        uncontrolled: strength without control.
+        extrapolated: whether the strength at equal length is extrapolated.
+    """
+
+    author: str
+    response_set: str
+    strength: float
+    low: float | None
+    high: float | None
+    uncontrolled: float
+    extrapolated: bool
+
+
+class ControlledStrengthsDocument(TypedDict):
+    """Strengths at equal length and style.
+
+    Attributes:
+        authors: the authors, strongest first.
+        best: strength of the strongest author, corrected for selection; null without an interval.
+        effects: effects of the covariates that vary.
+        level: confidence level.
+        n: number of meetings with a score.
+        dialogues: number of dialogues with a meeting.
+        wording: how to describe the numbers.
+    """
+
+    authors: list[ControlledAuthor]
+    best: CorrectedEstimate | None
+    effects: list[CovariateEffect]
+    level: float
+    n: int
+    dialogues: int
+    wording: str
+
+
+class ControlledJudgeRanking(Estimable[ControlledStrengthsDocument]):
+    """One judge's ranking at equal length and style.
+
+    Attributes:
+        judge: display name of the judge.
+        judge_id: content id of the judge.
+        emulated: whether the judge is emulated.
+    """
+
+    judge: str
+    judge_id: str
+    emulated: bool
+
+
+class ControlledRankingDocument(TypedDict):
+    """Rankings at equal length and style.
+
+    Attributes:
+        split: the split.
+        rankings: one ranking per judge.
+        notes: what limits the numbers.
+    """
+
+    document: Literal["controlled_ranking"]
+    split: str
+    rankings: list[ControlledJudgeRanking]
+    notes: list[str]
+
+
+def render_controlled_ranking(rankings: Sequence[ControlledRanking], split: str) -> Rendering:
+    """Render every judge's strengths with and without control, and the covariate effects."""
+    notes = _caveats(rankings)
+    data: ControlledRankingDocument = {
+        "document": "controlled_ranking",
         "split": split,
         "rankings": [_ranking_data(ranking) for ranking in rankings],
-        "notes": rankings_caveats(rankings),
+        "notes": notes,
+    }
+    tables = (
+        _table(ranking, ranking.strengths)
+        for ranking in rankings
+        if not isinstance(ranking.strengths, NotEstimable)
+    )
+    return Rendering(data, tuple(tables), caveats=tuple(notes))
+
+
+def _ranking_data(ranking: ControlledRanking) -> ControlledJudgeRanking:
+    """Return one judge's ranking as JSON data."""
+    result = ranking.strengths
+    strengths = result if isinstance(result, NotEstimable) else _strengths(ranking, result)
+    return {
+        "judge": ranking.judge,
+        "judge_id": ranking.judge_id,
+        "emulated": ranking.emulated,
+        **estimable(strengths),
     }
 
 
-def _ranking_data(ranking: ControlledRanking) -> dict[str, Any]:
-    """Return one judge's ranking as JSON data."""
-    head = {"judge": ranking.judge, "judge_id": ranking.judge_id, "emulated": ranking.emulated}
-    strengths = ranking.strengths
-    if isinstance(strengths, NotEstimable):
-        return {**head, "not_estimable": strengths.reason}
+def _strengths(ranking: ControlledRanking, strengths: ControlledStrengths) -> ControlledStrengthsDocument:
+    """Return one judge's strengths as JSON data."""
     return {
-        **head,
-        "not_estimable": None,
         "authors": [_author(ranking, strengths, index) for index in _order(strengths)],
-        "best": None if strengths.best is None else asdict(strengths.best),
-        "effects": [asdict(effect) for effect in strengths.effects],
+        "best": strengths.best,
+        "effects": list(strengths.effects),
         "level": strengths.level,
         "n": strengths.n,
         "dialogues": strengths.dialogues,
@@ -48,7 +139,7 @@ def _order(strengths: ControlledStrengths) -> list[int]:
     return [int(index) for index in np.argsort(-strengths.elo, kind="stable")]
 
 
-def _author(ranking: ControlledRanking, strengths: ControlledStrengths, index: int) -> dict[str, Any]:
+def _author(ranking: ControlledRanking, strengths: ControlledStrengths, index: int) -> ControlledAuthor:
     """Return one author's strength as JSON data."""
     return {
         "author": name_of(ranking.authors[index]),
@@ -66,29 +157,21 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def rankings_tables(rankings: Sequence[ControlledRanking]) -> list[Table]:
-    """Return one table per judge with strengths."""
-    tables = []
-    for ranking in rankings:
-        strengths = ranking.strengths
-        if isinstance(strengths, NotEstimable):
-            continue
-        table = make_table(
-            f"{ranking.judge}, at equal length and style", ("author", "strength", "95 %", "plain")
-        )
-        for index in _order(strengths):
-            row = _author(ranking, strengths, index)
-            interval = "-" if row["low"] is None else f"{row['low']:.0f} to {row['high']:.0f}"
-            mark = " (extrapolated)" if row["extrapolated"] else ""
-            table.add_row(
-                row["author"] + mark, f"{row['strength']:.0f}", interval, f"{row['uncontrolled']:.0f}"
-            )
-        tables.append(table)
-    return tables
+def _table(ranking: ControlledRanking, strengths: ControlledStrengths) -> Table:
+    """Return one row per author."""
+    range_column = Column("interval", "95 %", "strength_range")
+    shown = columns("author", "strength", range_column, Column("uncontrolled", "plain", "strength"))
+    table = Table(f"{ranking.judge}, at equal length and style", columns=shown)
+    for index in _order(strengths):
+        row = _author(ranking, strengths, index)
+        interval = None if row["low"] is None else (row["low"], row["high"])
+        mark = " (extrapolated)" if row["extrapolated"] else ""
+        table.add_row(row["author"] + mark, row["strength"], interval, row["uncontrolled"])
+    return table
 
 
-def rankings_caveats(rankings: Sequence[ControlledRanking]) -> list[str]:
-    """Return the caveats to print below the tables."""
+def _caveats(rankings: Sequence[ControlledRanking]) -> list[str]:
+    """Return the effects of length and style, and the caveats."""
     notes = [EMULATED_NOTE] if any(ranking.emulated for ranking in rankings) else []
     for ranking in rankings:
         strengths = ranking.strengths

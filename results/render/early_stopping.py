@@ -1,4 +1,4 @@
-"""Results of a run with early stopping as JSON data, table and caveats.
+"""Results of a run with early stopping, by judge.
 
 Only the confidence sequence of each contest is shown. Intervals and tests for a fixed number of dialogues are
 not valid for a contest that stopped depending on its own verdicts.
@@ -11,9 +11,11 @@ from typing import Any
 from agents.models.spec import is_emulated
 from results.analysis.contest_results import JudgeResult, JudgingResult
 from results.analysis.early_stopping import StoppingResult, StoppingRule
+from results.render.columns import columns
 from results.render.contest import answering_model_caveats, answering_model_data, self_preference_caveats
-from results.render.format import EMULATED_NOTE, format_percent, format_range, format_reasons, format_usd
-from results.render.table import Table
+from results.render.format import EMULATED_NOTE, format_reasons, format_usd
+from results.render.rendering import Rendering
+from results.render.table import Column, Table
 from results.statistics.win_rate import GENERATION
 
 METHOD = "confidence sequence (betting)"
@@ -23,7 +25,12 @@ SCOPE = {
 }
 
 
-def to_dict(summary: JudgingResult) -> dict[str, Any]:
+def render_early_stopping(summary: JudgingResult) -> Rendering:
+    """Render the confidence sequences: one row per judge."""
+    return Rendering(_data(summary), (_table(summary),), caveats=tuple(_caveats(summary)))
+
+
+def _data(summary: JudgingResult) -> dict[str, Any]:
     """Return the results as JSON data; rates in [0, 1]."""
     return {
         "run": summary.run_id,
@@ -98,35 +105,37 @@ def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
     }
 
 
-def to_table(summary: JudgingResult) -> Table:
+def _table(summary: JudgingResult) -> Table:
     """Return one row per judge."""
     first, stopping = _stopped(summary)[0]
     a, b = first.contest.a.author, first.contest.b.author
+    rule = _describe_rule(stopping.until)
     table = Table(
-        f"{a} against {b}, until {_describe_rule(stopping.until)}: at most {stopping.sequence.total} "
-        f"dialogues"
+        f"{a} against {b}, until {rule}: at most {stopping.sequence.total} dialogues", columns=list(COLUMNS)
     )
-    table.add_column("judge")
-    for name in ("win rate", "95 %, at any time", "after", "incomplete"):
-        table.add_column(name, justify="right", style="bold" if name == "win rate" else "")
-    table.add_column("answer")
-    for name in ("requests made", "requests saved", "cost", "saved"):
-        table.add_column(name, justify="right")
     for judge, stopped in _stopped(summary):
         sequence = stopped.sequence
         table.add_row(
             judge.contest.judge,
-            format_percent(sequence.rate),
-            "exact" if stopped.is_exact else format_range(sequence.low, sequence.high),
-            f"{sequence.prefix} of {sequence.total}",
-            str(sequence.incomplete),
+            sequence.rate,
+            "exact" if stopped.is_exact else (sequence.low, sequence.high),
+            (sequence.prefix, sequence.total),
+            sequence.incomplete,
             _answer(judge, stopped),
-            f"{stopped.requested:,}",
-            f"{stopped.saved:,}",
-            format_usd(judge.contest.cost_usd),
-            format_usd(stopped.saved_usd),
+            stopped.requested,
+            stopped.saved,
+            judge.contest.cost_usd,
+            stopped.saved_usd,
         )
     return table
+
+
+COLUMNS = columns(
+    *("judge", "win_rate", Column("interval", "95 %, at any time", "percent_range")),
+    *(Column("after", unit="of"), "incomplete", "answer"),
+    *(Column("requests_made", unit="count"), Column("requests_saved", unit="count")),
+    *("cost_usd", Column("saved_usd", "saved", "usd")),
+)
 
 
 def _describe_rule(until: StoppingRule) -> str:
@@ -143,8 +152,8 @@ def _answer(judge: JudgeResult, stopped: StoppingResult) -> str:
     return "undecided" if stopped.finished else "open"
 
 
-def caveats(summary: JudgingResult) -> list[str]:
-    """Return the caveats to print below the table."""
+def _caveats(summary: JudgingResult) -> list[str]:
+    """Return the caveats: the interval, and per judge how it stopped."""
     notes = [EMULATED_NOTE] if _emulated(summary) else []
     notes += answering_model_caveats(judge.contest for judge in summary.judges)
     notes += self_preference_caveats(judge.contest for judge in summary.judges)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from math import isnan
 from typing import Any
 
 from results.render.table import Quantity
 
-SCHEMA_VERSION = 2  # of every JSON result; raised whenever a key changes its name or meaning
+SCHEMA_VERSION = 3  # of every JSON result; raised whenever a key changes its name or meaning
 EMULATED_NOTE = (
     "EMULATED: responses of models named emulated-… come from the local emulator, not from a real model. "
     "They rehearse a study and do not measure empathy; their cost is the price of the real model."
@@ -25,6 +26,11 @@ def format_percent(rate: float | None) -> str:
     return NONE if rate is None else f"{100 * rate:.1f} %"
 
 
+def format_level(share: float) -> str:
+    """Return a round share in percent, such as `95 %` or `97.5 %`."""
+    return f"{100 * share:g} %"
+
+
 def format_range(low: float | None, high: float | None) -> str:
     """Return an interval in percent, such as `55.2 to 67.8`."""
     return NONE if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
@@ -33,6 +39,11 @@ def format_range(low: float | None, high: float | None) -> str:
 def format_points(difference: float | None) -> str:
     """Return a difference in points (hundredths), such as `+7.2`."""
     return NONE if difference is None else f"{100 * difference:+.1f}"
+
+
+def format_unsigned_points(difference: float) -> str:
+    """Return a size in points, such as `7.2`."""
+    return f"{100 * difference:.1f}"
 
 
 def format_points_range(low: float | None, high: float | None) -> str:
@@ -61,9 +72,26 @@ def format_duration(seconds: float | None) -> str:
     """Return a duration, such as `1:02:03` or `2:03`; `?` for None."""
     if seconds is None:
         return "?"
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_elapsed(seconds: float | None) -> str:
+    """Return a measured time, such as `1 h 12 min`, `3 min 20 s` or `4.2 s`; `-` for None."""
+    if seconds is None:
+        return NONE
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, left = divmod(round(seconds), 60)
+    return f"{minutes} min {left} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def format_moment(seconds: float | None) -> str:
+    """Return a time in seconds since 1970 in UTC."""
+    if seconds is None:
+        return "not ended: still going, or killed"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def format_reasons(unscored: Mapping[str, int] | None) -> str:
@@ -108,11 +136,11 @@ def _joined(values: Sequence[Any]) -> str:
 
 UNITS: Mapping[str, Callable[[Any], str]] = {
     "text": str,
-    "wide_text": str,  # a sentence, which may be wrapped
     "count": "{:,}".format,
     "counts": _joined,  # several counts
     "of": lambda pair: f"{pair[0]:,} of {pair[1]:,}",  # (part, whole)
-    "places": lambda pair: str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}–{pair[1]}",  # (low, high)
+    "rank_range": lambda pair: str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}–{pair[1]}",  # (low, high)
+    "flag": lambda flag: "yes" if flag else "",
     "unscored": format_reasons,  # counts by reason
     "percent": format_percent,  # of a share in [0, 1], like the next two
     "percent_range": lambda pair: format_range(*pair),
@@ -121,7 +149,7 @@ UNITS: Mapping[str, Callable[[Any], str]] = {
     "points": format_points,  # of a difference of shares in [-1, 1], like the next three
     "points_range": lambda pair: format_points_range(*pair),
     "points_estimate": _with_interval(format_points, format_points_range),
-    "unsigned_points": lambda difference: f"{100 * difference:.1f}",
+    "unsigned_points": format_unsigned_points,
     "p": format_p,
     "points_p": lambda pair: f"{format_points(pair[0])} (p {pair[1]:.3f})",  # (difference, p-value)
     "decimal": "{:.2f}".format,
@@ -130,9 +158,11 @@ UNITS: Mapping[str, Callable[[Any], str]] = {
     "whole": "{:,.0f}".format,  # rounded
     "strength": "{:.0f}".format,
     "strength_range": _bounded,  # ends may be None
+    "strength_estimate": lambda estimate: f"{estimate[0]:.0f} ({_bounded(estimate[1:])})",
     "usd": format_usd,
     "rounded_usd": format_rounded_usd,
     "duration": format_duration,
+    "elapsed": format_elapsed,
 }
 """Formatter of each unit; None is `-` except where the formatter says otherwise."""
 
@@ -152,12 +182,8 @@ def format_lines(value: Any, unit: str = "text") -> tuple[str, ...]:
         return tuple(format_value(line) for line in value)
     if isinstance(value, str):
         return (value,)
-    if (value is None or (isinstance(value, float) and isnan(value))) and unit not in _SPELLS_NONE:
+    if isinstance(value, float) and isnan(value):
+        value = None
+    if value is None and unit not in _SPELLS_NONE:
         return (NONE,)
     return (UNITS[unit](value),)
-
-
-def versioned(data: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
-    """Return a JSON result with `schema_version` at its top; a list becomes the value of `items`."""
-    fields = data if isinstance(data, Mapping) else {"items": data}
-    return {"schema_version": SCHEMA_VERSION, **fields}

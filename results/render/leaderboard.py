@@ -1,82 +1,149 @@
-"""Leaderboard as JSON data, Markdown, CSV, terminal tables and AlpacaEval's CSV format."""
+"""Leaderboard: authors by strength, one ranking per judge; also in AlpacaEval's CSV format."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from agents.author_names import is_named
 from agents.errors import UserError
-from agents.output_escape import csv_rows, csv_text, markdown_row, markdown_text
+from agents.output_escape import csv_text
 from results.analysis.leaderboard import JudgeRanking, Leaderboard
 from results.queries.contest_index import name_of
-from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, format_percent, format_range
-from results.render.table import Table
+from results.render.columns import columns
+from results.render.contest import range_document
+from results.render.documents import RangeDocument
+from results.render.estimable import EstimateDocument
+from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE
+from results.render.rendering import Rendering
+from results.render.table import Column, Table
+from results.render.writers.csv import csv_table
+from results.render.writers.markdown import markdown_rendering
 from results.statistics.bradley_terry import ELO_PER_LOG
 
-HEADS = (
-    "judge",
-    "rank",
-    "author",
-    "strength",
-    "low",
-    "high",
-    "rank_low",
-    "rank_high",
-    "gap",
-    "gap_low",
-    "gap_high",
-    "preferred",
-    "preferred_low",
-    "preferred_high",
-    "win_rate",
-    "order_robust_low",
-    "order_robust_high",
-    "n",
-    "group",
-    "same_family",
-)
-TABLE = ("rank", "author", "strength", "95 %", "places", "preferred", "win rate", "order-robust", "n")
 ALPACA = (
     *("", "win_rate", "standard_error", "mode", "avg_length", "n_wins", "n_wins_base", "n_draws", "n_total"),
     "discrete_win_rate",
 )
 
 
-def ranking_rows(ranking: JudgeRanking) -> list[dict[str, Any]]:
+COLUMNS = columns(
+    *("judge", Column("rank", unit="count"), "author", "strength"),
+    *(Column("interval", "95 %", "strength_range"), Column("rank", "places", "rank_range")),
+    *(Column("gap", unit="strength_estimate"), Column("preferred", unit="percent_estimate")),
+    *("win_rate", "order_robust", "n", Column("group", unit="count"), Column("same_family", unit="flag")),
+)
+ONLY_IN_FILES = ("judge", "gap", "group")
+
+
+class LeaderboardAuthor(TypedDict):
+    """Author of a leaderboard.
+
+    Attributes:
+        rank: rank by strength; equal strengths share a rank.
+        rank_range: ranks that the simultaneous intervals of differences allow.
+        author: the author.
+        response_set: id of its response set.
+        reference: strongest author of its group, to which `gap` and `preferred` refer.
+        strength: Bradley-Terry strength on Elo's scale, mean 1000.
+        low, high: its interval; null without a bound.
+        gap: strength of the reference minus its own.
+        preferred: expected share of verdicts for the author over an average author, in [0, 1].
+        win_rate: mean win rate over its opponents.
+        order_robust: bounds of the win rate that hold for any position bias.
+        n: number of dialogues.
+        group: number of its group of connected authors.
+        same_family: whether the judge is of the author's model family.
+    """
+
+    rank: int
+    rank_range: RangeDocument
+    author: str
+    response_set: str
+    reference: str
+    strength: float
+    low: float | None
+    high: float | None
+    gap: EstimateDocument
+    preferred: EstimateDocument
+    win_rate: float
+    order_robust: RangeDocument
+    n: int
+    group: int
+    same_family: bool
+
+
+class RankingDocument(TypedDict):
+    """One judge's ranking, or the ranking pooled over judges.
+
+    Attributes:
+        judge: display name of the judge.
+        judge_id: content id of the judge.
+        emulated: whether the judge is emulated.
+        level: confidence level.
+        prior_ties: number of tied dialogues added to each pair that met.
+        authors: the authors, strongest first.
+    """
+
+    judge: str
+    judge_id: str
+    emulated: bool
+    level: float
+    prior_ties: float
+    authors: list[LeaderboardAuthor]
+
+
+class LeaderboardDocument(TypedDict):
+    """Ranking of all judged authors.
+
+    Attributes:
+        split: the split.
+        skipped_contests: number of contests that are not complete.
+        rankings: one ranking per judge.
+        notes: what limits the numbers.
+    """
+
+    document: Literal["leaderboard"]
+    split: str
+    skipped_contests: int
+    rankings: list[RankingDocument]
+    notes: list[str]
+
+
+def ranking_table(ranking: JudgeRanking) -> Table:
     """Return one row per author from the strongest to the weakest; strengths on Elo's scale, rates in [0, 1].
 
     Interval ends without a bound are None.
     """
-    strengths = ranking.strengths
-    return [
-        {
-            "judge": ranking.judge,
-            "rank": int(strengths.rank[index]),
-            "author": ranking.names[index],
-            "strength": float(strengths.elo[index]),
-            "low": _bounded(1000.0 + ELO_PER_LOG * strengths.low[index]),
-            "high": _bounded(1000.0 + ELO_PER_LOG * strengths.high[index]),
-            "rank_low": int(strengths.rank_low[index]),
-            "rank_high": int(strengths.rank_high[index]),
-            "gap": float(ELO_PER_LOG * strengths.gap[index]),
-            "gap_low": _bounded(ELO_PER_LOG * strengths.gap_low[index]),
-            "gap_high": _bounded(ELO_PER_LOG * strengths.gap_high[index]),
-            "preferred": float(strengths.expected[index]),
-            "preferred_low": float(strengths.expected_low[index]),
-            "preferred_high": float(strengths.expected_high[index]),
-            "win_rate": float(ranking.rates[index]),
-            "order_robust_low": float(ranking.order_robust[index, 0]),
-            "order_robust_high": float(ranking.order_robust[index, 1]),
-            "n": int(strengths.n[index]),
-            "group": int(strengths.component[index]),
-            "same_family": ranking.authors[index].id in ranking.same_family,
-        }
-        for index in ranking.order
-    ]
+    strengths, table = ranking.strengths, Table(ranking.judge, columns=COLUMNS)
+    for index in ranking.order:
+        gap, low, high = (
+            float(ELO_PER_LOG * each[index])
+            for each in (strengths.gap, strengths.gap_low, strengths.gap_high)
+        )
+        table.add_row(
+            ranking.judge,
+            int(strengths.rank[index]),
+            ranking.names[index],
+            float(strengths.elo[index]),
+            tuple(_bounded(1000.0 + ELO_PER_LOG * end[index]) for end in (strengths.low, strengths.high)),
+            (int(strengths.rank_low[index]), int(strengths.rank_high[index])),
+            (gap, _bounded(low), _bounded(high)),
+            tuple(
+                float(each[index])
+                for each in (strengths.expected, strengths.expected_low, strengths.expected_high)
+            ),
+            float(ranking.rates[index]),
+            tuple(map(float, ranking.order_robust[index])),
+            int(strengths.n[index]),
+            int(strengths.component[index]),
+            ranking.authors[index].id in ranking.same_family,
+        )
+    return table
 
 
 def _bounded(value: float) -> float | None:
@@ -84,93 +151,73 @@ def _bounded(value: float) -> float | None:
     return float(value) if isfinite(value) else None
 
 
-def to_dict(board: Leaderboard) -> dict[str, Any]:
-    """Return the leaderboard as JSON data."""
-    return {
+def render_leaderboard(board: Leaderboard) -> Rendering:
+    """Render the rankings: one table per judge."""
+    notes = _caveats(board)
+    document: LeaderboardDocument = {
+        "document": "leaderboard",
         "split": board.split,
         "skipped_contests": board.skipped,
-        "rankings": [
-            {
-                "judge": ranking.judge,
-                "judge_id": ranking.judge_id,
-                "emulated": ranking.emulated,
-                "level": ranking.strengths.level,
-                "prior_ties": ranking.strengths.prior_ties,
-                "authors": [
-                    {
-                        **row,
-                        "response_set": ranking.authors[index].id,
-                        "reference": ranking.names[ranking.strengths.reference[index]],
-                    }
-                    for index, row in zip(ranking.order, ranking_rows(ranking), strict=True)
-                ],
-            }
-            for ranking in board.rankings
+        "rankings": [_ranking_data(ranking) for ranking in board.rankings],
+        "notes": notes,
+    }
+    tables = (ranking_table(ranking).without(ONLY_IN_FILES) for ranking in board.rankings)
+    shown = tuple(table.without_empty_columns(["same_family"]) for table in tables)
+    return Rendering(document, shown, caveats=tuple(notes))
+
+
+def _ranking_data(ranking: JudgeRanking) -> RankingDocument:
+    """Return one judge's ranking as JSON data."""
+    return {
+        "judge": ranking.judge,
+        "judge_id": ranking.judge_id,
+        "emulated": ranking.emulated,
+        "level": ranking.strengths.level,
+        "prior_ties": ranking.strengths.prior_ties,
+        "authors": [
+            _author(ranking, index, row)
+            for index, row in zip(ranking.order, ranking_table(ranking).records(), strict=True)
         ],
-        "notes": caveats(board),
     }
 
 
-def to_csv(board: Leaderboard) -> str:
-    """Return one CSV line per judge and author."""
-    return csv_rows(HEADS, (row for ranking in board.rankings for row in ranking_rows(ranking)))
+def _author(ranking: JudgeRanking, index: int, row: Mapping[str, Any]) -> LeaderboardAuthor:
+    """Return one author as JSON data; `row` is its record in `ranking_table`."""
+    return {
+        "rank": row["rank"],
+        "rank_range": range_document(row["rank_low"], row["rank_high"]),
+        "author": row["author"],
+        "response_set": ranking.authors[index].id,
+        "reference": ranking.names[ranking.strengths.reference[index]],
+        "strength": row["strength"],
+        "low": row["low"],
+        "high": row["high"],
+        "gap": {"value": row["gap"], "low": row["gap_low"], "high": row["gap_high"]},
+        "preferred": {
+            "value": row["preferred"],
+            "low": row["preferred_low"],
+            "high": row["preferred_high"],
+        },
+        "win_rate": row["win_rate"],
+        "order_robust": range_document(row["order_robust_low"], row["order_robust_high"]),
+        "n": row["n"],
+        "group": row["group"],
+        "same_family": row["same_family"],
+    }
 
 
-def to_markdown(board: Leaderboard) -> str:
+def leaderboard_csv(board: Leaderboard) -> str:
+    """Return one CSV line per judge and author, with every column of `ranking_table`."""
+    rows = [row for ranking in board.rankings for row in ranking_table(ranking).rows]
+    return csv_table(Table(columns=COLUMNS, rows=rows))
+
+
+def leaderboard_markdown(board: Leaderboard) -> str:
     """Return one Markdown table per judge."""
-    parts = [f"# Leaderboard, {board.split} split"]
-    for ranking in board.rankings:
-        parts.append(f"## {markdown_text(ranking.judge)}")
-        lines = [markdown_row(TABLE), "|--:|:--|--:|:-:|:-:|--:|--:|:-:|--:|"]
-        lines += [markdown_row(_cells(row)) for row in ranking_rows(ranking)]
-        parts.append("\n".join(lines))
-    parts += [f"*{markdown_text(note)}*" for note in caveats(board)]
-    return "\n\n".join(parts) + "\n"
+    return markdown_rendering(render_leaderboard(board), f"Leaderboard, {board.split} split")
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    """Return one row's cells."""
-    ranks = (
-        str(row["rank_low"])
-        if row["rank_low"] == row["rank_high"]
-        else f"{row['rank_low']}–{row['rank_high']}"
-    )
-    return [
-        str(row["rank"]),
-        row["author"] + (" (same family)" if row["same_family"] else ""),
-        f"{row['strength']:.0f}",
-        _format_interval(row["low"], row["high"]),
-        ranks,
-        f"{format_percent(row['preferred'])} ({format_range(row['preferred_low'], row['preferred_high'])})",
-        format_percent(row["win_rate"]),
-        format_range(row["order_robust_low"], row["order_robust_high"]),
-        str(row["n"]),
-    ]
-
-
-def _format_interval(low: float | None, high: float | None) -> str:
-    """Return an interval with possibly open ends."""
-    if low is not None and high is not None:
-        return f"{low:.0f} to {high:.0f}"
-    if low is not None:
-        return f"{low:.0f} and up"
-    return "no bound" if high is None else f"{high:.0f} and down"
-
-
-def to_tables(board: Leaderboard) -> list[Table]:
-    """Return one terminal table per judge."""
-    tables = []
-    for ranking in board.rankings:
-        table = Table(ranking.judge)
-        for head in TABLE:
-            table.add_column(head, justify="left" if head == "author" else "right")
-        for row in ranking_rows(ranking):
-            table.add_row(*_cells(row))
-        tables.append(table)
-    return tables
-
-
-def to_alpaca_csv(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, float]) -> str:
+def alpaca_eval_csv(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, float]) -> str:
     """Return AlpacaEval's leaderboard.csv: every author's win rate against one author, in percent.
 
     Args:
@@ -218,8 +265,8 @@ def to_alpaca_csv(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, fl
     return csv_text(ALPACA, rows)
 
 
-def caveats(board: Leaderboard) -> list[str]:
-    """Return the caveats to print below the tables."""
+def _caveats(board: Leaderboard) -> list[str]:
+    """Return the caveats of all rankings."""
     notes = [EMULATED_NOTE] if any(ranking.emulated for ranking in board.rankings) else []
     notes += dict.fromkeys(note for ranking in board.rankings for note in ranking.answering_model_notes)
     notes.append(

@@ -8,6 +8,7 @@ from agents.models.family import self_preference_warning
 from agents.types import Split
 from results.analysis.contest_selection import ContestSelection
 from results.queries.contest_index import name_of
+from results.render.columns import columns
 from results.render.comparison_data import has_students, is_any_emulated, scope_of, test_set_uses_by_author
 from results.render.format import EMULATED_NOTE, format_points_range
 from results.render.table import Column, Table, Value
@@ -24,20 +25,12 @@ SOFT_CAVEAT = (
 
 
 def test_table(
-    what: str, selection: ContestSelection, size: int, columns: Sequence[Column], *, soft: bool
+    what: str, selection: ContestSelection, size: int, first: Sequence[Column], *, soft: bool
 ) -> Table:
-    """Return an empty table of tests; its title gives the size of the family, `columns` come first."""
+    """Return an empty table of tests; its title gives the size of the family."""
     family = "one test" if size < 2 else f"a family of {size} tests (Holm)"
     title = f"{what}{', soft' if soft else ''}: {family}, {selection.split} split"
-    return Table(title, columns=[*columns, *_TEST_COLUMNS])
-
-
-_TEST_COLUMNS = (
-    Column("p", unit="p"),
-    Column("p_adjusted", "p, Holm", "p"),
-    Column("n", unit="count"),
-    Column("mde", "MDE", "unsigned_points"),
-)
+    return Table(title, columns=columns(*first, "p", "p_adjusted", "n", "mde"))
 
 
 def difference_columns(size: int) -> tuple[Column, ...]:

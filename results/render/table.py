@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Value = Any
 """A cell: a number, a text, None, or what the unit states (`results/render/format.py`); a text is literal."""
 
-NAMES = ("text", "lines", "wide_text")  # units whose columns are left-aligned by default
+NAMES = ("text", "lines")  # units whose columns are left-aligned by default
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Column:
         unit: how writers format its values, a key of `UNITS` in `results/render/format.py`.
         alignment: "left" or "right"; by default left for text.
         style: of all cells, "bold" or "".
+        once: whether terminals show a value that repeats the row above only once.
     """
 
     key: str
@@ -42,6 +46,7 @@ class Column:
     unit: str = "text"
     alignment: str = ""
     style: str = ""
+    once: bool = False
 
     def __post_init__(self) -> None:
         """Fill in the defaults that depend on other fields."""
@@ -49,6 +54,22 @@ class Column:
             object.__setattr__(self, "heading", self.key.replace("_", " "))
         if not self.alignment:
             object.__setattr__(self, "alignment", "left" if self.unit in NAMES else "right")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of the column in a record; an interval has one key for each end."""
+        prefix = "" if self.key == "interval" else f"{self.key}_"
+        ends = (f"{prefix}low", f"{prefix}high")
+        if self.unit.endswith("_range"):
+            return ends
+        return (self.key, *ends) if self.unit.endswith("_estimate") else (self.key,)
+
+    def values(self, cell: Value) -> tuple[Value, ...]:
+        """Return the values of a cell by key; a text instead of an interval stands at its first key."""
+        value = cell.value if isinstance(cell, Quantity) else cell
+        if len(self.keys) == 1:
+            return (value,)
+        return value if isinstance(value, tuple) else (value or None, *[None] * (len(self.keys) - 1))
 
 
 @dataclass(slots=True)
@@ -87,6 +108,7 @@ class Table:
     columns: list[Column] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     caveats: tuple[str, ...] = ()
+    _section: tuple[str, str] = ("", "")
 
     def add_row(self, *cells: Value, style: str = "", hint: str = "") -> None:
         """Append a row; missing cells at its end are empty.
@@ -96,42 +118,72 @@ class Table:
         """
         if len(cells) > len(self.columns):
             raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
-        self.rows.append(Row((*cells, *[""] * (len(self.columns) - len(cells))), style, hint))
+        row = Row((*cells, *[""] * (len(self.columns) - len(cells))), style, hint, False, *self._section)
+        self.rows.append(row)
+        self._section = ("", "")
 
-    def add_section(self) -> None:
-        """Draw a rule after the last row."""
+    def add_metric(
+        self, name: str, unit: str, values: Iterable[Value], *, style: str = "", hint: str = ""
+    ) -> None:
+        """Append a row of values of one unit, for tables with one metric per row."""
+        self.add_row(name, *(Quantity(value, unit) for value in values), style=style, hint=hint)
+
+    def add_section(self, heading: str = "", hint: str = "") -> None:
+        """Draw a rule after the last row, and a heading above the next one."""
         if self.rows:
             self.rows[-1].ends = True
+        self._section = (heading, hint)
 
     def without_empty_columns(self, optional: Collection[str]) -> Table:
         """Return the table without those optional columns, by key, that have no value in any row."""
-        kept = [
-            index
+        return self.without(
+            column.key
             for index, column in enumerate(self.columns)
-            if column.key not in optional or any(not _is_empty(row.cells[index]) for row in self.rows)
-        ]
-        rows = [
-            Row(tuple(row.cells[index] for index in kept), row.style, row.hint, row.ends, row.section)
+            if column.key in optional and all(_is_empty(row.cells[index]) for row in self.rows)
+        )
+
+    def without(self, keys: Iterable[str]) -> Table:
+        """Return the table without the columns with these keys."""
+        left_out = set(keys)
+        kept = [index for index, column in enumerate(self.columns) if column.key not in left_out]
+        rows = [replace(row, cells=tuple(row.cells[index] for index in kept)) for row in self.rows]
+        return replace(self, columns=[self.columns[index] for index in kept], rows=rows)
+
+    def records(self) -> list[dict[str, Value]]:
+        """Return one record of values per row, by key."""
+        return [
+            {
+                key: value
+                for column, cell in zip(self.columns, row.cells, strict=True)
+                for key, value in zip(column.keys, column.values(cell), strict=True)
+            }
             for row in self.rows
         ]
-        return Table(self.title, self.caption, [self.columns[index] for index in kept], rows, self.caveats)
 
-    def add_column(self, head: str, *, justify: str = "left", style: str = "") -> None:
-        """Append a column of texts."""
-        self.columns.append(Column(head, head or " ", "text", justify, style))
+    def to_frame(self) -> DataFrame:
+        """Return the records as a DataFrame."""
+        from pandas import DataFrame
+
+        return DataFrame(self.records(), columns=[key for column in self.columns for key in column.keys])
+
+    def transposed(self, name: str) -> Table:
+        """Return a table of metrics with one row per column; `name` is the heading of the first."""
+        heads = [str(row.cells[0]) for row in self.rows]
+        columns = [Column(name), *(Column(head, head, "text", "right") for head in heads)]
+        table = Table(self.title, self.caption, columns, caveats=self.caveats)
+        for index, column in enumerate(self.columns[1:], 1):
+            table.add_row(column.heading, *(row.cells[index] for row in self.rows))
+        return table
 
 
 def _is_empty(value: Value) -> bool:
     """Return whether a value is None, zero, or empty."""
-    return value is None or value in (0, "") or (isinstance(value, Mapping | Sequence) and not any(value))
+    if isinstance(value, tuple):
+        return all(part is None for part in value)
+    return value is None or value in (0, "", {})
 
 
-def make_table(title: str, columns: Iterable[str | Column]) -> Table:
-    """Return an empty table; headings are text columns, right-aligned except for the first."""
-    made = [
-        column
-        if isinstance(column, Column)
-        else Column(column, column or " ", "text", "right" if number else "left")
-        for number, column in enumerate(columns)
-    ]
-    return Table(title, columns=made)
+def metric_table(names: Iterable[str], title: str = "") -> Table:
+    """Return an empty table with one metric per row and one right-aligned column per name."""
+    columns = [Column("metric", " "), *(Column(name, name, "text", "right") for name in names)]
+    return Table(title, columns=columns)

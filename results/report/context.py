@@ -82,7 +82,14 @@ class AuthorPair:
 
 @dataclass(frozen=True, slots=True)
 class InvocationSummary:
-    """One process that worked on the run; times in seconds since 1970."""
+    """One process that worked on the run.
+
+    Attributes:
+        command: its command line.
+        context: versions and git state.
+        started_at, ended_at: seconds since 1970; None if it has not ended.
+        spent_usd: cost of its requests.
+    """
 
     command: str
     context: Mapping[str, Any]
@@ -93,7 +100,13 @@ class InvocationSummary:
 
 @dataclass(frozen=True, slots=True)
 class PromptText:
-    """Full text of a prompt and its version."""
+    """Full text of a prompt.
+
+    Attributes:
+        version: content id of the text.
+        name: name of the prompt.
+        text: the text.
+    """
 
     version: str
     name: str
@@ -102,7 +115,13 @@ class PromptText:
 
 @dataclass(frozen=True, slots=True)
 class FailureCount:
-    """Number of failed attempts of one model, of one kind."""
+    """Number of failed attempts of one model, of one kind.
+
+    Attributes:
+        model: `provider/model`.
+        failure: kind of failure.
+        count: number of attempts.
+    """
 
     model: str
     failure: str

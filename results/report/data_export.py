@@ -5,16 +5,25 @@ The same numbers as in the report, unrounded; shares in [0, 1], money in US doll
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from agents.output_escape import csv_rows, json_bytes
+from agents.output_escape import csv_rows
 from results.queries.checkpoints import CheckpointRecord
-from results.render.format import versioned
+from results.render.estimable import estimable
+from results.render.judge_audit import audited_verdicts
+from results.render.judge_panel import agreement_document
+from results.render.writers.json import json_document
 from results.report.author_descriptions import ReportAuthor
 from results.report.conclusions import caveats
 from results.report.context import AuthorPair, JudgedContest, ReportContext
+from results.report.documents import (
+    ExampleDocument,
+    ReportAuthorDocument,
+    ReportDocument,
+    Table1CellDocument,
+    TrainingStepDocument,
+)
 from results.report.examples import DialogueExample
 from results.report.html import banners, title
 from results.report.study_conclusions import headline_lines
@@ -32,7 +41,7 @@ _FLAT = (
 
 def to_json(material: ReportContext) -> str:
     """Return all data as indented JSON."""
-    return json_bytes(versioned(to_dict(material))).decode()
+    return json_document(to_dict(material)).decode()
 
 
 def to_csv(material: ReportContext) -> str:
@@ -50,10 +59,11 @@ def _flat(pair: AuthorPair, judged_contest: JudgedContest) -> dict[str, Any]:
     return row | single | {"unscored": unscored, "at_equal_length": row["at_equal_length"].get("rate")}
 
 
-def to_dict(material: ReportContext) -> dict[str, Any]:
+def to_dict(material: ReportContext) -> ReportDocument:
     """Return all data of the report."""
     headline = headline_lines(material)
     return {
+        "document": "report",
         "title": title(material),
         "run": material.run_id,
         "emulated": material.is_emulated,
@@ -71,12 +81,20 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
             ],
             "notes": list(material.grid.notes),
         },
-        "training_seeds": [_plain(asdict(summary)) for summary in material.seeds],
+        "training_seeds": [
+            {
+                "recipe": summary.recipe,
+                "opponent": summary.opponent,
+                "judge": summary.judge,
+                **estimable(summary.found),
+            }
+            for summary in material.seeds
+        ],
         "agreement": [
-            {"judges": [agreement.one, agreement.other], **_plain(asdict(agreement.found))}
+            {"judges": [agreement.one, agreement.other], **agreement_document(agreement.found)}
             for agreement in material.agreements.pairs
         ],
-        "alpha": _number(material.agreements.alpha),
+        "alpha": None if material.agreements.alpha is None else estimable(material.agreements.alpha),
         "audits": [
             {
                 "run": audit.run_id,
@@ -84,8 +102,12 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
                 "pairs": audit.pairs,
                 "dialogues": audit.dialogues,
                 "judges": [
-                    {"judge": judge.name, "baseline": judge.is_baseline, "unscored": judge.unscored}
-                    | _plain(asdict(judge.found))
+                    {
+                        "judge": judge.name,
+                        "baseline": judge.is_baseline,
+                        "unscored": dict(judge.unscored),
+                        **audited_verdicts(judge.found),
+                    }
                     for judge in audit.judges
                 ],
             }
@@ -96,15 +118,15 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
             {"author": student.author, "steps": [_student(step) for step in student.line]}
             for student in material.trained
         ],
-        "spending": asdict(material.spending),
-        "failures": [asdict(failure) for failure in material.failures],
+        "spending": material.spending,
+        "failures": list(material.failures),
         "examples": [_example(pair, example) for pair in material.pairs for example in pair.examples.shown],
         "manifest": {
             "spec": dict(material.spec),
             "seed": material.seed,
             "created_at": material.created_at,
-            "invocations": [asdict(invocation) for invocation in material.invocations],
-            "prompts": [asdict(prompt) for prompt in material.prompts],
+            "invocations": list(material.invocations),
+            "prompts": list(material.prompts),
             "judges": {
                 judged.contest.judge_id: {"judge": judged.contest.judge, "sampling": dict(judged.sampling)}
                 for pair in material.pairs
@@ -177,37 +199,37 @@ def _control(control: LengthControl | NotEstimable) -> dict[str, Any]:
     return {"not_estimable": control.reason} if isinstance(control, NotEstimable) else asdict(control)
 
 
-def _cell(base: str, judge: str, step: str, entry: Table1Entry) -> dict[str, Any]:
+def _cell(base: str, judge: str, step: str, entry: Table1Entry) -> Table1CellDocument:
     return {
         "base": base,
         "judge": judge,
         "step": step,
         "method": entry.method,
         "strategy": entry.strategy,
-        "ours": asdict(entry.ours) if entry.ours else None,
+        "ours": entry.ours,
         "published": entry.published,
-        "compared": asdict(entry.compared) if entry.compared else None,
+        "compared": entry.compared,
     }
 
 
-def _author(author: ReportAuthor, looks: int) -> dict[str, Any]:
+def _author(author: ReportAuthor, looks: int) -> ReportAuthorDocument:
     return {
         "author": author.name,
         "response_set": author.response_set.id,
-        "role": str(author.role),
+        "role": author.role,
         "tiny": author.is_tiny,
         "provenance": author.response_set.made,
         "test_set_uses": looks,
-        "endings": asdict(author.endings),
-        "profile": asdict(author.profile) if author.profile else None,
+        "endings": author.endings,
+        "profile": author.profile,
     }
 
 
-def _student(step: CheckpointRecord) -> dict[str, Any]:
+def _student(step: CheckpointRecord) -> TrainingStepDocument:
     return {"id": step.id, "stage": step.stage, "record": dict(step.record), "metrics": list(step.metrics)}
 
 
-def _example(pair: AuthorPair, example: DialogueExample) -> dict[str, Any]:
+def _example(pair: AuthorPair, example: DialogueExample) -> ExampleDocument:
     dialogue = example.dialogue
     return {
         "a": pair.a.name,
@@ -218,29 +240,15 @@ def _example(pair: AuthorPair, example: DialogueExample) -> dict[str, Any]:
         "utterance": dialogue.utterance,
         "response_a": example.a,
         "response_b": example.b,
-        "kind": str(example.kind),
+        "kind": example.kind,
         "judges_disagree": example.disagree,
         "verdicts": [
             {
                 "judge": opinion.judge,
                 "score_a": opinion.score,
-                "a_first": [asdict(verdict) for verdict in opinion.a_first],
-                "b_first": [asdict(verdict) for verdict in opinion.b_first],
+                "a_first": list(opinion.a_first),
+                "b_first": list(opinion.b_first),
             }
             for opinion in example.opinions
         ],
     }
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace `NotEstimable` values, which asdict turned into dicts, by text."""
-    return {name: _refused(value) for name, value in values.items()}
-
-
-def _refused(value: Any) -> Any:
-    is_refusal = isinstance(value, dict) and set(value) == {"what", "reason"}
-    return f"not given: {value['reason']}" if is_refusal else value
-
-
-def _number(value: float | NotEstimable | None) -> float | str | None:
-    return str(value) if isinstance(value, NotEstimable) else value

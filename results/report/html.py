@@ -8,10 +8,10 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from agents.output_escape import html_page
-from results.render.format import EMULATED_NOTE
-from results.report.conclusions import TINY_NOTE, counted
+from results.render.format import EMULATED_NOTE, format_count
+from results.report.conclusions import TINY_NOTE
 from results.report.context import ReportContext
-from results.report.sections import SECTIONS
+from results.report.sections import SECTIONS, Section
 from results.report.templates import asset, policy, render_template
 
 _QUESTION = "Which response shows more empathy? Judged in both orders."
@@ -25,20 +25,24 @@ def page(material: ReportContext, *, now_text: str = "") -> str:
         now_text: time of creation to show, or "".
     """
     style, script = asset("style.css"), asset("page.js")
-    sections = [section for make in SECTIONS if (section := make(material)) is not None]
     whole = render_template(
         "template",
         banners=banners(material),
         kicker=_QUESTION,
         title=title(material),
         facts=facts(material),
-        sections=sections,
+        sections=sections(material),
         now_text=now_text,
         style=Markup(style),
         script=Markup(script),
         policy=policy(style, script),
     )
     return html_page(whole)
+
+
+def sections(material: ReportContext) -> list[Section]:
+    """Return the sections that have something to show."""
+    return [section for make in SECTIONS if (section := make(material)) is not None]
 
 
 def banners(material: ReportContext) -> list[str]:
@@ -62,9 +66,9 @@ def facts(material: ReportContext) -> list[str]:
         return []
     contest = material.pairs[0].judged[0].contest
     judges = dict.fromkeys(judged.contest.judge for pair in material.pairs for judged in pair.speaking)
-    phrases = [counted(len(contest.dialogues), "dialogue"), f"judged by {', '.join(judges)}"]
+    phrases = [format_count(len(contest.dialogues), "dialogue"), f"judged by {', '.join(judges)}"]
     if len(material.pairs) > 1:
-        phrases.insert(0, counted(len(material.pairs), "contest"))
+        phrases.insert(0, format_count(len(material.pairs), "contest"))
     if material.spec.get("split"):
         phrases.append(f"{material.spec['split']} split")
     if material.spec.get("fidelity"):

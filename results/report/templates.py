@@ -17,19 +17,9 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from agents.output_escape import visible_text
 from results.render import charts
-from results.report.conclusions import (
-    between,
-    counted,
-    duration,
-    moment,
-    money,
-    percent,
-    points,
-    whole_percent,
-)
-from results.report.forest_plot import legend_symbol
+from results.render.format import format_count, format_moment, format_usd, format_value
+from results.render.writers.html import html_table, html_text
 from results.report.verdict_texts import DialogueVerdicts
 
 LONG = 1_200  # characters of a response that are shown before it is folded
@@ -39,11 +29,6 @@ LONGEST = 20_000  # characters of a response that are in the page at all
 def render_template(name: str, **values: Any) -> Markup:
     """Render a section's template, or the page's ("template"), with these values."""
     return Markup(_environment().get_template(f"{name}.html.j2").render(**values))
-
-
-def readable(text: object) -> str:
-    """Escape invisible characters and characters that change the direction of a line."""
-    return visible_text(str(text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def as_json(value: Mapping[str, Any]) -> str:
@@ -89,30 +74,22 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_written,
+        finalize=html_text,
     )
     environment.filters |= {
-        "percent": percent,
-        "whole_percent": whole_percent,
-        "money": money,
-        "moment": moment,
-        "duration": duration,
+        "usd": format_usd,
+        "moment": format_moment,
         "as_json": as_json,
         "tojson_plain": plain_json,
         "score": score,
     }
     environment.globals |= {
-        "counted": counted,
-        "between": between,
-        "points": points,
+        "counted": format_count,
+        "format": format_value,
+        "html_table": html_table,
         "symbol": charts.symbol,
-        "legend_symbol": legend_symbol,
+        "legend_symbol": charts.legend_symbol,
         "LONG": LONG,
         "LONGEST": LONGEST,
     }
     return environment
-
-
-def _written(value: Any) -> Any:
-    """Escape a value for output: markup as it is, everything else with visible characters."""
-    return value if isinstance(value, Markup) else readable(value)

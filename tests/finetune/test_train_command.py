@@ -47,7 +47,7 @@ def test_plan_needs_neither_weights_nor_network(dataset: Path) -> None:
     assert shown.exit_code == 0, shown.output
     plan = json.loads(shown.stdout)
     assert [stage["stage"] for stage in plan["stages"]] == ["sft", "dpo"]
-    assert all(stage["fits"] and stage["gib"]["weights"] == 14.96 for stage in plan["stages"])
+    assert all(stage["fits"] and stage["memory_gib"]["weights"] == 14.96 for stage in plan["stages"])
     text = _run("plan", "--base", "mistralai/Mistral-7B-v0.3", "--data", str(dataset), "--card-mib", "9000")
     assert "--precompute-reference" in text.stdout and "7,248,023,552 parameters" in text.stdout
 
@@ -130,7 +130,7 @@ def test_tiny_model_is_trained_in_two_steps_and_merged(
         *recipe,
     )
     assert shown.exit_code == 0, shown.output
-    record = json.loads(shown.stdout)
+    record = json.loads(shown.stdout)["record"]
     assert (record["stage"], record["steps"], record["parent"]["name"]) == ("dpo", 2, "s-sft")
     assert record["base"]["name"] == "models/tiny"
     assert "dpo 2/2: loss" in shown.stderr
@@ -138,13 +138,13 @@ def test_tiny_model_is_trained_in_two_steps_and_merged(
         "dpo", "--from", "checkpoints/s-sft", "--data", str(dataset), "--out", "checkpoints/r", "--json",
         "--fidelity", "released", *recipe,
     )  # fmt: skip
-    assert json.loads(released.stdout)["settings"]["reference"] == "base"
+    assert json.loads(released.stdout)["record"]["settings"]["reference"] == "base"
     ancestors = asyncio.run(_lineage("s"))
     assert [(checkpoint.name, checkpoint.stage, len(checkpoint.curve())) for checkpoint in ancestors] == [
         ("s-sft", "sft", 2),
         ("s", "dpo", 2),
     ]
-    assert ancestors[-1].record == {key: value for key, value in record.items() if key != "schema_version"}
+    assert ancestors[-1].record == record
     assert ancestors[-1].curve("rewards/margins")[0] == (1, 0.0)
     monkeypatch.setenv("EMPATHY_CHECKPOINTS", "elsewhere")  # found at the location in the database
     shown = _run("merge", "student:s", "--out", "merged/s")

@@ -18,7 +18,7 @@ from harness.data.author_resolver import resolve_author
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import EmulatorServer, serve
 from harness.engine.limits import Limits
-from harness.engine.retry import RetryPolicy
+from harness.engine.retrying_client import RetryPolicy
 from harness.engine.run import RequestSettings
 from harness.workflows.judge import JudgingPlan, judge_contest, plan_judging
 from prompts import Library

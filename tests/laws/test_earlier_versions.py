@@ -216,7 +216,10 @@ def stable_numbers(name: str, output: Any) -> Any:
     if command == "compare":
         numbers = ("difference", "low", "high", "p", "n", "bounds")
         return {
-            judge["judge_id"]: [judge["rates"], _only(judge["against_opponent"], numbers)]
+            judge["judge_id"]: [
+                _either(judge, "win_rates", "rates"),
+                _only(judge["against_opponent"], numbers),
+            ]
             for judge in output["judges"]
         }
     if command == "leaderboard":
@@ -260,7 +263,17 @@ def _audit(audit: Any) -> Any:
 
 
 def _only(entry: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: entry[name] for name in names}
+    return {name: _plain(entry[name]) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    """Return a range, an estimate or a result as earlier versions wrote it."""
+    keys = set(value) if isinstance(value, dict) else set()
+    if keys == {"low", "high"}:
+        return [value["low"], value["high"]]
+    if keys == {"value", "low", "high"}:
+        return value["value"]
+    return value["result"] if keys == {"result", "not_estimable"} else value
 
 
 def _either(entry: Any, *names: str) -> Any:

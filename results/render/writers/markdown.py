@@ -16,13 +16,13 @@ def markdown_table(table: Table) -> str:
     lines = [
         markdown_row(column.heading.strip() for column in table.columns),
         f"| {' | '.join(rules)} |",
-        *(
-            markdown_row(
-                format_value(cell, column.unit) for column, cell in zip(table.columns, row.cells, strict=True)
-            )
-            for row in table.rows
-        ),
     ]
+    for row in table.rows:
+        if row.section:
+            heading = " ".join(filter(None, (row.section, row.section_hint)))
+            lines.append(markdown_row([heading, *[""] * (len(table.columns) - 1)]))
+        cells = zip(row.cells, table.columns, strict=True)
+        lines.append(markdown_row(format_value(cell, column.unit) for cell, column in cells))
     notes = [note for note in (table.caption, *table.caveats) if note]
     return "\n\n".join(["\n".join(lines), *(f"*{markdown_text(note)}*" for note in notes)])
 
@@ -32,9 +32,10 @@ def markdown_list(items: Iterable[str]) -> str:
     return "\n".join(f"- {markdown_text(item)}" for item in items)
 
 
-def markdown_rendering(rendering: Rendering, title: str) -> str:
-    """Return a page: title, each table under its own title, conclusions, and caveats in italics."""
-    parts = [f"# {markdown_text(title)}"]
+def markdown_rendering(rendering: Rendering, title: str = "", warnings: Iterable[str] = ()) -> str:
+    """Return a page: title and warnings, each table under its own title, conclusions, caveats in italics."""
+    parts = [f"# {markdown_text(title)}"] if title else []
+    parts += [f"**{markdown_text(warning)}**" for warning in warnings]
     for table in rendering.tables:
         parts += [f"## {markdown_text(table.title)}"] if table.title else []
         parts.append(markdown_table(table))

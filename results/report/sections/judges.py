@@ -4,78 +4,76 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from markupsafe import Markup
 
 from agents.models.family import self_preference_warning
 from agents.models.response_model import answering_model_note
-from results.report.audit_summary import JudgeAudit, SplitAudit
-from results.report.conclusions import NONE, between, counted, percent, points, reasons
+from agents.output_escape import markdown_text
+from results.render.columns import columns
+from results.render.format import format_count, format_value
+from results.render.judge_audit import ESTIMATE_COLUMNS, audit_cells
+from results.render.judge_panel import AGREEMENT_COLUMNS, agreement_cells
+from results.render.table import Column, Table
+from results.report.audit_summary import SplitAudit
 from results.report.context import JudgedContest, ReportContext
-from results.report.judge_agreement import JudgePairAgreement
-from results.report.sections.section import PlainRow, PlainTable, Section
-from results.report.templates import render_template
-from results.statistics.cluster_bootstrap import ClusteredEstimate
-from results.statistics.not_estimable import NotEstimable
-from results.statistics.within_rater_test import WithinRaters
+from results.report.sections.section import Block, Section, heading, paragraph, tabulated
+from results.statistics.not_estimable import NotEstimable, estimated
 
-_HEADS = (
-    "judge",
-    "dialogues",
-    "consistency",
-    "first position",
-    "ties",
-    "longer wins",
-    "unscored",
-    "retried",
+NO_AUDIT = (
+    "No audit of these judges is in this database. `empathy audit --judge MODEL` asks one about every "
+    "pair of the dataset's responses whose human ratings differ."
 )
-_AGREEMENT = ("judges", "agreement", "95 %", "at most", "AC1", "κ", "prefer A, tie, B", "n")
-_AUDIT = (
-    "judge",
-    "agreement",
-    "95 %",
-    "ratings 1 and 3",
-    "within raters",
-    "consistency",
-    "first position",
-    "longer",
-    "n",
-    "unscored",
+EACH_CAPTION = (
+    "Consistency: dialogues whose two orders name the same author. First position: share of the verdicts "
+    "that are no ties; 50 % is no preference. Longer wins: of the dialogues whose responses differ in "
+    "length. Over complete dialogues of all contests together."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class AuditView:
-    """One audit, for the template."""
-
-    split: str
-    title: str
-    table: PlainTable
+AGREEMENT_CAPTION = (
+    "Comparison by comparison; intervals resample dialogues. “At most” is what the judges' own shares of "
+    "each answer allow. Agreement is not accuracy: judges may share a bias."
+)
+AUDIT_CAPTION = (
+    "Agreement: share of verdicts for the response that people rated higher; ½ is chance, and no ceiling "
+    "can be estimated, for each rater rated ten responses of one responder, once. Grey: baselines that a "
+    "judge must beat. The test dialogues were chosen by low ratings: compare judges and baselines on the "
+    "same split only."
+)
 
 
 def judges(material: ReportContext) -> Section | None:
-    """Render the section; None without contests."""
+    """Return the section; None without contests."""
     if not material.pairs:
         return None
+    warnings = (*answering_model_notes(material), *self_preference_caveats(material))
+    blocks = [paragraph(note, "flag") for note in warnings]
+    blocks += [heading("Each judge over all contests", "each-judge")]
+    blocks += [tabulated(_each_judge(material), "each-judge")]
+    blocks += [heading("Agreement between judges", "agreement"), *_agreement(material)]
+    blocks += [heading("Against human ratings", "audits")]
+    for audit in material.audits:
+        label, table = f"audit-{audit.split}", _audit_table(audit)
+        title = Block(Markup('<p id="{}">{}</p>').format(label, table.title), markdown_text(table.title))
+        blocks += [title, tabulated(table, label)]
+    blocks.append(paragraph(AUDIT_CAPTION, "hint") if material.audits else paragraph(NO_AUDIT))
+    return Section("judges", "What the judges are worth", tuple(blocks))
+
+
+def _agreement(material: ReportContext) -> list[Block]:
+    """Return the agreement of all pairs of judges, with the reasons for missing values."""
     agreements = material.agreements
-    html = render_template(
-        "judges",
-        answerers=answering_model_notes(material),
-        same_family=self_preference_caveats(material),
-        each=each_judge(material) if len(material.pairs) > 1 else None,
-        agreement=agreement_table(material),
-        alpha=""
-        if agreements.alpha is None
-        else f"Krippendorff's α over all of them: {_decimal(agreements.alpha)}.",
-        refused=sorted(
-            {
-                str(judge_pair.found.kappa)
-                for judge_pair in agreements.pairs
-                if isinstance(judge_pair.found.kappa, NotEstimable)
-            }
-        ),
-        audits=audit_views(material),
-    )
-    return Section("judges", "What the judges are worth", html)
+    if not agreements.pairs:
+        return [paragraph("Agreement needs two judges that are models. Add another with --judge.")]
+    caption = AGREEMENT_CAPTION
+    if agreements.alpha is not None:
+        alpha = format_value(estimated(agreements.alpha), "decimal")
+        caption = f"{caption} Krippendorff's α over all of them: {alpha}."
+    table = Table(caption=caption, columns=list(AGREEMENT_COLUMNS))
+    for pair in agreements.pairs:
+        table.add_row(f"{pair.one} – {pair.other}", *agreement_cells(pair.found))
+    kappas = (pair.found.kappa for pair in agreements.pairs)
+    reasons = sorted({str(kappa) for kappa in kappas if isinstance(kappa, NotEstimable)})
+    return [tabulated(table, "agreement"), *(paragraph(reason, "hint") for reason in reasons)]
 
 
 def self_preference_caveats(material: ReportContext) -> list[str]:
@@ -106,20 +104,29 @@ def answering_model_notes(material: ReportContext) -> list[str]:
     return [note for note in notes if note]
 
 
-def each_judge(material: ReportContext) -> PlainTable:
+def _each_judge(material: ReportContext) -> Table:
     """Return a row per judge over all contests, models first."""
-    return PlainTable(_HEADS, tuple(_row(contests) for contests in _by_judge(material)))
-
-
-def agreement_table(material: ReportContext) -> PlainTable | None:
-    """Return a row per pair of judges; None with fewer than two models."""
-    pairs = material.agreements.pairs
-    return PlainTable(_AGREEMENT, tuple(_agreement(judge_pair) for judge_pair in pairs)) if pairs else None
-
-
-def audit_views(material: ReportContext) -> list[AuditView]:
-    """Return one audit per split."""
-    return [_audit(audit) for audit in material.audits]
+    dialogues, longer = Column("dialogues", unit="count"), Column("longer_wins", unit="percent")
+    shown = columns(
+        "judge", dialogues, "consistency", "first_position_rate", "ties", longer, "unscored", "retried"
+    )
+    table = Table(caption=EACH_CAPTION, columns=shown)
+    for contests in _by_judge(material):
+        unscored: Counter[str] = Counter()
+        for judged in contests:
+            unscored.update(judged.unscored)
+        table.add_row(
+            contests[0].contest.judge,
+            sum(judged.hard.n for judged in contests),
+            _mean([(judged.hard.consistency, judged.hard.n) for judged in contests]),
+            _mean([(judged.hard.first_position_rate, judged.hard.n) for judged in contests]),
+            _mean([(judged.hard.ties, judged.hard.n) for judged in contests]),
+            _mean([(judged.lengths.longer_wins, judged.hard.n) for judged in contests]),
+            unscored,
+            sum(judged.contest.asked_again for judged in contests),
+            style="dim" if contests[0].is_control else "",
+        )
+    return table
 
 
 def _by_judge(material: ReportContext) -> list[list[JudgedContest]]:
@@ -130,95 +137,20 @@ def _by_judge(material: ReportContext) -> list[list[JudgedContest]]:
     return list(by_judge.values())
 
 
-def _row(contests: Sequence[JudgedContest]) -> PlainRow:
-    unscored: dict[str, int] = {}
-    for judged_contest in contests:
-        for reason, count in judged_contest.unscored.items():
-            unscored[reason] = unscored.get(reason, 0) + count
-    return PlainRow(
-        (
-            contests[0].contest.judge,
-            f"{sum(judged_contest.hard.n for judged_contest in contests):,}",
-            _mean([(judged_contest.hard.consistency, judged_contest.hard.n) for judged_contest in contests]),
-            _mean(
-                [
-                    (judged_contest.hard.first_position_rate, judged_contest.hard.n)
-                    for judged_contest in contests
-                ]
-            ),
-            _mean([(judged_contest.hard.ties, judged_contest.hard.n) for judged_contest in contests]),
-            _mean(
-                [(judged_contest.lengths.longer_wins, judged_contest.hard.n) for judged_contest in contests]
-            ),
-            reasons(unscored),
-            str(sum(judged_contest.contest.asked_again for judged_contest in contests)),
-        ),
-        quiet=contests[0].is_control,
-    )
-
-
-def _mean(shares: Sequence[tuple[float | None, int]]) -> str:
+def _mean(shares: Sequence[tuple[float | None, int]]) -> float | None:
     """Return the mean of the shares, weighted by dialogues."""
-    there = [(share, n) for share, n in shares if share is not None]
-    return percent(sum(share * n for share, n in there) / sum(n for _, n in there)) if there else NONE
+    known = [(share, n) for share, n in shares if share is not None]
+    return sum(share * n for share, n in known) / sum(n for _, n in known) if known else None
 
 
-def _agreement(judge_pair: JudgePairAgreement) -> PlainRow:
-    agreement = judge_pair.found
-    shares = ", ".join(percent(agreement.prevalence.get(answer)) for answer in (1.0, 0.5, 0.0))
-    return PlainRow(
-        (
-            f"{judge_pair.one} and {judge_pair.other}",
-            percent(agreement.agreement),
-            between(agreement.low, agreement.high),
-            percent(agreement.attainable),
-            _decimal(agreement.ac1),
-            _decimal(agreement.kappa),
-            shares,
-            f"{agreement.n:,}",
-        )
-    )
-
-
-def _decimal(value: float | NotEstimable | None) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else NONE
-
-
-def _audit(split_audit: SplitAudit) -> AuditView:
+def _audit_table(audit: SplitAudit) -> Table:
+    """Return a row per judge, then the baselines, without columns that are empty."""
     title = (
-        f"{split_audit.split} split: {counted(split_audit.pairs, 'pair')} of responses with "
-        "different ratings, in "
-        f"{counted(split_audit.dialogues, 'dialogue')}."
+        f"{audit.split} split: {format_count(audit.pairs, 'pair')} of responses with different ratings, in "
+        f"{format_count(audit.dialogues, 'dialogue')}."
     )
-    return AuditView(
-        split_audit.split,
-        title,
-        PlainTable(_AUDIT, tuple(_audited(judge_audit) for judge_audit in split_audit.judges)),
-    )
-
-
-def _audited(judge_audit: JudgeAudit) -> PlainRow:
-    estimates = judge_audit.found
-    return PlainRow(
-        (
-            judge_audit.name,
-            _value(estimates.agreement),
-            between(estimates.agreement.low, estimates.agreement.high),
-            _value(estimates.rating_gap_2),
-            _within(estimates.within),
-            percent(estimates.consistency),
-            percent(estimates.first_position_rate),
-            _value(estimates.length.judge),
-            f"{estimates.n:,}",
-            f"{judge_audit.unscored:,}",
-        ),
-        quiet=judge_audit.is_baseline,
-    )
-
-
-def _within(excess: WithinRaters | NotEstimable) -> str:
-    return NONE if isinstance(excess, NotEstimable) else f"{points(excess.excess)} (p {excess.p:.3f})"
-
-
-def _value(estimate: ClusteredEstimate) -> str:
-    return percent(estimate.value)
+    table = Table(title, columns=list(ESTIMATE_COLUMNS))
+    for judge in audit.judges:
+        cells = audit_cells(judge.found, judge.unscored)
+        table.add_row(judge.name, *cells, style="dim" if judge.is_baseline else "")
+    return table.without_empty_columns({"own_family", "repetition_stability"})

@@ -2,46 +2,48 @@
 
 from __future__ import annotations
 
-from results.report.conclusions import NONE, between, percent
+from results.render.columns import columns
+from results.render.table import Column, Table
 from results.report.context import ReportContext
-from results.report.sections.section import PlainRow, PlainTable, Section
-from results.report.seed_summary import SeedSummary
-from results.report.templates import render_template
+from results.report.sections.section import Section, paragraph, tabulated
 from results.statistics import NotEstimable
 
-TITLE = "Over training seeds"
-_HEADS = ("recipe", "judge", "against", "win rate", "95 %", "order-robust", "seeds", "between seeds", "n")
+INTRODUCTION = (
+    "Students that are alike but for their training seed, taken together: intervals over dialogues and "
+    "over seeds. Only these speak of a method or a strategy; every other number here is of single "
+    "checkpoints."
+)
+CAPTION = "Between seeds: standard deviation of the checkpoints' own win rates."
 
 
 def seeds(material: ReportContext) -> Section | None:
-    """Render the section; None if every recipe has one seed."""
-    table = seeds_table(material)
-    return None if table is None else Section("seeds", TITLE, render_template("seeds", table=table))
-
-
-def seeds_table(material: ReportContext) -> PlainTable | None:
-    """Return a row per recipe, judge and opponent."""
+    """Return the section; None if every recipe has one seed."""
     if not material.seeds:
         return None
-    return PlainTable(_HEADS, tuple(_row(seed_summary) for seed_summary in material.seeds), texts=3)
+    blocks = (paragraph(INTRODUCTION), tabulated(_table(material), "seeds"))
+    return Section("seeds", "Over training seeds", blocks)
 
 
-def _row(seed_summary: SeedSummary) -> PlainRow:
-    estimate = seed_summary.found
-    if isinstance(estimate, NotEstimable):
-        return PlainRow(
-            (seed_summary.recipe, seed_summary.judge, seed_summary.opponent, str(estimate), *[NONE] * 5)
-        )
-    return PlainRow(
-        (
-            seed_summary.recipe,
-            seed_summary.judge,
-            seed_summary.opponent,
-            percent(estimate.estimate),
-            between(estimate.low, estimate.high),
-            between(estimate.order_robust_low, estimate.order_robust_high),
-            str(sum(estimate.seeds)),
-            f"{100 * estimate.between_seeds:.1f}\u00a0points",
-            f"{estimate.n:,}",
-        )
+def _table(material: ReportContext) -> Table:
+    """Return a row per recipe, judge and opponent."""
+    shown = columns(
+        *("recipe", "judge", Column("opponent", "against"), "win_rate", "interval", "order_robust"),
+        *(Column("seeds", unit="count"), Column("between_seeds", "between seeds, points", "unsigned_points")),
+        "n",
     )
+    table = Table(caption=CAPTION, columns=shown)
+    for summary in material.seeds:
+        estimate, names = summary.found, (summary.recipe, summary.judge, summary.opponent)
+        if isinstance(estimate, NotEstimable):
+            table.add_row(*names, str(estimate), *[None] * 5)
+            continue
+        table.add_row(
+            *names,
+            estimate.estimate,
+            (estimate.low, estimate.high),
+            (estimate.order_robust_low, estimate.order_robust_high),
+            sum(estimate.seeds),
+            estimate.between_seeds,
+            estimate.n,
+        )
+    return table

@@ -12,7 +12,14 @@ import pytest
 
 from agents.types import Split
 from harness.data.dataset import LLMS, RESPONDERS, Dataset, load, read, sample
-from harness.data.dataset_summary import VALUES, DatasetSummary, describe, plot, to_dict, training_ratings
+from harness.data.dataset_summary import (
+    VALUES,
+    DatasetSummary,
+    describe,
+    plot,
+    render_dataset,
+    training_ratings,
+)
 from harness.data.splits import dialogues_in_split
 
 Rows = list[dict[str, str]]
@@ -96,7 +103,7 @@ def test_the_real_figures(real_dataset: Path) -> None:
 
 def test_to_dict_has_the_same_values_with_text_keys() -> None:
     described = describe(sample())
-    data = to_dict(described)
+    data = render_dataset(described, "x.csv").document
     assert data["train"] + data["test"] == data["dialogues"] == described.dialogues
     assert data["ratings"]["human"] == {str(k): v for k, v in described.ratings["human"].items()}
     assert data["pairs"]["gpt-4"]["1,3"] == described.pairs["gpt-4"][1, 3]

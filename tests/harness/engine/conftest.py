@@ -170,23 +170,12 @@ class FakeWriter:
     on_commit: Callable[[float, Sequence[str]], None] = field(default=lambda cost, keys: None)
     pending: int = 0
 
-    async def save(
-        self, request: ModelRequest, completion: Completion, parsed: object, cost: float | None
-    ) -> None:
-        self.pending += 1
-        await asyncio.sleep(self.seconds)
-        self._committed(request, completion, parsed, cost)
-
     def enqueue(
         self, request: ModelRequest, completion: Completion, parsed: object, cost: float | None
     ) -> None:
         self.pending += 1
         loop = asyncio.get_running_loop()
         loop.call_later(self.seconds, self._committed, request, completion, parsed, cost)
-
-    async def save_parsed(self, parsed: object) -> None:
-        await asyncio.sleep(self.seconds)
-        self.readings.append(parsed)
 
     def enqueue_parsed(self, parsed: object) -> None:
         self.pending += 1

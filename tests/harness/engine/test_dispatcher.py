@@ -17,7 +17,8 @@ from harness.engine.endpoint import Endpoint
 from harness.engine.limits import Limits
 from harness.engine.rate_limiter import MAX_UNCOMMITTED
 from harness.engine.request_tracker import BATCH_SIZE, RequestTracker
-from harness.engine.retry import RetryPolicy
+from harness.engine.retrying_client import RetryPolicy
+from harness.interrupt import Interrupt
 from tests.errors import user_error
 from tests.harness.engine.conftest import FakeStore, FakeWriter, Server, answer, make_request
 
@@ -354,7 +355,7 @@ def test_an_error_in_a_source_is_raised(virtual: Run, single: Single) -> None:
         raise UserError("this prompt cannot be filled", code="prompt.unfillable")
 
     with user_error("prompt.unfillable"):
-        virtual(dispatch([(EngineSetup().endpoint(Server()), source())], asyncio.Event()))
+        virtual(dispatch([(EngineSetup().endpoint(Server()), source())], Interrupt()))
 
 
 # -- interrupts --------------------------------------------------------------------------------------
@@ -362,9 +363,9 @@ def test_an_error_in_a_source_is_raised(virtual: Run, single: Single) -> None:
 
 def interrupted_after(seconds: float, sources: list[Any], grace_seconds: float) -> Any:
     async def scenario() -> float:
-        event, loop = asyncio.Event(), asyncio.get_running_loop()
-        loop.call_later(seconds, event.set)
-        await dispatch(sources, event, grace_seconds)
+        interrupt, loop = Interrupt(), asyncio.get_running_loop()
+        loop.call_later(seconds, interrupt.request)
+        await dispatch(sources, interrupt, grace_seconds)
         return loop.time()
 
     return scenario()

@@ -12,9 +12,9 @@ import pytest
 
 from agents.errors import CallError, Failure
 from agents.messages import ServerLimits
-from harness.engine.budget import Price
 from harness.engine.dispatcher import dispatch
 from harness.engine.event_log import EventLog
+from harness.engine.prices import Price
 from tests.errors import user_error
 from tests.harness.engine.conftest import Server, answer, make_request
 from tests.harness.engine.test_dispatcher import EngineSetup, requests

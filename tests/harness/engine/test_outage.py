@@ -17,7 +17,7 @@ from harness.engine.limits import Limits
 from harness.engine.outage import Outage, OutageAction
 from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
-from harness.engine.retry import RetryingClient, RetryPolicy
+from harness.engine.retrying_client import RetryingClient, RetryPolicy
 from tests.harness.engine.conftest import Server, answer, make_request
 
 Run = Callable[[Any], Any]

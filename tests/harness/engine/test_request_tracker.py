@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.errors import CallError, Failure, UserError
-from harness.engine.request_tracker import BATCH_SIZE, MAX_DELAY_SECONDS, RequestTracker
+from harness.engine.request_tracker import BATCH_SECONDS, BATCH_SIZE, RequestTracker
 from tests.harness.engine.conftest import FakeStore, FakeWriter, answer, make_request
 
 Run = Callable[[Any], Any]
@@ -23,8 +23,8 @@ def keys(count: int) -> list[str]:
     return [f"call-1:{index:04}" for index in range(count)]
 
 
-async def resolved(tracker: RequestTracker, wanted_keys: list[str], needs_work: bool = True) -> list[Any]:
-    return list(await asyncio.gather(*(tracker.resolve(key, needs_work) for key in wanted_keys)))
+async def resolved(tracker: RequestTracker, wanted_keys: list[str]) -> list[Any]:
+    return list(await asyncio.gather(*(tracker.claim_one(key) for key in wanted_keys)))
 
 
 def test_keys_are_claimed_in_batches(virtual: Run) -> None:
@@ -43,54 +43,20 @@ def test_stored_completions_are_found_in_a_batch(virtual: Run) -> None:
     assert completions == [answer(key) if index % 3 == 0 else None for index, key in enumerate(keys(100))]
 
 
-def test_without_need_a_key_waits_for_a_full_batch_or_a_delay(virtual: Run) -> None:
-    memory = FakeStore()
-
-    async def scenario() -> tuple[float, list[int]]:
-        tracker, loop = make_tracker(memory), asyncio.get_running_loop()
-        began = loop.time()
-        few = asyncio.ensure_future(resolved(tracker, keys(10), needs_work=False))
-        await asyncio.sleep(MAX_DELAY_SECONDS / 2)
-        assert memory.batches == []
-        await few
-        waited = loop.time() - began
-        await resolved(tracker, [f"{key} more" for key in keys(BATCH_SIZE)], needs_work=False)
-        return waited, memory.batches
-
-    waited, batches = virtual(scenario())
-    assert waited == pytest.approx(MAX_DELAY_SECONDS + memory.seconds)
-    assert batches == [10, BATCH_SIZE]
-
-
-def test_a_needed_key_flushes_the_waiting_ones(virtual: Run) -> None:
+def test_a_key_waits_shortly_for_others(virtual: Run) -> None:
     memory = FakeStore()
 
     async def scenario() -> float:
         tracker, loop = make_tracker(memory), asyncio.get_running_loop()
         began = loop.time()
-        patient = asyncio.ensure_future(resolved(tracker, keys(10), needs_work=False))
-        await asyncio.sleep(0)
-        await asyncio.gather(patient, tracker.resolve("now", True))
-        tracker.flush_soon()  # with nothing to flush
+        first = asyncio.ensure_future(resolved(tracker, keys(10)))
+        await asyncio.sleep(BATCH_SECONDS / 2)
+        await tracker.claim_one("joins them")
+        await first
         return loop.time() - began
 
-    assert virtual(scenario()) < MAX_DELAY_SECONDS
+    assert virtual(scenario()) == pytest.approx(BATCH_SECONDS + memory.seconds)
     assert memory.batches == [11]
-
-
-def test_flush_soon_claims_waiting_keys(virtual: Run) -> None:
-    memory = FakeStore()
-
-    async def scenario() -> float:
-        tracker, loop = make_tracker(memory), asyncio.get_running_loop()
-        began = loop.time()
-        patient = asyncio.ensure_future(resolved(tracker, keys(3), needs_work=False))
-        await asyncio.sleep(0.001)
-        tracker.flush_soon()
-        await patient
-        return loop.time() - began
-
-    assert virtual(scenario()) == pytest.approx(memory.seconds + 0.001)
 
 
 def test_a_database_error_reaches_all_waiters_and_is_not_final(virtual: Run) -> None:
@@ -98,10 +64,10 @@ def test_a_database_error_reaches_all_waiters_and_is_not_final(virtual: Run) -> 
 
     async def scenario() -> list[Any]:
         tracker = make_tracker(memory)
-        wanted_keys = (tracker.resolve(key) for key in keys(5))
+        wanted_keys = (tracker.claim_one(key) for key in keys(5))
         outcomes = list(await asyncio.gather(*wanted_keys, return_exceptions=True))
         memory.broken = None
-        return [*outcomes, await tracker.resolve("later")]
+        return [*outcomes, await tracker.claim_one("later")]
 
     *failed, later = virtual(scenario())
     assert [type(outcome) for outcome in failed] == [UserError] * 5
@@ -113,8 +79,8 @@ def test_the_claim_of_a_cancelled_caller_is_released(virtual: Run) -> None:
 
     async def scenario() -> None:
         tracker = make_tracker(memory)
-        asking = [asyncio.ensure_future(tracker.resolve(key)) for key in keys(4)]
-        await asyncio.sleep(memory.seconds / 2)
+        asking = [asyncio.ensure_future(tracker.claim_one(key)) for key in keys(4)]
+        await asyncio.sleep(BATCH_SECONDS + memory.seconds / 2)
         asking[1].cancel()
         await asyncio.gather(*asking, return_exceptions=True)
         assert len(memory.claims) == 4
@@ -131,7 +97,7 @@ def test_claims_are_released_before_new_ones_are_made(virtual: Run) -> None:
         tracker = make_tracker(memory)
         await resolved(tracker, keys(2))
         tracker.release(keys(2)[0])
-        await tracker.resolve("next")
+        await tracker.claim_one("next")
         assert sorted(memory.claims) == [keys(2)[1], "next"]
         await tracker.close()
         await tracker.close()
@@ -145,7 +111,7 @@ def test_a_released_request_can_be_claimed_again(virtual: Run) -> None:
     async def scenario() -> None:
         tracker = make_tracker(memory)
         for _ in range(3):
-            assert await tracker.resolve("again") is None
+            assert await tracker.claim_one("again") is None
             tracker.release("again")
         await tracker.close()
 
@@ -160,9 +126,10 @@ def test_recorded_results_go_to_the_writer(virtual: Run) -> None:
     request, error = make_request(1), CallError(Failure.SERVER, "oops", status=500)
 
     async def scenario() -> None:
-        await tracker.record(request, answer(), "reading", 0.5)
-        await tracker.record_parsed("again")
+        tracker.enqueue(request, answer(), "reading", 0.5)
+        tracker.enqueue_parsed("again")
         tracker.record_failure(request, error, 2, None)
+        await tracker.drain()
 
     virtual(scenario())
     assert writer.readings == ["reading", "again"]

@@ -13,7 +13,7 @@ from agents.messages import Completion
 from agents.models.lifecycle import Lifecycle
 from agents.models.spec import Model
 from harness.engine.response_model_client import ResponseModelClient
-from harness.engine.retry import RetryPolicy, StopEndpoint, decide
+from harness.engine.retrying_client import RetryPolicy, StopEndpoint, decide
 from tests.harness.engine.conftest import MODEL, Server, answer, make_request
 
 ELSEWHERE = replace(MODEL, identity="http://gateway/v1")

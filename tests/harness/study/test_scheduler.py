@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.errors import UserError
-from harness.study.interrupt import run_with_shared_signals
-from harness.study.scheduler import StageScheduler, StageState, select_stages, stage_statuses
+from harness.interrupt import Interrupt, SignalInterrupt
+from harness.study.scheduler import StageScheduler, StageState, StudyResult, select_stages, stage_statuses
 from harness.study.stage_cache import Stage, StageCache, StageInputs, StageOutput
 from tests.errors import user_error
 
@@ -278,19 +278,22 @@ def test_one_process_at_a_time_in_a_folder(tmp_path: Path) -> None:
         pass
 
 
+def run_interruptibly(stages: Sequence[Stage], memory: StageCache, interrupt: Interrupt) -> StudyResult:
+    return asyncio.run(StageScheduler(stages, memory, at_once=4, interrupt=interrupt).run())
+
+
 def test_an_interrupt_stops_all_stages_cleanly_and_the_next_run_resumes(kitchen: Any) -> None:
-    """Two stages with their own signal handlers both receive the interrupt."""
-    record_data: list[str] = []
+    """Two stages that share the interrupt both finish what they are doing."""
+    finished: list[str] = []
+    interrupt = SignalInterrupt()
 
     def asking(name: str) -> Stage:
         async def ask(ready: StageInputs) -> StageOutput:
-            loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-            loop.add_signal_handler(signal.SIGINT, stopped.set)
-            if name == "b":
-                os.kill(os.getpid(), signal.SIGINT)
-            await stopped.wait()
-            loop.remove_signal_handler(signal.SIGINT)
-            record_data.append(name)
+            with interrupt.listening():
+                if name == "b":
+                    os.kill(os.getpid(), signal.SIGINT)
+                await interrupt.wait()
+            finished.append(name)
             raise UserError("interrupted", code="test.error")
 
         return Stage("ask", name, {}, ask)
@@ -301,19 +304,33 @@ def test_an_interrupt_stops_all_stages_cleanly_and_the_next_run_resumes(kitchen:
         kitchen.stage("c", 1, uses=frozenset("x")),
         kitchen.stage("d", 1, ["c"]),
     ]
-    ended = run_with_shared_signals(StageScheduler(stages, kitchen.memory, at_once=4).run())
+    ended = run_interruptibly(stages, kitchen.memory, interrupt)
     assert ended.interrupted
-    assert sorted(record_data) == ["a", "b"]
+    assert sorted(finished) == ["a", "b"]
     assert ended.count(StageState.FAILED) == 0  # interrupted stages have not failed
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_an_interrupt_ends_a_training(kitchen: Any) -> None:
     async def train(ready: StageInputs) -> StageOutput:
+        interrupt.request()
+        await asyncio.Event().wait()
+        raise AssertionError("never")
+
+    interrupt = Interrupt()
+    ended = run_interruptibly([Stage("train", "long", {}, train)], kitchen.memory, interrupt)
+    assert ended.interrupted
+    assert [status.state for status in ended.stage_statuses] == [StageState.READY]
+
+
+def test_a_second_signal_cancels_all_stages(kitchen: Any) -> None:
+    async def ask(ready: StageInputs) -> StageOutput:
+        os.kill(os.getpid(), signal.SIGINT)
+        await interrupt.wait()
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.Event().wait()
         raise AssertionError("never")
 
-    ended = run_with_shared_signals(StageScheduler([Stage("train", "long", {}, train)], kitchen.memory).run())
-    assert ended.interrupted
-    assert [status.state for status in ended.stage_statuses] == [StageState.READY]
+    interrupt = SignalInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run_interruptibly([Stage("ask", "slow", {}, ask)], kitchen.memory, interrupt)

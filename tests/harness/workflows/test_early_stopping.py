@@ -20,7 +20,7 @@ from harness.data.author_resolver import resolve_author
 from harness.data.dataset import Dataset, sample
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import EmulatorServer, serve
-from harness.engine.retry import RetryPolicy
+from harness.engine.retrying_client import RetryPolicy
 from harness.engine.run import RequestSettings
 from harness.workflows.judge import JudgingPlan, judge_contest, plan_judging
 from harness.workflows.stopping_monitor import INTERIM_LOOKS_AHEAD, StoppingMonitor

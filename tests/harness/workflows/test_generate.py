@@ -19,7 +19,7 @@ from harness.data.dataset import Dataset, sample
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import EmulatorServer, serve
 from harness.engine.limits import Limits
-from harness.engine.retry import RetryPolicy
+from harness.engine.retrying_client import RetryPolicy
 from harness.engine.run import RequestSettings
 from harness.workflows.generate import GenerationPlan, GenerationResult, generate
 from harness.workflows.generation_cost import estimate_generation_cost

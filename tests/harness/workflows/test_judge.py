@@ -13,7 +13,7 @@ import pytest
 
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.judge_preferences import expected_scores
-from harness.engine.retry import RetryPolicy
+from harness.engine.retrying_client import RetryPolicy
 from harness.workflows.judge_cost import estimate_judging_cost
 from results.analysis.contest_results import JudgingResult
 from results.db.schema import AttemptRow, ClaimRow, CompletionRow, JudgmentRow

@@ -13,8 +13,8 @@ import pytest
 
 from agents.errors import UserError
 from harness.emulator.config import EmulatorConfig
-from harness.engine.budget import Price, lookup_price
 from harness.engine.limits import Limits
+from harness.engine.prices import Price, lookup_price
 from results.analysis.contest_results import JudgingResult
 from results.db.schema import AttemptRow, ClaimRow, CompletionRow, InvocationRow, JudgmentRow
 from results.db.store import Store

@@ -12,8 +12,8 @@ import pytest
 from agents.judge import VERDICT_PARSER  # type: ignore[attr-defined]  # the parser in use
 from harness.emulator.config import EmulatorConfig
 from harness.engine import outage
-from harness.engine.budget import lookup_price
 from harness.engine.failure_streak import MAX_STREAK
+from harness.engine.prices import lookup_price
 from harness.workflows.judge import JudgingPlan
 from results.analysis.contest_results import JudgingResult
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow

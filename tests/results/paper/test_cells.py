@@ -18,8 +18,8 @@ from results.paper.cells import (
     succeeded_model,
 )
 from results.paper.deviations import judging_deviations, response_deviations, training_deviations
-from results.paper.latex import to_latex
-from results.paper.table1 import CellResult, table1, to_markdown
+from results.paper.replication_tables import replication_latex, replication_markdown
+from results.paper.table1 import CellResult, table1
 
 BASE = "base:meta-llama/Llama-3.1-8B"
 LLAMA = "meta-llama/Llama-3.1-8B"
@@ -109,7 +109,7 @@ def test_a_cell_that_was_not_run_is_empty_and_one_by_kin_is_marked() -> None:
         0.6, 0.55, 0.65, 0.2, 250, "run-1:x", "openai/gpt-4o", ("EMULATED: so",), same_family=True
     )
     table = table1({cell: ours})
-    markdown, latex = to_markdown(table), to_latex(table)
+    markdown, latex = replication_markdown(table, ()), replication_latex(table)
     assert markdown.count("60.0†") == 1
     assert markdown.index("**EMULATED") < markdown.index("| study")
     assert r"60.0\dag{}" in latex

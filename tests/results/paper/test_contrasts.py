@@ -9,7 +9,6 @@ import pytest
 from scipy.stats import norm
 
 from results.paper.cells import GEMINI, GPT_4O, LLAMA, MISTRAL, NUMBERS, SFT, SFT_DPO, Cell, published
-from results.paper.contrast_tables import TEXT_AGAINST_TABLE, to_markdown, to_rows
 from results.paper.contrasts import (
     CONTRADICTED,
     HOLDS,
@@ -20,6 +19,8 @@ from results.paper.contrasts import (
     OtherScores,
     contrasts,
 )
+from results.paper.replication_tables import TEXT_AGAINST_TABLE, claims_table, contrast_rows
+from results.render.writers.markdown import markdown_table
 
 NOTHING = OtherScores({}, {})
 STEP = "SFT then DPO"
@@ -172,7 +173,7 @@ def test_all_intervals_hold_at_once_as_often_as_they_say() -> None:
 
 def test_rows_and_markdown_say_the_same() -> None:
     all_contrasts = contrasts(run_as_published(), NOTHING)
-    rows, markdown = to_rows(all_contrasts), to_markdown(all_contrasts)
+    rows, markdown = contrast_rows(all_contrasts), markdown_table(claims_table(all_contrasts))
     assert len(rows) == len(all_contrasts)
     assert all(not isinstance(value, dict | list) for row in rows for value in row.values())
     for each in all_contrasts:

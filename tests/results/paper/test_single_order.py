@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from results.paper.cells import GEMINI, GPT_4O, Cell, published
-from results.paper.latex import to_latex
+from results.paper.replication_tables import replication_csv, replication_latex, replication_markdown
 from results.paper.single_order import BASE_FIRST, STUDENT_FIRST, single_order_test
-from results.paper.table1 import CellResult, rows, table1, to_csv, to_markdown
+from results.paper.table1 import CellResult, rows, table1
 from results.statistics import SingleOrder
 from results.statistics.replication import compare_with_published
 
@@ -79,7 +79,7 @@ def test_single_orders_and_bounds_stand_in_every_form_of_the_table() -> None:
     assert (row["base_first"], row["student_first"]) == (0.61, 0.47)
     assert row["order_robust_low"] == pytest.approx(0.34)
     assert isinstance(row["outside_in_either_order"], bool)
-    for text in (to_markdown(table), to_latex(table), to_csv(table)):
+    for text in (replication_markdown(table, ()), replication_latex(table), replication_csv(table)):
         for number in (
             ("61.0", "47.0", "34.0") if "|" in text[:200] or "toprule" in text else ("0.61", "0.47")
         ):
@@ -90,5 +90,5 @@ def test_how_many_a_replication_puts_outside_is_of_the_cells_that_were_run() -> 
     table = table1({BY_GPT: find_cell(BY_GPT, 0.6, 0.6), BY_GEMINI: find_cell(BY_GEMINI, 0.9, 0.9)})
     few, many = table.expected_outside
     assert 0 <= few <= many <= 2
-    assert "Of the 2 cells run" in to_markdown(table)
-    assert "19 of the published" not in to_markdown(table1({}))
+    assert "Of the 2 cells run" in replication_markdown(table, ())
+    assert "19 of the published" not in replication_markdown(table1({}), ())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from agents.output_escape import visible_text
-from results.render.table import Table, make_table
+from results.render.table import Column, Table
 from results.render.writers.terminal import lay_out_table, wrap_text
 from tests.hostile import HOSTILE
 from tests.tables import table_text
@@ -20,9 +20,14 @@ HEADS = ("win rate", "95 %", "n", "bounds", "unscored", "made / reused / retried
 WIDTHS = (40, 60, 80, 120)
 
 
+def text_table(title: str, name: str, *heads: str) -> Table:
+    """Return an empty table of texts, right-aligned except for the first column."""
+    return Table(title, columns=[Column(name), *(Column(head, head, "text", "right") for head in heads)])
+
+
 def table(judges: int) -> Table:
     """Return a table with one row per judge, as `empathy judge` prints it."""
-    made = make_table("A against B", ("judge", *HEADS))
+    made = text_table("A against B", "judge", *HEADS)
     for number in range(judges):
         made.add_row(f"openai/a-model-of-a-long-name-{number}", *NUMBERS)
     return made
@@ -65,10 +70,7 @@ def test_a_long_table_is_split_by_columns_with_names_in_each_part() -> None:
 
 def test_transposed_rows_are_named_by_all_name_columns() -> None:
     made = Table("differences")
-    for head in ("judge", "how"):
-        made.add_column(head)
-    for head in HEADS:
-        made.add_column(head, justify="right")
+    made.columns = [Column("judge"), Column("how"), *(Column(head, alignment="right") for head in HEADS)]
     made.add_row("openai/gpt-4o", "against base", *NUMBERS)
     made.add_row("", "head to head", *NUMBERS)
     heads = [text_of(list(head)) for part in lay_out_table(made, 40) for head in part.heads[1:]]
@@ -79,9 +81,9 @@ def test_transposed_rows_are_named_by_all_name_columns() -> None:
 @pytest.mark.parametrize("rows", [0, 1, 2, 9])
 def test_hostile_texts_are_printed_literally(width: int | None, rows: int) -> None:
     for hostile in HOSTILE:
-        made = Table(hostile, hostile)
-        for justify in ("left", "right", "right"):
-            made.add_column(hostile, justify=justify)
+        alignments = ("left", "right", "right")
+        columns = [Column(hostile, hostile, "text", alignment) for alignment in alignments]
+        made = Table(hostile, hostile, columns)
         for _ in range(rows):
             made.add_row(hostile, "12.5 %", hostile)
         lines = printed(made, width)
@@ -98,7 +100,7 @@ def test_hostile_texts_are_printed_literally(width: int | None, rows: int) -> No
     st.integers(20, 200),
 )
 def test_lines_fit_the_terminal(rows: list[list[str]], width: int) -> None:
-    made = make_table("title", ("name", "a number", "another number", "x"))
+    made = text_table("title", "name", "a number", "another number", "x")
     for row in rows:
         made.add_row(*row)
     assert max(map(cell_len, printed(made, width))) <= width
@@ -129,7 +131,7 @@ def test_heads_stay_in_one_line_if_they_fit() -> None:
 
 
 def test_unencodable_text_is_escaped_and_fits() -> None:
-    made = make_table("κ – 95 %", ("name", "n"))
+    made = text_table("κ – 95 %", "name", "n")
     made.add_row("模型🙂" * 4, "1")
     for layout in lay_out_table(made, 40, "ascii"):
         for row in layout.rows:

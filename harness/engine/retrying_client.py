@@ -110,7 +110,7 @@ def decide(
         max_unanswered = 3
     if not answered and max_unanswered is not None and failed_attempts >= max_unanswered:
         return StopEndpoint()
-    if error.failure in (Failure.BAD_REQUEST, Failure.TOO_LARGE):
+    if error.failure in (Failure.BAD_REQUEST, Failure.TOO_LARGE, Failure.FUNCTION):
         return GiveUp()
     backoff = min(
         policy.max_backoff_seconds, policy.initial_backoff_seconds * 2 ** min(failed_attempts - 1, 16)

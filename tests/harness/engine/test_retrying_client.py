@@ -15,7 +15,7 @@ from agents.errors import Adaptation, CallError, EndpointDisabled, Failure
 from harness.engine.limits import Limits
 from harness.engine.rate_limited_client import RateLimitedClient
 from harness.engine.rate_limiter import RateLimiter
-from harness.engine.retry import (
+from harness.engine.retrying_client import (
     MAX_TRUSTED_WAITS,
     GiveUp,
     RetryAfter,
