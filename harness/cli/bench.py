@@ -213,17 +213,18 @@ def _render(result: BenchResult) -> Rendering:
     """Render the response sets, every contest, and the quality gates."""
     from harness.cli import quality_gate_output
     from harness.cli.generate_output import render_generation
+    from harness.cli.quality_gate_output import BenchDocument
     from results.render.contest import render_contest
     from results.render.rendering import Rendering
 
     generated = render_generation(result.generated)
     contests = {name: render_contest(summary) for name, summary in result.contests.items()}
-    data = {
+    data: BenchDocument = {
+        "document": "bench",
         "student": result.student,
         "generated": generated.document,
         "contests": {name: contest.document for name, contest in contests.items()},
-        "gates": {str(requirement): decision.name.lower() for requirement, decision in result.gates.items()},
-        "gate_intervals": quality_gate_output.to_dict(result),
+        "gates": quality_gate_output.gate_documents(result),
         "decision": result.decision.name.lower() if result.gates else None,
         "stopped": result.stopped,
     }

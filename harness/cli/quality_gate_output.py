@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
-from results.render.contest import worst_case
+from typing_extensions import TypedDict
+
+from results.render.contest import range_document
+from results.render.documents import RangeDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,14 +27,73 @@ def lines(result: BenchResult) -> list[str]:
     return shown
 
 
-def to_dict(result: BenchResult) -> dict[str, Any]:
-    """Return, by requirement and judge, the bound and the two intervals that are compared with it."""
+class GateJudgeDocument(TypedDict):
+    """Intervals of one judge that are compared with the bound of a gate; null without dialogues.
+
+    Attributes:
+        incomplete: number of dialogues with a missing judgment.
+        missing_lost: interval with every missing judgment lost; decides passing.
+        missing_won: interval with every missing judgment won; decides failing.
+    """
+
+    incomplete: int
+    missing_lost: RangeDocument | None
+    missing_won: RangeDocument | None
+
+
+class GateDocument(TypedDict):
+    """Quality gate.
+
+    Attributes:
+        decision: its decision.
+        bound: bound of the win rate, in [0, 1].
+        judges: intervals by judge.
+    """
+
+    decision: str
+    bound: float
+    judges: dict[str, GateJudgeDocument]
+
+
+class BenchDocument(TypedDict):
+    """Evaluation of a checkpoint.
+
+    Attributes:
+        student: author name of the checkpoint.
+        generated: the generation run.
+        contests: judging run against each opponent.
+        gates: quality gates by requirement; empty without any.
+        decision: decision of all gates; null without any.
+        stopped: why the run is not finished, or "".
+    """
+
+    document: Literal["bench"]
+    student: str
+    generated: Mapping[str, Any]
+    contests: dict[str, Mapping[str, Any]]
+    gates: dict[str, GateDocument]
+    decision: str | None
+    stopped: str
+
+
+def gate_documents(result: BenchResult) -> dict[str, GateDocument]:
+    """Return the quality gates by requirement as JSON data."""
     return {
         str(requirement): {
-            judge: {"bound": requirement.bound, "incomplete": rate.incomplete, **worst_case(rate)}
-            for judge, rate in _rates(result, requirement)
+            "decision": decision.name.lower(),
+            "bound": requirement.bound,
+            "judges": {judge: _intervals(rate) for judge, rate in _rates(result, requirement)},
         }
-        for requirement in result.gates
+        for requirement, decision in result.gates.items()
+    }
+
+
+def _intervals(rate: WinRate) -> GateJudgeDocument:
+    lost, won = rate.missing_lost, rate.missing_won
+    return {
+        "incomplete": rate.incomplete,
+        "missing_lost": range_document(lost.low, lost.high) if lost else None,
+        "missing_won": range_document(won.low, won.high) if won else None,
     }
 
 

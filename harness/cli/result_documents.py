@@ -25,6 +25,7 @@ from harness.cli.data_build import TrainingSetDocument
 from harness.cli.documents import ErrorDocument
 from harness.cli.generate_output import GenerationDocument
 from harness.cli.prompts import PromptsDocument
+from harness.cli.quality_gate_output import BenchDocument
 from harness.cli.reparse_output import ReparseDocument
 from harness.cli.serve import ServerDocument
 from harness.cli.train_output import CheckpointDocument, MergedModelDocument, TrainingPlanDocument
@@ -40,8 +41,10 @@ from harness.workflows.cost_tables import (
 from harness.workflows.doctor import DoctorDocument
 from harness.workflows.profile import ProfilesDocument
 from results.paper.replication_tables import Table1Document
+from results.render.cheap_gold import CheapGoldDocument
 from results.render.comparison_data import ComparisonDocument, MultiComparisonDocument, TrainingSeedsDocument
 from results.render.controlled_ranking import ControlledRankingDocument
+from results.render.documents import JudgingDocument
 from results.render.format import SCHEMA_VERSION
 from results.render.judge_audit import AuditDocument
 from results.render.judge_panel import JudgePanelDocument
@@ -69,7 +72,9 @@ class DocumentType:
 DOCUMENTS: Mapping[str, DocumentType] = {
     "audit": DocumentType(AuditDocument, ("empathy audit --json",)),
     "audit_estimate": DocumentType(AuditEstimateDocument, ("empathy audit --dry-run --json",)),
+    "bench": DocumentType(BenchDocument, ("empathy bench --json",)),
     "bench_ranking": DocumentType(BenchRankingDocument, ("empathy bench --watch --json",)),
+    "cheap_gold": DocumentType(CheapGoldDocument, ("empathy judge --cheap --gold --json",)),
     "checkpoint": DocumentType(CheckpointDocument, ("empathy train --json",)),
     "comparison": DocumentType(ComparisonDocument, ("empathy compare A B --json",)),
     "controlled_ranking": DocumentType(
@@ -83,6 +88,7 @@ DOCUMENTS: Mapping[str, DocumentType] = {
         GenerationEstimateDocument, ("empathy improve --dry-run --json", "empathy respond --dry-run --json")
     ),
     "judge_panel": DocumentType(JudgePanelDocument, ("empathy rejudge --json",)),
+    "judging": DocumentType(JudgingDocument, ("empathy judge --json",)),
     "judging_estimate": DocumentType(JudgingEstimateDocument, ("empathy judge --dry-run --json",)),
     "leaderboard": DocumentType(LeaderboardDocument, ("empathy leaderboard --json",)),
     "merged_model": DocumentType(MergedModelDocument, ("empathy train merge --json",)),

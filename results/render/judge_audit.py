@@ -19,7 +19,7 @@ from results.render.documents import RangeDocument
 from results.render.estimable import Estimable, estimable
 from results.render.format import EMULATED_NOTE, format_percent, format_value
 from results.render.rendering import Rendering
-from results.render.table import Column, Table, Value
+from results.render.table import Column, Quantity, Table, Value
 from results.statistics.calibration import Calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate
 from results.statistics.judge_accuracy import HUMAN_LLM, LLM_LLM, Audit, JudgeBias
@@ -379,7 +379,7 @@ def _cells(result: JudgeAuditResult) -> tuple[Value, ...]:
     verdicts = result.verdicts
     return (
         *audit_cells(result.audit, verdicts.unscored if verdicts else {}),
-        "-" if verdicts is None else cost_per_1000(result),
+        Quantity(None, "text") if verdicts is None else cost_per_1000(result),
         None if result.is_baseline else seconds_per_1000(result),
     )
 

@@ -336,7 +336,7 @@ def test_a_cheap_judge_and_a_gold_one_give_one_estimate(empathy: Run) -> None:
     assert done.code == 0, done.err
     cheap, gold = done.data["cheap"]["judges"][0], done.data["gold"]["judges"][0]
     assert (cheap["n"], gold["n"]) == (64, 32)
-    estimate = done.data["estimate"]
+    estimate = done.data["estimate"]["result"]
     assert (estimate["n_gold"], estimate["n"]) == (32, 64)
     assert estimate["low"] <= estimate["rate"] <= estimate["high"]
     assert f"effective n {estimate['effective_n']:.0f}" in empathy(*words).out
@@ -357,7 +357,7 @@ def test_the_gold_judge_is_asked_more_where_the_cheap_one_is_inconsistent(empath
     cheap = done.data["cheap"]["judges"][0]
     assert strata["consistent"]["n"] == round(cheap["consistency"] * 64)
     assert sum(one["n"] for one in strata.values()) == 64
-    assert sum(one["n_gold"] for one in strata.values()) == done.data["estimate"]["n_gold"] == 32
+    assert sum(one["n_gold"] for one in strata.values()) == done.data["estimate"]["result"]["n_gold"] == 32
     assert strata["inconsistent"]["probability"] > strata["consistent"]["probability"]
     again = empathy(*words, "--gold-share", "0.75", "--json").data  # a larger share holds the smaller one
     assert again["gold"]["judges"][0]["requests"]["reused"] == 64

@@ -193,11 +193,12 @@ def test_a_gate(empathy: Run, asked: list[ModelRequest], name: str, bound: str, 
 
 def test_a_gate_as_data(empathy: Run, asked: list[ModelRequest]) -> None:
     done = empathy("bench", "checkpoints/long", *BENCH, "--require", "win_rate>0.55", "--json")
-    ((judge, held),) = done.data["gate_intervals"]["win_rate>0.55"].items()
+    gate = done.data["gates"]["win_rate>0.55"]
+    ((judge, held),) = gate["judges"].items()
     contest = done.data["contests"]["base"]["judges"][0]
     assert judge == contest["judge"]
-    assert held["bound"] == 0.55
-    assert held["missing_lost"] == contest["worst_case"]["missing_lost"] == [contest["low"], contest["high"]]
+    assert (gate["bound"], gate["decision"]) == (0.55, "passed")
+    assert held["missing_lost"] == {"low": contest["low"], "high": contest["high"]}
 
 
 def test_a_bench_reuses_what_is_known_and_writes_its_pages(empathy: Run, asked: list[ModelRequest]) -> None:
