@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from markupsafe import Markup
-
 from agents.models.family import self_preference_warning
 from agents.models.response_model import answering_model_note
-from agents.output_escape import markdown_text
 from results.render.columns import columns
 from results.render.format import format_count, format_value
 from results.render.judge_audit import ESTIMATE_COLUMNS, audit_cells
@@ -53,8 +50,7 @@ def judges(material: ReportContext) -> Section | None:
     blocks += [heading("Against human ratings", "audits")]
     for audit in material.audits:
         label, table = f"audit-{audit.split}", _audit_table(audit)
-        title = Block(Markup('<p id="{}">{}</p>').format(label, table.title), markdown_text(table.title))
-        blocks += [title, tabulated(table, label)]
+        blocks += [paragraph(table.title, label=label), tabulated(table, label)]
     blocks.append(paragraph(AUDIT_CAPTION, "hint") if material.audits else paragraph(NO_AUDIT))
     return Section("judges", "What the judges are worth", tuple(blocks))
 
