@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from results.analysis.breakdowns import Breakdowns
-from results.analysis.contest_results import JudgeResult, JudgingResult
+from results.analysis.contest_results import JudgingResult
 from results.render.columns import columns
 from results.render.contest import render_contest
 from results.render.early_stopping import render_early_stopping
@@ -27,11 +26,7 @@ def render_judging(summary: JudgingResult, breakdowns: Breakdowns | None = None)
     rendering = render_early_stopping(summary) if stopped else render_contest(summary)
     if breakdowns is None:
         return rendering
-    groups = (
-        _groups(judge, breakdowns.by, breakdowns.groups[judge.contest.judge_id])
-        for judge in summary.judges
-        if judge.contest.judge_id in breakdowns.groups
-    )
+    groups = [_groups(summary, breakdowns)] if breakdowns.groups else []
     caveats = (GROUPS_CAVEAT.format(by=breakdowns.by),) if breakdowns.by else ()
     return Rendering(
         _add_breakdowns(dict(rendering.document), breakdowns),
@@ -160,10 +155,13 @@ def _length_line(control: LengthControl | NotEstimable) -> str:
     )
 
 
-def _groups(judge: JudgeResult, group_by: str, groups: Mapping[str, WinRate]) -> Table:
-    """Return one judge's win rates by subgroup."""
-    shown = columns(Column("group", group_by), "win_rate", "interval", "order_robust", "n", "note")
-    table = Table(f"{judge.contest.judge}, by {group_by}", columns=shown)
-    for name, rate in groups.items():
-        table.add_row(name, rate.rate, (rate.low, rate.high), rate.order_robust, rate.n, rate.note)
+def _groups(summary: JudgingResult, breakdowns: Breakdowns) -> Table:
+    """Return the win rates by judge and subgroup."""
+    judge, group = Column("judge", once=True), Column("group", breakdowns.by)
+    shown = columns(judge, group, "win_rate", "interval", "order_robust", "n", "note")
+    table = Table(f"By {breakdowns.by}", columns=shown)
+    for result in summary.judges:
+        for name, rate in breakdowns.groups.get(result.contest.judge_id, {}).items():
+            cells = (name, rate.rate, (rate.low, rate.high), rate.order_robust, rate.n, rate.note)
+            table.add_row(result.contest.judge, *cells)
     return table.without_empty_columns({"note"})

@@ -323,16 +323,12 @@ def _points(estimate: ClusteredEstimate) -> str:
     return format_value(_estimate(estimate), "points_estimate")
 
 
-ESTIMATE_COLUMNS = columns(
+AUDIT_COLUMNS = columns(
     *("judge", "agreement", "interval", Column("within_raters", unit="points_p")),
     *(Column("gap_2", "rating gap 2", "percent"), Column("human_llm", "human v LLM", "percent")),
     *(Column("llm_llm", "LLM v LLM", "percent"), "kappa", "consistency", "first_position_rate"),
     *(Column("longer", unit="percent"), Column("own_family", unit="points"), "repetition_stability"),
-    *("n", "unscored"),
-)
-AUDIT_COLUMNS = (
-    *ESTIMATE_COLUMNS,
-    Column("cost_usd_per_1000", "cost /1000", "usd"),
+    *("n", "unscored", Column("cost_usd_per_1000", "cost /1000", "usd")),
     Column("seconds_per_1000", "s /1000", "whole"),
 )
 
@@ -353,8 +349,9 @@ def audit_table(summary: AuditSummary) -> Table:
     return table
 
 
-def audit_cells(audit: Audit, unscored: Value) -> tuple[Value, ...]:
-    """Return the cells of the estimates, from `agreement` to `unscored`."""
+def _cells(result: JudgeAuditResult) -> tuple[Value, ...]:
+    """Return one row of the table after the name."""
+    audit, verdicts = result.audit, result.verdicts
     within, family = audit.within, audit.own_family
     return (
         audit.agreement.value,
@@ -370,15 +367,7 @@ def audit_cells(audit: Audit, unscored: Value) -> tuple[Value, ...]:
         None if isinstance(family, NotEstimable) else family.difference.value,
         audit.stability,
         audit.n,
-        unscored,
-    )
-
-
-def _cells(result: JudgeAuditResult) -> tuple[Value, ...]:
-    """Return one row of the table after the name."""
-    verdicts = result.verdicts
-    return (
-        *audit_cells(result.audit, verdicts.unscored if verdicts else {}),
+        verdicts.unscored if verdicts else {},
         Quantity(None, "text") if verdicts is None else cost_per_1000(result),
         None if result.is_baseline else seconds_per_1000(result),
     )

@@ -97,18 +97,18 @@ def to_dict(material: ReportContext) -> ReportDocument:
         "alpha": None if material.agreements.alpha is None else estimable(material.agreements.alpha),
         "audits": [
             {
-                "run": audit.run_id,
+                "run": audit.data.run_id,
                 "split": audit.split,
-                "pairs": audit.pairs,
-                "dialogues": audit.dialogues,
+                "pairs": len(audit.data.pairs),
+                "dialogues": len(audit.data.dialogues),
                 "judges": [
                     {
                         "judge": judge.name,
                         "baseline": judge.is_baseline,
-                        "unscored": dict(judge.unscored),
-                        **audited_verdicts(judge.found),
+                        "unscored": dict(judge.verdicts.unscored) if judge.verdicts else {},
+                        **audited_verdicts(judge.audit),
                     }
-                    for judge in audit.judges
+                    for judge in (*audit.judges, *audit.baselines)
                 ],
             }
             for audit in material.audits

@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import func, select
 
 from agents.errors import UserError
+from results.analysis.judge_audit import load_audits
 from results.db.schema import (
     AttemptRow,
     InvocationRow,
@@ -27,7 +28,6 @@ from results.db.store import Store
 from results.queries.checkpoints import CheckpointRecord
 from results.queries.contests import Contest, load_contests
 from results.queries.test_set_uses import load_test_set_uses
-from results.report.audit_summary import load_audits
 from results.report.author_descriptions import ReportAuthor, load_report_author, students_of_sets, trainings
 from results.report.batch_queries import chunks, rows_of
 from results.report.context import (
