@@ -73,7 +73,7 @@ def print_result(summary: JudgingResult, as_json: bool, more: Breakdowns | None 
     from results.render.breakdowns import add_breakdowns, breakdown_lines
 
     more = more or Breakdowns()
-    rendering = presenting_stopped if any(judge.stopped for judge in summary.judges) else presenting
+    rendering = presenting_stopped if any(judge.stopped for judge in summary.contests) else presenting
     if as_json:
         data = add_breakdowns(rendering.to_dict(summary), more)
         print_json(data)
@@ -89,12 +89,12 @@ def exit_with_status(summary: JudgingResult, require_one_model: bool = False) ->
     Args:
         require_one_model: whether several answering models under one name are an error.
     """
-    several = [judge.contest for judge in summary.judges if len(judge.contest.answering_models) > 1]
+    several = [judge.contest for judge in summary.contests if len(judge.contest.answering_models) > 1]
     if require_one_model and several and not summary.interrupted:
         for contest in several:
             print_message(f"--require-one-model: {contest.answering_model_note}")
         sys.exit(1)
-    exit_if_problems({judge.contest.judge: judge.problem for judge in summary.judges}, summary.interrupted)
+    exit_if_problems({judge.contest.judge: judge.problem for judge in summary.contests}, summary.interrupted)
 
 
 def exit_if_failed(endpoints: Iterable[tuple[str, EndpointReport]], interrupted: bool) -> None:

@@ -36,7 +36,7 @@ def to_dict(result: BenchResult) -> dict[str, Any]:
 
 def _rates(result: BenchResult, requirement: Requirement) -> Iterator[tuple[str, WinRate]]:
     summary = result.contests.get(requirement.opponent)
-    for judge in summary.judges if summary else ():
+    for judge in summary.contests if summary else ():
         yield judge.contest.judge, judge.hard
 
 

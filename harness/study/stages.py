@@ -214,7 +214,7 @@ async def judge(
                 store, run_id, inputs.stage.name, context.tell, plan.requests_per_judge
             ):
                 summary = await judge_contest(store, context.registry, plan, settings)
-        (contest_result,) = summary.judges
+        (contest_result,) = summary.contests
         if summary.interrupted:
             raise StudyInterrupted("interrupted; all answers are stored")
         if contest_result.endpoint is not None and (

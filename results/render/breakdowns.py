@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from results.analysis.breakdowns import Breakdowns
-from results.analysis.contest_results import JudgeResult, JudgingResult
+from results.analysis.contest_results import ContestResult, JudgingResult
 from results.render.format import format_percent, format_range
 from results.statistics import (
     LengthControl,
@@ -93,7 +93,7 @@ def _length_data(control: LengthControl | NotEstimable) -> dict[str, Any]:
 def breakdown_lines(summary: JudgingResult, breakdowns: Breakdowns) -> list[str]:
     """Return the breakdowns as lines of text."""
     lines = [] if breakdowns.pooled is None else [_pooled_line(breakdowns.pooled)]
-    for judge in summary.judges:
+    for judge in summary.contests:
         contest = judge.contest
         if contest.judge_id in breakdowns.lengths:
             lines.append(f"{contest.judge}: {_length_line(breakdowns.lengths[contest.judge_id])}")
@@ -137,7 +137,7 @@ def _length_line(control: LengthControl | NotEstimable) -> str:
     )
 
 
-def _group_lines(judge: JudgeResult, group_by: str, groups: Mapping[str, WinRate]) -> list[str]:
+def _group_lines(judge: ContestResult, group_by: str, groups: Mapping[str, WinRate]) -> list[str]:
     """Return one judge's subgroups, one line each."""
     width = max((len(name) for name in groups), default=0)
     lines = [f"{judge.contest.judge}, by {group_by}:"]

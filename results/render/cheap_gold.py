@@ -33,10 +33,10 @@ def to_dict(result: CheapGoldResult) -> dict[str, Any]:
 
 def lines(result: CheapGoldResult) -> list[str]:
     """Return the result as lines of text."""
-    contests = [summary.judges[0].contest for summary in (result.cheap, result.gold)]
+    contests = [summary.contests[0].contest for summary in (result.cheap, result.gold)]
     text_lines = []
     for name, summary in (("cheap", result.cheap), ("gold", result.gold)):
-        judge = summary.judges[0]
+        judge = summary.contests[0]
         text_lines.append(
             f"{name}: {judge.contest.judge}: {format_percent(judge.hard.rate)} "
             f"({format_range(judge.hard.low, judge.hard.high)}), order-robust "

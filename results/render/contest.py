@@ -7,7 +7,7 @@ from typing import Any
 
 from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
-from results.analysis.contest_results import JudgeResult, JudgingResult
+from results.analysis.contest_results import ContestResult, JudgingResult
 from results.queries.contests import Contest
 from results.render.format import (
     EMULATED_NOTE,
@@ -32,8 +32,8 @@ def to_dict(summary: JudgingResult) -> dict[str, Any]:
         "run": summary.run_id,
         "spec": dict(summary.spec),
         "interrupted": summary.interrupted,
-        "emulated": any(_is_emulated(judge) for judge in summary.judges),
-        "judges": [_judge_data(judge) for judge in summary.judges],
+        "emulated": any(_is_emulated(judge) for judge in summary.contests),
+        "judges": [_judge_data(judge) for judge in summary.contests],
     }
 
 
@@ -46,7 +46,7 @@ def answering_model_data(contest: Contest) -> dict[str, Any]:
     }
 
 
-def _judge_data(judge: JudgeResult) -> dict[str, Any]:
+def _judge_data(judge: ContestResult) -> dict[str, Any]:
     """Return one judge's results."""
     rate, contest, endpoint = judge.hard, judge.contest, judge.endpoint
     return {
@@ -131,22 +131,22 @@ def _single(order: SingleOrder) -> dict[str, Any]:
     return {"win_rate": order.rate, "low": order.low, "high": order.high, "n": order.n}
 
 
-def _is_emulated(judge: JudgeResult) -> bool:
+def _is_emulated(judge: ContestResult) -> bool:
     """Return whether the judge is emulated."""
     return is_emulated(judge.contest.judge_model)
 
 
 def to_table(summary: JudgingResult) -> Table:
     """Return one row per judge, without optional columns that are empty (`caveats` lists them)."""
-    first = summary.judges[0].contest
+    first = summary.contests[0].contest
     table = Table(f"{first.a.name} against {first.b.name}: {len(first.dialogues)} dialogues, both orders")
-    rows = [_row(judge) for judge in summary.judges]
+    rows = [_row(judge) for judge in summary.contests]
     table.add_column("judge")
     empty = _empty_columns(rows)
     shown = [name for name in rows[0] if name not in empty]
     for name in shown:
         table.add_column(name, justify="right", style="bold" if name == "win rate" else "")
-    for judge, row in zip(summary.judges, rows, strict=True):
+    for judge, row in zip(summary.contests, rows, strict=True):
         table.add_row(judge.contest.judge, *(row[name] for name in shown))
     return table
 
@@ -162,7 +162,7 @@ def _empty_columns(rows: Sequence[Mapping[str, str]]) -> list[str]:
     return [name for name in OPTIONAL_COLUMNS if all(row[name] in EMPTY_CELLS for row in rows)]
 
 
-def _row(judge: JudgeResult) -> dict[str, str]:
+def _row(judge: ContestResult) -> dict[str, str]:
     """Return one judge's cells by column."""
     rate, contest, endpoint = judge.hard, judge.contest, judge.endpoint
     soft = judge.soft
@@ -207,20 +207,20 @@ def self_preference_caveats(contests: Iterable[Contest]) -> list[str]:
 def caveats(summary: JudgingResult) -> list[str]:
     """Return the caveats to print below the table."""
     notes = []
-    if any(_is_emulated(judge) for judge in summary.judges):
+    if any(_is_emulated(judge) for judge in summary.contests):
         notes.append(EMULATED_NOTE)
-    notes += answering_model_caveats(judge.contest for judge in summary.judges)
-    notes += self_preference_caveats(judge.contest for judge in summary.judges)
+    notes += answering_model_caveats(judge.contest for judge in summary.contests)
+    notes += self_preference_caveats(judge.contest for judge in summary.contests)
     notes.append(
-        f"Win rate of {summary.judges[0].contest.a.name}, balanced over order; interval "
-        f"{summary.judges[0].hard.scope}. {ORDER_ROBUST_NOTE} “first position”: share of verdicts for it. “A "
+        f"Win rate of {summary.contests[0].contest.a.name}, balanced over order; interval "
+        f"{summary.contests[0].hard.scope}. {ORDER_ROBUST_NOTE} “first position”: share of verdicts for it. “A "
         f"first”, “B first”: {SINGLE_ORDER_NOTE}."
     )
-    notes += [note for judge in summary.judges if (note := judge.contest.readings.note(judge.contest.judge))]
-    notes += [_intervals(judge) for judge in summary.judges if judge.hard.n]
+    notes += [note for judge in summary.contests if (note := judge.contest.readings.note(judge.contest.judge))]
+    notes += [_intervals(judge) for judge in summary.contests if judge.hard.n]
     if summary.spec.get("split") == "test" and any(
         author.author.startswith("dataset:")
-        for judge in summary.judges
+        for judge in summary.contests
         for author in (judge.contest.a, judge.contest.b)
     ):
         notes.append(
@@ -229,26 +229,26 @@ def caveats(summary: JudgingResult) -> list[str]:
         )
     notes += [
         f"{judge.contest.judge}: {judge.contest.samples} repetitions {_repeatability(judge.contest)}."
-        for judge in summary.judges
+        for judge in summary.contests
         if judge.contest.samples > 1
     ]
-    empty = _empty_columns([_row(judge) for judge in summary.judges])
+    empty = _empty_columns([_row(judge) for judge in summary.contests])
     unused = [name for name in COUNT_COLUMNS if name in empty]
     if unused:
         notes.append(f"None of: {', '.join(unused)}.")
-    notes += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.judges if judge.hard.note]
-    notes += [judge.endpoint.warning for judge in summary.judges if judge.endpoint and judge.endpoint.warning]
+    notes += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.contests if judge.hard.note]
+    notes += [judge.endpoint.warning for judge in summary.contests if judge.endpoint and judge.endpoint.warning]
     notes += [
         f"{judge.contest.judge}: answers {format_usd(judge.contest.cost_usd)}, attempts without an "
         f"answer up to "
         f"{format_usd(judge.unanswered_usd)}."
-        for judge in summary.judges
+        for judge in summary.contests
         if judge.unanswered_usd
     ]
     return [*notes, *summary.adapted]
 
 
-def _intervals(judge: JudgeResult) -> str:
+def _intervals(judge: ContestResult) -> str:
     """Return the estimates whose intervals are not in the table."""
     numbers: dict[str, WinRate | SingleOrder] = {"soft": judge.soft} if judge.soft else {}
     numbers |= {"A first": judge.hard.a_first, "B first": judge.hard.b_first}

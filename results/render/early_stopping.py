@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents.models.spec import is_emulated
-from results.analysis.contest_results import JudgeResult, JudgingResult
+from results.analysis.contest_results import ContestResult, JudgingResult
 from results.analysis.early_stopping import StoppingResult, StoppingRule
 from results.render.contest import answering_model_caveats, answering_model_data, self_preference_caveats
 from results.render.format import EMULATED_NOTE, format_percent, format_range, format_reasons, format_usd
@@ -34,17 +34,17 @@ def to_dict(summary: JudgingResult) -> dict[str, Any]:
     }
 
 
-def _stopped(summary: JudgingResult) -> list[tuple[JudgeResult, StoppingResult]]:
+def _stopped(summary: JudgingResult) -> list[tuple[ContestResult, StoppingResult]]:
     """Return the judges with early stopping, and their stopping results."""
-    return [(judge, judge.stopped) for judge in summary.judges if judge.stopped is not None]
+    return [(judge, judge.stopped) for judge in summary.contests if judge.stopped is not None]
 
 
 def _emulated(summary: JudgingResult) -> bool:
     """Return whether any judge is emulated."""
-    return any(is_emulated(judge.contest.judge_model) for judge in summary.judges)
+    return any(is_emulated(judge.contest.judge_model) for judge in summary.contests)
 
 
-def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
+def _judge_data(judge: ContestResult, stopped: StoppingResult) -> dict[str, Any]:
     """Return one judge's result."""
     contest, endpoint, sequence = judge.contest, judge.endpoint, stopped.sequence
     return {
@@ -134,7 +134,7 @@ def _describe_rule(until: StoppingRule) -> str:
     return str(until) if until.half_width is None else f"±{100 * until.half_width:g} points"
 
 
-def _answer(judge: JudgeResult, stopped: StoppingResult) -> str:
+def _answer(judge: ContestResult, stopped: StoppingResult) -> str:
     """Return the conclusion of one contest."""
     contest, better = judge.contest, stopped.sequence.better
     if better:
@@ -146,8 +146,8 @@ def _answer(judge: JudgeResult, stopped: StoppingResult) -> str:
 def caveats(summary: JudgingResult) -> list[str]:
     """Return the caveats to print below the table."""
     notes = [EMULATED_NOTE] if _emulated(summary) else []
-    notes += answering_model_caveats(judge.contest for judge in summary.judges)
-    notes += self_preference_caveats(judge.contest for judge in summary.judges)
+    notes += answering_model_caveats(judge.contest for judge in summary.contests)
+    notes += self_preference_caveats(judge.contest for judge in summary.contests)
     judged = _stopped(summary)
     sequence = judged[0][1].sequence
     sharing = f", for all {sequence.n_contests} judges at once" if sequence.n_contests > 1 else ""
