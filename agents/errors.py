@@ -16,13 +16,42 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+
+from typing_extensions import TypedDict
 
 from agents.files.toml_values import toml_value
 
 
 class EmpathyError(Exception):
     """Base of every error this project raises on purpose."""
+
+
+class FaultData(TypedDict):
+    """A fault as JSON data.
+
+    Attributes:
+        code: stable identifier of the kind of mistake, as `area.problem`; "" for a detail of another fault.
+        what: the mistake.
+        where: a file with its line, a flag, or a table and key; may be "".
+        found: the value that is wrong; may be "".
+        remedy: how to correct it; may be "".
+    """
+
+    code: str
+    what: str
+    where: str
+    found: str
+    remedy: str
+
+
+class ErrorData(FaultData):
+    """A user error as JSON data.
+
+    Attributes:
+        faults: all faults that were found.
+    """
+
+    faults: list[FaultData]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +79,7 @@ class Fault:
         text = " ".join([head.rstrip(".") + ".", *(part for part in tail if part)])
         return f"[{self.code}] {text}" if self.code else text
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self) -> FaultData:
         """Return the fault's fields, for JSON output."""
         return {
             "code": self.code,
@@ -93,7 +122,7 @@ class UserError(EmpathyError):
         """Codes of the error and of its faults, in order, without those that have none."""
         return tuple(fault.code for fault in (self.fault, *self.faults) if fault.code)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ErrorData:
         """Return the error and its faults, for JSON output."""
         return {**self.fault.to_dict(), "faults": [fault.to_dict() for fault in self.faults]}
 

@@ -1,4 +1,4 @@
-"""docs/cli.md and docs/errors.md match the source code."""
+"""docs/cli.md, docs/errors.md and docs/schema.json match the source code."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import click
 
 from agents.errors import EmpathyError, InputWarning, UserError
+from harness.cli.documents import ErrorDocument
 from harness.cli.dotenv_file import load_dotenv_file
 from harness.cli.lazy_group import LazyGroup
 from harness.cli.stdio import prepare_stdio
@@ -45,6 +46,7 @@ COMMANDS = {
     "export": ("harness.cli.export:export", "Export an author's responses as a file."),
     "profile": ("harness.cli.profile:profile", "Describe the length and style of authors' responses."),
     "prompts": ("harness.cli.prompts:prompts", "List, show, copy and fetch prompts."),
+    "schema": ("harness.cli.schema:schema", "Print the JSON Schema of results."),
     "emulate": ("harness.cli.emulate:emulate", "Serve emulated providers on this machine."),
 }
 USER_ERROR = 2
@@ -124,7 +126,8 @@ def _report_error(error: Exception, *, as_json: bool) -> int:
         prefix = f"[{error.code}] "
         print_text(f"empathy: error {prefix.strip()}: {text.removeprefix(prefix)}", is_message=True)
     if as_json:
-        print_json({"schema_version": 2, "error": error_data})
+        document: ErrorDocument = {"document": "error", "error": error_data}
+        print_json(document)
     return USER_ERROR if isinstance(error, UserError) else 1
 
 

@@ -23,7 +23,7 @@ from harness.cli.options.common import (
     run,
 )
 from harness.cli.output import exit_if_failed
-from harness.terminal.output import print_json, print_message, print_notes, print_rendering, print_table
+from harness.terminal.output import print_message, print_rendering
 
 if TYPE_CHECKING:
     from harness.engine.run import RequestSettings
@@ -158,7 +158,9 @@ def audit(
     summaries = run(main())
     if not summaries:
         return
-    print_audits(summaries, as_json)
+    from results.render.judge_audit import render_judge_audit
+
+    print_rendering(render_judge_audit(summaries), as_json=as_json)
     if page_to is not None:
         from harness.cli.report import write_page
         from results.report.audit_page import page
@@ -203,19 +205,6 @@ async def _print_cost(
     rendering = render_judging_cost([each for _, each in estimates], labels)
     rows = [{"split": plan.split, "pairs": len(plan.pairs), **asdict(each)} for plan, each in estimates]
     print_rendering(replace(rendering, document={"dry_run": True, "judges": rows}), as_json=as_json)
-
-
-def print_audits(summaries: list[AuditSummary], as_json: bool) -> None:
-    """Print the audits."""
-    from results.render import judge_audit as presenting_audit
-
-    if as_json:
-        data_out = {"audits": [presenting_audit.to_dict(summary) for summary in summaries]}
-        print_json(data_out)
-        return
-    for summary in summaries:
-        print_table(presenting_audit.to_table(summary))
-        print_notes(presenting_audit.caveats(summary))
 
 
 def _exit(summaries: list[AuditSummary]) -> None:

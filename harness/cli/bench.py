@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,12 @@ from harness.cli.options.common import (
 )
 from harness.cli.options.serving import ServingOptions, serving_options
 from harness.cli.report import write_page
-from harness.terminal.output import print_json, print_message, print_notes, print_table
+from harness.terminal.output import print_message, print_rendering
 
 if TYPE_CHECKING:
     from finetune.checkpoint import Checkpoint
     from harness.workflows.bench import BenchResult
+    from results.render.rendering import Rendering
 
 INTERRUPTED, UNFINISHED = 130, 3
 SEEN = (
@@ -130,7 +132,7 @@ def bench(
     do = _bencher(rest, requirements)
     if checkpoint is not None:
         result, pages = do(checkpoint_folder(str(checkpoint), rest["db"]), not no_report)
-        _show(result, as_json)
+        print_rendering(_render(result), as_json=as_json)
         _write(report_to or Path(f"bench-{_as_file(result.student.removeprefix('student:'))}.html"), pages)
         _leave(result)
     assert watch is not None
@@ -208,37 +210,30 @@ def _held_out(made: Checkpoint) -> bool:
     return bool((made.record.get("health") or {}).get("slice") == "held out")
 
 
-def _show(result: BenchResult, as_json: bool) -> None:
-    """Print tables, or one JSON document."""
-    from harness.cli import generate_output as telling
+def _render(result: BenchResult) -> Rendering:
+    """Render the response sets, every contest, and the quality gates."""
     from harness.cli import quality_gate_output
-    from results.render import contest as presenting
+    from harness.cli.generate_output import render_generation
+    from results.render.judging import render_judging
+    from results.render.rendering import Rendering
 
-    if as_json:
-        print_json(_data(result))
-        return
-    print_table(telling.to_table(result.generated))
-    print_notes(telling.caveats(result.generated))
-    for summary in result.contests.values():
-        print_table(presenting.to_table(summary))
-        print_notes(presenting.caveats(summary))
-    print_notes(quality_gate_output.lines(result), dim=False)
-
-
-def _data(result: BenchResult) -> dict[str, Any]:
-    from harness.cli import generate_output as telling
-    from harness.cli import quality_gate_output
-    from results.render import contest as presenting
-
-    return {
+    generated = render_generation(result.generated)
+    contests = {name: render_judging(summary) for name, summary in result.contests.items()}
+    data = {
         "student": result.student,
-        "generated": telling.to_dict(result.generated),
-        "contests": {name: presenting.to_dict(one) for name, one in result.contests.items()},
+        "generated": generated.document,
+        "contests": {name: contest.document for name, contest in contests.items()},
         "gates": {str(requirement): decision.name.lower() for requirement, decision in result.gates.items()},
         "gate_intervals": quality_gate_output.to_dict(result),
         "decision": result.decision.name.lower() if result.gates else None,
         "stopped": result.stopped,
     }
+    tables = [
+        replace(table, caveats=rendering.caveats)
+        for rendering in (generated, *contests.values())
+        for table in rendering.tables
+    ]
+    return Rendering(data, tuple(tables), tuple(quality_gate_output.lines(result)))
 
 
 def _write(report_to: Path, pages: dict[str, str]) -> None:

@@ -69,14 +69,14 @@ def _folder_state(folder: Path) -> tuple[int, ...]:
 
 def _make_row(result: BenchResult) -> dict[str, Any]:
     rates = {
-        f"{opponent} by {judge.contest.judge}": {
-            "rate": judge.hard.rate,
-            "low": judge.hard.low,
-            "high": judge.hard.high,
-            "order_robust": list(judge.hard.order_robust),
+        f"{opponent} by {contest.contest.judge}": {
+            "rate": contest.hard.rate,
+            "low": contest.hard.low,
+            "high": contest.hard.high,
+            "order_robust": list(contest.hard.order_robust),
         }
-        for opponent, contest in result.contests.items()
-        for judge in contest.judges
+        for opponent, summary in result.contests.items()
+        for contest in summary.contests
     }
     decision = result.decision.name.lower() if result.gates else None
     return {"student": result.student, "rates": rates, "decision": decision}

@@ -14,7 +14,7 @@ from harness.cli.lazy_group import LazyGroup
 from harness.cli.options.author import METHOD
 from harness.cli.options.common import data_option, json_option
 from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
-from results.render.table import make_table
+from results.render.table import metric_table
 
 COMMANDS = {
     "fetch": ("harness.cli.data:fetch", "Download the published dataset; the hash is checked."),
@@ -122,13 +122,14 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
     )
     print_notes([size], dim=False)
     rated = (f"rated {value}" for value in (1, 2, 3))
-    ratings = make_table("Ratings (the paper's Figure 3)", ("responder", *rated))
+    ratings = metric_table(rated, "Ratings (the paper's Figure 3)")
     for name, counts in described.ratings.items():
-        ratings.add_row(name, *(f"{counts[value]:,}" for value in (1, 2, 3)))
+        ratings.add_metric(name, "count", (counts[value] for value in (1, 2, 3)))
     print_table(ratings)
-    pairs = make_table("Rating pairs (the paper's Figure 4)", ("(human, LLM)", *described.pairs))
+    pairs = metric_table(described.pairs, "Rating pairs: human, LLM (the paper's Figure 4)")
     for kind in next(iter(described.pairs.values())):
-        pairs.add_row(f"{kind[0]}, {kind[1]}", *(f"{counts[kind]:,}" for counts in described.pairs.values()))
+        counts_of_kind = (counts[kind] for counts in described.pairs.values())
+        pairs.add_metric(f"{kind[0]}, {kind[1]}", "count", counts_of_kind)
     print_table(pairs)
 
 

@@ -16,7 +16,7 @@ from harness.cli.options.aliases import renamed_option
 from harness.cli.options.author import AUTHOR, METHOD
 from harness.cli.options.common import data_option, db_option, json_option, library, prompts_option, run
 from harness.terminal.output import print_json, print_line, print_table, print_text
-from results.render.table import make_table
+from results.render.table import Column, Table
 
 if TYPE_CHECKING:
     from harness.data.training_set_checks import TrainingSetDifference, TrainingSetInspection
@@ -251,16 +251,17 @@ def inspect(folder: Path, other: Path | None, rows: int, data: str | None, as_js
 def _show(inspected: TrainingSetInspection) -> None:
     print_line(inspected.data.id)
     _show_built(dict(inspected.data.manifest), inspected.data.path)
-    table = make_table("", ("words", "texts", "mean", "median", "most", "over 97"))
+    columns = [
+        Column("words"),
+        Column("texts", unit="count"),
+        Column("mean", unit="tenths"),
+        Column("median", unit="whole"),
+        Column("most", unit="count"),
+        Column("over_limit", "over 97", "count"),
+    ]
+    table = Table(columns=columns)
     for name, summary in inspected.lengths.items():
-        values = (
-            f"{summary.texts:,}",
-            f"{summary.mean:.1f}",
-            f"{summary.median:.0f}",
-            str(summary.most),
-            str(summary.over_limit),
-        )
-        table.add_row(name, *values)
+        table.add_row(name, summary.texts, summary.mean, summary.median, summary.most, summary.over_limit)
     print_table(table)
     if inspected.chosen_longer is not None:
         print_line(f"chosen is longer than rejected in {inspected.chosen_longer:.1%} of pairs")

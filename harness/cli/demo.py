@@ -14,9 +14,9 @@ import click
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
 from harness.cli.options.common import bypass_proxy, library, run
-from harness.cli.output import exit_with_status, print_result
+from harness.cli.output import exit_with_status
 from harness.cli.report import write_page
-from harness.terminal.output import print_line, print_message, print_text
+from harness.terminal.output import print_line, print_message, print_rendering, print_text
 
 if TYPE_CHECKING:
     from agents.models.registry import Registry
@@ -66,7 +66,9 @@ def demo(out: Path, judging: bool, opens: bool) -> None:
         print_message("Only judging. For all stages, install with: pip install -e '.[train]'")
     began = time.monotonic()
     summary, page = run(_demo(out))
-    print_result(summary, as_json=False)
+    from results.render.judging import render_judging
+
+    print_rendering(render_judging(summary))
     place = out / "report.html"
     write_page(place, page)
     print_text(f"\nReport: {place.resolve()}")

@@ -1,4 +1,4 @@
-"""Output of a generation run, as data (`--json`) and as a table."""
+"""Result of a generation run: one row per response set."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from harness.workflows.generate import GenerationResult
 from harness.workflows.response_sets import ResponseSetSummary
 from results.analysis.endpoint_report import EndpointReport
 from results.render.format import EMULATED_NOTE, format_usd
-from results.render.table import Table
+from results.render.rendering import Rendering
+from results.render.table import Column, Table
 
 
-def to_dict(summary: GenerationResult) -> dict[str, Any]:
+def render_generation(summary: GenerationResult) -> Rendering:
+    """Render the response sets: one row each."""
+    return Rendering(_data(summary), (_table(summary),), caveats=tuple(_caveats(summary)))
+
+
+def _data(summary: GenerationResult) -> dict[str, Any]:
     """Return the result as plain data."""
     return {
         "run": summary.run_id,
@@ -55,53 +61,52 @@ def _endpoint_data(endpoint: EndpointReport) -> dict[str, Any]:
     return {name: getattr(endpoint, name) for name in names}
 
 
-def to_table(summary: GenerationResult) -> Table:
-    """Return the result as a table: a row for each response set; empty columns are named below it."""
+def _table(summary: GenerationResult) -> Table:
+    """Return a row for each response set; empty columns are named below it."""
     first = summary.sets[0]
     authors = {response_set.response_set.author for response_set in summary.sets}
     title = f"{summary.kind}: {first.dialogues:,} dialogues of the {summary.spec['split']} split"
     if len(authors) == 1:
         title = f"{first.response_set.author} {title}"
-    counted = [_optional_columns(response_set) for response_set in summary.sets]
-    columns = [name for name in counted[0] if any(counts[name] for counts in counted)]
-    none = [name for name in counted[0] if name not in columns]
-    caption = f"None of: {', '.join(none)}." if none else ""
-    table = Table(title, caption)
-    if len(authors) > 1:
-        table.add_column("author")
-    table.add_column("preset")
-    for name in ("responses", *columns, "words"):
-        table.add_column(name, justify="right")
-    table.add_column("cost", justify="right")
-    for response_set, counts in zip(summary.sets, counted, strict=True):
-        named = (
-            (response_set.response_set.preset,)
-            if len(authors) == 1
-            else (response_set.response_set.author, response_set.response_set.preset)
-        )
+    table = Table(title, columns=[Column("author"), *COLUMNS] if len(authors) > 1 else list(COLUMNS))
+    for response_set in summary.sets:
         table.add_row(
-            *named,
-            f"{response_set.responses:,}",
-            *(f"{counts[name]:,}" for name in columns),
-            "-" if response_set.mean_words is None else f"{response_set.mean_words:.1f}",
-            format_usd(response_set.cost_usd),
+            *((response_set.response_set.author,) if len(authors) > 1 else ()),
+            response_set.response_set.preset,
+            response_set.responses,
+            response_set.missing,
+            sum(response_set.flaws.values()),
+            response_set.rambling,
+            response_set.over_limit,
+            response_set.unchanged,
+            response_set.asked_again,
+            response_set.mean_words,
+            response_set.cost_usd,
         )
-    return table
+    shown = table.without_empty_columns({column.key for column in OPTIONAL})
+    none = [column.heading for column in OPTIONAL if column not in shown.columns]
+    shown.caption = f"None of: {', '.join(none)}." if none else ""
+    return shown
 
 
-def _optional_columns(response_set: ResponseSetSummary) -> dict[str, int]:
-    """Return the columns that are shown only if they have values."""
-    return {
-        "missing": response_set.missing,
-        "flawed": sum(response_set.flaws.values()),
-        "rambling": response_set.rambling,
-        f"> {WORD_LIMIT} words": response_set.over_limit,
-        "unchanged": response_set.unchanged,
-        "again": response_set.asked_again,
-    }
+OPTIONAL = (
+    Column("missing", unit="count"),
+    Column("flawed", unit="count"),
+    Column("rambling", unit="count"),
+    Column("over_limit", f"> {WORD_LIMIT} words", "count"),
+    Column("unchanged", unit="count"),
+    Column("asked_again", "again", "count"),
+)
+COLUMNS = (
+    Column("preset"),
+    Column("responses", unit="count"),
+    *OPTIONAL,
+    Column("mean_words", "words", "tenths"),
+    Column("cost_usd", "cost", "usd"),
+)
 
 
-def caveats(summary: GenerationResult) -> list[str]:
+def _caveats(summary: GenerationResult) -> list[str]:
     """Return the caveats of the table."""
     notes = [EMULATED_NOTE] if _emulated(summary) else []
     for response_set in summary.sets:

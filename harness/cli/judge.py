@@ -34,7 +34,7 @@ from harness.cli.options.common import (
     snapshot_option,
 )
 from harness.cli.options.design import design_options, foresee_design, parse_assumptions
-from harness.cli.output import confirm_cost, exit_with_status, print_result, select_judges
+from harness.cli.output import confirm_cost, exit_with_status, select_judges
 from harness.cli.report import write_page
 from harness.terminal.output import print_message, print_rendering
 
@@ -258,7 +258,9 @@ def judge(
     if result is None:
         return
     summary, page, breakdowns = result
-    print_result(summary, as_json, breakdowns)
+    from results.render.judging import render_judging
+
+    print_rendering(render_judging(summary, breakdowns), as_json=as_json)
     if report_to is not None:
         write_page(report_to, page)
         print_message(f"Report: {report_to}")

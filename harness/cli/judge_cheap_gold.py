@@ -8,7 +8,7 @@ import click
 
 from agents.errors import UserError
 from agents.judge import Judge
-from harness.terminal.output import print_json, print_line, print_rendering
+from harness.terminal.output import print_rendering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -180,7 +180,9 @@ def judge_cheap_and_gold(
     done = run(main())
     if done is None:
         return
-    print_result(done, as_json)
+    from results.render.cheap_gold import render_cheap_gold
+
+    print_rendering(render_cheap_gold(done), as_json=as_json)
     exit_with_status(done.cheap, calls.require_one_model)
     exit_with_status(done.gold, calls.require_one_model)
 
@@ -198,15 +200,3 @@ async def _print_cost(
         for each in await estimate_judging_cost(store, plan, settings, retry_unscored=retry_unscored)
     ]
     print_rendering(render_judging_cost(estimates), as_json=as_json)
-
-
-def print_result(done: CheapGoldResult, as_json: bool) -> None:
-    """Print the combined estimate and that of each judge."""
-
-    from results.render import cheap_gold as presenting
-
-    if as_json:
-        print_json(presenting.to_dict(done))
-        return
-    for line in presenting.lines(done):
-        print_line(line)

@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.errors import UserError
-from agents.output_escape import json_bytes
 from agents.types import Split
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import data_option, db_option, exclude_same_family_option, json_option, run
-from harness.terminal.output import (
-    print_document,
-    print_json,
-    print_line,
-    print_message,
-    print_notes,
-    print_table,
-)
+from harness.terminal.output import print_document, print_line, print_message, print_rendering
 
 if TYPE_CHECKING:
     from results.analysis.leaderboard import JudgeRanking, Leaderboard
@@ -103,6 +95,7 @@ def leaderboard(
     async def main() -> dict[str, bytes]:
         from results.analysis.leaderboard import load_leaderboard
         from results.db.store import Store
+        from results.render.leaderboard import render_leaderboard
 
         async with await Store.open(db, create=False) as store:
             if controlled:
@@ -121,7 +114,7 @@ def leaderboard(
                 store, judges, split=split, seed=seed, exclude_same_family=exclude_same_family
             )
             if not wanted:
-                _print_leaderboard(board, as_json)
+                print_rendering(render_leaderboard(board), as_json=as_json)
                 return {}
             return made | await _export(store, board, wanted, baseline)
 
@@ -156,17 +149,12 @@ async def _print_controlled(
     store: Store, judges: tuple[str, ...], split: str, seed: int, *, exclude_same_family: bool, as_json: bool
 ) -> None:
     from results.analysis.controlled_ranking import controlled_rankings
-    from results.render.controlled_ranking import rankings_caveats, rankings_data, rankings_tables
+    from results.render.controlled_ranking import render_controlled_ranking
 
     rankings = await controlled_rankings(
         store, judges, split=split, seed=seed, exclude_same_family=exclude_same_family
     )
-    if as_json:
-        print_json(rankings_data(rankings, split))
-        return
-    for table in rankings_tables(rankings):
-        print_table(table)
-    print_notes(rankings_caveats(rankings))
+    print_rendering(render_controlled_ranking(rankings, split), as_json=as_json)
 
 
 def _parse_formats(formats: str, out: Path | None) -> list[str]:
@@ -209,18 +197,18 @@ async def _export(
     store: Store, board: Leaderboard, wanted: list[str], baseline: str | None
 ) -> dict[str, bytes]:
     from results.render import leaderboard as shown
-    from results.render.format import versioned
+    from results.render.writers.json import json_rendering
 
     made = {
-        "md": shown.to_markdown(board).encode(),
-        "csv": shown.to_csv(board).encode(),
-        "json": json_bytes(versioned(shown.to_dict(board))),
+        "md": shown.leaderboard_markdown(board).encode(),
+        "csv": shown.leaderboard_csv(board).encode(),
+        "json": json_rendering(shown.render_leaderboard(board)),
     }
     if "alpaca-eval" in wanted:
         own = [ranking for ranking in board.rankings if ranking.judge_id]
         ranking = max(own, key=lambda each: (not each.judge.startswith("control/"), len(each.authors)))
         named = baseline or shown.most_common_opponent(board.rankings)
-        made["alpaca-eval"] = shown.to_alpaca_csv(
+        made["alpaca-eval"] = shown.alpaca_eval_csv(
             ranking, named, await _mean_lengths(store, ranking)
         ).encode()
         print_message(f"AlpacaEval format: against {named}, by {ranking.judge}")
@@ -234,15 +222,3 @@ async def _mean_lengths(store: Store, ranking: JudgeRanking) -> dict[str, float]
         texts = [len(response.text) for response in await store.responses(response_set.id)]
         mean_lengths[response_set.id] = sum(texts) / max(1, len(texts))
     return mean_lengths
-
-
-def _print_leaderboard(board: Leaderboard, as_json: bool) -> None:
-
-    from results.render import leaderboard as shown
-
-    if as_json:
-        print_json(shown.to_dict(board))
-        return
-    for table in shown.to_tables(board):
-        print_table(table)
-    print_notes(shown.caveats(board))

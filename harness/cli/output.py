@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.terminal.output import print_json, print_message, print_notes, print_table
+from harness.terminal.output import print_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from agents.types import ResponseSet
     from harness.engine.run import RequestSettings
     from harness.workflows.judge_cost import ComparisonPlan
-    from results.analysis.breakdowns import Breakdowns
     from results.analysis.contest_results import JudgingResult
     from results.analysis.endpoint_report import EndpointReport
     from results.db.store import Store
@@ -65,36 +64,19 @@ async def confirm_cost(
         raise click.Abort
 
 
-def print_result(summary: JudgingResult, as_json: bool, more: Breakdowns | None = None) -> None:
-    """Print the result of a contest and its breakdowns."""
-    from results.analysis.breakdowns import Breakdowns
-    from results.render import contest as presenting
-    from results.render import early_stopping as presenting_stopped
-    from results.render.breakdowns import add_breakdowns, breakdown_lines
-
-    more = more or Breakdowns()
-    rendering = presenting_stopped if any(judge.stopped for judge in summary.contests) else presenting
-    if as_json:
-        data = add_breakdowns(rendering.to_dict(summary), more)
-        print_json(data)
-        return
-    print_table(rendering.to_table(summary))
-    print_notes(breakdown_lines(summary, more), dim=False)
-    print_notes(rendering.caveats(summary))
-
-
 def exit_with_status(summary: JudgingResult, require_one_model: bool = False) -> None:
     """Exit with the status of the run: interrupted, unanswered requests, no verdict, or success.
 
     Args:
         require_one_model: whether several answering models under one name are an error.
     """
-    several = [judge.contest for judge in summary.contests if len(judge.contest.answering_models) > 1]
+    several = [result.contest for result in summary.contests if len(result.contest.answering_models) > 1]
     if require_one_model and several and not summary.interrupted:
         for contest in several:
             print_message(f"--require-one-model: {contest.answering_model_note}")
         sys.exit(1)
-    exit_if_problems({judge.contest.judge: judge.problem for judge in summary.contests}, summary.interrupted)
+    problems = {result.contest.judge: summary.problem(result) for result in summary.contests}
+    exit_if_problems(problems, summary.interrupted)
 
 
 def exit_if_failed(endpoints: Iterable[tuple[str, EndpointReport]], interrupted: bool) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +18,11 @@ from harness.cli.options.common import (
 )
 from harness.cli.options.design import design_options, foresee_design, parse_assumptions
 from harness.cli.options.study import StudySession, judge_option, out_option
-from harness.terminal.output import print_json, print_notes, print_table
+from harness.terminal.output import print_rendering
 
 if TYPE_CHECKING:
-    from harness.study.config import Study
     from harness.study.estimate import EstimateLine
     from results.render.rendering import Rendering
-
-WIDTH = 112  # default width without a terminal
 
 
 @click.command()
@@ -76,26 +71,8 @@ def plan(
             size = {"samples": study_config.judging.samples, "seeds": len(study_config.training.seeds)}
             return await plan_study(graph), foresee_design(assumptions, min_effect, dialogues, **size)
 
-    lines, could = run(main())
-    if as_json:
-        from harness.study.estimate import total
+    from harness.study.estimate_tables import render_estimate
 
-        header = {
-            "study": study_config.name,
-            "title": study_config.title,
-            "fidelity": str(study_config.fidelity),
-        }
-        rows = {"lines": [asdict(line) for line in lines], "total": asdict(total(lines)), **could.document}
-        print_json({**header, **rows})
-        return
-    _show(study_config, lines, session.calls.budget or study_config.budget_usd, could.conclusions)
-
-
-def _show(
-    study: Study, lines: Sequence[EstimateLine], budget_usd: float | None, could: Sequence[str]
-) -> None:
-    from harness.study.estimate_tables import caveats, to_table
-
-    print_table(to_table(study, lines))
-    print_notes(caveats(study, lines, budget_usd))
-    print_notes(could, dim=False)
+    lines, design = run(main())
+    estimate = render_estimate(study_config, lines, session.calls.budget or study_config.budget_usd)
+    print_rendering(estimate + design, as_json=as_json)

@@ -11,7 +11,7 @@ import click
 from agents.types import Split
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import data_option, db_option, json_option, run
-from harness.terminal.output import print_json, print_notes, print_table
+from harness.terminal.output import print_rendering
 
 if TYPE_CHECKING:
     from harness.workflows.profile import ResponseProfiles
@@ -36,7 +36,7 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
     shown.
     """
     from harness.data.dataset import load
-    from harness.workflows.profile import caveats, profile_responses, to_dict, to_table
+    from harness.workflows.profile import profile_responses, render_profiles
     from results.db.store import Store
 
     async def main(place: str, *, create: bool) -> ResponseProfiles:
@@ -48,8 +48,4 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
         there = "://" in db or Path(db).exists()
         place = db if there else str(Path(nowhere) / "empty.sqlite")
         result = run(main(place, create=not there))
-    if as_json:
-        print_json(to_dict(result))
-        return
-    print_table(to_table(result))
-    print_notes(caveats(result))
+    print_rendering(render_profiles(result), as_json=as_json)

@@ -12,7 +12,7 @@ from agents.prompt_lookup import get_prompt
 from harness.cli.lazy_group import LazyGroup
 from harness.cli.options.common import json_option, library, prompts_option
 from harness.terminal.output import print_json, print_line, print_message, print_table, print_text
-from results.render.table import Table
+from results.render.table import Column, Table
 
 if TYPE_CHECKING:
     from prompts import Prompt
@@ -41,9 +41,8 @@ def list_prompts(prompts_folder: Path | None, as_json: bool) -> None:
     if as_json:
         print_json([_data(prompt) for prompt in known])
         return
-    table = Table()
-    for head in ("name", "version", "paper", "variables", "answers"):
-        table.add_column(head)
+    columns = [Column(key) for key in ("name", "version", "paper", "variables", "answers")]
+    table = Table(columns=columns)
     for prompt in known:
         version = prompt.version.removeprefix("prompt-1:")
         cells = (version, prompt.paper, ", ".join(prompt.variables), ", ".join(prompt.answers))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from results.render.contest import worst_case
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,7 +25,7 @@ def to_dict(result: BenchResult) -> dict[str, Any]:
     """Return, by requirement and judge, the bound and the two intervals that are compared with it."""
     return {
         str(requirement): {
-            judge: {"bound": requirement.bound, "incomplete": rate.incomplete, **worst_case(rate)}
+            judge: {"bound": requirement.bound, "incomplete": rate.incomplete, **_worst_case(rate)}
             for judge, rate in _rates(result, requirement)
         }
         for requirement in result.gates
@@ -36,8 +34,14 @@ def to_dict(result: BenchResult) -> dict[str, Any]:
 
 def _rates(result: BenchResult, requirement: Requirement) -> Iterator[tuple[str, WinRate]]:
     summary = result.contests.get(requirement.opponent)
-    for judge in summary.contests if summary else ():
-        yield judge.contest.judge, judge.hard
+    for contest_result in summary.contests if summary else ():
+        yield contest_result.contest.judge, contest_result.hard
+
+
+def _worst_case(rate: WinRate) -> dict[str, list[float] | None]:
+    """Return the intervals over all dialogues with every missing judgment lost, and won."""
+    cases = {"missing_lost": rate.missing_lost, "missing_won": rate.missing_won}
+    return {name: [case.low, case.high] if case else None for name, case in cases.items()}
 
 
 def _case(rate: WinRate) -> str:

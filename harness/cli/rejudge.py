@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from harness.cli.options.common import (
     prompts_option,
     run,
 )
-from harness.terminal.output import print_json, print_notes, print_table
+from harness.terminal.output import print_rendering
 
 if TYPE_CHECKING:
     from prompts import Prompt
@@ -139,7 +140,13 @@ def rejudge(
             return panel, await _corrected(store, panel, people, sensitivity), summary
 
     panel, corrected, summary = run(main())
-    print_result(panel, corrected, summary, as_json)
+    from results.render.judging import judging_document
+    from results.render.judge_panel import render_judge_panel
+
+    rendering = render_judge_panel(panel, corrected)
+    judged = None if summary is None else judging_document(summary)
+    document = {"run": judged, "jury": rendering.document}
+    print_rendering(replace(rendering, document=document), as_json=as_json)
     if summary is not None:
         from harness.cli.output import exit_with_status
 
@@ -148,7 +155,7 @@ def rejudge(
 
 def reparse_answers(db: str, as_json: bool) -> None:
     """Parse all stored answers again and print the changes."""
-    from harness.cli import reparse_output as presenting
+    from harness.cli.reparse_output import render_reparse
     from harness.workflows.reparse import reparse
     from results.db.store import Store
     from results.queries.parser_versions import ReparseResult
@@ -157,11 +164,7 @@ def reparse_answers(db: str, as_json: bool) -> None:
         async with await Store.open(db, create=False) as store:
             return await reparse(store)
 
-    judges = run(main())
-    if as_json:
-        print_json(presenting.to_dict(judges))
-        return
-    print_table(presenting.to_table(judges))
+    print_rendering(render_reparse(run(main())), as_json=as_json)
 
 
 def _prompts(folder: Path | None, names: tuple[str, ...], dimensions: bool) -> list[Prompt]:
@@ -191,27 +194,3 @@ async def _corrected(
     if sensitivity:
         by_audit = dict(enumerate(await adjusted_by_audit(store, panel.judges)))
     return CorrectedPanel(by_people, by_audit, preferences)
-
-
-def print_result(
-    panel: JudgePanel, corrected: CorrectedPanel, summary: JudgingResult | None, as_json: bool
-) -> None:
-    """Print the judge panel and what was requested for it."""
-    from results.render import bias_correction as presenting_corrected
-    from results.render import contest as presenting
-    from results.render import judge_panel as presenting_jury
-
-    if as_json:
-        data = {
-            "run": None if summary is None else presenting.to_dict(summary),
-            "jury": presenting_jury.to_dict(panel, corrected),
-        }
-        print_json(data)
-        return
-    for table in presenting_jury.to_tables(panel):
-        print_table(table)
-    corrections = presenting_corrected.bias_correction_table(panel, corrected)
-    if corrections is not None:
-        print_table(corrections)
-    print_notes(presenting_corrected.bias_correction_caveats(panel, corrected))
-    print_notes(presenting_jury.caveats(panel))

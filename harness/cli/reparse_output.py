@@ -1,4 +1,4 @@
-"""Output of `empathy rejudge --reparse`, as data and as a table, by judge."""
+"""Result of `empathy rejudge --reparse`, by judge."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from typing import Any
 
 from agents.verdicts.parser import VERDICT_PARSER
 from results.queries.parser_versions import ReparseResult
-from results.render.table import Table, make_table
+from results.render.rendering import Rendering
+from results.render.table import Column, Table
 
 
-def to_dict(judges: Sequence[ReparseResult]) -> dict[str, Any]:
+def render_reparse(judges: Sequence[ReparseResult]) -> Rendering:
+    """Render what a new reading of stored completions changed."""
+    return Rendering(_data(judges), (_table(judges),))
+
+
+def _data(judges: Sequence[ReparseResult]) -> dict[str, Any]:
     """Return the changes as plain data."""
     return {
         "parser": VERDICT_PARSER,
@@ -28,18 +34,21 @@ def to_dict(judges: Sequence[ReparseResult]) -> dict[str, Any]:
     }
 
 
-def to_table(judges: Sequence[ReparseResult]) -> Table:
-    """Return the changes as a table: a row for each judge."""
-    heads = ("judgments", "read before by", "read again", "changed", "became scored", "became unscored")
-    shown = make_table(f"Judgments parsed by {VERDICT_PARSER}", ("judge", *heads))
+def _table(judges: Sequence[ReparseResult]) -> Table:
+    """Return the changes: a row for each judge."""
+    columns = [
+        Column("judge"),
+        Column("judgments", unit="count"),
+        Column("read_before_by", alignment="right"),
+        Column("reread", "read again", "count"),
+        Column("changed", unit="count"),
+        Column("became_scored", unit="count"),
+        Column("became_unscored", unit="count"),
+    ]
+    table = Table(f"Judgments parsed by {VERDICT_PARSER}", columns=columns)
     for judge in judges:
-        before = ", ".join(f"{parser}: {count}" for parser, count in judge.before.by_parser.items())
-        after = judge.after
-        shown.add_row(
-            judge.judge,
-            str(sum(judge.before.by_parser.values())),
-            before or "-",
-            str(judge.reread),
-            *map(str, (after.changed, after.became_scored, after.became_unscored)),
-        )
-    return shown
+        parsers, after = judge.before.by_parser, judge.after
+        before = ", ".join(f"{parser}: {count}" for parser, count in parsers.items()) or None
+        counts = (judge.reread, after.changed, after.became_scored, after.became_unscored)
+        table.add_row(judge.judge, sum(parsers.values()), before, *counts)
+    return table

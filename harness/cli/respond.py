@@ -26,7 +26,7 @@ from harness.cli.options.common import (
 )
 from harness.cli.options.serving import ServingOptions, serving_options
 from harness.cli.output import exit_if_failed
-from harness.terminal.output import print_json, print_message, print_notes, print_rendering, print_table
+from harness.terminal.output import print_message, print_rendering
 
 if TYPE_CHECKING:
     from harness.workflows.generate import GenerationPlan, GenerationResult
@@ -239,11 +239,7 @@ def finish(main: Callable[[], Coroutine[Any, Any, GenerationResult | None]], as_
     summary = run(main())
     if summary is None:
         return
-    from harness.cli.generate_output import caveats, to_dict, to_table
+    from harness.cli.generate_output import render_generation
 
-    if as_json:
-        print_json(to_dict(summary))
-    else:
-        print_table(to_table(summary))
-        print_notes(caveats(summary))
+    print_rendering(render_generation(summary), as_json=as_json)
     exit_if_failed(summary.endpoints.items(), summary.interrupted)

@@ -20,7 +20,7 @@ from harness.cli.options.common import (
 )
 from harness.cli.options.study import StudySession, judge_option, out_option
 from harness.cli.study_progress import StudyProgress
-from harness.terminal.output import print_json, print_line, print_message, print_notes, print_table
+from harness.terminal.output import print_json, print_line, print_message, print_rendering
 
 if TYPE_CHECKING:
     from harness.study.config import Study
@@ -105,10 +105,10 @@ def run_session(
 
 async def _confirm_cost(graph: StudyGraph) -> None:
     from harness.study.estimate import plan_study, total
-    from harness.study.estimate_tables import format_dollars
+    from results.render.format import format_rounded_usd
 
     estimate = total(await plan_study(graph))
-    expected, maximum = format_dollars(estimate.expected_usd), format_dollars(estimate.maximum_usd)
+    expected, maximum = map(format_rounded_usd, (estimate.expected_usd, estimate.maximum_usd))
     if estimate.calls and estimate.maximum_usd != 0:
         print_message(
             f"{estimate.calls:,} requests, {expected} expected, {maximum} at most; "
@@ -161,12 +161,9 @@ def to_dict(status: StageStatus) -> dict[str, Any]:
 
 def print_results(study: Study, stage_statuses: Sequence[StageStatus], report: Path | None) -> None:
     """Print the win rates, their caveats and the path of the report."""
-    from harness.study.status_tables import caveats, to_table
+    from harness.study.status_tables import render_status
 
-    table = to_table(study, stage_statuses)
-    if table is not None:
-        print_table(table)
-    print_notes(caveats(study, stage_statuses), dim=False)
+    print_rendering(render_status(study, stage_statuses))
     if report is not None:
         print_line(f"Report: {report.resolve()}")
 

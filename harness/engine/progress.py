@@ -14,14 +14,23 @@ from collections.abc import Iterator, Sequence
 from harness.engine.endpoint import Endpoint
 from harness.terminal.output import live, print_progress
 from results.render.format import format_duration, format_usd
-from results.render.table import Table, make_table
+from results.render.table import Column, Table
 
 LIVE_SECONDS = 0.25
 PLAIN_SECONDS = 5.0
 MIN_SHOWN_PAUSE_SECONDS = 5.0  # shorter pauses are not shown
 COLUMNS = (
-    *("endpoint", "done", "per min", "limit", "in flight", "reused", "429", "retries", "unscored", "spent"),
-    "left",
+    Column("endpoint"),
+    Column("done", alignment="right"),
+    Column("per_minute", "per min", "whole"),
+    Column("limit", unit="whole"),
+    Column("in_flight", alignment="right"),
+    Column("reused", unit="count"),
+    Column("429", unit="count"),
+    Column("retries", unit="count"),
+    Column("unscored", unit="count"),
+    Column("spent_usd", "spent", "usd"),
+    Column("left", unit="duration"),
 )
 
 
@@ -75,27 +84,22 @@ def progress_line(endpoint: Endpoint) -> str:
 
 def live_table(endpoints: Sequence[Endpoint]) -> Table:
     """Return the state of all endpoints as a table."""
-    table = make_table("", COLUMNS)
+    table = Table(columns=list(COLUMNS))
     for endpoint in endpoints:
         stats, rate_limiter = endpoint.stats, endpoint.rate_limiter
         total = "?" if stats.total is None else f"{stats.total:,}"
-        limit = (
-            "-" if rate_limiter.requests_per_minute is None else f"{rate_limiter.requests_per_minute:,.0f}"
-        )
         table.add_row(
             endpoint.name,
             f"{stats.done:,}/{total}",
-            f"{per_second(endpoint) * 60:,.0f}",
-            limit,
+            per_second(endpoint) * 60,
+            rate_limiter.requests_per_minute,
             f"{rate_limiter.in_flight}/{rate_limiter.concurrency}",
-            f"{stats.reused:,}",
-            str(stats.rate_limited),
-            str(stats.retried),
-            str(stats.unscored + stats.failed),
-            format_usd(endpoint.spent_usd),
-            "stopped"
-            if stats.stopped
-            else describe_wait(endpoint) or format_duration(remaining_seconds(endpoint)),
+            stats.reused,
+            stats.rate_limited,
+            stats.retried,
+            stats.unscored + stats.failed,
+            endpoint.spent_usd,
+            "stopped" if stats.stopped else describe_wait(endpoint) or remaining_seconds(endpoint),
         )
     return table
 

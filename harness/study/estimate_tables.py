@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from harness.study.config import Study
 from harness.study.estimate import CARD_TERAFLOPS, CARD_TOKENS_PER_SECOND, EstimateLine, total
-from results.render.table import Table, make_table
+from results.render.format import format_rounded_usd
+from results.render.rendering import Rendering
+from results.render.table import Column, Table, Value
 
-UNKNOWN = "?"
-COLUMNS = ("done", "requests", "tokens ≈ in / out", "GPU hours ≈", "time ≈", "expected cost ≈", "at most")
+COLUMNS = (
+    Column("stage"),
+    Column("done", unit="of"),
+    Column("requests", unit="count"),
+    Column("tokens", "tokens ≈ in / out", alignment="right"),
+    Column("card_hours", "GPU hours ≈", "tenths"),
+    Column("seconds", "time ≈", "duration"),
+    Column("expected_usd", "expected cost ≈", "rounded_usd"),
+    Column("maximum_usd", "at most", "rounded_usd"),
+)
 
 
-def to_table(study: Study, lines: Sequence[EstimateLine]) -> Table:
-    """Return the estimate as a table: a row for each line, and their total."""
-    table = make_table(f"{study.title} (fidelity {study.fidelity})", ("stage", *COLUMNS))
+def render_estimate(study: Study, lines: Sequence[EstimateLine], budget_usd: float | None) -> Rendering:
+    """Render the estimate of a study: a row for each line, and their total."""
+    data = {
+        "study": study.name,
+        "title": study.title,
+        "fidelity": str(study.fidelity),
+        "lines": [asdict(line) for line in lines],
+        "total": asdict(total(lines)),
+    }
+    return Rendering(data, (_table(study, lines),), caveats=tuple(_caveats(study, lines, budget_usd)))
+
+
+def _table(study: Study, lines: Sequence[EstimateLine]) -> Table:
+    """Return a row for each line of the estimate, and their total."""
+    table = Table(f"{study.title} (fidelity {study.fidelity})", columns=list(COLUMNS))
     for line in lines:
         table.add_row(f"{line.kind} {_short_name(line)}", *_cells(line))
     table.add_section()
@@ -22,20 +45,20 @@ def to_table(study: Study, lines: Sequence[EstimateLine]) -> Table:
     return table
 
 
-def _cells(line: EstimateLine) -> tuple[str, ...]:
+def _cells(line: EstimateLine) -> tuple[Value, ...]:
+    """Return the cells of a line; what does not apply is empty."""
     has_calls = bool(line.calls)
+    tokens = (line.input_tokens, line.output_tokens)
     return (
-        f"{line.done:,} of {line.stages:,}",
+        (line.done, line.stages),
         "" if line.calls is None else f"{line.bound} {line.calls:,}".strip(),
-        " / ".join(_format_count(tokens) for tokens in (line.input_tokens, line.output_tokens) if tokens),
-        f"{line.card_hours:.1f}" if line.card_hours >= 0.05 else "",
-        "" if not has_calls else UNKNOWN if line.seconds is None else format_clock(line.seconds),
-        format_dollars(line.expected_usd) if has_calls else "",
-        format_dollars(line.maximum_usd) if has_calls else "",
+        " / ".join(_format_count(count) for count in tokens if count),
+        line.card_hours if line.card_hours >= 0.05 else "",
+        *((line.seconds, line.expected_usd, line.maximum_usd) if has_calls else ("", "", "")),
     )
 
 
-def caveats(study: Study, lines: Sequence[EstimateLine], budget_usd: float | None) -> list[str]:
+def _caveats(study: Study, lines: Sequence[EstimateLine], budget_usd: float | None) -> list[str]:
     """Return the caveats of the estimate."""
     line_notes = (
         f"{line.kind if line.calls else f'{line.kind} {_short_name(line)}'}: {line.note}."
@@ -50,7 +73,7 @@ def caveats(study: Study, lines: Sequence[EstimateLine], budget_usd: float | Non
     if study.emulate:
         notes.append("EMULATED: no real model is used; the cost is that of the real models.")
     if budget_usd is not None:
-        notes.append(f"Budget of the study: {format_dollars(budget_usd)}, a hard limit.")
+        notes.append(f"Budget of the study: {format_rounded_usd(budget_usd)}, a hard limit.")
     notes.append(
         "Requests are counted; ≈ marks estimates: tokens from characters, GPU hours from "
         f"{CARD_TERAFLOPS:.0f} TFLOP/s in training and {CARD_TOKENS_PER_SECOND:,.0f} tokens/s in generation "
@@ -58,20 +81,6 @@ def caveats(study: Study, lines: Sequence[EstimateLine], budget_usd: float | Non
         "request was sent."
     )
     return notes
-
-
-def format_dollars(usd: float | None) -> str:
-    """Format an amount as `$41.23`; amounts below a cent get four decimals."""
-    if usd is None:
-        return UNKNOWN
-    return f"${usd:,.2f}" if usd >= 0.01 or usd == 0 else f"${usd:.4f}"
-
-
-def format_clock(seconds: float) -> str:
-    """Format a duration as `1:24:00`, or as `0:42` below an hour."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _short_name(line: EstimateLine) -> str:

@@ -14,6 +14,7 @@ from results.render.format import (
     format_percent,
     format_reasons,
 )
+from results.render.rendering import Rendering
 from results.render.table import Column, Quantity, Table, Value
 from results.statistics.win_rate import SCOPE
 
@@ -22,11 +23,16 @@ TINY_NOTE = "TINY: these students have half a million random parameters; their w
 Result = Mapping[str, Any]
 
 
-def to_table(study: Study, stage_statuses: Sequence[StageStatus]) -> Table | None:
-    """Return the win rates: a row for each contest, a column for each judge; None if nothing is judged."""
+def render_status(study: Study, stage_statuses: Sequence[StageStatus]) -> Rendering:
+    """Render the win rates: a row for each contest, a column for each judge; no table without contests."""
     results = _judged_contests(study, stage_statuses)
-    if not results:
-        return None
+    tables = (_table(study, results),) if results else ()
+    notes = _notes(study, stage_statuses, results)
+    return Rendering({"contests": list(results.values()), "notes": notes}, tables, tuple(notes))
+
+
+def _table(study: Study, results: Mapping[tuple[str, str], Result]) -> Table:
+    """Return the win rates by contest and judge."""
     contests = list(dict.fromkeys(contest for contest, _ in results))
     judges = list(dict.fromkeys(judge for _, judge in results))
     columns = [Column("contest", "win rate of A against B", "lines")]
@@ -40,10 +46,11 @@ def to_table(study: Study, stage_statuses: Sequence[StageStatus]) -> Table | Non
     return table
 
 
-def caveats(study: Study, stage_statuses: Sequence[StageStatus]) -> list[str]:
-    """Return the caveats of the table."""
-    results = _judged_contests(study, stage_statuses).values()
-    notes = []
+def _notes(
+    study: Study, stage_statuses: Sequence[StageStatus], judged: Mapping[tuple[str, str], Result]
+) -> list[str]:
+    """Return the selection, what the table shows, and its caveats."""
+    results, notes = judged.values(), []
     for status in stage_statuses:
         if status.stage.kind == "choose" and status.record is not None:
             best = status.record.result
@@ -51,7 +58,7 @@ def caveats(study: Study, stage_statuses: Sequence[StageStatus]) -> list[str]:
                 f"best of {best['of']} on {study.selection.split if study.selection else ''} dialogues: "
                 f"{best['student']} ({format_percent(best['win_rate'])} there)"
             )
-    counts = {status["n"] for status in results}
+    counts = {result["n"] for result in results}
     if counts:
         n_text = f"n = {counts.pop()} dialogues" if len(counts) == 1 else "n beside each"
         notes.append(
@@ -64,7 +71,7 @@ def caveats(study: Study, stage_statuses: Sequence[StageStatus]) -> list[str]:
     same_family: dict[str, list[FamilyMatch]] = {}
     for result in results:
         same_family.setdefault(str(result["judge"]), []).extend(
-            FamilyMatch.from_dict(status) for status in result.get("kin", ())
+            FamilyMatch.from_dict(match) for match in result.get("kin", ())
         )
     notes += [
         f"{self_preference_warning(judge, matches)}." for judge, matches in same_family.items() if matches

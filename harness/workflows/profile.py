@@ -14,7 +14,8 @@ from harness.data.splits import dialogues_in_split
 from results.analysis.response_profile import FLAGS, WORD_LISTS, ProfiledResponse, ResponseProfile, profile
 from results.db.store import Store
 from results.render.format import format_percent
-from results.render.table import Table, make_table
+from results.render.rendering import Rendering
+from results.render.response_profile import profile_table
 
 SHOWN_IDS = 8
 
@@ -79,8 +80,15 @@ async def profile_responses(
     return ResponseProfiles(profiles, len(common), str(split), answered)
 
 
-def to_dict(result: ResponseProfiles) -> dict[str, Any]:
-    """Return the profiles and the word lists for JSON output."""
+def render_profiles(result: ResponseProfiles) -> Rendering:
+    """Render the profiles: one column per author."""
+    title = f"Response profiles: {result.dialogues:,} dialogues of the {result.split} split"
+    table = profile_table(result.profiles, title=title)
+    return Rendering(_data(result), (table,), caveats=tuple(_caveats(result)))
+
+
+def _data(result: ResponseProfiles) -> dict[str, Any]:
+    """Return the profiles and the word lists as JSON data."""
     return {
         "split": result.split,
         "dialogues": result.dialogues,
@@ -98,34 +106,7 @@ def to_dict(result: ResponseProfiles) -> dict[str, Any]:
     }
 
 
-def to_table(result: ResponseProfiles) -> Table:
-    """Return a table with one column per author."""
-    title = f"Response profiles: {result.dialogues:,} dialogues of the {result.split} split"
-    table = make_table(title, ("", *result.profiles))
-    columns = [_profile_rows(author_profile) for author_profile in result.profiles.values()]
-    for row in columns[0]:
-        table.add_row(row, *(column[row] for column in columns))
-    return table
-
-
-def _profile_rows(stats: ResponseProfile) -> dict[str, str]:
-    contents = {
-        description: format_percent(stats.contents[name]) for name, (description, _) in WORD_LISTS.items()
-    }
-    lengths = (f"{stats.mean_words:.1f}", f"{stats.median_words:.0f}", str(stats.most_words))
-    return {
-        "words: mean / median / maximum": " / ".join(lengths),
-        "over 97 words": format_percent(stats.over_limit),
-        "cut off": format_percent(stats.cut_off),
-        "distinct 1- / 2- / 3-grams": " / ".join(f"{value:.2f}" for value in stats.distinct.values()),
-        "opening shared with another response": format_percent(stats.same_opening),
-        "asks a question": format_percent(stats.asks),
-        **contents,
-        "crisis dialogues with a reference to help": format_percent(stats.crisis_referred),
-    }
-
-
-def caveats(result: ResponseProfiles) -> list[str]:
+def _caveats(result: ResponseProfiles) -> list[str]:
     """Return notes: frequent openings, flagged responses to read, and the word lists."""
     notes = []
     for name, author_profile in result.profiles.items():

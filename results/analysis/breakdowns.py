@@ -52,9 +52,10 @@ async def compute_breakdowns(
             )
         return Breakdowns(test_set_uses=await _count_test_set_uses(store, summary))
     groups = {}
-    for contest in (result.contest for result in summary.contests) if by else ():
-        properties = [getattr(dialogue, by) for dialogue in contest.dialogues]
-        groups[contest.judge_id] = breakdown(contest.columns, properties, seed=seed)
+    if by:
+        for contest in (result.contest for result in summary.contests):
+            properties = [getattr(dialogue, by) for dialogue in contest.dialogues]
+            groups[contest.judge_id] = breakdown(contest.columns, properties, seed=seed)
     test_set_uses = await _count_test_set_uses(store, summary)
     return Breakdowns(_pool_judges(summary, seed), by or "", groups, length, test_set_uses)
 

@@ -86,6 +86,11 @@ class ContestResult:
             sequence.incomplete,
         )
 
+    @property
+    def order_robust(self) -> tuple[float | None, float | None]:
+        """Bounds of the rate that hold for any position bias; (None, None) after early stopping."""
+        return self.hard.order_robust if self.stopped is None else (None, None)
+
     @cached_property
     def lengths(self) -> LengthSummary:
         """Response lengths, and the win rate at equal length."""

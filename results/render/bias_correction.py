@@ -7,8 +7,7 @@ from typing import Any
 
 from results.analysis.human_preferences import CorrectedPanel
 from results.analysis.judge_panel import JudgePanel
-from results.render.format import format_percent, format_range
-from results.render.table import Table, make_table
+from results.render.table import Column, Table, Value
 from results.statistics.bias_correction import BiasAdjusted
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold
@@ -48,58 +47,54 @@ def bias_correction_table(panel: JudgePanel, corrected: CorrectedPanel) -> Table
     """Return the table of corrected rates; None without corrections."""
     if not corrected.by_people and not corrected.by_audit:
         return None
-
-    heads = (
-        "judge",
-        "raw",
-        "bias-adjusted",
-        "95 %",
-        "sensitivity",
-        "specificity",
-        "references A / B",
-    )
-    people = ("people as gold judge", "95 %", "rated", "effective n")
-    table = make_table("Corrected win rates", (*heads, *(people if corrected.by_people else ())))
+    columns = [
+        Column("judge"),
+        Column("raw", unit="percent"),
+        Column("bias_adjusted", "bias-adjusted", "percent"),
+        Column("interval", "95 %", "percent_range"),
+        Column("sensitivity", unit="decimal"),
+        Column("specificity", unit="decimal"),
+        Column("references", "references A / B", "counts"),
+    ]
+    if corrected.by_people:
+        columns += [
+            Column("with_people", "people as gold judge", "percent"),
+            Column("with_people_interval", "95 %", "percent_range"),
+            Column("rated", unit="of"),
+            Column("effective_n", unit="whole"),
+        ]
+    table = Table("Corrected win rates", columns=columns)
     for index, (plug_in, powered) in corrected.by_people.items():
-        table.add_row(
-            panel.judges[index].name,
-            format_percent(panel.judges[index].rate.rate),
-            *_adjusted(plug_in),
-            *_powered(powered),
-        )
+        judge = panel.judges[index]
+        table.add_row(judge.name, judge.rate.rate, *_adjusted(plug_in), *_powered(powered))
     if corrected.by_audit and corrected.by_people:
         table.add_section()
     for index, correction in corrected.by_audit.items():
-        name = f"{panel.judges[index].name}: sensitivity analysis"
-        table.add_row(name, format_percent(panel.judges[index].rate.rate), *_adjusted(correction))
+        judge = panel.judges[index]
+        table.add_row(f"{judge.name}: sensitivity analysis", judge.rate.rate, *_adjusted(correction))
     return table
 
 
-def _adjusted(correction: BiasAdjusted | NotEstimable) -> tuple[str, ...]:
+def _adjusted(correction: BiasAdjusted | NotEstimable) -> tuple[Value, ...]:
     """Return the cells of a bias-adjusted rate."""
     if isinstance(correction, NotEstimable):
-        return ("not estimable", *["-"] * 4)
-    accuracies = (f"{correction.sensitivity:.2f}", f"{correction.specificity:.2f}")
-    references = " / ".join(map(str, correction.references))
+        return "not estimable", *[None] * 4
+    interval = (correction.low, correction.high)
     return (
-        format_percent(correction.rate),
-        format_range(correction.low, correction.high),
-        *accuracies,
-        references,
+        correction.rate,
+        interval,
+        correction.sensitivity,
+        correction.specificity,
+        correction.references,
     )
 
 
-def _powered(estimate: CheapAndGold | NotEstimable) -> tuple[str, ...]:
+def _powered(estimate: CheapAndGold | NotEstimable) -> tuple[Value, ...]:
     """Return the cells of an estimate with people as gold judge."""
     if isinstance(estimate, NotEstimable):
-        return ("not estimable", *["-"] * 3)
-    rated = f"{estimate.n_gold} of {estimate.n}"
-    return (
-        format_percent(estimate.rate),
-        format_range(estimate.low, estimate.high),
-        rated,
-        f"{estimate.effective_n:.0f}",
-    )
+        return "not estimable", *[None] * 3
+    interval = (estimate.low, estimate.high)
+    return estimate.rate, interval, (estimate.n_gold, estimate.n), estimate.effective_n
 
 
 def bias_correction_caveats(panel: JudgePanel, corrected: CorrectedPanel) -> list[str]:

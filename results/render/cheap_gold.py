@@ -1,4 +1,4 @@
-"""Cheap + gold estimate as JSON data and lines."""
+"""Cheap + gold estimate of a win rate."""
 
 from __future__ import annotations
 
@@ -6,17 +6,29 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
 from results.analysis.cheap_gold import CheapGoldResult
-from results.render import contest
+from results.render.contest import answering_model_caveats, self_preference_caveats
 from results.render.format import EMULATED_NOTE, format_percent, format_range, format_usd
+from results.render.judging import judging_document
+from results.render.rendering import Rendering
+from results.render.table import Column, Table
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CostSaving
 from results.statistics.stratified_ppi import Stratum
 
 
-def to_dict(result: CheapGoldResult) -> dict[str, Any]:
+def render_cheap_gold(result: CheapGoldResult) -> Rendering:
+    """Render the combined estimate and the contest of each judge."""
+    contests = [summary.contests[0].contest for summary in (result.cheap, result.gold)]
+    caveats = [EMULATED_NOTE] if any(is_emulated(contest.judge_model) for contest in contests) else []
+    caveats += answering_model_caveats(contests) + self_preference_caveats(contests)
+    return Rendering(
+        _data(result), (_table(result),), tuple(_sentences(result, contests[1].judge)), tuple(caveats)
+    )
+
+
+def _data(result: CheapGoldResult) -> dict[str, Any]:
     """Return the result as JSON data; rates in [0, 1], money in US dollars."""
     estimate = result.estimate
     return {
@@ -26,47 +38,50 @@ def to_dict(result: CheapGoldResult) -> dict[str, Any]:
         "saved": {**asdict(result.saved), "saved": result.saved.saved},
         "gold_share": result.share,
         "strata": [asdict(stratum) for stratum in result.strata],
-        "cheap": contest.to_dict(result.cheap),
-        "gold": contest.to_dict(result.gold),
+        "cheap": judging_document(result.cheap),
+        "gold": judging_document(result.gold),
     }
 
 
-def lines(result: CheapGoldResult) -> list[str]:
-    """Return the result as lines of text."""
-    contests = [summary.contests[0].contest for summary in (result.cheap, result.gold)]
-    text_lines = []
-    for name, summary in (("cheap", result.cheap), ("gold", result.gold)):
-        judge = summary.contests[0]
-        text_lines.append(
-            f"{name}: {judge.contest.judge}: {format_percent(judge.hard.rate)} "
-            f"({format_range(judge.hard.low, judge.hard.high)}), order-robust "
-            f"{format_range(*judge.hard.order_robust)}, "
-            f"n = {judge.hard.n}, {format_usd(judge.contest.cost_usd)}"
-        )
-    estimate, gold = result.estimate, contests[1].judge
-    if isinstance(estimate, NotEstimable):
-        text_lines.append(str(estimate))
-    else:
-        text_lines.append(
-            f"Estimated win rate by {gold} on all dialogues: {format_percent(estimate.rate)} "
-            f"({format_range(estimate.low, estimate.high)}), {estimate.method}"
-        )
-        text_lines.append(
-            f"    {estimate.n_gold} gold dialogues of {estimate.n}, effective n {estimate.effective_n:.0f}; "
-            f"weight of the cheap judge {estimate.weight:.2f}; {estimate.scope}"
-        )
-        if result.strata:
-            text_lines.append(f"    {_strata(result.strata)}")
-        if estimate.note:
-            text_lines.append(f"    {estimate.note}")
-        text_lines += _money(result.saved)
-    if any(is_emulated(contest.judge_model) for contest in contests):
-        text_lines.append(EMULATED_NOTE)
-    text_lines += [note for judge in contests if (note := judge.answering_model_note)]
-    text_lines += [
-        f"{note}." for judge in contests if (note := self_preference_warning(judge.judge, judge.same_family))
+def _table(result: CheapGoldResult) -> Table:
+    """Return a row per judge, and one for the gold judge's estimated win rate on all dialogues."""
+    columns = [
+        Column("role", " "),
+        Column("judge"),
+        Column("win_rate", unit="percent", style="bold"),
+        Column("interval", "95 %", "percent_range"),
+        Column("order_robust", "order-robust", "percent_range"),
+        Column("n", unit="count"),
+        Column("cost_usd", "cost", "usd"),
     ]
-    return text_lines
+    table = Table(columns=columns)
+    for role, summary in (("cheap", result.cheap), ("gold", result.gold)):
+        judge = summary.contests[0]
+        rate, judged = judge.hard, judge.contest
+        table.add_row(
+            role, judged.judge, rate.rate, (rate.low, rate.high), rate.order_robust, rate.n, judged.cost_usd
+        )
+    estimate = result.estimate
+    if not isinstance(estimate, NotEstimable):
+        table.add_section()
+        gold = result.gold.contests[0].contest.judge
+        table.add_row("estimate", gold, estimate.rate, (estimate.low, estimate.high), None, estimate.n, None)
+    return table
+
+
+def _sentences(result: CheapGoldResult, gold: str) -> list[str]:
+    """Return the estimate in words, and what was saved."""
+    estimate = result.estimate
+    if isinstance(estimate, NotEstimable):
+        return [str(estimate)]
+    sentences = [
+        f"Estimated win rate by {gold} on all dialogues: {format_percent(estimate.rate)} "
+        f"({format_range(estimate.low, estimate.high)}), {estimate.method}; {estimate.n_gold} gold dialogues "
+        f"of {estimate.n}, effective n {estimate.effective_n:.0f}; weight of the cheap judge "
+        f"{estimate.weight:.2f}; {estimate.scope}"
+    ]
+    sentences += [_strata(result.strata)] if result.strata else []
+    return [*sentences, *([estimate.note] if estimate.note else []), *_money(result.saved)]
 
 
 def _strata(strata: Sequence[Stratum]) -> str:
@@ -83,9 +98,9 @@ def _money(saved: CostSaving) -> list[str]:
     if saved.paid is None:
         return []
     text_lines = [
-        f"    paid {format_usd(saved.paid)}; gold on every dialogue {format_usd(saved.gold_everywhere)}: "
+        f"paid {format_usd(saved.paid)}; gold on every dialogue {format_usd(saved.gold_everywhere)}: "
         f"{format_usd(saved.saved)} saved; gold alone as precise {format_usd(saved.gold_equivalent)}"
     ]
     if saved.gold_equivalent is not None and not saved.is_worth_it:
-        text_lines.append("    the cheap judge predicts the gold judge too poorly to be worth its price here")
+        text_lines.append("the cheap judge predicts the gold judge too poorly to be worth its price here")
     return text_lines

@@ -1,24 +1,27 @@
-"""Results of a judging run as JSON data (rates in [0, 1]), table (percent) and caveats."""
+"""A contest as a JSON document, and the caveats of contests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from agents.models.family import self_preference_warning
-from agents.models.spec import is_emulated
-from results.analysis.contest_results import ContestResult, JudgingResult
+from results.analysis.contest_results import ContestResult
+from results.analysis.early_stopping import StoppingResult
 from results.queries.contests import Contest
-from results.render.format import (
-    EMULATED_NOTE,
-    ORDER_ROBUST_NOTE,
-    format_percent,
-    format_range,
-    format_reasons,
-    format_usd,
+from results.render.documents import (
+    ContestDocument,
+    InterimLookDocument,
+    LengthControlDocument,
+    LengthDocument,
+    ParserVersionsDocument,
+    RangeDocument,
+    SameFamilyDocument,
+    SingleOrderDocument,
+    SingleOrdersDocument,
+    SoftDocument,
+    StoppingDocument,
 )
-from results.render.table import Table
-from results.statistics import SingleOrder, WinRate
+from results.statistics import LengthControl, NotEstimable, SingleOrder, WinRate
 
 SINGLE_ORDER_NOTE = (
     "the paper's single-order estimator with the named judge prompt (default: ours); unscored judgments "
@@ -26,90 +29,141 @@ SINGLE_ORDER_NOTE = (
 )
 
 
-def to_dict(summary: JudgingResult) -> dict[str, Any]:
-    """Return the results as JSON data."""
-    return {
-        "run": summary.run_id,
-        "spec": dict(summary.spec),
-        "interrupted": summary.interrupted,
-        "emulated": any(_is_emulated(judge) for judge in summary.contests),
-        "judges": [_judge_data(judge) for judge in summary.contests],
-    }
+def contest_document(result: ContestResult) -> ContestDocument:
+    """Return a contest as JSON data.
+
+    After early stopping, every estimate whose interval is for a fixed number of dialogues is None: only the
+    confidence sequence is valid.
+    """
+    contest, hard, estimate, stopped = result.contest, result.hard, result.estimate, result.stopped
+    fixed = hard if stopped is None else None
+    lost, won = (fixed.missing_lost, fixed.missing_won) if fixed else (None, None)
+    return ContestDocument(
+        a=contest.a.name,
+        b=contest.b.name,
+        judge=contest.judge,
+        judge_id=contest.judge_id,
+        win_rate=estimate.rate,
+        low=estimate.low,
+        high=estimate.high,
+        level=estimate.level,
+        interval=estimate.method,
+        scope=estimate.scope,
+        n=estimate.n,
+        incomplete=estimate.incomplete,
+        bounds=range_document(*((fixed.bound_low, fixed.bound_high) if fixed else (None, None))),
+        worst_case=range_document(lost.low if lost else None, won.high if won else None),
+        order_robust=range_document(*result.order_robust),
+        soft=None if result.soft is None else _soft(result.soft),
+        single_orders=_single_orders(fixed),
+        length=_length(result),
+        ties=hard.ties,
+        consistency=hard.consistency,
+        first_position_rate=hard.first_position_rate,
+        repetition_stability=hard.repetition_stability,
+        unlisted_mass=hard.unlisted_mass,
+        expected_judgments=contest.expected,
+        unscored=result.unscored,
+        not_judged=hard.not_judged,
+        retried_judgments=contest.asked_again,
+        answering_models=dict(contest.answering_models),
+        several_answering_models=len(contest.answering_models) > 1,
+        answers_left_out=contest.left_out,
+        parser_versions=ParserVersionsDocument(**contest.readings.to_dict()),  # type: ignore[typeddict-item]
+        samples=contest.samples,
+        temperature=contest.temperature,
+        repeatability=repeatability(contest),
+        cost_usd=contest.cost_usd,
+        unanswered_cost_usd=result.unanswered_usd,
+        emulated=result.is_emulated,
+        control=result.is_control,
+        same_family=[
+            SameFamilyDocument(author=match.author, family=match.family, why=match.why)
+            for match in contest.same_family
+        ],
+        stopping=None if stopped is None else _stopping(stopped),
+        note=hard.note if stopped is None else stopped.note(contest.a.name, contest.b.name),
+    )
 
 
-def answering_model_data(contest: Contest) -> dict[str, Any]:
-    """Return the models that answered under the judge's name, and the excluded answers."""
-    return {
-        "answering_models": dict(contest.answering_models),
-        "several_answering_models": len(contest.answering_models) > 1,
-        "answers_left_out": contest.left_out,
-    }
+def range_document(low: float | None, high: float | None) -> RangeDocument:
+    """Return two ends as JSON data."""
+    return RangeDocument(low=low, high=high)
 
 
-def _judge_data(judge: ContestResult) -> dict[str, Any]:
-    """Return one judge's results."""
-    rate, contest, endpoint = judge.hard, judge.contest, judge.endpoint
-    return {
-        "judge": contest.judge,
-        "judge_id": contest.judge_id,
-        "a": contest.a.name,
-        "b": contest.b.name,
-        "win_rate": rate.rate,
-        "low": rate.low,
-        "high": rate.high,
-        "level": rate.level,
-        "interval": rate.interval_method,
-        "scope": rate.scope,
-        "n": rate.n,
-        "incomplete": rate.incomplete,
-        "bounds": [rate.bound_low, rate.bound_high],
-        "worst_case": worst_case(rate),
-        "order_robust": list(rate.order_robust),
-        "ties": rate.ties,
-        "consistency": rate.consistency,
-        "first_position_rate": rate.first_position_rate,
-        "repetition_stability": rate.repetition_stability,
-        "samples": contest.samples,
-        "temperature": contest.temperature,
-        "repeatability": _repeatability(contest),
-        "soft": None
-        if judge.soft is None
-        else {
-            "win_rate": judge.soft.rate,
-            "low": judge.soft.low,
-            "high": judge.soft.high,
-            "interval": judge.soft.interval_method,
-            "n": judge.soft.n,
-        },
-        "unlisted_mass": rate.unlisted_mass,
-        "single_orders": {
-            "note": SINGLE_ORDER_NOTE,
-            "a_first": _single(rate.a_first),
-            "b_first": _single(rate.b_first),
-        },
-        "unscored": judge.unscored,
-        "retried_judgments": contest.asked_again,
-        **answering_model_data(contest),
-        "parser_versions": contest.readings.to_dict(),
-        "requests": {
-            "expected": contest.expected,
-            "made": endpoint.made if endpoint else 0,
-            "reused": endpoint.reused if endpoint else 0,
-            "retried": endpoint.retried if endpoint else 0,
-            "rate_limited": endpoint.rate_limited if endpoint else 0,
-            "failed": endpoint.failed if endpoint else 0,
-        },
-        "stopped": endpoint.stopped if endpoint else "",
-        "cost_usd": contest.cost_usd,
-        "unanswered_cost_usd": judge.unanswered_usd,
-        "warning": endpoint.warning if endpoint else "",
-        "emulated": _is_emulated(judge),
-        "same_family": [match.to_dict() for match in contest.same_family],
-        "note": rate.note,
-    }
+def _soft(soft: WinRate) -> SoftDocument:
+    return SoftDocument(
+        win_rate=soft.rate, low=soft.low, high=soft.high, interval=soft.interval_method, n=soft.n
+    )
 
 
-def _repeatability(contest: Contest) -> str:
+def _single_orders(rate: WinRate | None) -> SingleOrdersDocument:
+    a_first, b_first = (rate.a_first, rate.b_first) if rate else (None, None)
+    return SingleOrdersDocument(note=SINGLE_ORDER_NOTE, a_first=_single(a_first), b_first=_single(b_first))
+
+
+def _single(order: SingleOrder | None) -> SingleOrderDocument:
+    if order is None:
+        return SingleOrderDocument(win_rate=None, low=None, high=None, n=0)
+    return SingleOrderDocument(win_rate=order.rate, low=order.low, high=order.high, n=order.n)
+
+
+def _length(result: ContestResult) -> LengthDocument:
+    lengths = result.lengths
+    return LengthDocument(
+        words_a=lengths.words_a,
+        words_b=lengths.words_b,
+        a_longer=lengths.a_longer,
+        longer_wins=lengths.longer_wins,
+        control=_length_control(lengths.control),
+    )
+
+
+def _length_control(control: LengthControl | NotEstimable) -> LengthControlDocument:
+    if isinstance(control, NotEstimable):
+        names = LengthControlDocument.__annotations__
+        return LengthControlDocument(**{**dict.fromkeys(names), "not_estimable": control.reason})  # type: ignore[typeddict-item]
+    return LengthControlDocument(
+        win_rate=control.rate,
+        low=control.low,
+        high=control.high,
+        level=control.level,
+        plain=control.plain,
+        effect=control.effect,
+        longer=control.longer,
+        shorter=control.shorter,
+        n=control.n,
+        wording=control.wording,
+        unit=control.unit,
+        scope=control.scope,
+        not_estimable=None,
+    )
+
+
+def _stopping(stopped: StoppingResult) -> StoppingDocument:
+    sequence = stopped.sequence
+    return StoppingDocument(
+        stop_when=stopped.until.spec["until"],
+        estimand=str(sequence.estimand),
+        rule_met=stopped.answered,
+        finished=stopped.finished,
+        decided=sequence.decided,
+        known_for_these_dialogues=sequence.known,
+        better=sequence.better,
+        exact=stopped.is_exact,
+        n_contests=sequence.n_contests,
+        dialogues=sequence.prefix,
+        total_dialogues=sequence.total,
+        interim_looks=stopped.looked,
+        path=[InterimLookDocument(dialogues=n, low=low, high=high) for n, low, high in stopped.path],
+        judgments=stopped.requested,
+        beyond=stopped.beyond,
+        saved=stopped.saved,
+        saved_usd=stopped.saved_usd,
+    )
+
+
+def repeatability(contest: Contest) -> str:
     """Return what the repetitions measure; "" with one sample."""
     if contest.samples < 2:
         return ""
@@ -118,76 +172,6 @@ def _repeatability(contest: Contest) -> str:
     if contest.temperature == 0.0:
         return "at temperature 0, the setting used for single verdicts"
     return f"at temperature {contest.temperature:g}"
-
-
-def worst_case(rate: WinRate) -> dict[str, list[float] | None]:
-    """Return the intervals over all dialogues with every missing judgment lost, and won."""
-    cases = {"missing_lost": rate.missing_lost, "missing_won": rate.missing_won}
-    return {name: [case.low, case.high] if case else None for name, case in cases.items()}
-
-
-def _single(order: SingleOrder) -> dict[str, Any]:
-    """Return one single-order estimate."""
-    return {"win_rate": order.rate, "low": order.low, "high": order.high, "n": order.n}
-
-
-def _is_emulated(judge: ContestResult) -> bool:
-    """Return whether the judge is emulated."""
-    return is_emulated(judge.contest.judge_model)
-
-
-def to_table(summary: JudgingResult) -> Table:
-    """Return one row per judge, without optional columns that are empty (`caveats` lists them)."""
-    first = summary.contests[0].contest
-    table = Table(f"{first.a.name} against {first.b.name}: {len(first.dialogues)} dialogues, both orders")
-    rows = [_row(judge) for judge in summary.contests]
-    table.add_column("judge")
-    empty = _empty_columns(rows)
-    shown = [name for name in rows[0] if name not in empty]
-    for name in shown:
-        table.add_column(name, justify="right", style="bold" if name == "win rate" else "")
-    for judge, row in zip(summary.contests, rows, strict=True):
-        table.add_row(judge.contest.judge, *(row[name] for name in shown))
-    return table
-
-
-EMPTY_CELLS = ("", "-", "0", "0.0 %")
-INCOMPLETE, RETRIED, REPEATS, SAME_FAMILY = "incomplete", "retried", "repeats agree", "same family"
-OPTIONAL_COLUMNS = (SAME_FAMILY, INCOMPLETE, "bounds", "soft", "ties", REPEATS, "unscored", RETRIED)
-COUNT_COLUMNS = (INCOMPLETE, "ties", "unscored", RETRIED)
-
-
-def _empty_columns(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return the optional columns without a value in any row."""
-    return [name for name in OPTIONAL_COLUMNS if all(row[name] in EMPTY_CELLS for row in rows)]
-
-
-def _row(judge: ContestResult) -> dict[str, str]:
-    """Return one judge's cells by column."""
-    rate, contest, endpoint = judge.hard, judge.contest, judge.endpoint
-    soft = judge.soft
-    return {
-        SAME_FAMILY: SAME_FAMILY if contest.same_family else "",
-        "win rate": format_percent(rate.rate),
-        "95 %": format_range(rate.low, rate.high),
-        "order-robust": format_range(*rate.order_robust),
-        "n": str(rate.n),
-        INCOMPLETE: str(rate.incomplete),
-        "bounds": format_range(rate.bound_low, rate.bound_high) if rate.incomplete else "",
-        "soft": format_percent(soft.rate) if soft else "-",
-        "ties": format_percent(rate.ties),
-        "consistency": format_percent(rate.consistency),
-        "first position": format_percent(rate.first_position_rate),
-        REPEATS: format_percent(rate.repetition_stability) if contest.samples > 1 else "",
-        "A first": format_percent(rate.a_first.rate),
-        "B first": format_percent(rate.b_first.rate),
-        "unscored": format_reasons(judge.unscored),
-        RETRIED: str(contest.asked_again),
-        "made / reused / retried": f"{endpoint.made} / {endpoint.reused} / {endpoint.retried}"
-        if endpoint
-        else "-",
-        "cost": format_usd(contest.cost_usd),
-    }
 
 
 def answering_model_caveats(contests: Iterable[Contest]) -> list[str]:
@@ -202,60 +186,3 @@ def self_preference_caveats(contests: Iterable[Contest]) -> list[str]:
         for contest in contests
         if contest.same_family
     ]
-
-
-def caveats(summary: JudgingResult) -> list[str]:
-    """Return the caveats to print below the table."""
-    notes = []
-    if any(_is_emulated(judge) for judge in summary.contests):
-        notes.append(EMULATED_NOTE)
-    notes += answering_model_caveats(judge.contest for judge in summary.contests)
-    notes += self_preference_caveats(judge.contest for judge in summary.contests)
-    notes.append(
-        f"Win rate of {summary.contests[0].contest.a.name}, balanced over order; interval "
-        f"{summary.contests[0].hard.scope}. {ORDER_ROBUST_NOTE} “first position”: share of verdicts for it. “A "
-        f"first”, “B first”: {SINGLE_ORDER_NOTE}."
-    )
-    notes += [note for judge in summary.contests if (note := judge.contest.readings.note(judge.contest.judge))]
-    notes += [_intervals(judge) for judge in summary.contests if judge.hard.n]
-    if summary.spec.get("split") == "test" and any(
-        author.author.startswith("dataset:")
-        for judge in summary.contests
-        for author in (judge.contest.a, judge.contest.b)
-    ):
-        notes.append(
-            "The test split was chosen by low ratings: numbers about the dataset's own responders on it "
-            "are conditioned on the outcome."
-        )
-    notes += [
-        f"{judge.contest.judge}: {judge.contest.samples} repetitions {_repeatability(judge.contest)}."
-        for judge in summary.contests
-        if judge.contest.samples > 1
-    ]
-    empty = _empty_columns([_row(judge) for judge in summary.contests])
-    unused = [name for name in COUNT_COLUMNS if name in empty]
-    if unused:
-        notes.append(f"None of: {', '.join(unused)}.")
-    notes += [f"{judge.contest.judge}: {judge.hard.note}" for judge in summary.contests if judge.hard.note]
-    notes += [judge.endpoint.warning for judge in summary.contests if judge.endpoint and judge.endpoint.warning]
-    notes += [
-        f"{judge.contest.judge}: answers {format_usd(judge.contest.cost_usd)}, attempts without an "
-        f"answer up to "
-        f"{format_usd(judge.unanswered_usd)}."
-        for judge in summary.contests
-        if judge.unanswered_usd
-    ]
-    return [*notes, *summary.adapted]
-
-
-def _intervals(judge: ContestResult) -> str:
-    """Return the estimates whose intervals are not in the table."""
-    numbers: dict[str, WinRate | SingleOrder] = {"soft": judge.soft} if judge.soft else {}
-    numbers |= {"A first": judge.hard.a_first, "B first": judge.hard.b_first}
-    estimates = [
-        f"{name} {format_percent(estimate.rate)} ({format_range(estimate.low, estimate.high)}), n "
-        f"{estimate.n}"
-        for name, estimate in numbers.items()
-        if estimate.rate is not None
-    ]
-    return f"{judge.contest.judge}: {'; '.join(estimates)}."

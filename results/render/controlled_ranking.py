@@ -1,4 +1,4 @@
-"""Rankings controlled for length and style, as JSON data, tables and caveats."""
+"""Rankings controlled for length and style, one per judge."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ import numpy as np
 from results.analysis.controlled_ranking import ControlledRanking
 from results.queries.contest_index import name_of
 from results.render.format import EMULATED_NOTE
-from results.render.table import Table, make_table
+from results.render.rendering import Rendering
+from results.render.table import Column, Table
 from results.statistics import ControlledStrengths, NotEstimable
 
 
-def rankings_data(rankings: Sequence[ControlledRanking], split: str) -> dict[str, Any]:
-    """Return every judge's strengths with and without control, and the covariate effects."""
-    return {
-        "split": split,
-        "rankings": [_ranking_data(ranking) for ranking in rankings],
-        "notes": rankings_caveats(rankings),
-    }
+def render_controlled_ranking(rankings: Sequence[ControlledRanking], split: str) -> Rendering:
+    """Render every judge's strengths with and without control, and the covariate effects."""
+    notes = _caveats(rankings)
+    data = {"split": split, "rankings": [_ranking_data(ranking) for ranking in rankings], "notes": notes}
+    tables = (
+        _table(ranking, ranking.strengths)
+        for ranking in rankings
+        if not isinstance(ranking.strengths, NotEstimable)
+    )
+    return Rendering(data, tuple(tables), caveats=tuple(notes))
 
 
 def _ranking_data(ranking: ControlledRanking) -> dict[str, Any]:
@@ -66,29 +70,25 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def rankings_tables(rankings: Sequence[ControlledRanking]) -> list[Table]:
-    """Return one table per judge with strengths."""
-    tables = []
-    for ranking in rankings:
-        strengths = ranking.strengths
-        if isinstance(strengths, NotEstimable):
-            continue
-        table = make_table(
-            f"{ranking.judge}, at equal length and style", ("author", "strength", "95 %", "plain")
-        )
-        for index in _order(strengths):
-            row = _author(ranking, strengths, index)
-            interval = "-" if row["low"] is None else f"{row['low']:.0f} to {row['high']:.0f}"
-            mark = " (extrapolated)" if row["extrapolated"] else ""
-            table.add_row(
-                row["author"] + mark, f"{row['strength']:.0f}", interval, f"{row['uncontrolled']:.0f}"
-            )
-        tables.append(table)
-    return tables
+def _table(ranking: ControlledRanking, strengths: ControlledStrengths) -> Table:
+    """Return one row per author."""
+    columns = [
+        Column("author"),
+        Column("strength", unit="strength"),
+        Column("interval", "95 %", "strength_range"),
+        Column("uncontrolled", "plain", "strength"),
+    ]
+    table = Table(f"{ranking.judge}, at equal length and style", columns=columns)
+    for index in _order(strengths):
+        row = _author(ranking, strengths, index)
+        interval = None if row["low"] is None else (row["low"], row["high"])
+        mark = " (extrapolated)" if row["extrapolated"] else ""
+        table.add_row(row["author"] + mark, row["strength"], interval, row["uncontrolled"])
+    return table
 
 
-def rankings_caveats(rankings: Sequence[ControlledRanking]) -> list[str]:
-    """Return the caveats to print below the tables."""
+def _caveats(rankings: Sequence[ControlledRanking]) -> list[str]:
+    """Return the effects of length and style, and the caveats."""
     notes = [EMULATED_NOTE] if any(ranking.emulated for ranking in rankings) else []
     for ranking in rankings:
         strengths = ranking.strengths

@@ -8,7 +8,7 @@ from typing import Any
 
 from results.render.table import Quantity
 
-SCHEMA_VERSION = 2  # of every JSON result; raised whenever a key changes its name or meaning
+SCHEMA_VERSION = 3  # of every JSON result; raised whenever a key changes its name or meaning
 EMULATED_NOTE = (
     "EMULATED: responses of models named emulated-… come from the local emulator, not from a real model. "
     "They rehearse a study and do not measure empathy; their cost is the price of the real model."
@@ -61,7 +61,7 @@ def format_duration(seconds: float | None) -> str:
     """Return a duration, such as `1:02:03` or `2:03`; `?` for None."""
     if seconds is None:
         return "?"
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
@@ -152,7 +152,9 @@ def format_lines(value: Any, unit: str = "text") -> tuple[str, ...]:
         return tuple(format_value(line) for line in value)
     if isinstance(value, str):
         return (value,)
-    if (value is None or (isinstance(value, float) and isnan(value))) and unit not in _SPELLS_NONE:
+    if isinstance(value, float) and isnan(value):
+        value = None
+    if value is None and unit not in _SPELLS_NONE:
         return (NONE,)
     return (UNITS[unit](value),)
 

@@ -1,22 +1,22 @@
-"""Judge audit as JSON data (rates in [0, 1]), table (percent) and caveats."""
+"""Judges against human ratings, beside baselines."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from agents.models.family import FamilyMatch, self_preference_warning
 from agents.models.spec import is_emulated
 from agents.types import Split
-from results.analysis.audit_baselines import LENIENCY
 from results.analysis.judge_audit import AuditSummary, JudgeAuditResult
 from results.render.calibration import calibration_data, calibration_lines
-from results.render.format import EMULATED_NOTE, format_percent, format_range, format_reasons
-from results.render.table import Table
+from results.render.format import EMULATED_NOTE, format_percent, format_value
+from results.render.rendering import Rendering
+from results.render.table import Column, Table, Value
 from results.statistics.cluster_bootstrap import ClusteredEstimate
-from results.statistics.judge_accuracy import HUMAN_LLM, LLM_LLM, JudgeBias
-from results.statistics.not_estimable import NotEstimable
+from results.statistics.judge_accuracy import HUMAN_LLM, LLM_LLM, Audit, JudgeBias
+from results.statistics.not_estimable import NotEstimable, estimated
 from results.statistics.within_rater_test import WithinRaters
 
 SELECTION = {
@@ -44,7 +44,16 @@ CENTRED = (
 )
 
 
-def to_dict(summary: AuditSummary) -> dict[str, Any]:
+def render_judge_audit(summaries: Sequence[AuditSummary]) -> Rendering:
+    """Render the audits of one or both splits: `audits` in the document, one table and findings per split."""
+    tables = []
+    for summary in summaries:
+        findings = (line for result in summary.judges for line in reliability_findings(result))
+        tables.append(replace(audit_table(summary), caveats=(*general_caveats(summary), *findings)))
+    return Rendering({"audits": [_data(summary) for summary in summaries]}, tuple(tables))
+
+
+def _data(summary: AuditSummary) -> dict[str, Any]:
     """Return one split's audit as JSON data."""
     return {
         "run": summary.data.run_id,
@@ -92,12 +101,12 @@ def _judge_data(result: JudgeAuditResult) -> dict[str, Any]:
                 "second": pair.second,
                 "agreement": asdict(pair.agreement),
                 "prefer_first": {"humans": pair.humans, "judge": pair.judge},
-                "kappa": _number(pair.kappa),
+                "kappa": estimated(pair.kappa),
                 "kappa_not_estimable": _reason(pair.kappa),
             }
             for pair in audit.pairs
         ],
-        "kappa": _number(audit.kappa),
+        "kappa": estimated(audit.kappa),
         "kappa_not_estimable": _reason(audit.kappa),
         "consistency": audit.consistency,
         "first_position_rate": audit.first_position_rate,
@@ -125,11 +134,6 @@ def _bias_data(bias: JudgeBias) -> dict[str, Any]:
     return asdict(bias)
 
 
-def _number(value: float | NotEstimable) -> float | None:
-    """Return the value, or None if it is not estimable."""
-    return None if isinstance(value, NotEstimable) else value
-
-
 def _reason(value: object) -> str:
     """Return why a value is not estimable, else ""."""
     return value.reason if isinstance(value, NotEstimable) else ""
@@ -149,83 +153,91 @@ def seconds_per_1000(result: JudgeAuditResult) -> float | None:
     )
 
 
-def format_estimate(estimate: ClusteredEstimate) -> str:
-    """Return an estimate in percent, such as `61.6 % (58.0 to 65.1)`."""
-    return (
-        "-"
-        if estimate.value is None
-        else f"{format_percent(estimate.value)} ({format_range(estimate.low, estimate.high)})"
-    )
+def _estimate(estimate: ClusteredEstimate) -> Value:
+    """Return an estimate as (value, low, high)."""
+    return estimate.value, estimate.low, estimate.high
 
 
-def format_points(estimate: ClusteredEstimate) -> str:
-    """Return a difference in points, such as `+4.2 (−0.3 to +8.8)`."""
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return "-"
-    return f"{100 * estimate.value:+.1f} ({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f})"
+def _percent(estimate: ClusteredEstimate) -> str:
+    """Return a share in percent with its interval."""
+    return format_value(_estimate(estimate), "percent_estimate")
 
 
-def format_decimal(value: float | NotEstimable | None) -> str:
-    """Return a value with two decimals, or `-`."""
-    return f"{value:.2f}" if isinstance(value, float) else "-"
+def _points(estimate: ClusteredEstimate) -> str:
+    """Return a difference in points with its interval."""
+    return format_value(_estimate(estimate), "points_estimate")
 
 
-def to_table(summary: AuditSummary) -> Table:
+AUDIT_COLUMNS = (
+    Column("judge"),
+    Column("agreement", unit="percent", style="bold"),
+    Column("interval", "95 %", "percent_range"),
+    Column("within_raters", unit="points_p"),
+    Column("gap_2", "rating gap 2", "percent"),
+    Column("human_llm", "human v LLM", "percent"),
+    Column("llm_llm", "LLM v LLM", "percent"),
+    Column("kappa", "κ", "decimal"),
+    Column("consistency", unit="percent"),
+    Column("first_position_rate", "first position", "percent"),
+    Column("longer", unit="percent"),
+    Column("own_family", unit="points"),
+    Column("stability", "repeats agree", "percent"),
+    Column("n", unit="count"),
+    Column("unscored", unit="unscored"),
+    Column("cost_usd_per_1000", "cost /1000", "usd"),
+    Column("seconds_per_1000", "s /1000", "whole"),
+)
+
+
+def audit_table(summary: AuditSummary) -> Table:
     """Return one row per judge, then one per baseline."""
     data = summary.data
     table = Table(
         f"Agreement with human ratings, {summary.split} split: {len(data.pairs):,} pairs with "
-        f"different ratings in {len(data.dialogues):,} dialogues, both orders"
+        f"different ratings in {len(data.dialogues):,} dialogues, both orders",
+        columns=list(AUDIT_COLUMNS),
     )
-    table.add_column("judge")
-    for name in audit_cells(summary.judges[0] if summary.judges else summary.baselines[0]):
-        table.add_column(name, justify="right", style="bold" if name == "agreement" else "")
     for result in summary.judges:
-        table.add_row(result.name, *audit_cells(result).values())
-    if summary.judges:
-        table.add_section()
+        table.add_row(result.name, *_cells(result))
+    table.add_section()
     for result in summary.baselines:
-        table.add_row(result.name, *audit_cells(result).values(), style="dim")
+        table.add_row(result.name, *_cells(result), style="dim")
     return table
 
 
-def audit_cells(result: JudgeAuditResult) -> dict[str, str]:
-    """Return one row of the table by heading."""
-    audit = result.audit
-    family = audit.own_family
-    cost, seconds = cost_per_1000(result), seconds_per_1000(result)
-    return {
-        "agreement": format_percent(audit.agreement.value),
-        "95 %": format_range(audit.agreement.low, audit.agreement.high),
-        "within raters": format_within(audit.within),
-        "rating gap 2": format_percent(audit.rating_gap_2.value),
-        "human v LLM": format_percent(audit.groups[HUMAN_LLM].value),
-        "LLM v LLM": format_percent(audit.groups[LLM_LLM].value),
-        "κ": format_decimal(audit.kappa),
-        "consistency": format_percent(audit.consistency),
-        "first position": format_percent(audit.first_position_rate),
-        "longer": format_percent(audit.length.judge.value),
-        "own family": "-" if isinstance(family, NotEstimable) else points_only(family.difference),
-        "repeats agree": format_percent(audit.stability),
-        "n": str(audit.n),
-        "unscored": format_reasons(result.verdicts.unscored) if result.verdicts else "0",
-        "cost /1000": "-" if result.verdicts is None else "not known" if cost is None else f"${cost:.2f}",
-        "s /1000": "-" if seconds is None or result.is_baseline else f"{seconds:,.0f}",
-    }
+def audit_cells(audit: Audit, unscored: Value) -> tuple[Value, ...]:
+    """Return the cells of the estimates, from `agreement` to `unscored`."""
+    within, family = audit.within, audit.own_family
+    return (
+        audit.agreement.value,
+        (audit.agreement.low, audit.agreement.high),
+        None if isinstance(within, NotEstimable) else (within.excess, within.p),
+        audit.rating_gap_2.value,
+        audit.groups[HUMAN_LLM].value,
+        audit.groups[LLM_LLM].value,
+        estimated(audit.kappa),
+        audit.consistency,
+        audit.first_position_rate,
+        audit.length.judge.value,
+        None if isinstance(family, NotEstimable) else family.difference.value,
+        audit.stability,
+        audit.n,
+        unscored,
+    )
 
 
-def format_within(result: WithinRaters | NotEstimable) -> str:
-    """Return the excess agreement in points, such as `+4.2 (p 0.001)`."""
-    return "-" if isinstance(result, NotEstimable) else f"{100 * result.excess:+.1f} (p {result.p:.3f})"
+def _cells(result: JudgeAuditResult) -> tuple[Value, ...]:
+    """Return one row of the table after the name."""
+    verdicts = result.verdicts
+    return (
+        *audit_cells(result.audit, verdicts.unscored if verdicts else {}),
+        "-" if verdicts is None else cost_per_1000(result),
+        None if result.is_baseline else seconds_per_1000(result),
+    )
 
 
-def points_only(estimate: ClusteredEstimate) -> str:
-    """Return a difference in points without its interval, such as `+4.2`."""
-    return "-" if estimate.value is None else f"{100 * estimate.value:+.1f}"
-
-
-def caveats(summary: AuditSummary) -> list[str]:
-    """Return the caveats to print below the table."""
+def general_caveats(summary: AuditSummary) -> list[str]:
+    """Return the caveats that concern no single judge."""
     notes = [EMULATED_NOTE] if _emulated(summary) else []
     notes += [
         f"{SELECTION[Split(summary.split)]} People rated the LLM's response higher than the human one in "
@@ -243,7 +255,6 @@ def caveats(summary: AuditSummary) -> list[str]:
         if result.verdicts and (note := result.verdicts.answering_model_note)
     ]
     notes += [note for result in summary.judges if (note := _same_family_note(result))]
-    notes += [line for result in summary.judges for line in reliability_findings(result)]
     return notes
 
 
@@ -275,11 +286,9 @@ def reliability_findings(result: JudgeAuditResult) -> list[str]:
     if audit.agreement.value is None:
         return [f"{result.name}: no result, because no pair has all its verdicts"]
     if audit.agreement.low is not None and audit.agreement.low > 0.5:
-        lines.append(f"agrees with people more often than chance: {format_estimate(audit.agreement)}")
+        lines.append(f"agrees with people more often than chance: {_percent(audit.agreement)}")
     else:
-        lines.append(
-            f"not shown to agree with people more often than chance: {format_estimate(audit.agreement)}"
-        )
+        lines.append(f"not shown to agree with people more often than chance: {_percent(audit.agreement)}")
     lines += _within_line(audit.within)
     if beaten:
         lines.append(f"agrees more than {_baseline_differences(result, beaten)}")
@@ -289,7 +298,7 @@ def reliability_findings(result: JudgeAuditResult) -> list[str]:
         lines.append(f"agrees less than {_baseline_differences(result, beaten_by)}")
     for name, group in audit.groups.items():
         if group.low is None or group.low <= 0.5:
-            lines.append(f"not reliable for {name}: {format_estimate(group)}")
+            lines.append(f"not reliable for {name}: {_percent(group)}")
     if audit.consistency is not None and audit.consistency < 0.8:
         lines.append(
             f"only {format_percent(audit.consistency)} of pairs are consistent, so always judge both orders"
@@ -310,7 +319,8 @@ def _within_line(result: WithinRaters | NotEstimable) -> list[str]:
     """Return the finding of the within-rater test."""
     if isinstance(result, NotEstimable):
         return []
-    evidence = f"{format_within(result)}; {result.movable:,} of {result.n:,} pairs are informative"
+    excess = format_value((result.excess, result.p), "points_p")
+    evidence = f"{excess}; {result.movable:,} of {result.n:,} pairs are informative"
     if result.p <= 0.05 and result.excess > 0:
         return [f"agrees beyond rater and responder effects: {evidence}"]
     return [f"not shown to agree beyond rater and responder effects: {evidence}"]
@@ -318,7 +328,7 @@ def _within_line(result: WithinRaters | NotEstimable) -> list[str]:
 
 def _baseline_differences(result: JudgeAuditResult, names: Sequence[str]) -> str:
     """Return the differences from baselines, such as `control/longer, +4.1 (+1.1 to +7.3) points; …`."""
-    return "; ".join(f"{name}, {format_points(result.over[name])} points" for name in names)
+    return "; ".join(f"{name}, {_points(result.over[name])} points" for name in names)
 
 
 def _bias_lines(bias: JudgeBias, kind: str) -> list[str]:
@@ -327,22 +337,9 @@ def _bias_lines(bias: JudgeBias, kind: str) -> list[str]:
     if difference.low is None or difference.high is None or difference.low <= 0 <= difference.high:
         return []
     side = "more" if difference.low > 0 else "less"
-    return [f"prefers {kind} {side} often than people: {format_points(difference)} points"]
+    return [f"prefers {kind} {side} often than people: {_points(difference)} points"]
 
 
 def page_title(summary: AuditSummary) -> str:
     """Return the title of the audit page."""
     return f"Judges against human ratings: {summary.split} split"
-
-
-__all__ = [
-    "LENIENCY",
-    "audit_cells",
-    "caveats",
-    "cost_per_1000",
-    "page_title",
-    "reliability_findings",
-    "seconds_per_1000",
-    "to_dict",
-    "to_table",
-]

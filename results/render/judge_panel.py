@@ -1,4 +1,4 @@
-"""Judge panel as JSON data, tables and caveats."""
+"""Judge panel: every judge of one contest, their agreement, and corrected win rates."""
 
 from __future__ import annotations
 
@@ -9,18 +9,32 @@ from agents.models.spec import is_emulated
 from results.analysis.human_preferences import CorrectedPanel
 from results.analysis.judge_panel import JudgePanel, PanelJudge
 from results.queries.contest_index import name_of
-from results.render.bias_correction import bias_correction_data, human_preferences_data
-from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, format_percent, format_range, format_usd
-from results.render.table import Table, make_table
+from results.render.bias_correction import (
+    bias_correction_caveats,
+    bias_correction_data,
+    bias_correction_table,
+    human_preferences_data,
+)
+from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE
+from results.render.rendering import Rendering
+from results.render.table import Column, Table, Value
 from results.statistics.agreement import A_PREFERRED, B_PREFERRED, TIE, PairAgreement
-from results.statistics.not_estimable import NotEstimable
-
-ROBUST = "order-robust"
+from results.statistics.not_estimable import NotEstimable, estimated
 
 
-def to_dict(panel: JudgePanel, corrected: CorrectedPanel | None = None) -> dict[str, Any]:
-    """Return the panel as JSON data; rates in [0, 1]."""
+def render_judge_panel(panel: JudgePanel, corrected: CorrectedPanel | None = None) -> Rendering:
+    """Render the judges, their agreement, and corrected win rates."""
     corrections = corrected or CorrectedPanel()
+    tables = [_judges_table(panel)]
+    tables += [_agreement_table(panel)] if panel.agreements else []
+    corrected_rates = bias_correction_table(panel, corrections)
+    tables += [] if corrected_rates is None else [corrected_rates]
+    caveats = (*bias_correction_caveats(panel, corrections), *_caveats(panel))
+    return Rendering(_data(panel, corrections), tuple(tables), caveats=caveats)
+
+
+def _data(panel: JudgePanel, corrections: CorrectedPanel) -> dict[str, Any]:
+    """Return the panel as JSON data; rates in [0, 1]."""
     return {
         "a": name_of(panel.a),
         "b": name_of(panel.b),
@@ -61,7 +75,7 @@ def to_dict(panel: JudgePanel, corrected: CorrectedPanel | None = None) -> dict[
             "note": panel.pooled.note,
         },
         "preferences": human_preferences_data(corrections),
-        "notes": caveats(panel),
+        "notes": _caveats(panel),
     }
 
 
@@ -113,74 +127,78 @@ def _value(value: float | NotEstimable) -> float | str:
     return value if isinstance(value, float) else str(value)
 
 
-def to_tables(panel: JudgePanel) -> list[Table]:
-    """Return the table of judges and the table of their agreement."""
+def _judges_table(panel: JudgePanel) -> Table:
+    """Return a row per judge, then their majority and mean."""
+    columns = [
+        Column("judge"),
+        Column("win_rate", unit="percent"),
+        Column("interval", "95 %", "percent_range"),
+        Column("order_robust", "order-robust", "percent_range"),
+        Column("n", unit="count"),
+        Column("consistency", unit="percent"),
+        Column("first_position_rate", "first position", "percent"),
+        Column("same_family", alignment="right"),
+        Column("cost_usd", "cost", "usd"),
+    ]
     title = f"{name_of(panel.a)} against {name_of(panel.b)}, {panel.split} split: {len(panel.judges)} judges"
-    judges = make_table(
-        title,
-        ("judge", "win rate", "95 %", ROBUST, "n", "consistency", "first position", "same family", "cost"),
-    )
+    table = Table(title, columns=columns)
     for judge in panel.judges:
         rate = judge.rate
-        judges.add_row(
+        table.add_row(
             judge.name,
-            format_percent(rate.rate),
-            format_range(rate.low, rate.high),
-            format_range(*rate.order_robust),
-            str(rate.n),
-            format_percent(rate.consistency),
-            format_percent(rate.first_position_rate),
+            rate.rate,
+            (rate.low, rate.high),
+            rate.order_robust,
+            rate.n,
+            rate.consistency,
+            rate.first_position_rate,
             "same family" if judge.same_family else "",
-            format_usd(judge.cost_usd),
+            judge.cost_usd,
             style="dim" if judge.is_control else "",
         )
-    for name, result in (
-        (f"majority of {len(panel.same_prompt)} models", panel.verdict),
-        (f"mean of {len(panel.same_prompt)} models", panel.pooled),
-    ):
+    for name, result in (("majority", panel.verdict), ("mean", panel.pooled)):
         if result is not None:
-            robust_range = format_range(result.order_robust_low, result.order_robust_high)
-            judges.add_row(
-                name,
-                format_percent(result.rate),
-                format_range(result.low, result.high),
-                robust_range,
-                str(result.n),
-                *[""] * 4,
+            robust = (result.order_robust_low, result.order_robust_high)
+            table.add_row(
+                f"{name} of {len(panel.same_prompt)} models",
+                result.rate,
+                (result.low, result.high),
+                robust,
+                result.n,
             )
-    tables = [judges]
-    if panel.agreements:
-        heads = (
-            "judges",
-            "agreement",
-            "95 %",
-            "at most",
-            "AC1",
-            "κ",
-            "α",
-            "prefer A / tie / B",
-            "order of authors",
-            "n",
-        )
-        agreement = make_table("Agreement between judges, comparison by comparison", heads)
-        for (first, second), pair in panel.agreements.items():
-            if not _is_comparable(panel, first, second):
-                continue
-            shares = " / ".join(f"{100 * pair.prevalence.get(answer, 0.0):.0f}" for answer in (1.0, 0.5, 0.0))
-            agreement.add_row(
-                f"{panel.judges[first].name} – {panel.judges[second].name}",
-                format_percent(pair.agreement),
-                format_range(pair.low, pair.high),
-                format_percent(pair.attainable),
-                _decimal(pair.ac1),
-                _decimal(pair.kappa),
-                _decimal(pair.alpha),
-                shares if pair.n else "-",
-                _decimal(panel.ranks[first, second]),
-                str(pair.n),
-            )
-        tables.append(agreement)
-    return tables
+    return table
+
+
+AGREEMENT_COLUMNS = (
+    Column("judges"),
+    Column("agreement", unit="percent"),
+    Column("interval", "95 %", "percent_range"),
+    Column("attainable", "at most", "percent"),
+    Column("ac1", "AC1", "decimal"),
+    Column("kappa", "κ", "decimal"),
+    Column("alpha", "α", "decimal"),
+    Column("prevalence", "prefer A / tie / B", "whole_percents"),
+    Column("n", unit="count"),
+)
+
+
+def agreement_cells(pair: PairAgreement) -> tuple[Value, ...]:
+    """Return the cells of `AGREEMENT_COLUMNS` after the first."""
+    shares = tuple(pair.prevalence.get(answer, 0.0) for answer in (A_PREFERRED, TIE, B_PREFERRED))
+    interval = (pair.low, pair.high)
+    estimates = (pair.ac1, estimated(pair.kappa), estimated(pair.alpha))
+    return pair.agreement, interval, pair.attainable, *estimates, shares if pair.n else None, pair.n
+
+
+def _agreement_table(panel: JudgePanel) -> Table:
+    """Return a row per pair of judges."""
+    columns = [*AGREEMENT_COLUMNS, Column("rank_correlation", "order of authors", "decimal")]
+    table = Table("Agreement between judges, comparison by comparison", columns=columns)
+    for (first, second), pair in panel.agreements.items():
+        if _is_comparable(panel, first, second):
+            name = f"{panel.judges[first].name} – {panel.judges[second].name}"
+            table.add_row(name, *agreement_cells(pair), estimated(panel.ranks[first, second]))
+    return table
 
 
 def _is_comparable(panel: JudgePanel, first_index: int, second_index: int) -> bool:
@@ -195,13 +213,8 @@ def _is_comparable(panel: JudgePanel, first_index: int, second_index: int) -> bo
     return first.prompt_version == second.prompt_version or first.model == second.model
 
 
-def _decimal(value: float | NotEstimable | None) -> str:
-    """Return a value with two decimals, or `-`."""
-    return f"{value:.2f}" if isinstance(value, float) else "-"
-
-
-def caveats(panel: JudgePanel) -> list[str]:
-    """Return the caveats to print below the tables."""
+def _caveats(panel: JudgePanel) -> list[str]:
+    """Return the caveats of judges, agreement and majority."""
     notes = []
     if any(is_emulated(judge.entry.model) for judge in panel.judges):
         notes.append(EMULATED_NOTE)

@@ -1,4 +1,4 @@
-"""Leaderboard as JSON data, Markdown, CSV, terminal tables and AlpacaEval's CSV format."""
+"""Leaderboard: authors by strength, one ranking per judge; also in AlpacaEval's CSV format."""
 
 from __future__ import annotations
 
@@ -10,36 +10,15 @@ import numpy as np
 
 from agents.author_names import is_named
 from agents.errors import UserError
-from agents.output_escape import csv_rows, csv_text, markdown_row, markdown_text
+from agents.output_escape import csv_rows, csv_text
 from results.analysis.leaderboard import JudgeRanking, Leaderboard
 from results.queries.contest_index import name_of
-from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE, format_percent, format_range
-from results.render.table import Table
+from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE
+from results.render.rendering import Rendering
+from results.render.table import Column, Table
+from results.render.writers.markdown import markdown_rendering
 from results.statistics.bradley_terry import ELO_PER_LOG
 
-HEADS = (
-    "judge",
-    "rank",
-    "author",
-    "strength",
-    "low",
-    "high",
-    "rank_low",
-    "rank_high",
-    "gap",
-    "gap_low",
-    "gap_high",
-    "preferred",
-    "preferred_low",
-    "preferred_high",
-    "win_rate",
-    "order_robust_low",
-    "order_robust_high",
-    "n",
-    "group",
-    "same_family",
-)
-TABLE = ("rank", "author", "strength", "95 %", "places", "preferred", "win rate", "order-robust", "n")
 ALPACA = (
     *("", "win_rate", "standard_error", "mode", "avg_length", "n_wins", "n_wins_base", "n_draws", "n_total"),
     "discrete_win_rate",
@@ -84,93 +63,78 @@ def _bounded(value: float) -> float | None:
     return float(value) if isfinite(value) else None
 
 
-def to_dict(board: Leaderboard) -> dict[str, Any]:
-    """Return the leaderboard as JSON data."""
-    return {
+def render_leaderboard(board: Leaderboard) -> Rendering:
+    """Render the rankings: one table per judge."""
+    notes = _caveats(board)
+    document = {
         "split": board.split,
         "skipped_contests": board.skipped,
-        "rankings": [
+        "rankings": [_ranking_data(ranking) for ranking in board.rankings],
+        "notes": notes,
+    }
+    return Rendering(document, tuple(map(_table, board.rankings)), caveats=tuple(notes))
+
+
+def _ranking_data(ranking: JudgeRanking) -> dict[str, Any]:
+    """Return one judge's ranking as JSON data."""
+    return {
+        "judge": ranking.judge,
+        "judge_id": ranking.judge_id,
+        "emulated": ranking.emulated,
+        "level": ranking.strengths.level,
+        "prior_ties": ranking.strengths.prior_ties,
+        "authors": [
             {
-                "judge": ranking.judge,
-                "judge_id": ranking.judge_id,
-                "emulated": ranking.emulated,
-                "level": ranking.strengths.level,
-                "prior_ties": ranking.strengths.prior_ties,
-                "authors": [
-                    {
-                        **row,
-                        "response_set": ranking.authors[index].id,
-                        "reference": ranking.names[ranking.strengths.reference[index]],
-                    }
-                    for index, row in zip(ranking.order, ranking_rows(ranking), strict=True)
-                ],
+                **row,
+                "response_set": ranking.authors[index].id,
+                "reference": ranking.names[ranking.strengths.reference[index]],
             }
-            for ranking in board.rankings
+            for index, row in zip(ranking.order, ranking_rows(ranking), strict=True)
         ],
-        "notes": caveats(board),
     }
 
 
-def to_csv(board: Leaderboard) -> str:
-    """Return one CSV line per judge and author."""
-    return csv_rows(HEADS, (row for ranking in board.rankings for row in ranking_rows(ranking)))
+def leaderboard_csv(board: Leaderboard) -> str:
+    """Return one CSV line per judge and author, with every column of `ranking_rows`."""
+    rows = [row for ranking in board.rankings for row in ranking_rows(ranking)]
+    return csv_rows(list(rows[0]), rows)
 
 
-def to_markdown(board: Leaderboard) -> str:
+def leaderboard_markdown(board: Leaderboard) -> str:
     """Return one Markdown table per judge."""
-    parts = [f"# Leaderboard, {board.split} split"]
-    for ranking in board.rankings:
-        parts.append(f"## {markdown_text(ranking.judge)}")
-        lines = [markdown_row(TABLE), "|--:|:--|--:|:-:|:-:|--:|--:|:-:|--:|"]
-        lines += [markdown_row(_cells(row)) for row in ranking_rows(ranking)]
-        parts.append("\n".join(lines))
-    parts += [f"*{markdown_text(note)}*" for note in caveats(board)]
-    return "\n\n".join(parts) + "\n"
+    return markdown_rendering(render_leaderboard(board), f"Leaderboard, {board.split} split")
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    """Return one row's cells."""
-    ranks = (
-        str(row["rank_low"])
-        if row["rank_low"] == row["rank_high"]
-        else f"{row['rank_low']}–{row['rank_high']}"
-    )
-    return [
-        str(row["rank"]),
-        row["author"] + (" (same family)" if row["same_family"] else ""),
-        f"{row['strength']:.0f}",
-        _format_interval(row["low"], row["high"]),
-        ranks,
-        f"{format_percent(row['preferred'])} ({format_range(row['preferred_low'], row['preferred_high'])})",
-        format_percent(row["win_rate"]),
-        format_range(row["order_robust_low"], row["order_robust_high"]),
-        str(row["n"]),
+def _table(ranking: JudgeRanking) -> Table:
+    """Return one row per author."""
+    columns = [
+        Column("rank", unit="count"),
+        Column("author"),
+        Column("strength", unit="strength"),
+        Column("interval", "95 %", "strength_range"),
+        Column("places", unit="places"),
+        Column("preferred", unit="percent_estimate"),
+        Column("win_rate", unit="percent"),
+        Column("order_robust", "order-robust", "percent_range"),
+        Column("n", unit="count"),
     ]
+    table = Table(ranking.judge, columns=columns)
+    for row in ranking_rows(ranking):
+        table.add_row(
+            row["rank"],
+            row["author"] + (" (same family)" if row["same_family"] else ""),
+            row["strength"],
+            (row["low"], row["high"]),
+            (row["rank_low"], row["rank_high"]),
+            (row["preferred"], row["preferred_low"], row["preferred_high"]),
+            row["win_rate"],
+            (row["order_robust_low"], row["order_robust_high"]),
+            row["n"],
+        )
+    return table
 
 
-def _format_interval(low: float | None, high: float | None) -> str:
-    """Return an interval with possibly open ends."""
-    if low is not None and high is not None:
-        return f"{low:.0f} to {high:.0f}"
-    if low is not None:
-        return f"{low:.0f} and up"
-    return "no bound" if high is None else f"{high:.0f} and down"
-
-
-def to_tables(board: Leaderboard) -> list[Table]:
-    """Return one terminal table per judge."""
-    tables = []
-    for ranking in board.rankings:
-        table = Table(ranking.judge)
-        for head in TABLE:
-            table.add_column(head, justify="left" if head == "author" else "right")
-        for row in ranking_rows(ranking):
-            table.add_row(*_cells(row))
-        tables.append(table)
-    return tables
-
-
-def to_alpaca_csv(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, float]) -> str:
+def alpaca_eval_csv(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, float]) -> str:
     """Return AlpacaEval's leaderboard.csv: every author's win rate against one author, in percent.
 
     Args:
@@ -218,8 +182,8 @@ def to_alpaca_csv(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, fl
     return csv_text(ALPACA, rows)
 
 
-def caveats(board: Leaderboard) -> list[str]:
-    """Return the caveats to print below the tables."""
+def _caveats(board: Leaderboard) -> list[str]:
+    """Return the caveats of all rankings."""
     notes = [EMULATED_NOTE] if any(ranking.emulated for ranking in board.rankings) else []
     notes += dict.fromkeys(note for ranking in board.rankings for note in ranking.answering_model_notes)
     notes.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Value = Any
@@ -87,6 +87,7 @@ class Table:
     columns: list[Column] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     caveats: tuple[str, ...] = ()
+    _section: tuple[str, str] = ("", "")
 
     def add_row(self, *cells: Value, style: str = "", hint: str = "") -> None:
         """Append a row; missing cells at its end are empty.
@@ -96,12 +97,21 @@ class Table:
         """
         if len(cells) > len(self.columns):
             raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
-        self.rows.append(Row((*cells, *[""] * (len(self.columns) - len(cells))), style, hint))
+        row = Row((*cells, *[""] * (len(self.columns) - len(cells))), style, hint, False, *self._section)
+        self.rows.append(row)
+        self._section = ("", "")
 
-    def add_section(self) -> None:
-        """Draw a rule after the last row."""
+    def add_metric(
+        self, name: str, unit: str, values: Iterable[Value], *, style: str = "", hint: str = ""
+    ) -> None:
+        """Append a row of values of one unit, for tables with one metric per row."""
+        self.add_row(name, *(Quantity(value, unit) for value in values), style=style, hint=hint)
+
+    def add_section(self, heading: str = "", hint: str = "") -> None:
+        """Draw a rule after the last row, and a heading above the next one."""
         if self.rows:
             self.rows[-1].ends = True
+        self._section = (heading, hint)
 
     def without_empty_columns(self, optional: Collection[str]) -> Table:
         """Return the table without those optional columns, by key, that have no value in any row."""
@@ -110,11 +120,8 @@ class Table:
             for index, column in enumerate(self.columns)
             if column.key not in optional or any(not _is_empty(row.cells[index]) for row in self.rows)
         ]
-        rows = [
-            Row(tuple(row.cells[index] for index in kept), row.style, row.hint, row.ends, row.section)
-            for row in self.rows
-        ]
-        return Table(self.title, self.caption, [self.columns[index] for index in kept], rows, self.caveats)
+        rows = [replace(row, cells=tuple(row.cells[index] for index in kept)) for row in self.rows]
+        return replace(self, columns=[self.columns[index] for index in kept], rows=rows)
 
     def add_column(self, head: str, *, justify: str = "left", style: str = "") -> None:
         """Append a column of texts."""
@@ -124,6 +131,12 @@ class Table:
 def _is_empty(value: Value) -> bool:
     """Return whether a value is None, zero, or empty."""
     return value is None or value in (0, "") or (isinstance(value, Mapping | Sequence) and not any(value))
+
+
+def metric_table(names: Iterable[str], title: str = "") -> Table:
+    """Return an empty table with one metric per row and one right-aligned column per name."""
+    columns = [Column("metric", " "), *(Column(name, name, "text", "right") for name in names)]
+    return Table(title, columns=columns)
 
 
 def make_table(title: str, columns: Iterable[str | Column]) -> Table:

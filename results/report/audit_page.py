@@ -1,156 +1,125 @@
-"""HTML page of a judge audit: the accuracy of each judge against human ratings, in one self-contained
-file.
-"""
+"""HTML page of a judge audit: the accuracy of each judge against human ratings, self-contained."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
 from agents.output_escape import html_page
 from results.analysis.judge_audit import AuditSummary, JudgeAuditResult
 from results.render.charts import IntervalEstimate, interval_plot
-from results.render.format import EMULATED_NOTE, format_percent
-from results.render.judge_audit import (
-    audit_cells,
-    caveats,
-    format_decimal,
-    format_estimate,
-    format_points,
-    format_within,
-    page_title,
-    reliability_findings,
-)
+from results.render.format import EMULATED_NOTE, format_value
+from results.render.judge_audit import AUDIT_COLUMNS, audit_table, general_caveats, reliability_findings
+from results.render.table import Column, Table
+from results.render.writers.html import html_list, html_table, html_text, readable
+from results.report.sections.section import Section
+from results.report.templates import asset, policy, render_template
+from results.statistics.cluster_bootstrap import ClusteredEstimate
 from results.statistics.judge_accuracy import JudgeBias
+from results.statistics.not_estimable import NotEstimable, estimated
 
-STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:80rem;margin:2rem auto;padding:0 1rem;color:#111;
-background:#fff}
-table{border-collapse:collapse;font-size:.8rem;margin:1rem 0}th,td{padding:.2rem .45rem;text-align:right;
-border-bottom:1px solid #ddd;white-space:nowrap;font-variant-numeric:tabular-nums}th{vertical-align:bottom}
-th:first-child,td:first-child{text-align:left}.floor{color:#666}.scroll{overflow-x:auto}
-.note{color:#555;font-size:.85rem;max-width:60rem}.drawing{max-width:44rem;margin:1.5rem 0}
-.side{display:flex;flex-wrap:wrap;gap:0 3rem;align-items:flex-start}
-.plot{font-size:13px}.plot text{paint-order:stroke;stroke:#fff;stroke-width:4px}
-.emulated{border:2px solid #D55E00;padding:.4rem .8rem;max-width:60rem}
-.plot-label,.plot-tick,.plot-end{fill-opacity:.75}
-.plot-interval{stroke:#0072B2}.plot-rate{fill:#0072B2}
-@media(prefers-color-scheme:dark){body{background:#111;color:#eee}th,td{border-color:#444}
-.floor,.note{color:#aaa}.plot text{stroke:#111}.plot-interval{stroke:#56B4E9}.plot-rate{fill:#56B4E9}}
-@media print{body{max-width:none;margin:0}.scroll{overflow:visible}table{font-size:.7rem}}
-"""
+TITLE = "Judges against human ratings"
 ENDS = ("\u2190 the lower rated", "the higher rated \u2192")
+CAPTION = "Agreement with the human ratings: judges, then baselines; 95 % intervals; dashed: chance."
 
 
 def page(summaries: Sequence[AuditSummary]) -> str:
     """Render the page for one or both splits."""
-    parts = [Markup("<h1>What these judges may be trusted for</h1>")]
-    if any(EMULATED_NOTE in caveats(summary) for summary in summaries):
-        parts.append(Markup("<p class=emulated>{}</p>").format(EMULATED_NOTE))
-    for summary in summaries:
-        parts.append(Markup("<h2>{}</h2>").format(page_title(summary)))
-        parts.append(_drawing(summary))
-        parts.append(_table(summary))
-        parts += [Markup("<p class=note>{}</p>").format(note) for note in _general(summary)]
-        parts += [_judge(entry) for entry in summary.judges]
-    body = Markup("\n").join(parts)
-    return html_page(
-        Markup(
-            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
-            'content="width=device-width"><title>Judges against human ratings</title><style>{}</style></head>'
-            "<body>\n{}\n</body></html>\n"
-        ).format(Markup(STYLE), body)
+    style = asset("style.css")
+    emulated = any(EMULATED_NOTE in general_caveats(summary) for summary in summaries)
+    page_sections = [section for summary in summaries for section in _sections(summary)]
+    whole = render_template(
+        "template",
+        banners=[EMULATED_NOTE] if emulated else [],
+        kicker="How often does each judge prefer the response that people rated higher?",
+        title=TITLE,
+        facts=[],
+        sections=page_sections,
+        now_text="",
+        style=Markup(style),
+        script="",
+        policy=policy(style, ""),
     )
+    return html_page(whole)
 
 
-def _general(summary: AuditSummary) -> list[str]:
-    """Return the notes that concern no single judge."""
-    own = {EMULATED_NOTE, *(line for entry in summary.judges for line in reliability_findings(entry))}
-    return [note for note in caveats(summary) if note not in own]
+def _sections(summary: AuditSummary) -> Iterator[Section]:
+    """Yield the section of a split, then one per judge."""
+    name = f"audit-{summary.split}"
+    optional = {column.key for column in AUDIT_COLUMNS}
+    table = audit_table(summary).without_empty_columns(optional)
+    notes = [note for note in general_caveats(summary) if note != EMULATED_NOTE]
+    html = _drawing(summary) + html_table(table, name) + html_list(notes, "caveats-short")
+    yield Section(name, f"{TITLE}: {summary.split} split", html)
+    for number, result in enumerate(summary.judges):
+        findings = (line.removeprefix(f"{result.name}: ") for line in reliability_findings(result))
+        judge = f"{name}-{number}"
+        tables = html_table(_estimates(result), judge) + html_table(_responders(result), judge)
+        yield Section(judge, readable(f"{result.name}, {summary.split} split"), html_list(findings) + tables)
 
 
 def _drawing(summary: AuditSummary) -> Markup:
     """Plot every agreement with its interval: judges, then baselines."""
-    every = (*summary.judges, *summary.baselines)
-    estimates = [
-        IntervalEstimate(
-            entry.name,
-            agreement.value,
-            agreement.low,
-            agreement.high,
-            format_estimate(agreement),
-            note="nothing to be read",
-        )
-        for entry in every
-        for agreement in (entry.audit.agreement,)
-    ]
-    summary_text = "; ".join(f"{entry.name} {entry.label}" for entry in estimates)
+    estimates = []
+    for result in (*summary.judges, *summary.baselines):
+        agreement = _triple(result.audit.agreement)
+        label = format_value(agreement, "percent_estimate")
+        estimates.append(IntervalEstimate(readable(result.name), *agreement, label, note="no complete pair"))
+    described = "; ".join(f"{estimate.name} {estimate.label}" for estimate in estimates)
     plot = interval_plot(
         estimates,
         name=f"agreement-{summary.split}",
         title="Agreement with human ratings",
-        described=f"Share of verdicts for the response rated higher, 95 % intervals: {summary_text}.",
+        described=f"Share of verdicts for the response rated higher, 95 % intervals: {described}.",
         ends=ENDS,
     )
-    caption = "Agreement with the human ratings: judges, then floors; 95 % intervals; dashed: chance."
-    return Markup('<div class="drawing"><p class=note>{}</p>{}</div>').format(caption, plot)
-
-
-def _table(summary: AuditSummary) -> Markup:
-    every = (*summary.judges, *summary.baselines)
-    columns = [audit_cells(entry) for entry in every]
-    heads = [name for name in columns[0] if any(cells[name] not in ("-", "") for cells in columns)]
-    head = Markup("").join(Markup("<th>{}</th>").format(name) for name in heads)
-    rows = Markup("\n").join(
-        Markup("<tr{}><td>{}</td>{}</tr>").format(
-            Markup(' class="floor"') if entry.is_baseline else "",
-            entry.name,
-            Markup("").join(Markup("<td>{}</td>").format(cells[name]) for name in heads),
-        )
-        for entry, cells in zip(every, columns, strict=True)
+    return Markup('<figure><figcaption>{}</figcaption><div class="drawing">{}</div></figure>\n').format(
+        html_text(CAPTION), plot
     )
-    return Markup('<div class="scroll"><table><tr><th>judge</th>{}</tr>\n{}</table></div>').format(head, rows)
 
 
-def _judge(entry: JudgeAuditResult) -> Markup:
-    audit = entry.audit
-    lines = [Markup("<h3>{}</h3><ul>").format(entry.name)]
-    lines += [
-        Markup("<li>{}</li>").format(line.removeprefix(f"{entry.name}: "))
-        for line in reliability_findings(entry)
-    ]
-    facts = [
-        ("agreement", format_estimate(audit.agreement)),
-        ("more than with ratings permuted within raters, points", format_within(audit.within)),
-        ("where the ratings are 1 and 3", format_estimate(audit.rating_gap_2)),
-        *((name, format_estimate(group)) for name, group in audit.groups.items()),
-        ("first-position rate", format_percent(audit.first_position_rate)),
-        ("verdicts for the longer response, more than ratings", format_points(audit.length.difference)),
-    ]
+def _triple(estimate: ClusteredEstimate) -> tuple[float | None, float | None, float | None]:
+    """Return an estimate with its interval."""
+    return estimate.value, estimate.low, estimate.high
+
+
+def _estimates(result: JudgeAuditResult) -> Table:
+    """Return one estimate per row."""
+    audit, within = result.audit, result.audit.within
+    table = Table(columns=[Column("metric", " "), Column("value", " ", "text", "right")])
+
+    def add(name: str, unit: str, value: object) -> None:
+        table.add_metric(name, unit, [value])
+
+    add("agreement", "percent_estimate", _triple(audit.agreement))
+    excess = None if isinstance(within, NotEstimable) else (within.excess, within.p)
+    add("more than with ratings permuted within raters, points", "points_p", excess)
+    add("where the ratings are 1 and 3", "percent_estimate", _triple(audit.rating_gap_2))
+    for name, group in audit.groups.items():
+        add(name, "percent_estimate", _triple(group))
+    add("first-position rate", "percent", audit.first_position_rate)
+    longer = _triple(audit.length.difference)
+    add("verdicts for the longer response, more than ratings, points", "points_estimate", longer)
     if isinstance(audit.own_family, JudgeBias):
-        facts.append(
-            (
-                f"verdicts for its family ({entry.family}), more than ratings",
-                format_points(audit.own_family.difference),
-            )
-        )
-    facts += [
-        (f"more agreement than {name}, points", format_points(more)) for name, more in entry.over.items()
+        name = f"verdicts for its family ({result.family}), more than ratings, points"
+        add(name, "points_estimate", _triple(audit.own_family.difference))
+    for name, more in result.over.items():
+        add(f"more agreement than {name}, points", "points_estimate", _triple(more))
+    return table
+
+
+def _responders(result: JudgeAuditResult) -> Table:
+    """Return the agreement by pair of responders."""
+    columns = [
+        Column("responders"),
+        Column("agreement", unit="percent_estimate"),
+        Column("humans", "people: first", "percent"),
+        Column("judge", "judge: first", "percent"),
+        Column("kappa", "κ", "decimal"),
     ]
-    table = Markup("").join(Markup("<tr><td>{}</td><td>{}</td></tr>").format(*fact) for fact in facts)
-    responders = Markup("").join(
-        Markup("<tr><td>{} – {}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>").format(
-            pair.first,
-            pair.second,
-            format_estimate(pair.agreement),
-            format_percent(pair.humans),
-            format_percent(pair.judge),
-            format_decimal(pair.kappa),
-        )
-        for pair in audit.pairs
-    )
-    return Markup(
-        '{}</ul><div class="side"><table>{}</table><table><tr><th>responders</th><th>agreement</th>'
-        "<th>people: first</th><th>judge: first</th><th>κ</th></tr>{}</table></div>"
-    ).format(Markup("").join(lines), table, responders)
+    table = Table(columns=columns)
+    for pair in result.audit.pairs:
+        names = f"{pair.first} – {pair.second}"
+        table.add_row(names, _triple(pair.agreement), pair.humans, pair.judge, estimated(pair.kappa))
+    return table

@@ -17,8 +17,8 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from agents.output_escape import visible_text
 from results.render import charts
+from results.render.writers.html import html_text
 from results.report.conclusions import (
     between,
     counted,
@@ -39,11 +39,6 @@ LONGEST = 20_000  # characters of a response that are in the page at all
 def render_template(name: str, **values: Any) -> Markup:
     """Render a section's template, or the page's ("template"), with these values."""
     return Markup(_environment().get_template(f"{name}.html.j2").render(**values))
-
-
-def readable(text: object) -> str:
-    """Escape invisible characters and characters that change the direction of a line."""
-    return visible_text(str(text).replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def as_json(value: Mapping[str, Any]) -> str:
@@ -89,7 +84,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_written,
+        finalize=html_text,
     )
     environment.filters |= {
         "percent": percent,
@@ -111,8 +106,3 @@ def _environment() -> Environment:
         "LONGEST": LONGEST,
     }
     return environment
-
-
-def _written(value: Any) -> Any:
-    """Escape a value for output: markup as it is, everything else with visible characters."""
-    return value if isinstance(value, Markup) else readable(value)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +22,8 @@ class NotEstimable:
 
     def __str__(self) -> str:
         return f"no {self.what}: {self.reason}"
+
+
+def estimated(value: T | NotEstimable) -> T | None:
+    """Return the value, or None if it is not estimable."""
+    return None if isinstance(value, NotEstimable) else value

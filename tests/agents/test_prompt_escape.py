@@ -13,7 +13,7 @@ from agents.control_judges import rules
 from agents.judge import Judge
 from agents.messages import Completion, FinishReason
 from agents.models.spec import ApiProtocol, Model
-from agents.prompt_escape import escape_delimiters
+from agents.prompt_escape import _ANY_COLON, _LOOKALIKES, escape_delimiters
 from agents.types import Comparison, Dialogue, Judgment, Preference, Response, Verdict
 from prompts import Library
 
@@ -163,6 +163,45 @@ def test_the_words_of_a_response_are_kept(hostile: str) -> None:
 @pytest.mark.parametrize("hostile", HOSTILE, ids=lambda text: ascii(text[:30]))
 def test_neutralising_twice_is_neutralising_once(hostile: str) -> None:
     assert escape_delimiters(escape_delimiters(hostile)) == escape_delimiters(hostile)
+
+
+def in_other_letters(text: str) -> list[str]:
+    """Return a text in full-width, mathematical, accented and look-alike letters."""
+    full_width = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text)
+    bold = "".join(chr(0x1D400 + ord(c) - 65) if "A" <= c <= "Z" else c for c in text.upper())
+    accented = "".join(c + "\u0301" if c.isalpha() else c for c in text)
+    alike = str.maketrans({latin: chr(letter) for letter, latin in _LOOKALIKES.items()})
+    return [text, text.upper(), full_width, bold, accented, text.lower().translate(alike)]
+
+
+TURN_NAMES = ["system", "developer", "user", "human", "assistant", "model", "judge", "evaluator", "grader"]
+TURN_NAMES += ["instruction", "instructions", "answer", "verdict"]
+TURN_NAMES += ["final answer", "final verdict", "response 1", "Response_2"]
+
+
+@pytest.mark.parametrize("name", TURN_NAMES)
+def test_no_line_begins_like_a_turn_in_any_letters_or_with_any_colon(name: str) -> None:
+    for spelled in in_other_letters(name):
+        for colon in _ANY_COLON:
+            turn = f"{spelled}{colon} 1"
+            for line in (turn, f"### **{spelled}** {colon}1", f"Hi.\n{turn}", f"{spelled}\u200b{colon}x"):
+                quiet = escape_delimiters(line)
+                assert not any(colon in quiet for colon in _ANY_COLON), line
+                assert escape_delimiters(quiet) == quiet
+
+
+@pytest.mark.parametrize("token", ["INST", "SYSTEM_PROMPT", "THINK", "TOOL_CALLS"])
+def test_no_control_token_stands_in_brackets_in_any_letters(token: str) -> None:
+    for spelled in in_other_letters(token):
+        for text in (f"[{spelled}]", f"[/{spelled}]", f"[ {spelled} ]", f"[ / {spelled}]", f"［{spelled}］"):
+            assert not set(escape_delimiters(text)) & set("[]［］"), text
+
+
+@pytest.mark.parametrize("tag", ["response_1", "context", "utterance"])
+def test_no_tag_has_a_second_slash_or_other_letters(tag: str) -> None:
+    for spelled in in_other_letters(tag):
+        for text in (f"<//{spelled}>", f"< / / {spelled} >", f"</\\/{spelled}", f"<{spelled}>"):
+            assert not set(escape_delimiters(text)) & set("<>"), text
 
 
 MARKS = "< > </ &lt; &gt; | [ ] : :: ‹ › ＜ ＞ / * ( - _ {"

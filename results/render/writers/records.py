@@ -28,7 +28,8 @@ def table_records(table: Table) -> list[dict[str, Any]]:
 def _keys(column: Column) -> tuple[str, ...]:
     """Return the keys of a column."""
     if column.unit.endswith("_range"):
-        return f"{column.key}_low", f"{column.key}_high"
+        prefix = "" if column.key == "interval" else f"{column.key}_"
+        return f"{prefix}low", f"{prefix}high"
     if column.unit.endswith("_estimate"):
         return column.key, f"{column.key}_low", f"{column.key}_high"
     return (column.key,)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from results.render import charts
+from results.render.writers.html import readable
 from results.report.conclusions import percent
 from results.report.context import AuthorPair, JudgedContest
-from results.report.templates import readable, render_template
+from results.report.templates import render_template
 
 
 def figure_of(pair: AuthorPair, index: int) -> Markup:

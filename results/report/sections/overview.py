@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from results.queries.checkpoints import STUDENT
+from results.render.writers.html import readable
 from results.report.author_roles import AuthorRole
 from results.report.conclusions import percent
 from results.report.context import AuthorPair, ReportContext
 from results.report.forest_plot import ForestMark, ForestRow, forest
 from results.report.sections.chart_data import figure_of
 from results.report.sections.section import Section
-from results.report.templates import readable, render_template
+from results.report.templates import render_template
 
 _ROLES = {
     AuthorRole.BASE: "untrained, not cut",

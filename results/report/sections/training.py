@@ -10,12 +10,13 @@ from typing import Any
 from markupsafe import Markup
 
 from results.queries.checkpoints import CheckpointRecord
+from results.render.writers.html import readable
 from results.report.author_descriptions import TrainedStudent
 from results.report.conclusions import duration, percent
 from results.report.context import ReportContext
 from results.report.loss_curves import curve
 from results.report.sections.section import Section
-from results.report.templates import readable, render_template
+from results.report.templates import render_template
 
 _CURVES: dict[str, tuple[tuple[str, str, float | None], ...]] = {
     "sft": (("loss", "SFT loss", None),),

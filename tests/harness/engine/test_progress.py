@@ -20,6 +20,7 @@ from harness.terminal.output import live
 from results.render.format import format_duration
 from tests.harness.engine.conftest import Server
 from tests.harness.engine.test_dispatcher import EngineSetup
+from tests.tables import table_text
 
 Run = Callable[[Any], Any]
 
@@ -87,13 +88,13 @@ def test_unknown_values_are_not_shown_as_0(endpoint: Endpoint, virtual: Run) -> 
 
 
 def test_durations_are_formatted_as_a_clock() -> None:
-    assert [format_duration(seconds) for seconds in (None, 0, 61.9, 3723)] == ["?", "0:00", "1:01", "1:02:03"]
+    assert [format_duration(seconds) for seconds in (None, 0, 61.9, 3723)] == ["?", "0:00", "1:02", "1:02:03"]
 
 
 def test_the_table_has_a_row_per_endpoint(endpoint: Endpoint) -> None:
     table = live_table([endpoint, endpoint])
     assert [row.cells[0] for row in table.rows] == ["openai/gpt-test"] * 2
-    assert {"1,500/2,000", "3,000", "$0.2500", "0:20"} < set(table.rows[0].cells)
+    assert all(cell in table_text(table) for cell in ("1,500/2,000", "3,000", "$0.2500", "0:20"))
     assert "429" in [column.heading for column in table.columns]
 
 

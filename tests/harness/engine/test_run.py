@@ -14,7 +14,7 @@ from harness.engine.limits import Limits
 from harness.workflows.judge import JudgingPlan
 from results.analysis.contest_results import JudgingResult
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
-from results.render.contest import caveats, to_dict
+from results.render.contest import render_contest, to_dict
 from results.report import render
 from tests.errors import user_error
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, Bench, count, rows
@@ -76,7 +76,7 @@ async def test_a_snapshot_of_an_alias_is_the_same_model(bench: Make, judge: str,
     name = judge.partition("/")[2] + suffix
     assert only(summary).contest.answering_models == {name: 2 * N}
     assert only(summary).hard.n == N
-    assert any(name in note for note in caveats(summary))
+    assert any(name in note for note in render_contest(summary).caveats)
 
 
 async def test_a_retired_model_is_rejected_before_sending(bench: Make) -> None:
@@ -129,9 +129,9 @@ async def test_behind_a_gateway_both_models_count_and_are_reported(bench: Make) 
     data = to_dict(summary)["judges"][0]
     assert data["answering_models"] == {"emulated-gpt-4o": N, "successor-9": N}
     assert data["several_answering_models"] is True
-    texts = [*caveats(summary)]
+    texts = [*render_contest(summary).caveats]
     texts += [await render(house.store, summary.run_id, form=form) for form in ("html", "md", "json")]
-    for text in ("\n".join(caveats(summary)), *texts[-3:]):
+    for text in ("\n".join(render_contest(summary).caveats), *texts[-3:]):
         assert "successor-9" in text
         assert "2 models" in text
 
@@ -171,5 +171,5 @@ async def test_a_gateway_with_another_model_name_is_reported(bench: Make) -> Non
     house = behind_gateway(await bench(other_model="azure-deployment-7", other_model_after=1))
     summary = await house.judge(await house.plan(GPT, limit=N), require_one_model=True)
     assert (only(summary).hard.n, only(summary).endpoint.stopped) == (N, "")
-    assert any("azure-deployment-7" in note for note in caveats(summary))
+    assert any("azure-deployment-7" in note for note in render_contest(summary).caveats)
     assert await count(house.store, JudgmentRow) == 2 * N

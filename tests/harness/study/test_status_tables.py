@@ -7,10 +7,10 @@ from typing import Any
 
 from harness.study.config import StudentSpec
 from harness.study.config_loader import load
-from harness.study.estimate_tables import format_clock, format_dollars
 from harness.study.scheduler import StageState, StageStatus
 from harness.study.stage_cache import Stage, StageInputs, StageOutput, StageRecord
-from harness.study.status_tables import caveats, to_table
+from harness.study.status_tables import render_status
+from results.render.format import format_duration, format_rounded_usd
 from tests.tables import table_text
 
 STUDY = load("tiny")
@@ -37,9 +37,8 @@ def judged(contest: str, judge: str, rate: float | None, **more: Any) -> StageSt
 
 
 def printed(*stage_statuses: StageStatus) -> str:
-    table = to_table(STUDY, stage_statuses)
-    assert table is not None
-    return table_text(table) + "\n".join(caveats(STUDY, stage_statuses))
+    rendering = render_status(STUDY, stage_statuses)
+    return "\n".join([*map(table_text, rendering.tables), *rendering.conclusions])
 
 
 def test_every_contest_under_every_judge() -> None:
@@ -65,28 +64,29 @@ def test_unscored_judgments_are_shown_beside_the_rate() -> None:
 
 
 def test_judgments_for_choosing_the_best_are_not_results() -> None:
-    assert (
-        to_table(STUDY, [judged("one : base (development)", "control/longer", 0.5, split="development")])
-        is None
-    )
+    chosen = judged("one : base (development)", "control/longer", 0.5, split="development")
+    assert render_status(STUDY, [chosen]).tables == ()
 
 
 def test_notes_mark_emulated_and_tiny_models() -> None:
     results = [judged("one : base", "control/longer", 0.5)]
-    assert {note.split(":")[0] for note in caveats(STUDY, results)} >= {"EMULATED", "TINY"}
+    assert {note.split(":")[0] for note in render_status(STUDY, results).conclusions} >= {"EMULATED", "TINY"}
     real = replace(STUDY, emulate=False, student_specs=(StudentSpec("llama", "meta-llama/Llama-3.1-8B"),))
-    assert not {note.split(":")[0] for note in caveats(real, results)} & {"EMULATED", "TINY"}
+    assert not {note.split(":")[0] for note in render_status(real, results).conclusions} & {
+        "EMULATED",
+        "TINY",
+    }
 
 
 def test_money_and_durations_are_formatted_for_readers() -> None:
-    assert [format_dollars(usd) for usd in (None, 0.0, 0.0042, 41.2251, 2710.7)] == [
+    assert [format_rounded_usd(usd) for usd in (None, 0.0, 0.0042, 41.2251, 2710.7)] == [
         "?",
         "$0.00",
         "$0.0042",
         "$41.23",
         "$2,710.70",
     ]
-    assert [format_clock(seconds) for seconds in (0, 59.6, 3600, 5040)] == [
+    assert [format_duration(seconds) for seconds in (0, 59.6, 3600, 5040)] == [
         "0:00",
         "1:00",
         "1:00:00",

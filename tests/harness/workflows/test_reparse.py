@@ -156,7 +156,7 @@ async def test_results_name_the_parser_versions(tmp_path: Path, reread: bool) ->
     assert readings["changed"] + readings["became_scored"] + readings["became_unscored"] == 4 * reread
     note = summary.contests[0].contest.readings.note("openai/judge")
     assert note
-    assert note in judge_result.caveats(summary)
+    assert note in judge_result.render_contest(summary).caveats
     assert note in notes
 
 
@@ -183,5 +183,5 @@ def test_reparse_option_excludes_other_options(tmp_path: Path) -> None:
 
 
 def test_json_and_table_have_the_same_judges() -> None:
-    assert reparse_output.to_dict([])["judges"] == []
-    assert reparse_output.to_table([]).rows == []
+    assert reparse_output.render_reparse([]).document["judges"] == []
+    assert reparse_output.render_reparse([]).tables[0].rows == []

@@ -11,7 +11,13 @@ import pytest
 
 from agents.types import ResponseSet
 from results.analysis.leaderboard import ContestScore, JudgeRanking, Leaderboard
-from results.render.leaderboard import ranking_rows, to_alpaca_csv, to_csv, to_dict, to_markdown, to_tables
+from results.render.leaderboard import (
+    alpaca_eval_csv,
+    leaderboard_csv,
+    leaderboard_markdown,
+    ranking_rows,
+    render_leaderboard,
+)
 from results.statistics import strengths
 from results.statistics.intervals import standard_error
 
@@ -45,18 +51,18 @@ def board(scores: list[float]) -> Leaderboard:
 
 def test_unbounded_interval_ends_are_null() -> None:
     won = board([1.0] * 250)
-    best, other = orjson.loads(orjson.dumps(to_dict(won)))["rankings"][0]["authors"]
+    best, other = orjson.loads(orjson.dumps(render_leaderboard(won).document))["rankings"][0]["authors"]
     assert (best["high"], other["low"]) == (None, None)
     assert best["low"] - other["high"] == pytest.approx(731.1, abs=0.1)
     assert -other["gap_high"] == pytest.approx(731.1, abs=0.1)
     assert best["reference"] == "best"
     assert 0.98 < best["preferred_low"] < best["preferred_high"] == 1.0
-    markdown = to_markdown(won)
+    markdown = leaderboard_markdown(won)
     assert "1366 and up" in markdown
     assert "634 and down" in markdown
-    first = next(csv.DictReader(io.StringIO(to_csv(won))))
+    first = next(csv.DictReader(io.StringIO(leaderboard_csv(won))))
     assert (first["high"], first["rank_low"], first["rank_high"]) == ("", "1", "1")
-    assert to_tables(won)
+    assert render_leaderboard(won).tables
 
 
 @pytest.mark.parametrize("scores", [[1.0] * 5, [0.5] * 250, [1.0], [1.0, 0.0] * 20])
@@ -69,5 +75,5 @@ def test_uninformative_scores_leave_both_ranks_open(scores: list[float]) -> None
 
 @pytest.mark.parametrize("scores", [[1.0], [1.0] * 250, [0.5] * 9, [1.0, 0.0] * 20])
 def test_alpaca_standard_error_is_positive(scores: list[float]) -> None:
-    (row,) = csv.DictReader(io.StringIO(to_alpaca_csv(ranking(scores), "other", {})))
+    (row,) = csv.DictReader(io.StringIO(alpaca_eval_csv(ranking(scores), "other", {})))
     assert float(row["standard_error"]) > 0
