@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agents.errors import UserError
+from agents.figures import render_losses
 from agents.model_files.decoder_config import max_context_tokens
 from agents.model_files.lora import WEIGHTS as ADAPTER
 from agents.model_files.weights import CONFIG, load_json_object
@@ -33,7 +34,6 @@ from finetune.dataset_folder import teacher_names
 from finetune.dataset_reader import DatasetFolder, matches_rendering
 from finetune.dependencies import is_local_folder, library_versions
 from finetune.hub_cards import model_card
-from finetune.loss_plot import plot_losses
 from finetune.metrics import METRICS, first_and_last, read_metrics
 from finetune.tokenization import TokenizedRows
 from finetune.tokenizer_identity import PromptEncoding
@@ -226,7 +226,7 @@ def _write_checkpoint(
     (final / METRICS).write_bytes(work.metrics.read_bytes())
     if work.tensorboard.is_dir():
         shutil.copytree(work.tensorboard, final / work.tensorboard.name)
-    plot_losses(metrics, final / "losses.png", f"{job.name}, {job.stage}")
+    (final / "losses.png").write_bytes(render_losses(metrics, f"{job.name}, {job.stage}"))
     record = _checkpoint_record(job, model, metrics, check, seconds, steps, hash_file(final / ADAPTER))
     write_record(final, record)
     (final / "README.md").write_text(model_card(record), encoding="utf-8")

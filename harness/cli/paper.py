@@ -87,9 +87,9 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
 @db_option
 def figures(out: Path, cells: Path | None, exclude_same_family: bool, data: str | None, db: str) -> None:
     """Write Figures 1, 3, 4 and 6 to 10 as SVG and PNG; missing results are left out and named."""
+    from agents.figures import render_charts
     from harness.data.dataset import load
     from harness.workflows.paper_figures import paper_charts
-    from results.paper.figures import render_chart
 
     try:
         dataset = load(data)
@@ -100,7 +100,7 @@ def figures(out: Path, cells: Path | None, exclude_same_family: bool, data: str 
         dataset = None
     out.mkdir(parents=True, exist_ok=True)
     for chart in paper_charts(run(_load_contests(db, cells, exclude_same_family)), dataset):
-        for form, content in render_chart(chart).items():
+        for form, content in render_charts([chart], {"svg": {}, "png": {"dpi": 160}}).items():
             path = out / f"figure{chart.number}.{form}"
             path.write_bytes(content)
             print_message(f"{path}")

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from agents.figure_style import figure_format, render_figure
+from agents.figures import Bar, Chart, figure_format, render_charts
 from agents.types import Dialogue, Split
 from finetune.dialogue_selection import RatedDialogue
 from harness.atomic_write import atomic_write
 from harness.data.dataset import LLMS, Dataset
 from harness.data.splits import dialogues_in_split
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 VALUES = (1, 2, 3)
+SHOWN_RESPONDERS = {
+    "human": "Human",
+    "gpt-4": "GPT-4",
+    "llama-2-70b": "LLaMA-2",
+    "gemini-1.0-pro": "Gemini",
+    "mixtral-8x7b": "Mixtral",
+}
+RATING_NOTE = "Counted in the dataset; ratings: 1 bad, 2 okay, 3 good"
 
 
 @dataclass(frozen=True)
@@ -109,41 +113,28 @@ def plot(description: DatasetSummary, path: Path) -> None:
     """
     format_ = figure_format(path, "--plot")
     path.parent.stat()  # raises if the folder does not exist; it may be misspelled
-    atomic_write(path, render_figure(partial(_make_figure, description), {format_: {"dpi": 150}})[format_])
+    charts = (ratings_chart(description), pairs_chart(description))
+    atomic_write(path, render_charts(charts, {format_: {"dpi": 150}})[format_])
 
 
-def _make_figure(description: DatasetSummary) -> Figure:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 4.5), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _plot_ratings(left, description)
-    _plot_pairs(right, description)
-    return figure
-
-
-def _plot_ratings(axes: Any, description: DatasetSummary) -> None:
-    """Plot Figure 3: the number of responses of each responder with each rating."""
-    names = list(description.ratings)
-    for offset, (value, colour) in enumerate(zip(VALUES, ("#D55E00", "#E69F00", "#0072B2"), strict=True)):
-        positions = [index + 0.27 * (offset - 1) for index in range(len(names))]
-        heights = [description.ratings[name][value] for name in names]
-        axes.bar(positions, heights, 0.25, label=f"rated {value}", color=colour)
-    axes.set_xticks(range(len(names)), names)
-    axes.set_title("Ratings of each responder (the paper's Figure 3)")
-    axes.set_ylabel("responses")
-    axes.legend(frameon=False)
+def ratings_chart(description: DatasetSummary) -> Chart:
+    """Return Figure 3: number of responses per responder and rating."""
+    series = {
+        f"rating {value}": [Bar(float(counts[value])) for counts in description.ratings.values()]
+        for value in VALUES
+    }
+    groups = [SHOWN_RESPONDERS[name] for name in description.ratings]
+    return Chart(
+        "3", "ratings by responder", "responses", groups, series, limit=None, even=False, note=RATING_NOTE
+    )
 
 
-def _plot_pairs(axes: Any, description: DatasetSummary) -> None:
-    """Plot Figure 4: the number of dialogues with each pair of human and LLM rating."""
-    kinds = [(human, llm) for human in VALUES for llm in VALUES]
-    colours = ("#0072B2", "#009E73", "#CC79A7", "#E69F00")
-    for offset, (name, colour) in enumerate(zip(LLMS, colours, strict=True)):
-        positions = [index + 0.2 * (offset - 1.5) for index in range(len(kinds))]
-        heights = [description.pairs[name][kind] for kind in kinds]
-        axes.bar(positions, heights, 0.19, label=name, color=colour)
-    axes.set_xticks(range(len(kinds)), [f"{human}, {llm}" for human, llm in kinds])
-    axes.set_title("Rating pairs (human, LLM) (the paper's Figure 4)")
-    axes.set_ylabel("dialogues")
-    axes.legend(frameon=False)
+def pairs_chart(description: DatasetSummary) -> Chart:
+    """Return Figure 4: number of dialogues per (human, LLM) pair of ratings."""
+    series = {
+        SHOWN_RESPONDERS[name]: [Bar(float(count)) for count in counts.values()]
+        for name, counts in description.pairs.items()
+    }
+    groups = [f"({human}, {llm})" for human in VALUES for llm in VALUES]
+    title = "pairs of ratings (human, LLM)"
+    return Chart("4", title, "dialogues", groups, series, limit=None, even=False, note=RATING_NOTE)

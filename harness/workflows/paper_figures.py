@@ -1,15 +1,17 @@
 """Data of the paper's figures, from the contests in a database and the dataset.
 
 Figures 3 and 4 use the dataset alone; figures 7 to 9 show cells of Table 1; figures 1, 6 and 10 show contests
-for which the paper prints no numbers. `results.paper.figures` draws the charts.
+for which the paper prints no numbers. `agents.figures` draws the charts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from agents.figures import Bar, Chart
 from agents.types import Method
 from harness.data.dataset import Dataset
+from harness.data.dataset_summary import describe, pairs_chart, ratings_chart
 from results.paper.cells import (
     GEMINI,
     GPT_4O,
@@ -24,17 +26,8 @@ from results.paper.cells import (
 )
 from results.paper.collect import PaperContest, table1_cells
 from results.paper.deviations import OUR_PROMPT
-from results.paper.figures import Bar, Chart
 from results.paper.table1 import CellResult
 
-SHOWN_RESPONDERS = {
-    "human": "Human",
-    "gpt-4": "GPT-4",
-    "llama-2-70b": "LLaMA-2",
-    "gemini-1.0-pro": "Gemini",
-    "mixtral-8x7b": "Mixtral",
-}
-RATING_NOTE = "Counted in the dataset; ratings: 1 bad, 2 okay, 3 good"
 OVER_BASE = "win rate over the base, %"
 EMULATED = "EMULATED: completions of the local emulator, not of a real model"
 
@@ -44,7 +37,8 @@ def paper_charts(contests: list[PaperContest], dataset: Dataset | None) -> list[
     results = table1_cells(contests)
     charts = [_figure_1(contests)]
     if dataset is not None:
-        charts += [_figure_3(dataset), _figure_4(dataset)]
+        summary = describe(dataset)
+        charts += [ratings_chart(summary), pairs_chart(summary)]
     charts.append(_figure_6(contests))
     names = {Method.OVER_HUMAN: ("7", "human"), Method.OVER_LLM: ("8", "LLM initial")}
     for method in METHODS:
@@ -197,34 +191,3 @@ def _figure_6(contests: list[PaperContest]) -> Chart:
         {stage: [_result_of(contest) for contest in selected] for stage, selected in series.items()},
         note="The paper prints no numbers with this figure",
     )
-
-
-def _figure_3(dataset: Dataset) -> Chart:
-    """Return figure 3: number of responses per responder and rating."""
-    series = {
-        f"rating {value}": [
-            Bar(float(sum(rated[name] == value for rated in dataset.rated.values())))
-            for name in dataset.texts
-        ]
-        for value in (1, 2, 3)
-    }
-    groups = [SHOWN_RESPONDERS[name] for name in dataset.texts]
-    return Chart(
-        "3", "ratings by responder", "responses", groups, series, limit=None, even=False, note=RATING_NOTE
-    )
-
-
-def _figure_4(dataset: Dataset) -> Chart:
-    """Return figure 4: number of dialogues per (human, LLM) pair of ratings."""
-    pairs = [(human, llm) for human in (1, 2, 3) for llm in (1, 2, 3)]
-    llms = [name for name in dataset.texts if name != "human"]
-    series = {
-        SHOWN_RESPONDERS[llm]: [
-            Bar(float(sum((rated["human"], rated[llm]) == pair for rated in dataset.rated.values())))
-            for pair in pairs
-        ]
-        for llm in llms
-    }
-    groups = [f"({human}, {llm})" for human, llm in pairs]
-    title = "pairs of ratings (human, LLM)"
-    return Chart("4", title, "dialogues", groups, series, limit=None, even=False, note=RATING_NOTE)

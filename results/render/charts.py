@@ -1,4 +1,4 @@
-"""Charts as inline SVG, without libraries or network; the same numbers give the same bytes.
+"""Every chart of a page as inline SVG: intervals, forest plots, training curves; same numbers, same bytes.
 
 Positions are percentages of the width and sizes are pixels, so a chart fills a phone and a wide page and its
 text stays readable on both. Colours follow Okabe and Ito (2008), "Color Universal Design", and shapes encode
@@ -8,22 +8,11 @@ without them a chart takes the colour of the surrounding text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
 from markupsafe import Markup
-
-OKABE_ITO = {
-    "black": "#000000",
-    "orange": "#E69F00",
-    "sky blue": "#56B4E9",
-    "bluish green": "#009E73",
-    "yellow": "#F0E442",
-    "blue": "#0072B2",
-    "vermillion": "#D55E00",
-    "reddish purple": "#CC79A7",
-}
 
 ENDS = ("\u2190 B preferred", "A preferred \u2192")
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -86,8 +75,8 @@ def interval_plot(
             ).format(top, height, row)
         )
         top += height
-    lines = grid(_percent_position, 0, top + 4)
-    return picture(
+    lines = _grid(_percent_position, 0, top + 4)
+    return _picture(
         lines + Markup("").join(rows) + _axis(top + 4, ends),
         height=top + _AXIS,
         name=name,
@@ -96,7 +85,7 @@ def interval_plot(
     )
 
 
-def grid(to_position: Callable[[float], str], above: int, below: int) -> Markup:
+def _grid(to_position: Callable[[float], str], above: int, below: int) -> Markup:
     """Return the vertical grid lines from one height to another; `to_position` maps a share to a position."""
     return Markup("").join(
         Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}" stroke="currentColor"{}/>').format(
@@ -111,7 +100,7 @@ def grid(to_position: Callable[[float], str], above: int, below: int) -> Markup:
     )
 
 
-def picture(drawn: Markup, *, height: int, name: str, title: str, described: str) -> Markup:
+def _picture(drawn: Markup, *, height: int, name: str, title: str, described: str) -> Markup:
     """Return a complete drawing with its alternative text; its ids begin with `name`."""
     return Markup(
         '<svg class="plot" xmlns="http://www.w3.org/2000/svg" role="img" width="100%" height="{height}" '
@@ -136,15 +125,8 @@ def symbol(kind: str) -> Markup:
 
 def _row(estimate: IntervalEstimate) -> tuple[Markup, int]:
     """Return one row and its height."""
-    lines = wrap(estimate.name, NAME_WIDTH, break_on_hyphens=True) or [""]
-    written = [
-        Markup('<text class="plot-name" x="0" y="{}">{}</text>').format(14 + _LINE * index, line)
-        for index, line in enumerate(lines)
-    ]
-    written.append(
-        Markup('<text class="plot-label" x="100%" y="14" text-anchor="end">{}</text>').format(estimate.label)
-    )
-    top = _LINE * len(lines)
+    names, top = _name(estimate.name, NAME_WIDTH, 0)
+    written = [names, _label(estimate.label, 14)]
     marks = [_tip(estimate)]
     if estimate.bound_low is not None and estimate.bound_high is not None:
         marks.append(_bounds(estimate.bound_low, estimate.bound_high, top + _BOUNDS))
@@ -162,6 +144,21 @@ def _row(estimate: IntervalEstimate) -> tuple[Markup, int]:
     return Markup("").join([*written, *marks]), top + (_SHORT if alone else _BAND)
 
 
+def _name(name: str, width: int, top: int) -> tuple[Markup, int]:
+    """Return a name, wrapped at a number of characters, and its height in pixels."""
+    lines = wrap(name, width, break_on_hyphens=True) or [""]
+    drawn = Markup("").join(
+        Markup('<text class="plot-name" x="0" y="{}">{}</text>').format(top + 14 + _LINE * index, line)
+        for index, line in enumerate(lines)
+    )
+    return drawn, _LINE * len(lines)
+
+
+def _label(label: str, y: int) -> Markup:
+    """Return a number at the right end."""
+    return Markup('<text class="plot-label" x="100%" y="{}" text-anchor="end">{}</text>').format(y, label)
+
+
 def _tip(estimate: IntervalEstimate) -> Markup:
     """Return the tooltip of a row."""
     return Markup("<title>{}: {}</title>").format(estimate.name, estimate.label)
@@ -169,20 +166,21 @@ def _tip(estimate: IntervalEstimate) -> Markup:
 
 def _axis(top: int, end_labels: tuple[str, str]) -> Markup:
     """Return the tick labels and end labels of the axis."""
-    ticks = Markup("").join(
-        Markup('<text class="plot-tick" x="{}" y="{}" text-anchor="{}">{}\u00a0%</text>').format(
-            _percent_position(tick),
-            top + 15,
-            {0.0: "start", 1.0: "end"}.get(tick, "middle"),
-            f"{100 * tick:.0f}",
-        )
-        for tick in TICKS
-    )
     ends = Markup(
         '<text class="plot-end" x="0" y="{y}">{}</text>'
         '<text class="plot-end" x="100%" y="{y}" text-anchor="end">{}</text>'
     ).format(*end_labels, y=top + 36)
-    return ticks + ends
+    return _ticks(_percent_position, top + 15, {0.0: "start", 1.0: "end"}) + ends
+
+
+def _ticks(to_position: Callable[[float], str], y: int, anchors: Mapping[float, str]) -> Markup:
+    """Return the labels of the axis; `anchors` maps a tick to its text anchor, by default the middle."""
+    return Markup("").join(
+        Markup('<text class="plot-tick" x="{}" y="{}" text-anchor="{}">{:.0f}\u00a0%</text>').format(
+            to_position(tick), y, anchors.get(tick, "middle"), 100 * tick
+        )
+        for tick in TICKS
+    )
 
 
 def _percent_position(share: float) -> str:
@@ -228,3 +226,186 @@ def _triangle(rate: float, y: int, *, first: bool) -> Markup:
     return Markup('<svg x="{}" y="{}" overflow="visible">{}</svg>').format(
         _percent_position(rate), y, drawn.format(path)
     )
+
+
+AREA = 82.0  # percent of the width that the axis takes; the numbers have the rest
+SHAPES = (
+    '<circle r="5"/>',
+    '<path d="M-4.5 -4.5 H4.5 V4.5 H-4.5 Z"/>',
+    '<path d="M0 -6 L6 0 L0 6 L-6 0 Z"/>',
+    '<path d="M0 -5.5 L5.5 4.5 L-5.5 4.5 Z"/>',
+    '<path d="M0 5.5 L5.5 -4.5 L-5.5 -4.5 Z"/>',
+)
+FOREST_NAME_WIDTH = 40
+MANY = 8  # rows from which the axis stands above as well
+_JUDGE, _GAP, _FOREST_AXIS = 20, 8, 26  # heights in pixels
+
+
+@dataclass(frozen=True, slots=True)
+class ForestMark:
+    """Estimate of one judge; shares in [0, 1], None if missing.
+
+    Attributes:
+        series: the judge's index in the legend, ≥ 0.
+        label: the number as printed.
+    """
+
+    series: int
+    rate: float | None
+    low: float | None
+    high: float | None
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForestRow:
+    """One author against the plot's opponent."""
+
+    name: str
+    marks: tuple[ForestMark, ...]
+
+
+def forest_plot(rows: Sequence[ForestRow], *, name: str, title: str, described: str) -> Markup:
+    """Draw many win rates, an author per row and a judge per line, on an axis from 0 to 100 %.
+
+    Numbers stand to the right of the axis so that intervals do not overlap them.
+
+    Args:
+        name: prefix of the plot's ids, unique in the page.
+        title, described: text for screen readers.
+    """
+    drawn, top = [], (_FOREST_AXIS if len(rows) > MANY else 0)
+    above = top
+    for row in rows:
+        part, height = _forest_row(row, top)
+        drawn.append(part)
+        top += height
+    heights = [top + 16, 14] if above else [top + 16]
+    ticks = Markup("").join(_ticks(_area_position, y, {0.0: "start"}) for y in heights)
+    return _picture(
+        _grid(_area_position, above, top) + Markup("").join(drawn) + ticks,
+        height=top + _FOREST_AXIS,
+        name=name,
+        title=title,
+        described=described,
+    )
+
+
+def legend_symbol(series: int) -> Markup:
+    """Return a judge's marker for the legend."""
+    return Markup(
+        '<svg class="plot-symbol series-{}" width="28" height="16" aria-hidden="true" fill="currentColor">'
+        '<line x1="1" x2="27" y1="8" y2="8" stroke="currentColor" stroke-width="3"/>'
+        '<svg x="14" y="8" overflow="visible">{}</svg></svg>'
+    ).format(series % len(SHAPES), Markup(SHAPES[series % len(SHAPES)]))
+
+
+def _forest_row(row: ForestRow, top: int) -> tuple[Markup, int]:
+    """Return one author's marks and their height."""
+    names, height = _name(row.name, FOREST_NAME_WIDTH, top)
+    marks = [
+        _mark(mark, top + height + _JUDGE * place + _JUDGE // 2, row.name)
+        for place, mark in enumerate(row.marks)
+    ]
+    return Markup("").join([names, *marks]), height + _JUDGE * len(row.marks) + _GAP
+
+
+def _mark(mark: ForestMark, y: int, name: str) -> Markup:
+    """Return one judge's line."""
+    label = _label(mark.label, y + 5)
+    if mark.rate is None or mark.low is None or mark.high is None:
+        return label
+    series = mark.series % len(SHAPES)
+    return Markup(
+        '<g class="series-{series}"><title>{name}: {label}</title>'
+        '<line x1="{low}" x2="{high}" y1="{y}" y2="{y}" stroke="currentColor" stroke-width="3"/>'
+        '<svg x="{rate}" y="{y}" overflow="visible" class="forest-mark">{shape}</svg></g>{text}'
+    ).format(
+        series=series,
+        name=name,
+        label=mark.label,
+        low=_area_position(mark.low),
+        high=_area_position(mark.high),
+        rate=_area_position(mark.rate),
+        y=y,
+        shape=Markup(SHAPES[series]),
+        text=label,
+    )
+
+
+def _area_position(share: float) -> str:
+    """Return a share of the axis as a percentage of the width, with two decimals."""
+    return f"{AREA * share:.2f}%"
+
+
+_CURVE_HEIGHT, _TOP, _BODY = 118, 20, 74
+MOST_POINTS = 400  # a drawing of 300 pixels shows no more
+
+
+def training_curve(
+    points: Sequence[tuple[int, float]], *, name: str, title: str, even: float | None = None
+) -> Markup:
+    """Draw one metric over the optimiser steps; "" without points.
+
+    Args:
+        points: (step, value), ordered by step.
+        name: unique in the page.
+        title: name of the metric.
+        even: value marked by a dashed line (ln 2, ½ …) if it lies within the drawing.
+    """
+    if not points:
+        return Markup("")
+    shown = _thin_points(points)
+    steps, values = [step for step, _ in shown], [value for _, value in shown]
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    across = (steps[-1] - steps[0]) or 1
+
+    def x(step: int) -> float:
+        return 100.0 * (step - steps[0]) / across
+
+    def y(value: float) -> float:
+        return 100.0 - 100.0 * (value - low) / span
+
+    line = " ".join(f"{x(step):.2f},{y(value):.2f}" for step, value in shown)
+    marked = (
+        Markup('<line class="curve-even" x1="0" x2="100" y1="{0:.2f}" y2="{0:.2f}"/>').format(y(even))
+        if even is not None and low <= even <= high
+        else ""
+    )
+    description = f"{title}: {values[0]:.3g} at step {steps[0]}, {values[-1]:.3g} at step {steps[-1]}"
+    return Markup(
+        '<svg class="curve" xmlns="http://www.w3.org/2000/svg" role="img" width="100%" height="{height}" '
+        'aria-labelledby="{name}" overflow="visible" fill="currentColor">'
+        '<title id="{name}">{description}</title>'
+        '<text class="curve-title" x="0" y="12">{title}</text>'
+        '<text class="curve-last" x="100%" y="12" text-anchor="end">{first:.3g} → {last:.3g}</text>'
+        '<svg y="{top}" width="100%" height="{body}" viewBox="0 0 100 100" preserveAspectRatio="none" '
+        'overflow="visible">{even}<polyline class="curve-line" points="{line}"/></svg>'
+        '<line class="curve-axis" x1="0" x2="100%" y1="{axis}" y2="{axis}"/>'
+        '<text class="curve-step" x="0" y="{under}">step {begin}</text>'
+        '<text class="curve-step" x="100%" y="{under}" text-anchor="end">{end}</text></svg>'
+    ).format(
+        height=_CURVE_HEIGHT,
+        name=name,
+        description=description,
+        title=title,
+        first=values[0],
+        last=values[-1],
+        top=_TOP,
+        body=_BODY,
+        even=marked,
+        line=line,
+        axis=_TOP + _BODY + 3,
+        under=_CURVE_HEIGHT - 3,
+        begin=steps[0],
+        end=steps[-1],
+    )
+
+
+def _thin_points(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Return a regular subset of the points that includes the first and the last."""
+    if len(points) <= MOST_POINTS:
+        return list(points)
+    last = len(points) - 1
+    return [points[round(last * at / (MOST_POINTS - 1))] for at in range(MOST_POINTS)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from math import isnan
 from typing import Any
 
@@ -64,6 +65,23 @@ def format_duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_elapsed(seconds: float | None) -> str:
+    """Return a measured time, such as `1 h 12 min`, `3 min 20 s` or `4.2 s`; `-` for None."""
+    if seconds is None:
+        return NONE
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, left = divmod(round(seconds), 60)
+    return f"{minutes} min {left} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def format_moment(seconds: float | None) -> str:
+    """Return a time in seconds since 1970 in UTC."""
+    if seconds is None:
+        return "not ended: still going, or killed"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def format_reasons(unscored: Mapping[str, int] | None) -> str:
@@ -133,6 +151,7 @@ UNITS: Mapping[str, Callable[[Any], str]] = {
     "usd": format_usd,
     "rounded_usd": format_rounded_usd,
     "duration": format_duration,
+    "elapsed": format_elapsed,
 }
 """Formatter of each unit; None is `-` except where the formatter says otherwise."""
 

@@ -168,6 +168,7 @@ def _points(estimate: ClusteredEstimate) -> str:
     return format_value(_estimate(estimate), "points_estimate")
 
 
+UNSCORED = Column("unscored", unit="unscored")
 AUDIT_COLUMNS = (
     Column("judge"),
     Column("agreement", unit="percent", style="bold"),
@@ -183,7 +184,7 @@ AUDIT_COLUMNS = (
     Column("own_family", unit="points"),
     Column("stability", "repeats agree", "percent"),
     Column("n", unit="count"),
-    Column("unscored", unit="unscored"),
+    UNSCORED,
     Column("cost_usd_per_1000", "cost /1000", "usd"),
     Column("seconds_per_1000", "s /1000", "whole"),
 )

@@ -123,6 +123,15 @@ class Table:
         rows = [replace(row, cells=tuple(row.cells[index] for index in kept)) for row in self.rows]
         return replace(self, columns=[self.columns[index] for index in kept], rows=rows)
 
+    def transposed(self, name: str) -> Table:
+        """Return a table of metrics with one row per column; `name` is the heading of the first."""
+        heads = [str(row.cells[0]) for row in self.rows]
+        columns = [Column(name), *(Column(head, head, "text", "right") for head in heads)]
+        table = Table(self.title, self.caption, columns, caveats=self.caveats)
+        for index, column in enumerate(self.columns[1:], 1):
+            table.add_row(column.heading, *(row.cells[index] for row in self.rows))
+        return table
+
     def add_column(self, head: str, *, justify: str = "left", style: str = "") -> None:
         """Append a column of texts."""
         self.columns.append(Column(head, head or " ", "text", justify, style))

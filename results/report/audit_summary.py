@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,13 +28,13 @@ class JudgeAudit:
         name: display name.
         is_baseline: whether it is a control judge or computed from the ratings.
         found: the estimates.
-        unscored: number of judgments without a verdict.
+        unscored: judgments without a verdict by reason.
     """
 
     name: str
     is_baseline: bool
     found: Audit
-    unscored: int
+    unscored: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,11 @@ def _on_split(audit_data: AuditData, judge_ids: Collection[str]) -> SplitAudit:
         estimates = audit(
             pairs, verdicts.verdicts, seed=seed, family=same_family, permuted=audit_data.permuted
         )
-        lines.append(JudgeAudit(verdicts.judge, is_baseline, estimates, sum(verdicts.unscored.values())))
+        lines.append(JudgeAudit(verdicts.judge, is_baseline, estimates, dict(verdicts.unscored)))
     lenient = leniency_scores(pairs, audit_data.elsewhere[:, 0], audit_data.elsewhere[:, 1])
     both = np.repeat(lenient[:, None, None], 2, axis=1)
     lenient_estimates = audit(pairs, both, seed=seed, permuted=audit_data.permuted)
-    lines.append(JudgeAudit(LENIENCY, True, lenient_estimates, 0))
+    lines.append(JudgeAudit(LENIENCY, True, lenient_estimates, {}))
     lines.sort(key=lambda line: line.is_baseline)
     return SplitAudit(
         audit_data.run_id, str(audit_data.spec["split"]), len(pairs), len(audit_data.dialogues), tuple(lines)

@@ -5,12 +5,12 @@ All numbers come from the statistics. Shares are in percent with one decimal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from agents.models.family import self_preference_warning
 from results.render.contest import SINGLE_ORDER_NOTE
+from results.render.format import format_count, format_percent, format_range
 from results.report.author_roles import AuthorRole
 from results.report.context import AuthorPair, JudgedContest, ReportContext
 from results.statistics import pooled_over_judges
@@ -30,68 +30,9 @@ TEST_SPLIT_NOTE = (
     "The test split was chosen by low ratings: numbers about the dataset's own responders on it are "
     "conditioned on the outcome."
 )
-NONE = "–"
-_SPACE = "\u00a0"  # no-break space between a number and its unit
 _POINTS = 0.10
 _SATURATED = 0.9
 _NOISE = 1e-9
-
-
-def percent(share: float | None) -> str:
-    """Return `61.6 %`, or a dash for None."""
-    return NONE if share is None else f"{100 * share:.1f}{_SPACE}%"
-
-
-def whole_percent(share: float) -> str:
-    """Return `62 %`."""
-    return f"{100 * share:.0f}{_SPACE}%"
-
-
-def between(low: float | None, high: float | None) -> str:
-    """Return `55.2 to 67.8 %`, or a dash for None."""
-    return NONE if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}{_SPACE}%"
-
-
-def money(usd: float | None) -> str:
-    """Return US dollars, or "not known"."""
-    return "not known" if usd is None else f"${usd:.4f}"
-
-
-def counted(number: int, thing: str, things: str = "") -> str:
-    """Return `1 dialogue` or `250 dialogues`."""
-    return f"{number:,}{_SPACE}{thing if number == 1 else things or thing + 's'}"
-
-
-def reasons(unscored: Mapping[str, int]) -> str:
-    """Return `3: refused 2, truncated 1`."""
-    if not unscored:
-        return "0"
-    sentences = ", ".join(f"{reason}{_SPACE}{count}" for reason, count in sorted(unscored.items()))
-    return f"{sum(unscored.values())}: {sentences}"
-
-
-def points(difference: float | None) -> str:
-    """Return a difference of shares in points, `+4.2`, or a dash for None."""
-    return NONE if difference is None else f"{100 * difference:+.1f}".replace("-", "−")
-
-
-def duration(seconds: float | None) -> str:
-    """Return `1 h 12 min`, `3 min 20 s` or `4.2 s`."""
-    if seconds is None:
-        return NONE
-    if seconds < 60:
-        return f"{seconds:.1f}{_SPACE}s"
-    minutes, left = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}{_SPACE}min {left}{_SPACE}s"
-    return f"{minutes // 60}{_SPACE}h {minutes % 60}{_SPACE}min"
-
-
-def moment(seconds: float | None) -> str:
-    """Return a time in UTC."""
-    if seconds is None:
-        return "not ended: still going, or killed"
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +106,7 @@ def _direction(judged: JudgedContest) -> int:
 
 
 def _level(judged: JudgedContest) -> str:
-    return f"{100 * judged.hard.level:g}{_SPACE}%"
+    return f"{100 * judged.hard.level:g} %"
 
 
 def _by_one(judged: JudgedContest, a: str, b: str) -> str:
@@ -177,9 +118,9 @@ def _by_one(judged: JudgedContest, a: str, b: str) -> str:
         0: f"{judge} does not decide between {a} and {b}",
     }[direction]
     return (
-        f"{verdict_text}: the win rate of {a} is {percent(hard.rate)} ({_level(judged)} interval "
-        f"{between(hard.low, hard.high)}; order-robust {between(*hard.order_robust)}) over "
-        f"{counted(hard.n, 'dialogue')}, each judged in both orders."
+        f"{verdict_text}: the win rate of {a} is {format_percent(hard.rate)} ({_level(judged)} interval "
+        f"{format_range(hard.low, hard.high)}; order-robust {format_range(*hard.order_robust)}) over "
+        f"{format_count(hard.n, 'dialogue')}, each judged in both orders."
     )
 
 
@@ -187,9 +128,9 @@ def _by_several(rated: Sequence[JudgedContest], a: str, b: str) -> str:
     verdict_text = _combine_directions([_direction(judged) for judged in rated], a, b)
     ordered = sorted(rated, key=lambda judged: (judged.hard.rate or 0.0, judged.contest.judge))
     sentences = [
-        f"{percent(judged.hard.rate)} by {judged.contest.judge} ({_level(judged)} interval "
-        f"{between(judged.hard.low, judged.hard.high)}; order-robust {between(*judged.hard.order_robust)}; "
-        f"{counted(judged.hard.n, 'dialogue')})"
+        f"{format_percent(judged.hard.rate)} by {judged.contest.judge} ({_level(judged)} interval "
+        f"{format_range(judged.hard.low, judged.hard.high)}; order-robust "
+        f"{format_range(*judged.hard.order_robust)}; {format_count(judged.hard.n, 'dialogue')})"
         for judged in (ordered[0], ordered[-1])
     ]
     if len(rated) == 2:
@@ -225,10 +166,10 @@ def _incomplete_notes(pair: AuthorPair, speaking: Sequence[JudgedContest]) -> li
         hard = judged.hard
         if hard.incomplete and len(judged.contest.columns):
             sentences.append(
-                f"{judged.contest.judge}: {counted(hard.incomplete, 'dialogue')} of "
+                f"{judged.contest.judge}: {format_count(hard.incomplete, 'dialogue')} of "
                 f"{len(judged.contest.dialogues)} incomplete; with every missing verdict against "
                 f"{pair.a.name}, or for it, the rate over all of them would be "
-                f"{between(hard.bound_low, hard.bound_high)}."
+                f"{format_range(hard.bound_low, hard.bound_high)}."
             )
     return sentences
 
@@ -243,7 +184,9 @@ def _control_notes(rated: Sequence[JudgedContest], controls: Sequence[JudgedCont
     ]
     if not differing:
         return []
-    sentences = _listed([f"{control.contest.judge} {percent(control.hard.rate)}" for control in differing])
+    sentences = _listed(
+        [f"{control.contest.judge} {format_percent(control.hard.rate)}" for control in differing]
+    )
     return [f"Control judges (baselines) differ by more than 10 points or in sign: {sentences}."]
 
 

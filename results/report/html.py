@@ -8,8 +8,8 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from agents.output_escape import html_page
-from results.render.format import EMULATED_NOTE
-from results.report.conclusions import TINY_NOTE, counted
+from results.render.format import EMULATED_NOTE, format_count
+from results.report.conclusions import TINY_NOTE
 from results.report.context import ReportContext
 from results.report.sections import SECTIONS
 from results.report.templates import asset, policy, render_template
@@ -62,9 +62,9 @@ def facts(material: ReportContext) -> list[str]:
         return []
     contest = material.pairs[0].judged[0].contest
     judges = dict.fromkeys(judged.contest.judge for pair in material.pairs for judged in pair.speaking)
-    phrases = [counted(len(contest.dialogues), "dialogue"), f"judged by {', '.join(judges)}"]
+    phrases = [format_count(len(contest.dialogues), "dialogue"), f"judged by {', '.join(judges)}"]
     if len(material.pairs) > 1:
-        phrases.insert(0, counted(len(material.pairs), "contest"))
+        phrases.insert(0, format_count(len(material.pairs), "contest"))
     if material.spec.get("split"):
         phrases.append(f"{material.spec['split']} split")
     if material.spec.get("fidelity"):

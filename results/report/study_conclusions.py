@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from results.render.format import format_count, format_percent, format_range
 from results.report.author_roles import AuthorRole
-from results.report.conclusions import Conclusion, between, conclude_pair, counted, format_notes, percent
+from results.report.conclusions import Conclusion, conclude_pair, format_notes
 from results.report.context import AuthorPair, JudgedContest, ReportContext
 
 _FEW = 3  # pairs that each get a sentence of their own
@@ -108,7 +109,7 @@ def _same_family_notes(material: ReportContext) -> list[str]:
                 families.setdefault(judged.contest.judge, {})[same_family.set_id] = same_family.family
     return [
         f"{judge} is of the same family ({' and '.join(sorted(set(sets.values())))}) as "
-        f"{counted(len(sets), 'author')}, or as who taught them: it may favour them (self-preference)."
+        f"{format_count(len(sets), 'author')}, or as who taught them: it may favour them (self-preference)."
         for judge, sets in families.items()
     ]
 
@@ -124,13 +125,15 @@ def _summarize_group(pairs: Sequence[tuple[AuthorPair, bool]], opponent: str) ->
             if seen:
                 by_judge.setdefault(judged.contest.judge, []).append(seen)
     if not by_judge:
-        n_contests = counted(len(pairs), "contest")
+        n_contests = format_count(len(pairs), "contest")
         return f"No complete dialogue yet: {n_contests} against {opponent}."
     clauses = "; ".join(_clause(judge, seen) for judge, seen in by_judge.items())
     authors = (
-        counted(len(pairs), "student") if opponent != "the author it met" else counted(len(pairs), "author")
+        format_count(len(pairs), "student")
+        if opponent != "the author it met"
+        else format_count(len(pairs), "author")
     )
-    open_told = f" {counted(unrated, 'contest')} without a rate yet." if unrated else ""
+    open_told = f" {format_count(unrated, 'contest')} without a rate yet." if unrated else ""
     brackets = _interval_note([rate for rates in by_judge.values() for rate in rates])
     return f"Of {authors} against {opponent}: {clauses}; {brackets}.{open_told}"
 
@@ -155,7 +158,9 @@ def _clause(judge: str, seen: Sequence[JudgeRate]) -> str:
 def _interval_note(seen: Sequence[JudgeRate]) -> str:
     """Return the explanation of the intervals and the number of dialogues."""
     counts = sorted({rate.n for rate in seen})
-    over = counted(counts[0], "dialogue") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} dialogues"
+    over = (
+        format_count(counts[0], "dialogue") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} dialogues"
+    )
     return f"in brackets 95\u00a0% intervals, over {over}"
 
 
@@ -172,7 +177,7 @@ def _count(count: int, total: int) -> str:
 
 
 def _rate(seen: JudgeRate) -> str:
-    return f"{percent(seen.rate)} [{between(seen.low, seen.high)}]"
+    return f"{format_percent(seen.rate)} [{format_range(seen.low, seen.high)}]"
 
 
 def _disagreement(pairs: Sequence[tuple[AuthorPair, bool]]) -> list[str]:

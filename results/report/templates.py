@@ -18,18 +18,8 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from results.render import charts
-from results.render.writers.html import html_text
-from results.report.conclusions import (
-    between,
-    counted,
-    duration,
-    moment,
-    money,
-    percent,
-    points,
-    whole_percent,
-)
-from results.report.forest_plot import legend_symbol
+from results.render.format import format_count, format_moment, format_usd, format_value
+from results.render.writers.html import html_table, html_text
 from results.report.verdict_texts import DialogueVerdicts
 
 LONG = 1_200  # characters of a response that are shown before it is folded
@@ -87,21 +77,18 @@ def _environment() -> Environment:
         finalize=html_text,
     )
     environment.filters |= {
-        "percent": percent,
-        "whole_percent": whole_percent,
-        "money": money,
-        "moment": moment,
-        "duration": duration,
+        "usd": format_usd,
+        "moment": format_moment,
         "as_json": as_json,
         "tojson_plain": plain_json,
         "score": score,
     }
     environment.globals |= {
-        "counted": counted,
-        "between": between,
-        "points": points,
+        "counted": format_count,
+        "format": format_value,
+        "html_table": html_table,
         "symbol": charts.symbol,
-        "legend_symbol": legend_symbol,
+        "legend_symbol": charts.legend_symbol,
         "LONG": LONG,
         "LONGEST": LONGEST,
     }

@@ -32,15 +32,16 @@ def html_list(items: Iterable[str], css: str = "") -> Markup:
     return Markup('<ul class="{}">\n{}\n</ul>').format(css, rows)
 
 
-def html_table(table: Table, label: str) -> Markup:
+def html_table(table: Table, label: str, css: str = "") -> Markup:
     """Return a table that scrolls on narrow screens, without its title.
 
     Args:
         table: the table; with one metric per row, explanations stand below the names of the metrics.
         label: id of the element that names the table.
+        css: CSS classes; by default those of tables of metrics, or of all others.
     """
     columns = table.columns
-    css = "numbers" if columns[0].key == "metric" else "plain-table"
+    css = css or ("numbers" if columns[0].key == "metric" else "plain-table")
     head = Markup("").join(map(_heading, columns))
     body = Markup("\n").join(_section_row(row, len(columns)) + _row(row, columns, css) for row in table.rows)
     notes = Markup("").join(
@@ -88,7 +89,7 @@ def _row(row: Row, columns: list[Column], css: str) -> Markup:
     """Return a row whose first cell is its heading."""
     style = {"dim": Markup(' class="quiet"'), "bold": Markup(' class="main"')}.get(row.style, Markup(""))
     name, *cells = (_value(cell, column) for cell, column in zip(row.cells, columns, strict=True))
-    name_class = Markup(' class="text"') if css == "plain-table" else Markup("")
+    name_class = Markup("") if css == "numbers" else Markup(' class="text"')
     values = Markup("").join(
         Markup('<td role="cell"{} data-judge="{}"><span>{}</span></td>').format(
             _text_class(column), html_text(column.heading), cell
@@ -110,4 +111,6 @@ def _value(cell: Any, column: Column) -> Markup:
     for line in format_lines(cell, column.unit):
         number = "–" if line == NONE else _UNIT.sub("\u00a0", _MINUS.sub("−", line))
         lines.append(html_text(line if isinstance(cell, str) else number))
-    return Markup("<br>").join(lines)
+    if column.unit != "lines":
+        return lines[0]
+    return Markup("").join(Markup('<span class="line">{}</span>').format(line) for line in lines)

@@ -16,13 +16,13 @@ def markdown_table(table: Table) -> str:
     lines = [
         markdown_row(column.heading.strip() for column in table.columns),
         f"| {' | '.join(rules)} |",
-        *(
-            markdown_row(
-                format_value(cell, column.unit) for column, cell in zip(table.columns, row.cells, strict=True)
-            )
-            for row in table.rows
-        ),
     ]
+    for row in table.rows:
+        if row.section:
+            heading = " ".join(filter(None, (row.section, row.section_hint)))
+            lines.append(markdown_row([heading, *[""] * (len(table.columns) - 1)]))
+        cells = zip(row.cells, table.columns, strict=True)
+        lines.append(markdown_row(format_value(cell, column.unit) for cell, column in cells))
     notes = [note for note in (table.caption, *table.caveats) if note]
     return "\n\n".join(["\n".join(lines), *(f"*{markdown_text(note)}*" for note in notes)])
 

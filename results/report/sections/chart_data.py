@@ -5,8 +5,8 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from results.render import charts
+from results.render.format import format_percent
 from results.render.writers.html import readable
-from results.report.conclusions import percent
 from results.report.context import AuthorPair, JudgedContest
 from results.report.templates import render_template
 
@@ -37,7 +37,7 @@ def _estimate(judged: JudgedContest) -> charts.IntervalEstimate:
         rate=hard.rate,
         low=hard.low,
         high=hard.high,
-        label=percent(hard.rate) if hard.rate is not None else "",
+        label=format_percent(hard.rate) if hard.rate is not None else "",
         bound_low=hard.bound_low if hard.incomplete else None,
         bound_high=hard.bound_high if hard.incomplete else None,
         a_first=hard.a_first.rate,

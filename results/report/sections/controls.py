@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from results.render.format import format_percent, format_range
+from results.render.table import Column, Table
 from results.report.author_roles import AuthorRole
-from results.report.conclusions import NO_CONTROLS_NOTE, UNCUT_NOTE, between, percent
+from results.report.conclusions import NO_CONTROLS_NOTE, UNCUT_NOTE
 from results.report.context import ReportContext
-from results.report.sections.section import PlainRow, PlainTable, Section
+from results.report.sections.section import Section
 from results.report.study_conclusions import JudgeRate, judge_rate, student_pairs
 from results.report.templates import render_template
 
@@ -28,7 +30,7 @@ def controls(material: ReportContext) -> Section | None:
     )
 
 
-def controls_table(material: ReportContext) -> PlainTable | None:
+def controls_table(material: ReportContext) -> Table | None:
     """Return a row per student and judge, a column per kind of opponent."""
     met = {role: student_pairs(material, role) for role in _HEADS}
     columns = [role for role, pairs in met.items() if pairs]
@@ -40,11 +42,11 @@ def controls_table(material: ReportContext) -> PlainTable | None:
             for judged in pair.speaking:
                 if seen := judge_rate(judged, mirrored=mirrored):
                     rates.setdefault((seen.name, seen.judge), {}).setdefault(role, []).append(seen)
-    rows = [
-        PlainRow((name, judge, *("; ".join(map(_format_rate, by_role.get(role, ()))) for role in columns)))
-        for (name, judge), by_role in sorted(rates.items())
-    ]
-    return PlainTable(("student", "judge", *(_HEADS[role] for role in columns)), tuple(rows), texts=2)
+    heads = [Column(role.name.lower(), _HEADS[role], "lines", "right") for role in columns]
+    table = Table(columns=[Column("student"), Column("judge"), *heads])
+    for (name, judge), by_role in sorted(rates.items()):
+        table.add_row(name, judge, *(tuple(map(_format_rate, by_role.get(role, ()))) for role in columns))
+    return table
 
 
 def controls_notes(material: ReportContext) -> list[str]:
@@ -60,6 +62,5 @@ def controls_notes(material: ReportContext) -> list[str]:
 
 
 def _format_rate(seen: JudgeRate) -> str:
-    interval = between(seen.low, seen.high).replace(" ", "\u00a0")
-    robust = between(*seen.order_robust).replace(" ", "\u00a0")
-    return f"{_SIGNS[seen.direction]}\u00a0{percent(seen.rate)} ({interval}; order-robust {robust})"
+    interval, robust = format_range(seen.low, seen.high), format_range(*seen.order_robust)
+    return f"{_SIGNS[seen.direction]} {format_percent(seen.rate)} ({interval}; order-robust {robust})"

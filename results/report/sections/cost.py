@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from results.report.conclusions import NONE, counted, duration, moment, money
+from results.render.format import format_count, format_elapsed, format_moment, format_usd
+from results.render.table import Column, Table
 from results.report.context import ReportContext
-from results.report.cost import CostSummary, ModelCost
-from results.report.sections.section import PlainRow, PlainTable, Section
+from results.report.cost import CostSummary
+from results.report.sections.section import Section
 from results.report.templates import render_template
-
-_HEADS = ("for", "model", "requests", "tokens in", "tokens out", "cost", "latency")
 
 
 def cost(material: ReportContext) -> Section | None:
@@ -27,37 +24,33 @@ def cost(material: ReportContext) -> Section | None:
     return Section("cost", "Cost, time, requests", html)
 
 
-def cost_table(spending: CostSummary) -> PlainTable:
+def cost_table(spending: CostSummary) -> Table:
     """Return a row per model and purpose, and the total."""
-    return PlainTable(
-        _HEADS, (*(_row(model_cost) for model_cost in spending.by_model), _sum(spending)), texts=2
-    )
-
-
-def _row(model_cost: ModelCost) -> PlainRow:
-    return PlainRow(
-        (
-            model_cost.purpose,
-            model_cost.model,
-            f"{model_cost.calls:,}",
-            f"{model_cost.input_tokens:,}",
-            f"{model_cost.output_tokens:,}",
-            money(model_cost.cost_usd),
-            duration(model_cost.seconds) if model_cost.seconds is not None else NONE,
-        ),
-        quiet=model_cost.model.startswith("control/"),
-    )
-
-
-def _sum(spending: CostSummary) -> PlainRow:
-    every: Sequence[ModelCost] = spending.by_model
-    tokens = (
-        sum(model_cost.input_tokens for model_cost in every),
-        sum(model_cost.output_tokens for model_cost in every),
-    )
-    return PlainRow(
-        ("all", "", f"{spending.calls:,}", f"{tokens[0]:,}", f"{tokens[1]:,}", money(spending.cost_usd), "")
-    )
+    columns = [
+        Column("purpose", "for"),
+        Column("model"),
+        Column("requests", unit="count"),
+        Column("input_tokens", "tokens in", "count"),
+        Column("output_tokens", "tokens out", "count"),
+        Column("cost_usd", "cost", "usd"),
+        Column("seconds", "latency", "elapsed"),
+    ]
+    table, models = Table(columns=columns), spending.by_model
+    for model in models:
+        table.add_row(
+            model.purpose,
+            model.model,
+            model.calls,
+            model.input_tokens,
+            model.output_tokens,
+            model.cost_usd,
+            model.seconds,
+            style="dim" if model.model.startswith("control/") else "",
+        )
+    tokens = (sum(model.input_tokens for model in models), sum(model.output_tokens for model in models))
+    table.add_section()
+    table.add_row("all", "", spending.calls, *tokens, spending.cost_usd)
+    return table
 
 
 def time_sentence(material: ReportContext) -> str:
@@ -69,15 +62,15 @@ def time_sentence(material: ReportContext) -> str:
     sentences = []
     if time.first is not None and time.last is not None:
         sentences.append(
-            f"Requested between {moment(time.first)} and {moment(time.last)}, "
-            f"in {counted(time.starts, 'process', 'processes')}; total running time {duration(time.worked)}."
+            f"Requested between {format_moment(time.first)} and {format_moment(time.last)}, "
+            f"in {format_count(time.starts, 'process', 'processes')}; total running time "
+            f"{format_elapsed(time.worked)}."
         )
     if material.spending.unanswered_usd:
-        sentences.append(
-            f"Attempts without an answer cost up to {money(material.spending.unanswered_usd)} beside that."
-        )
+        unanswered = format_usd(material.spending.unanswered_usd)
+        sentences.append(f"Attempts without an answer cost up to {unanswered} beside that.")
     if any(training_seconds):
         sentences.append(
-            f"Training took {duration(sum(float(seconds) for seconds in training_seconds if seconds))}."
+            f"Training took {format_elapsed(sum(float(seconds) for seconds in training_seconds if seconds))}."
         )
     return " ".join(sentences)

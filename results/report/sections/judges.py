@@ -4,52 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agents.models.family import self_preference_warning
 from agents.models.response_model import answering_model_note
-from results.report.audit_summary import JudgeAudit, SplitAudit
-from results.report.conclusions import NONE, between, counted, percent, points, reasons
+from results.render.format import format_count, format_value
+from results.render.judge_audit import AUDIT_COLUMNS, UNSCORED, audit_cells
+from results.render.judge_panel import AGREEMENT_COLUMNS, agreement_cells
+from results.render.table import Column, Table
+from results.report.audit_summary import SplitAudit
 from results.report.context import JudgedContest, ReportContext
-from results.report.judge_agreement import JudgePairAgreement
-from results.report.sections.section import PlainRow, PlainTable, Section
+from results.report.sections.section import Section
 from results.report.templates import render_template
-from results.statistics.cluster_bootstrap import ClusteredEstimate
-from results.statistics.not_estimable import NotEstimable
-from results.statistics.within_rater_test import WithinRaters
-
-_HEADS = (
-    "judge",
-    "dialogues",
-    "consistency",
-    "first position",
-    "ties",
-    "longer wins",
-    "unscored",
-    "retried",
-)
-_AGREEMENT = ("judges", "agreement", "95 %", "at most", "AC1", "κ", "prefer A, tie, B", "n")
-_AUDIT = (
-    "judge",
-    "agreement",
-    "95 %",
-    "ratings 1 and 3",
-    "within raters",
-    "consistency",
-    "first position",
-    "longer",
-    "n",
-    "unscored",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class AuditView:
-    """One audit, for the template."""
-
-    split: str
-    title: str
-    table: PlainTable
+from results.statistics.not_estimable import NotEstimable, estimated
 
 
 def judges(material: ReportContext) -> Section | None:
@@ -65,7 +31,7 @@ def judges(material: ReportContext) -> Section | None:
         agreement=agreement_table(material),
         alpha=""
         if agreements.alpha is None
-        else f"Krippendorff's α over all of them: {_decimal(agreements.alpha)}.",
+        else f"Krippendorff's α over all of them: {format_value(estimated(agreements.alpha), 'decimal')}.",
         refused=sorted(
             {
                 str(judge_pair.found.kappa)
@@ -73,7 +39,7 @@ def judges(material: ReportContext) -> Section | None:
                 if isinstance(judge_pair.found.kappa, NotEstimable)
             }
         ),
-        audits=audit_views(material),
+        audits=audit_tables(material),
     )
     return Section("judges", "What the judges are worth", html)
 
@@ -106,20 +72,49 @@ def answering_model_notes(material: ReportContext) -> list[str]:
     return [note for note in notes if note]
 
 
-def each_judge(material: ReportContext) -> PlainTable:
+def each_judge(material: ReportContext) -> Table:
     """Return a row per judge over all contests, models first."""
-    return PlainTable(_HEADS, tuple(_row(contests) for contests in _by_judge(material)))
+    columns = [
+        Column("judge"),
+        Column("dialogues", unit="count"),
+        Column("consistency", unit="percent"),
+        Column("first_position_rate", "first position", "percent"),
+        Column("ties", unit="percent"),
+        Column("longer_wins", unit="percent"),
+        Column("unscored", unit="unscored"),
+        Column("retried", unit="count"),
+    ]
+    table = Table(columns=columns)
+    for contests in _by_judge(material):
+        unscored: Counter[str] = Counter()
+        for judged in contests:
+            unscored.update(judged.unscored)
+        table.add_row(
+            contests[0].contest.judge,
+            sum(judged.hard.n for judged in contests),
+            _mean([(judged.hard.consistency, judged.hard.n) for judged in contests]),
+            _mean([(judged.hard.first_position_rate, judged.hard.n) for judged in contests]),
+            _mean([(judged.hard.ties, judged.hard.n) for judged in contests]),
+            _mean([(judged.lengths.longer_wins, judged.hard.n) for judged in contests]),
+            unscored,
+            sum(judged.contest.asked_again for judged in contests),
+            style="dim" if contests[0].is_control else "",
+        )
+    return table
 
 
-def agreement_table(material: ReportContext) -> PlainTable | None:
+def agreement_table(material: ReportContext) -> Table | None:
     """Return a row per pair of judges; None with fewer than two models."""
     pairs = material.agreements.pairs
-    return PlainTable(_AGREEMENT, tuple(_agreement(judge_pair) for judge_pair in pairs)) if pairs else None
+    table = Table(columns=list(AGREEMENT_COLUMNS))
+    for pair in pairs:
+        table.add_row(f"{pair.one} – {pair.other}", *agreement_cells(pair.found))
+    return table if pairs else None
 
 
-def audit_views(material: ReportContext) -> list[AuditView]:
-    """Return one audit per split."""
-    return [_audit(audit) for audit in material.audits]
+def audit_tables(material: ReportContext) -> list[tuple[str, Table]]:
+    """Return the split and the table of each audit."""
+    return [(audit.split, _audit_table(audit)) for audit in material.audits]
 
 
 def _by_judge(material: ReportContext) -> list[list[JudgedContest]]:
@@ -130,95 +125,21 @@ def _by_judge(material: ReportContext) -> list[list[JudgedContest]]:
     return list(by_judge.values())
 
 
-def _row(contests: Sequence[JudgedContest]) -> PlainRow:
-    unscored: dict[str, int] = {}
-    for judged_contest in contests:
-        for reason, count in judged_contest.unscored.items():
-            unscored[reason] = unscored.get(reason, 0) + count
-    return PlainRow(
-        (
-            contests[0].contest.judge,
-            f"{sum(judged_contest.hard.n for judged_contest in contests):,}",
-            _mean([(judged_contest.hard.consistency, judged_contest.hard.n) for judged_contest in contests]),
-            _mean(
-                [
-                    (judged_contest.hard.first_position_rate, judged_contest.hard.n)
-                    for judged_contest in contests
-                ]
-            ),
-            _mean([(judged_contest.hard.ties, judged_contest.hard.n) for judged_contest in contests]),
-            _mean(
-                [(judged_contest.lengths.longer_wins, judged_contest.hard.n) for judged_contest in contests]
-            ),
-            reasons(unscored),
-            str(sum(judged_contest.contest.asked_again for judged_contest in contests)),
-        ),
-        quiet=contests[0].is_control,
-    )
-
-
-def _mean(shares: Sequence[tuple[float | None, int]]) -> str:
+def _mean(shares: Sequence[tuple[float | None, int]]) -> float | None:
     """Return the mean of the shares, weighted by dialogues."""
-    there = [(share, n) for share, n in shares if share is not None]
-    return percent(sum(share * n for share, n in there) / sum(n for _, n in there)) if there else NONE
+    known = [(share, n) for share, n in shares if share is not None]
+    return sum(share * n for share, n in known) / sum(n for _, n in known) if known else None
 
 
-def _agreement(judge_pair: JudgePairAgreement) -> PlainRow:
-    agreement = judge_pair.found
-    shares = ", ".join(percent(agreement.prevalence.get(answer)) for answer in (1.0, 0.5, 0.0))
-    return PlainRow(
-        (
-            f"{judge_pair.one} and {judge_pair.other}",
-            percent(agreement.agreement),
-            between(agreement.low, agreement.high),
-            percent(agreement.attainable),
-            _decimal(agreement.ac1),
-            _decimal(agreement.kappa),
-            shares,
-            f"{agreement.n:,}",
-        )
-    )
-
-
-def _decimal(value: float | NotEstimable | None) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else NONE
-
-
-def _audit(split_audit: SplitAudit) -> AuditView:
+def _audit_table(audit: SplitAudit) -> Table:
+    """Return a row per judge, then the baselines, without columns that are empty."""
     title = (
-        f"{split_audit.split} split: {counted(split_audit.pairs, 'pair')} of responses with "
-        "different ratings, in "
-        f"{counted(split_audit.dialogues, 'dialogue')}."
+        f"{audit.split} split: {format_count(audit.pairs, 'pair')} of responses with different ratings, in "
+        f"{format_count(audit.dialogues, 'dialogue')}."
     )
-    return AuditView(
-        split_audit.split,
-        title,
-        PlainTable(_AUDIT, tuple(_audited(judge_audit) for judge_audit in split_audit.judges)),
-    )
-
-
-def _audited(judge_audit: JudgeAudit) -> PlainRow:
-    estimates = judge_audit.found
-    return PlainRow(
-        (
-            judge_audit.name,
-            _value(estimates.agreement),
-            between(estimates.agreement.low, estimates.agreement.high),
-            _value(estimates.rating_gap_2),
-            _within(estimates.within),
-            percent(estimates.consistency),
-            percent(estimates.first_position_rate),
-            _value(estimates.length.judge),
-            f"{estimates.n:,}",
-            f"{judge_audit.unscored:,}",
-        ),
-        quiet=judge_audit.is_baseline,
-    )
-
-
-def _within(excess: WithinRaters | NotEstimable) -> str:
-    return NONE if isinstance(excess, NotEstimable) else f"{points(excess.excess)} (p {excess.p:.3f})"
-
-
-def _value(estimate: ClusteredEstimate) -> str:
-    return percent(estimate.value)
+    columns = AUDIT_COLUMNS[: AUDIT_COLUMNS.index(UNSCORED) + 1]
+    table = Table(title, columns=list(columns))
+    for judge in audit.judges:
+        cells = audit_cells(judge.found, judge.unscored)
+        table.add_row(judge.name, *cells, style="dim" if judge.is_baseline else "")
+    return table.without_empty_columns({"own_family", "stability"})

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from results.report.conclusions import Conclusion, conclude_pair, percent
-from results.report.contest_metrics import MetricGroup, metric_groups
+from results.render.format import format_percent
+from results.render.table import Table
+from results.report.conclusions import Conclusion, conclude_pair
+from results.report.contest_metrics import contest_metrics
 from results.report.context import AuthorPair, ReportContext
 from results.report.sections.chart_data import figure_of
 from results.report.sections.section import Section
@@ -21,8 +23,7 @@ class PairView:
     at: int
     a: str
     b: str
-    judges: tuple[str, ...]
-    groups: tuple[MetricGroup, ...]
+    table: Table
     answer: Conclusion
     figure: Markup
     short: str
@@ -39,15 +40,14 @@ def numbers(material: ReportContext) -> Section | None:
 
 def _view(at: int, pair: AuthorPair, seed: int, *, several: bool) -> PairView:
     summary = ", ".join(
-        f"{judged_contest.contest.judge} {percent(judged_contest.hard.rate)}"
+        f"{judged_contest.contest.judge} {format_percent(judged_contest.hard.rate)}"
         for judged_contest in pair.speaking
     )
     return PairView(
         at=at,
         a=pair.a.name,
         b=pair.b.name,
-        judges=tuple(judged_contest.contest.judge for judged_contest in pair.judged),
-        groups=metric_groups(pair.judged, pair.a.name),
+        table=contest_metrics(pair.judged, pair.a.name),
         answer=conclude_pair(pair, seed),
         figure=figure_of(pair, at) if several else Markup(""),
         short=summary,

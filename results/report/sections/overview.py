@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from results.queries.checkpoints import STUDENT
+from results.render.charts import ForestMark, ForestRow, forest_plot
+from results.render.format import format_percent
 from results.render.writers.html import readable
 from results.report.author_roles import AuthorRole
-from results.report.conclusions import percent
 from results.report.context import AuthorPair, ReportContext
-from results.report.forest_plot import ForestMark, ForestRow, forest
 from results.report.sections.chart_data import figure_of
 from results.report.sections.section import Section
 from results.report.templates import render_template
@@ -52,7 +52,7 @@ def overview(material: ReportContext) -> Section | None:
         rows = [_row(pair, series) for pair in pairs]
         title = readable(f"Win rates against {opponent.name}")
         described = "; ".join(f"{row.name}: {', '.join(mark.label for mark in row.marks)}" for row in rows)
-        drawing = forest(rows, name=f"forest-{at}", title=title, described=described)
+        drawing = forest_plot(rows, name=f"forest-{at}", title=title, described=described)
         drawings.append(Drawing(opponent.name, _ROLES.get(opponent.role, ""), drawing))
     hard = material.pairs[0].judged[0].hard
     controls = any(judged_contest.is_control for pair in material.pairs for judged_contest in pair.judged)
@@ -90,7 +90,9 @@ def _row(pair: AuthorPair, series: Mapping[str, int]) -> ForestRow:
             judged_contest.hard.rate,
             judged_contest.hard.low,
             judged_contest.hard.high,
-            percent(judged_contest.hard.rate) if judged_contest.hard.rate is not None else "no rate yet",
+            format_percent(judged_contest.hard.rate)
+            if judged_contest.hard.rate is not None
+            else "no rate yet",
         )
         for judged_contest in pair.speaking
     ]

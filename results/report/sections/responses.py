@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from results.analysis.response_profile import WORD_LISTS
-from results.report.contest_metrics import MetricGroup
 from results.report.context import ReportContext
-from results.report.sections.section import PlainRow, PlainTable, Section
-from results.report.style_profile import flagged_dialogues, style_groups
+from results.report.sections.section import Section
+from results.report.style_profile import flagged_dialogues, style_table
 from results.report.templates import render_template
 
 MANY = 6  # authors that have a column each; more of them have a row each
@@ -20,20 +17,12 @@ def responses(material: ReportContext) -> Section | None:
     if not authors:
         return None
     authors.sort(key=lambda author: author.name)
-    groups, names = style_groups(authors), [author.name for author in authors]
+    table = style_table(authors)
     html = render_template(
         "responses",
-        groups=groups,
-        names=names,
-        table=_turned(groups, names) if len(names) > MANY else None,
+        table=table.transposed("author") if len(authors) > MANY else table,
+        hints=[(row.cells[0], row.hint) for row in table.rows if row.hint] if len(authors) > MANY else [],
         flagged_dialogues=flagged_dialogues(authors),
         lists=WORD_LISTS.values(),
     )
     return Section("responses", "What the responses are like", html)
-
-
-def _turned(groups: Sequence[MetricGroup], names: Sequence[str]) -> PlainTable:
-    """Return the transposed table: an author per row, a measure per column."""
-    measures = [measure for group in groups for measure in group.rows]
-    rows = [PlainRow((name, *(measure.values[at] for measure in measures))) for at, name in enumerate(names)]
-    return PlainTable(("author", *(measure.name for measure in measures)), tuple(rows))

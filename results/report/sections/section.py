@@ -1,4 +1,4 @@
-"""Types shared by the sections: a section, and a plain table."""
+"""A section of the report."""
 
 from __future__ import annotations
 
@@ -22,20 +22,3 @@ class Section:
     title: str
     html: Markup
     css: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PlainRow:
-    """PlainRow of a plain table; a quiet row is printed in grey."""
-
-    cells: tuple[str, ...]
-    quiet: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PlainTable:
-    """Headings and rows of formatted cells; the first `texts` columns are text, the others numbers."""
-
-    heads: tuple[str, ...]
-    rows: tuple[PlainRow, ...]
-    texts: int = 1

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from results.report.conclusions import NONE, between, percent
+from results.render.table import Column, Table
 from results.report.context import ReportContext
-from results.report.sections.section import PlainRow, PlainTable, Section
-from results.report.seed_summary import SeedSummary
+from results.report.sections.section import Section
 from results.report.templates import render_template
 from results.statistics import NotEstimable
 
 TITLE = "Over training seeds"
-_HEADS = ("recipe", "judge", "against", "win rate", "95 %", "order-robust", "seeds", "between seeds", "n")
 
 
 def seeds(material: ReportContext) -> Section | None:
@@ -19,29 +17,34 @@ def seeds(material: ReportContext) -> Section | None:
     return None if table is None else Section("seeds", TITLE, render_template("seeds", table=table))
 
 
-def seeds_table(material: ReportContext) -> PlainTable | None:
+def seeds_table(material: ReportContext) -> Table | None:
     """Return a row per recipe, judge and opponent."""
     if not material.seeds:
         return None
-    return PlainTable(_HEADS, tuple(_row(seed_summary) for seed_summary in material.seeds), texts=3)
-
-
-def _row(seed_summary: SeedSummary) -> PlainRow:
-    estimate = seed_summary.found
-    if isinstance(estimate, NotEstimable):
-        return PlainRow(
-            (seed_summary.recipe, seed_summary.judge, seed_summary.opponent, str(estimate), *[NONE] * 5)
+    columns = [
+        Column("recipe"),
+        Column("judge"),
+        Column("opponent", "against"),
+        Column("win_rate", unit="percent"),
+        Column("interval", "95 %", "percent_range"),
+        Column("order_robust", "order-robust", "percent_range"),
+        Column("seeds", unit="count"),
+        Column("between_seeds", "between seeds, points", "unsigned_points"),
+        Column("n", unit="count"),
+    ]
+    table = Table(columns=columns)
+    for summary in material.seeds:
+        estimate, names = summary.found, (summary.recipe, summary.judge, summary.opponent)
+        if isinstance(estimate, NotEstimable):
+            table.add_row(*names, str(estimate), *[None] * 5)
+            continue
+        table.add_row(
+            *names,
+            estimate.estimate,
+            (estimate.low, estimate.high),
+            (estimate.order_robust_low, estimate.order_robust_high),
+            sum(estimate.seeds),
+            estimate.between_seeds,
+            estimate.n,
         )
-    return PlainRow(
-        (
-            seed_summary.recipe,
-            seed_summary.judge,
-            seed_summary.opponent,
-            percent(estimate.estimate),
-            between(estimate.low, estimate.high),
-            between(estimate.order_robust_low, estimate.order_robust_high),
-            str(sum(estimate.seeds)),
-            f"{100 * estimate.between_seeds:.1f}\u00a0points",
-            f"{estimate.n:,}",
-        )
-    )
+    return table

@@ -2,43 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from results.paper.cells import NUMBERS
+from results.paper.cells import METHODS, NUMBERS
+from results.render.format import format_points, format_range
+from results.render.table import Column, Quantity, Table, Value
 from results.report.context import ReportContext
 from results.report.sections.section import Section
-from results.report.table1_grid import Table1Line, orders_of
+from results.report.table1_grid import Table1Entry, Table1Grid, orders_of
 from results.report.templates import render_template
 
 _NOT_THE_PAPERS = "No cell here is one of the paper's: another base, or another judge."
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Lines of one base under one judge."""
-
-    base: str
-    judge: str
-    lines: tuple[Table1Line, ...]
-    compared: bool
+_LETTERS = dict(zip(METHODS, "HL", strict=True))
+LEGEND = "H: improvement over human responses. L: over LLM initial responses. " + "; ".join(
+    f"{number}: {strategy}" for strategy, number in NUMBERS.items()
+)
 
 
 def table_1(material: ReportContext) -> Section | None:
     """Render the layout; None if no student of the paper's methods met its base."""
     if material.grid is None:
         return None
-    heads = dict.fromkeys((line.base, line.judge) for line in material.grid.lines)
-    compared = any(entry.compared for line in material.grid.lines for entry in line.entries)
-    blocks = [
-        Block(
-            base, judge, tuple(x for x in material.grid.lines if (x.base, x.judge) == (base, judge)), compared
-        )
-        for base, judge in heads
+    html = render_template("table1", table=table_1_table(material.grid), notes=table_1_notes(material.grid))
+    return Section("table-1", "Table 1", html)
+
+
+def table_1_notes(grid: Table1Grid) -> tuple[str, ...]:
+    """Return the notes for the reader."""
+    return grid.notes if _is_compared(grid) else (_NOT_THE_PAPERS,)
+
+
+def _is_compared(grid: Table1Grid) -> bool:
+    """Return whether any cell is one of the paper's."""
+    return any(entry.compared for line in grid.lines for entry in line.entries)
+
+
+def table_1_table(grid: Table1Grid) -> Table:
+    """Return a row per stage under its base and judge; several lines per cell, in percent."""
+    columns = [
+        Column(f"{letter.lower()}_{number}", f"{letter} {number}", "lines", "right")
+        for letter in _LETTERS.values()
+        for number in NUMBERS.values()
     ]
-    notes = material.grid.notes if compared else (_NOT_THE_PAPERS,)
-    numbers = {number: str(strategy) for strategy, number in NUMBERS.items()}
-    return Section(
-        "table-1",
-        "Table 1",
-        render_template("table1", blocks=blocks, numbers=numbers, notes=notes, orders_of=orders_of),
-    )
+    table, compared = Table(caption=LEGEND, columns=[Column("step"), *columns]), _is_compared(grid)
+    head = ("", "")
+    for line in grid.lines:
+        if (line.base, line.judge) != head:
+            head = (line.base, line.judge)
+            table.add_section(line.base, f"judged by {line.judge}")
+        table.add_row(line.step, *(_lines(entry, compared) for entry in line.entries))
+    return table
+
+
+def _lines(entry: Table1Entry, compared: bool) -> tuple[Value, ...]:
+    """Return the lines of a cell: ours, interval, bounds, each order, published, difference."""
+    lines: list[Value] = []
+    if ours := entry.ours:
+        lines.append(f"{100 * ours.rate:.1f}{'†' if ours.same_family and compared else ''}")
+        lines.append(Quantity((ours.low, ours.high), "percent_range"))
+        if ours.order_robust[0] is not None:
+            lines.append(f"{format_range(*ours.order_robust)} robust")
+        lines += orders_of(entry)
+    if entry.published is not None:
+        lines.append(f"published {100 * entry.published:.1f}")
+    if result := entry.compared:
+        star = "*" if result.p_adjusted is not None and result.p_adjusted < 0.05 else ""
+        lines.append(f"{format_points(result.difference)}{star}")
+    return tuple(lines)

@@ -10,11 +10,11 @@ from typing import Any
 from markupsafe import Markup
 
 from results.queries.checkpoints import CheckpointRecord
+from results.render.charts import training_curve
+from results.render.format import format_elapsed, format_percent
 from results.render.writers.html import readable
 from results.report.author_descriptions import TrainedStudent
-from results.report.conclusions import duration, percent
 from results.report.context import ReportContext
-from results.report.loss_curves import curve
 from results.report.sections.section import Section
 from results.report.templates import render_template
 
@@ -87,7 +87,7 @@ def _curves(index: int, line: Sequence[CheckpointRecord]) -> list[Markup]:
         for place, (key, title, even) in enumerate(_CURVES.get(checkpoint.stage, ())):
             points = [(step, value) for step, value in checkpoint.curve(key) if math.isfinite(value)]
             name = f"curve-{index}-{step}-{place}"
-            drawings.append(curve(points, name=name, title=readable(title), even=even))
+            drawings.append(training_curve(points, name=name, title=readable(title), even=even))
     return [drawing for drawing in drawings if drawing]
 
 
@@ -104,7 +104,7 @@ def _facts(line: Sequence[CheckpointRecord]) -> list[tuple[str, str]]:
         parts += [f"rank {settings['rank']}"] if "rank" in settings else []
         parts += [f"β {settings['beta']:g}"] if checkpoint.stage == "dpo" and "beta" in settings else []
         seconds = checkpoint.record.get("seconds")
-        parts += [f"{duration(seconds)} on {checkpoint.record.get('device', '?')}"] if seconds else []
+        parts += [f"{format_elapsed(seconds)} on {checkpoint.record.get('device', '?')}"] if seconds else []
         facts.append((checkpoint.stage.upper(), ", ".join(part for part in parts if part)))
     return facts + _health(line[-1].health)
 
@@ -125,7 +125,7 @@ def _health(health: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("loss, general text", f"base {health['general_base']:.2f}, now {health['general']:.2f}"),
         (
             "what it says",
-            f"{health['words']:.0f} words in the mean; {percent(health['cut'])} reached the limit of "
-            f"{health['new_tokens']} tokens; {percent(health['distinct'])} different responses",
+            f"{health['words']:.0f} words in the mean; {format_percent(health['cut'])} reached the limit of "
+            f"{health['new_tokens']} tokens; {format_percent(health['distinct'])} different responses",
         ),
     ]

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from agents.figures import Bar, Chart, render_charts
 from harness.data.dataset import sample
 from harness.workflows.paper_figures import paper_charts
 from results.db.store import Store
-from results.paper.figures import Bar, Chart, render_chart
 from results.queries.checkpoints import save_checkpoint
 
 Run = Callable[..., Any]
@@ -139,7 +139,7 @@ def test_a_figure_is_reproducible_and_marks_cells_that_were_not_run() -> None:
         "SFT-DPO": [Bar(80.0, 75.0, 84.0), Bar(90.0, 86.0, 93.0)],
     }
     chart = Chart("7", "title", "axis", ["N", "2"], bars, {"SFT": [56.4, 73.2]}, warning="EMULATED")
-    first, second = render_chart(chart), render_chart(chart)
+    first, second = (render_charts([chart], {"svg": {}, "png": {}}) for _ in range(2))
     assert first == second
     assert first["svg"].count(b"not run") == 1
     assert b"EMULATED" in first["svg"]

@@ -19,7 +19,7 @@ MAY = {
     "sys.stdout.buffer": OUTPUT,
     "sys.stdout.flush": {*OUTPUT, "harness/cli/__init__.py"},
     "matplotlib.pyplot": set(),
-    "matplotlib": {"agents/figure_style.py"},
+    "matplotlib": {"agents/figures.py"},
     "csv.writer": {
         "agents/output_escape.py",
         "harness/data/dataset.py",

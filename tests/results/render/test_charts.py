@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.render.charts import OKABE_ITO, IntervalEstimate, interval_plot, symbol
+from agents.figures import OKABE_ITO
+from results.render.charts import IntervalEstimate, interval_plot, symbol
 
 SVG = "{http://www.w3.org/2000/svg}"
 shares = st.floats(0.0, 1.0)

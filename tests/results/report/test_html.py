@@ -128,7 +128,7 @@ async def test_the_numbers_are_those_of_the_statistics(store: Store, put_run: An
         name, hard, soft = judge.contest.judge, judge.hard, judge.soft
         values = {
             "win rate of dataset:gpt-4": text_format.format_percent(hard.rate),
-            "95 % interval": text_format.format_range(hard.low, hard.high) + " %",
+            "95 % interval": text_format.format_range(hard.low, hard.high),
             "n": str(hard.n),
             "incomplete dialogues": str(hard.incomplete),
             "ties": text_format.format_percent(hard.ties),
@@ -140,10 +140,10 @@ async def test_the_numbers_are_those_of_the_statistics(store: Store, put_run: An
             "how it was made": hard.interval_method,
         }
         if hard.incomplete:
-            values["bounds with these"] = text_format.format_range(hard.bound_low, hard.bound_high) + " %"
+            values["bounds with these"] = text_format.format_range(hard.bound_low, hard.bound_high)
         if soft is not None:
             values["soft win rate"] = text_format.format_percent(soft.rate)
-            values["its 95 % interval"] = text_format.format_range(soft.low, soft.high) + " %"
+            values["its 95 % interval"] = text_format.format_range(soft.low, soft.high)
         for row, value in values.items():
             assert table[row][name] == value, row
         for row, order in (("A first", hard.a_first), ("B first", hard.b_first)):
@@ -212,7 +212,7 @@ async def test_the_answer_is_one_sentence(
     answer = plain(page.one("p", class_="answer").text)
     assert said in answer
     if name in ("one judge", "several judges", "one dialogue"):
-        assert re.search(r"95 % interval \d+\.\d to \d+\.\d %", answer)
+        assert re.search(r"95 % interval \d+\.\d to \d+\.\d", answer)
 
 
 MOSTLY_A, MOSTLY_B = [("A", "A")] * 27 + [("B", "B")] * 3, [("B", "B")] * 27 + [("A", "A")] * 3

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from agents.errors import UserError
-from agents.figure_style import figure_format, render_figure
+from agents.figures import figure_format, render_figure
 from tests.hostile import HOSTILE
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 DRAW = """
 import hashlib, sys
-from agents.figure_style import render_figure
-from tests.agents.test_figure_style import bars
+from agents.figures import render_figure
+from tests.agents.test_figures import bars
 figures = render_figure(lambda: bars("a name with $x^2$ and 95 %"), {"svg": {}, "png": {}, "pdf": {}})
 for form, content in figures.items():
     print(form, hashlib.sha256(content).hexdigest())
