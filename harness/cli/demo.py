@@ -67,7 +67,7 @@ def demo(out: Path, judging: bool, opens: bool) -> None:
         print_message("Only judging. For all stages, install with: pip install -e '.[train]'")
     began = time.monotonic()
     summary, page = run(_demo(out))
-    from results.render.breakdowns import render_judging
+    from results.render.judging import render_judging
 
     print_rendering(render_judging(summary))
     place = out / "report.html"

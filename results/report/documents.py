@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from results.analysis.response_profile import ResponseProfile
 from results.paper.table1 import CellResult
 from results.queries.responses import EndingCounts
+from results.render.documents import ContestDocument
 from results.render.estimable import Estimable
 from results.render.judge_audit import AuditedVerdicts
 from results.render.judge_panel import AgreementDocument
@@ -278,7 +279,7 @@ class ReportDocument(TypedDict):
     tiny: bool
     notes: list[str]
     answer: AnswerDocument | None
-    contests: list[dict[str, Any]]
+    contests: list[ContestDocument]
     table_1: Table1GridDocument | None
     training_seeds: list[SeedSummaryDocument]
     agreement: list[ReportAgreementDocument]

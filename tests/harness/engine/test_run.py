@@ -31,7 +31,7 @@ def behind_gateway(house: Bench) -> Bench:
 
 
 def only(summary: JudgingResult) -> Any:
-    return summary.judges[0]
+    return summary.contests[0]
 
 
 # -- at the provider's own address -----------------------------------------------------------------------
@@ -42,7 +42,7 @@ async def test_a_model_change_stops_the_judge_without_mixing(bench: Make, judge:
     house = await bench(other_model="successor-9", other_model_after=N + 1)
     plan = await house.plan(judge, "control/longer", limit=N)
     summary = await house.judge(plan, limits=ONE_BY_ONE)
-    texts = {each.contest.judge: each for each in summary.judges}
+    texts = {each.contest.judge: each for each in summary.contests}
     stopped = texts[judge]
     assert stopped.endpoint is not None
     assert "successor-9" in stopped.endpoint.stopped

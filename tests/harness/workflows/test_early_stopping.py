@@ -323,7 +323,7 @@ def answers(summary: JudgingResult) -> list[tuple[Any, ...]]:
     """Return everything that must not depend on interruptions."""
     return [
         (judge.contest.judge_id, judge.stopped.note(), *_end_of(judge.stopped))
-        for judge in summary.judges
+        for judge in summary.contests
         if judge.stopped is not None
     ]
 
@@ -334,7 +334,7 @@ async def test_decided_contest_stops_and_others_continue(
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
         models = [find_model(registry, emulator, "openai/gpt-4o"), registry.model("control/first")]
         summary = await judge_contest(store, registry, await plan_of(dataset, store, models), QUIET)
-        first, gpt = summary.judges
+        first, gpt = summary.contests
         assert gpt.stopped is not None
         assert first.stopped is not None
         assert gpt.stopped.answered
@@ -420,7 +420,7 @@ async def test_refusing_judge_never_meets_the_rule(
             summary = await judge_contest(store, registry, plan, stubborn)
     finally:
         await running.close()
-    stopped = summary.judges[0].stopped
+    stopped = summary.contests[0].stopped
     assert stopped is not None
     assert stopped.note() == "all 64 dialogues judged, undecided"
     assert (stopped.sequence.low, stopped.sequence.high, stopped.sequence.incomplete) == (0, 1, 64)
@@ -444,5 +444,5 @@ async def test_requests_without_completion_do_not_block_the_run(
         stopped = done.judges[0].stopped
         assert stopped is not None
         assert stopped.finished
-    assert summary.judges[0].endpoint is not None
-    assert summary.judges[0].endpoint.failed > 0
+    assert summary.contests[0].endpoint is not None
+    assert summary.contests[0].endpoint.failed > 0

@@ -28,7 +28,7 @@ N = 64  # dialogues of the written sample
 
 
 def by_judge(summary: JudgingResult) -> dict[str, Any]:
-    return {judge.contest.judge: judge for judge in summary.judges}
+    return {judge.contest.judge: judge for judge in summary.contests}
 
 
 def result(summary: JudgingResult) -> dict[str, Any]:

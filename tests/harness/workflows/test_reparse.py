@@ -154,7 +154,7 @@ async def test_results_name_the_parser_versions(tmp_path: Path, reread: bool) ->
     assert readings["read_by"] == {VERDICT_PARSER if reread else OLD: len(STORED)}
     assert readings["outdated"] == (0 if reread else len(STORED))
     assert readings["changed"] + readings["became_scored"] + readings["became_unscored"] == 4 * reread
-    note = summary.judges[0].contest.readings.note("openai/judge")
+    note = summary.contests[0].contest.readings.note("openai/judge")
     assert note
     assert note in judge_result.render_contest(summary).caveats
     assert note in notes

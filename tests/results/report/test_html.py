@@ -123,8 +123,8 @@ async def test_the_numbers_are_those_of_the_statistics(store: Store, put_run: An
     run_id = await put_run(RUNS["several judges"]["judges"])
     table = numbers(await render(store, run_id))
     summary = await summarize_judging(store, run_id)
-    assert len(summary.judges) == 3
-    for judge in summary.judges:
+    assert len(summary.contests) == 3
+    for judge in summary.contests:
         name, hard, soft = judge.contest.judge, judge.hard, judge.soft
         values = {
             "win rate of dataset:gpt-4": text_format.format_percent(hard.rate),
