@@ -156,7 +156,7 @@ async def test_the_plot_stands_where_the_numbers_are(store: Store, put_run: Any,
     run_id = await put_run(RUNS["several judges"]["judges"])
     page = read_page(await render(store, run_id))
     dots = {one.attributes["cx"] for one in page.all("circle", class_="plot-rate")} - {"50.00%"}
-    rates = {f"{100 * judge.hard.rate:.2f}%" for judge in (await summarize_judging(store, run_id)).judges}
+    rates = {f"{100 * judge.hard.rate:.2f}%" for judge in (await summarize_judging(store, run_id)).contests}
     assert rates - {"50.00%"} == dots
 
 
