@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from results.analysis.breakdowns import Breakdowns
 from results.analysis.contest_results import ContestResult, JudgingResult
@@ -62,11 +62,7 @@ def render_judging(summary: JudgingResult, breakdowns: Breakdowns | None = None)
         table = _table(summary).without_empty_columns(OPTIONAL)
         keys = {column.key for column in table.columns}
         caveats = _caveats(summary, [name for name in COUNTS if name not in keys])
-    groups = [
-        _groups_table(result, breakdowns.by, breakdowns.groups[result.contest.judge_id])
-        for result in summary.contests
-        if result.contest.judge_id in breakdowns.groups
-    ]
+    groups = [_groups_table(summary, breakdowns)] if breakdowns.groups else []
     contests = [result.contest for result in summary.contests]
     return Rendering(
         judging_document(summary, breakdowns),
@@ -198,12 +194,15 @@ def _cells(result: ContestResult, endpoint: EndpointReport | None) -> tuple[Valu
     )
 
 
-def _groups_table(result: ContestResult, group_by: str, groups: Mapping[str, WinRate]) -> Table:
-    """Return one judge's win rates by subgroup."""
-    shown = columns(Column("group", group_by), "win_rate", "interval", "order_robust", "n", "note")
-    table = Table(f"{result.contest.judge}, by {group_by}", columns=shown)
-    for name, rate in groups.items():
-        table.add_row(name, rate.rate, (rate.low, rate.high), rate.order_robust, rate.n, rate.note)
+def _groups_table(summary: JudgingResult, breakdowns: Breakdowns) -> Table:
+    """Return the win rates by judge and subgroup."""
+    judge, group = Column("judge", once=True), Column("group", breakdowns.by)
+    shown = columns(judge, group, "win_rate", "interval", "order_robust", "n", "note")
+    table = Table(f"By {breakdowns.by}", columns=shown)
+    for result in summary.contests:
+        for name, rate in breakdowns.groups.get(result.contest.judge_id, {}).items():
+            cells = (name, rate.rate, (rate.low, rate.high), rate.order_robust, rate.n, rate.note)
+            table.add_row(result.contest.judge, *cells)
     return table.without_empty_columns({"note"})
 
 

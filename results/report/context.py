@@ -12,7 +12,7 @@ from typing import Any
 from agents.models.registry import EMULATED
 from agents.types import ResponseSet
 from results.analysis.contest_results import ContestResult
-from results.report.audit_summary import SplitAudit
+from results.analysis.judge_audit import AuditSummary
 from results.report.author_descriptions import ReportAuthor, TrainedStudent
 from results.report.cost import CostSummary
 from results.report.examples import ExampleSelection
@@ -118,7 +118,7 @@ class ReportContext:
     seeds: tuple[SeedSummary, ...]
     grid: Table1Grid | None
     agreements: JudgeAgreements
-    audits: tuple[SplitAudit, ...]
+    audits: tuple[AuditSummary, ...]
     looks: Mapping[str, int]
     spending: CostSummary
     prompts: tuple[PromptText, ...]

@@ -10,7 +10,7 @@ from results.queries.checkpoints import CheckpointRecord
 from results.render.contest import contest_document
 from results.render.documents import ContestDocument, flatten
 from results.render.estimable import estimable
-from results.render.judge_audit import audited_verdicts
+from results.render.judge_audit import split_audit_document
 from results.render.judge_panel import agreement_document
 from results.render.writers.json import json_document
 from results.report.author_descriptions import ReportAuthor
@@ -80,24 +80,7 @@ def to_dict(material: ReportContext) -> ReportDocument:
             for agreement in material.agreements.pairs
         ],
         "alpha": None if material.agreements.alpha is None else estimable(material.agreements.alpha),
-        "audits": [
-            {
-                "run": audit.run_id,
-                "split": audit.split,
-                "pairs": audit.pairs,
-                "dialogues": audit.dialogues,
-                "judges": [
-                    {
-                        "judge": judge.name,
-                        "baseline": judge.is_baseline,
-                        "unscored": dict(judge.unscored),
-                        **audited_verdicts(judge.found),
-                    }
-                    for judge in audit.judges
-                ],
-            }
-            for audit in material.audits
-        ],
+        "audits": [split_audit_document(audit) for audit in material.audits],
         "authors": [_author(author, material.looks.get(key, 0)) for key, author in material.authors.items()],
         "students": [
             {"author": student.author, "steps": [_student(step) for step in student.line]}

@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from agents.errors import UserError
 from results.analysis.contest_results import ContestResult, load_contest_results
+from results.analysis.judge_audit import load_audits
 from results.db.schema import (
     AttemptRow,
     InvocationRow,
@@ -25,7 +26,6 @@ from results.db.store import Store
 from results.queries.checkpoints import CheckpointRecord
 from results.queries.contests import CONTROL, Contest
 from results.queries.test_set_uses import load_test_set_uses
-from results.report.audit_summary import load_audits
 from results.report.author_descriptions import load_report_author, students_of_sets, trainings
 from results.report.batch_queries import chunks, rows_of
 from results.report.context import (

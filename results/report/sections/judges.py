@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from markupsafe import Markup
-
 from agents.models.family import self_preference_warning
 from agents.models.response_model import answering_model_note
-from agents.output_escape import markdown_text
 from results.analysis.contest_results import ContestResult
 from results.render.columns import columns
-from results.render.format import format_count, format_value
-from results.render.judge_audit import ESTIMATE_COLUMNS, audit_cells
+from results.render.format import format_value
+from results.render.judge_audit import audit_table
 from results.render.judge_panel import AGREEMENT_COLUMNS, agreement_cells
 from results.render.table import Column, Table
-from results.report.audit_summary import SplitAudit
 from results.report.context import ReportContext
 from results.report.sections.section import Block, Section, heading, paragraph, tabulated
 from results.statistics.not_estimable import NotEstimable, estimated
@@ -53,9 +49,10 @@ def judges(material: ReportContext) -> Section | None:
     blocks += [heading("Agreement between judges", "agreement"), *_agreement(material)]
     blocks += [heading("Against human ratings", "audits")]
     for audit in material.audits:
-        label, table = f"audit-{audit.split}", _audit_table(audit)
-        title = Block(Markup('<p id="{}">{}</p>').format(label, table.title), markdown_text(table.title))
-        blocks += [title, tabulated(table, label)]
+        label = f"audit-{audit.split}"
+        table = audit_table(audit).without_empty_columns({"own_family", "repetition_stability"})
+        table = table.without({"cost_usd_per_1000", "seconds_per_1000"})
+        blocks += [paragraph(f"{table.title}.", label=label), tabulated(table, label)]
     blocks.append(paragraph(AUDIT_CAPTION, "hint") if material.audits else paragraph(NO_AUDIT))
     return Section("judges", "What the judges are worth", tuple(blocks))
 
@@ -142,16 +139,3 @@ def _mean(shares: Sequence[tuple[float | None, int]]) -> float | None:
     """Return the mean of the shares, weighted by dialogues."""
     known = [(share, n) for share, n in shares if share is not None]
     return sum(share * n for share, n in known) / sum(n for _, n in known) if known else None
-
-
-def _audit_table(audit: SplitAudit) -> Table:
-    """Return a row per judge, then the baselines, without columns that are empty."""
-    title = (
-        f"{audit.split} split: {format_count(audit.pairs, 'pair')} of responses with different ratings, in "
-        f"{format_count(audit.dialogues, 'dialogue')}."
-    )
-    table = Table(title, columns=list(ESTIMATE_COLUMNS))
-    for judge in audit.judges:
-        cells = audit_cells(judge.found, judge.unscored)
-        table.add_row(judge.name, *cells, style="dim" if judge.is_baseline else "")
-    return table.without_empty_columns({"own_family", "repetition_stability"})
