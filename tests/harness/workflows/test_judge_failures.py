@@ -28,7 +28,7 @@ PATIENT = replace(AT_ONCE, max_tries=20)  # no request fails as often as that
 
 
 def endpoints(summary: JudgingResult) -> dict[str, Any]:
-    return {judge.contest.judge: judge.endpoint for judge in summary.contests}
+    return {judge.contest.judge: summary.endpoint(judge) for judge in summary.contests}
 
 
 # -- failing kinds -----------------------------------------------------------------------------------
@@ -67,9 +67,10 @@ async def test_faults_cause_no_loss_and_no_duplicates(bench: Make) -> None:
     plan = await env.plan(GPT, GEMINI, CLAUDE)
     summary = await env.judge(plan)
     for judge in summary.contests:
-        assert judge.endpoint is not None
-        assert judge.endpoint.made == 2 * N
-        assert judge.endpoint.retried > 0
+        endpoint = summary.endpoint(judge)
+        assert endpoint is not None
+        assert endpoint.made == 2 * N
+        assert endpoint.retried > 0
         assert judge.unscored
         assert set(judge.unscored) <= {"refused", "filtered"}
         assert judge.hard.n + judge.hard.incomplete == N
@@ -123,7 +124,7 @@ async def test_budget_is_never_exceeded(bench: Make) -> None:
     assert endpoints(again)[GPT].made == 0  # spending of earlier invocations counts
     done = await env.judge(plan, budget_usd=100 * budget)
     assert endpoints(done)[GPT].made == 2 * N - gpt.made
-    assert (endpoints(done)[GPT].stopped, done.judges[0].unscored) == ("", {})
+    assert (endpoints(done)[GPT].stopped, done.contests[0].unscored) == ("", {})
 
 
 async def test_budget_is_shared_between_processes(emulator: Start, opening: Open) -> None:

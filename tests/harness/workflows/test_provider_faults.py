@@ -85,9 +85,7 @@ async def expected_verdicts(make_bench: Make, *judges: str, **capabilities: Any)
 
 
 def lane_of(summary: JudgingResult, judge: str = GPT) -> Any:
-    return next(
-        judge_result.endpoint for judge_result in summary.contests if judge_result.contest.judge == judge
-    )
+    return next(summary.endpoint(each) for each in summary.contests if each.contest.judge == judge)
 
 
 @dataclass(frozen=True)
