@@ -88,8 +88,9 @@ def can_train() -> bool:
 
 def run_full_demo(out: Path, *, opens: bool = False) -> None:
     """Run the study `tiny`, from the teacher to the report."""
-    from harness.cli.run import finish, report_path, run_session
+    from harness.cli.run import finish, run_session
     from harness.study.session import StudySession
+    from harness.study.status_tables import report_path
     from harness.workflows.request_options import RequestOptions
 
     began = time.monotonic()

@@ -24,10 +24,10 @@ from harness.cli.documents import ErrorDocument
 from harness.cli.generate_output import GenerationDocument
 from harness.cli.quality_gate_output import BenchDocument
 from harness.cli.reparse_output import ReparseDocument
-from harness.cli.serve import ServerDocument
 from harness.cli.train_output import CheckpointDocument, MergedModelDocument, TrainingPlanDocument
 from harness.data.dataset_summary import DatasetDocument
 from harness.data.method_selection import SplitDocument
+from harness.serving.server_tables import ServerDocument
 from harness.study.estimate_tables import StudyEstimateDocument
 from harness.study.status_tables import StudiesDocument, StudyDocument
 from harness.workflows.cost_tables import (
