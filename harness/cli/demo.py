@@ -62,7 +62,7 @@ def demo(out: Path, judging: bool, opens: bool) -> None:
         print_message("Only judging. For all stages, install with: pip install -e '.[train]'")
     began = time.monotonic()
     outcome, page = run(_demo(out))
-    from results.render.breakdowns import render_judging
+    from results.render.judging import render_judging
 
     print_rendering(render_judging(outcome.result, outcome.breakdowns))
     place = out / "report.html"

@@ -110,7 +110,7 @@ async def _judge(
 ) -> None:
     """Judge the contest, print its result, write its report, and exit with its status."""
     from harness.workflows.contest import judge_authors
-    from results.render.breakdowns import render_judging
+    from results.render.judging import render_judging
     from results.report import render
 
     outcome = await judge_authors(workspace, options, requests)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from agents.models.family import self_preference_warning
 from agents.models.response_model import answering_model_note
+from results.analysis.contest_results import ContestResult
 from results.render.columns import columns
 from results.render.format import format_value
 from results.render.judge_audit import audit_table
 from results.render.judge_panel import AGREEMENT_COLUMNS, agreement_cells
 from results.render.table import Column, Table
-from results.report.context import JudgedContest, ReportContext
+from results.report.context import ReportContext
 from results.report.sections.section import Block, Section, heading, paragraph, tabulated
 from results.statistics.not_estimable import NotEstimable, estimated
 
@@ -126,9 +127,9 @@ def _each_judge(material: ReportContext) -> Table:
     return table
 
 
-def _by_judge(material: ReportContext) -> list[list[JudgedContest]]:
+def _by_judge(material: ReportContext) -> list[list[ContestResult]]:
     every = [judged_contest for pair in material.pairs for judged_contest in pair.judged]
-    by_judge: dict[str, list[JudgedContest]] = {}
+    by_judge: dict[str, list[ContestResult]] = {}
     for judged_contest in sorted(every, key=lambda each: (each.is_control, each.contest.judge)):
         by_judge.setdefault(judged_contest.contest.judge_id, []).append(judged_contest)
     return list(by_judge.values())
