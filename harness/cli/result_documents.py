@@ -24,7 +24,6 @@ from harness.cli.documents import ErrorDocument
 from harness.cli.generate_output import GenerationDocument
 from harness.cli.quality_gate_output import BenchDocument
 from harness.cli.reparse_output import ReparseDocument
-from harness.cli.train_output import CheckpointDocument, MergedModelDocument, TrainingPlanDocument
 from harness.data.dataset_summary import DatasetDocument
 from harness.data.method_selection import SplitDocument
 from harness.serving.server_tables import ServerDocument
@@ -43,6 +42,7 @@ from harness.workflows.training_set_tables import (
     TrainingSetDifferenceDocument,
     TrainingSetDocument,
 )
+from harness.workflows.training_tables import CheckpointDocument, MergedModelDocument, TrainingPlanDocument
 from results.paper.replication_tables import Table1Document
 from results.render.cheap_gold import CheapGoldDocument
 from results.render.comparison_data import ComparisonDocument, MultiComparisonDocument, TrainingSeedsDocument

@@ -28,6 +28,7 @@ import results
 from agents.model_files.decoder_config import parse_decoder_config
 from agents.output_escape import html_page, visible_text
 from agents.types import Fidelity, ResponseSet
+from finetune.checkpoint import Checkpoint
 from finetune.config import TrainingConfig
 from finetune.dialogue_selection import DialogueSelection
 from finetune.memory_plan import load_base_config, plan_stage
@@ -44,6 +45,7 @@ from harness.workflows.generation_cost import GenerationCost
 from harness.workflows.judge_cost import CostEstimate
 from harness.workflows.request_options import RequestOptions
 from harness.workflows.response_sets import ResponseSetSummary
+from harness.workflows.training_plan import TrainingEstimate
 from harness.workflows.training_sets import TrainingSet
 from results.paper.cells import published
 from results.paper.table1 import CellResult, table1
@@ -353,8 +355,11 @@ def test_every_finding_through_every_writer(empathy: Run, rendered: dict[str, li
     render["render_generation"](GenerationResult("run", "direct", {"split": "test"}, (made,), {}, 0.5))
     shape = parse_decoder_config(load_base_config("meta-llama/Llama-3.1-8B"), "")
     stage = plan_stage(shape, TrainingConfig(), "sft", (100, 200), (50, 60), 8000)
-    plans = [(stage, {NAMES[1]: 1})]
-    render["render_training_plan"](NAMES[0], 8, 8000, plans, batch=2, measured=False)
+    plans = ((stage, {NAMES[1]: 1}),)
+    render["render_training_plan"](TrainingEstimate(NAMES[0], 8, 8000, plans, batch=2, measured=False))
+    record = {"name": NAMES[0], "stage": "sft", "losses": {}, "margins": {}, "weights": "weights-1:x"}
+    render["render_checkpoint"](Checkpoint(Path("folder"), record))
+    render["render_merged_model"](record, Path("folder"))
     render_training_sets(render)
     render["render_server"](NAMES[0], JUDGE, NAMES)
     memory = estimate_serving(ServerOptions(base="meta-llama/Llama-3.1-8B"), adapters=1)
