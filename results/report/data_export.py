@@ -5,6 +5,10 @@ The same numbers as in the report, unrounded; shares in [0, 1], money in US doll
 
 from __future__ import annotations
 
+from typing import Any
+
+import orjson
+
 from agents.output_escape import csv_rows
 from results.queries.checkpoints import CheckpointRecord
 from results.render.contest import contest_document
@@ -35,9 +39,18 @@ def to_json(material: ReportContext) -> str:
 
 
 def to_csv(material: ReportContext) -> str:
-    """Return the contests as CSV with a header: their JSON documents with one value per column."""
-    rows = [flatten(document, ContestDocument) for document in _contests(material)]
+    """Return the contests as CSV with a header: their documents with one value per column, and counts and
+    lists as JSON.
+    """
+    rows = [
+        {name: _cell_text(value) for name, value in flatten(document, ContestDocument).items()}
+        for document in _contests(material)
+    ]
     return csv_rows(list(flatten(None, ContestDocument)), rows)
+
+
+def _cell_text(value: Any) -> Any:
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
 
 
 def _contests(material: ReportContext) -> list[ContestDocument]:
