@@ -31,7 +31,8 @@ from results.analysis.contest_results import JudgingResult, summarize_judging
 from results.db import DEFAULT_DB
 from results.db.store import Store
 from results.queries import dataframes
-from results.render.contest import to_dict
+from results.render.contest import contest_document
+from results.render.documents import ContestDocument, flatten
 from results.report import find_run, render
 
 if TYPE_CHECKING:
@@ -269,7 +270,8 @@ def _make_session(
 def _rates(summary: JudgingResult) -> DataFrame:
     import pandas
 
-    return pandas.DataFrame([_row(contest) for contest in to_dict(summary)["judges"]], columns=list(RATES))
+    rows = [flatten(contest_document(result), ContestDocument) for result in summary.contests]
+    return pandas.DataFrame(rows, columns=list(RATES))
 
 
 def _row(contest: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -31,6 +32,15 @@ def check_result(data: Mapping[str, Any], content: bytes) -> None:
     adapter: TypeAdapter[Any] = _adapter((name,))
     adapter.validate_json(orjson.dumps([document]))
     assert not list(_infinite(data, name)), "a number that is not finite"
+
+
+def check_printed(text: str) -> None:
+    """Check that the output of a command with `--json` consists of results of known types."""
+    decoder, place = json.JSONDecoder(), 0
+    while place < len(text.rstrip()):
+        document, end = decoder.raw_decode(text, place)
+        check_result(document, orjson.dumps(document))
+        place = end + len(text[end:]) - len(text[end:].lstrip())
 
 
 def _infinite(value: Any, where: str) -> Any:

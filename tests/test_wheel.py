@@ -110,7 +110,7 @@ def test_packed_prompts_sample_weights_and_models_are_used(installed: Path, tmp_
     controls = ("--judge", "control/ratings", "--judge", "control/author", "--judge", "openai/gpt-4o")
     words = ("judge", "dataset:gpt-4", "dataset:human", "--data", "sample", *controls, "--emulate", "--quiet")
     values = json.loads(run(installed, tmp_path, *words, "--limit", "2", "--json", "--report", "page.html"))
-    assert [judge["n"] for judge in values["judges"]] == [2, 2, 2]
+    assert [judge["n"] for judge in values["contests"]] == [2, 2, 2]
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     for piece in ("<style>", "<script", "<svg", values["run"]):
         assert piece in page

@@ -212,18 +212,18 @@ def _held_out(made: Checkpoint) -> bool:
 def _render(result: BenchResult) -> Rendering:
     """Render the response sets, every contest, and the quality gates."""
     from harness.cli import quality_gate_output
-    from harness.cli.generate_output import render_generation
+    from harness.cli.generate_output import generation_document, render_generation
     from harness.cli.quality_gate_output import BenchDocument
-    from results.render.contest import render_contest
+    from results.render.judging import judging_document, render_judging
     from results.render.rendering import Rendering
 
     generated = render_generation(result.generated)
-    contests = {name: render_contest(summary) for name, summary in result.contests.items()}
+    contests = {name: render_judging(summary) for name, summary in result.contests.items()}
     data: BenchDocument = {
         "document": "bench",
         "student": result.student,
-        "generated": generated.document,
-        "contests": {name: contest.document for name, contest in contests.items()},
+        "generated": generation_document(result.generated),
+        "contests": {name: judging_document(summary) for name, summary in result.contests.items()},
         "gates": quality_gate_output.gate_documents(result),
         "decision": result.decision.name.lower() if result.gates else None,
         "stopped": result.stopped,

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from agents.errors import UserError
 from harness.atomic_write import atomic_write
 from harness.terminal.output import print_json, print_message, print_table, print_text
+from results.render.documents import RangeDocument
 
 if TYPE_CHECKING:
     from harness.workflows.bench import BenchResult
@@ -37,7 +38,7 @@ class RankedRate(TypedDict):
     win_rate: float | None
     low: float | None
     high: float | None
-    order_robust: list[float | None]
+    order_robust: RangeDocument
 
 
 class RankedStudent(TypedDict):
@@ -113,15 +114,17 @@ def _folder_state(folder: Path) -> tuple[int, ...]:
 
 
 def _make_row(result: BenchResult, folder: Path) -> RankedStudent:
+    from results.render.contest import range_document
+
     rates: dict[str, RankedRate] = {
-        f"{opponent} by {judge.contest.judge}": {
-            "win_rate": judge.hard.rate,
-            "low": judge.hard.low,
-            "high": judge.hard.high,
-            "order_robust": list(judge.hard.order_robust),
+        f"{opponent} by {contest.contest.judge}": {
+            "win_rate": contest.hard.rate,
+            "low": contest.hard.low,
+            "high": contest.hard.high,
+            "order_robust": range_document(*contest.hard.order_robust),
         }
-        for opponent, contest in result.contests.items()
-        for judge in contest.judges
+        for opponent, summary in result.contests.items()
+        for contest in summary.contests
     }
     decision = result.decision.name.lower() if result.gates else None
     return {
@@ -158,7 +161,7 @@ def ranking_table(rows: list[RankedStudent]) -> Table:
     table = Table(columns=shown)
     for number, row in enumerate(rows, 1):
         for name, rate in row["rates"].items():
-            interval, robust = (rate["low"], rate["high"]), tuple(rate["order_robust"])
+            interval, robust = (rate["low"], rate["high"]), tuple(rate["order_robust"].values())
             table.add_row(
                 number, row["student"], name, rate["win_rate"], interval, robust, row["decision"] or ""
             )

@@ -29,15 +29,12 @@ def export(author: str, out: str, data: str | None, db: str) -> None:
     """
 
     async def main() -> tuple[str, bytes, int]:
-        from harness.data.author_resolver import resolve_author
-        from harness.data.dataset import load
         from harness.workflows.interchange import response_rows, to_json_lines
-        from results.db.store import Store
+        from harness.workflows.workspace import Workspace
 
-        dataset = load(data)
-        async with await Store.open(db, create=False) as store:
-            resolved = await resolve_author(author, dataset, store)
-            rows = await response_rows(store, resolved, dataset.dialogues)
+        async with Workspace(db, data) as workspace:
+            resolved = await workspace.author(author)
+            rows = await response_rows(await workspace.store(), resolved, workspace.dataset.dialogues)
             return resolved.name, to_json_lines(rows), len(rows)
 
     name, lines, count = run(main())

@@ -97,10 +97,10 @@ class GenerationDocument(TypedDict):
 
 def render_generation(summary: GenerationResult) -> Rendering:
     """Render the response sets: one row each."""
-    return Rendering(_data(summary), (_table(summary),), caveats=tuple(_caveats(summary)))
+    return Rendering(generation_document(summary), (_table(summary),), caveats=tuple(_caveats(summary)))
 
 
-def _data(summary: GenerationResult) -> GenerationDocument:
+def generation_document(summary: GenerationResult) -> GenerationDocument:
     """Return the result as JSON data."""
     return {
         "document": "generation",

@@ -100,16 +100,13 @@ def figures(out: Path, cells: Path | None, exclude_same_family: bool, data: str 
 
 async def _load_contests(db: str, cells: Path | None, exclude_same_family: bool) -> list[PaperContest]:
     """Return the contests in the database; none if it does not exist."""
-    from results.db.store import Store
+    from harness.workflows.workspace import Workspace
     from results.paper.collect import read_cells, select_paper_contests
 
     named = read_cells(cells) if cells is not None else {}
-    if not _database_exists(db):
-        print_message(f"The database {db} does not exist: only published values are shown.")
-        return []
-    async with await Store.open(db, create=False) as store:
+    async with Workspace(db) as workspace:
+        if not workspace.has_database:
+            print_message(f"The database {db} does not exist: only published values are shown.")
+            return []
+        store = await workspace.store()
         return await select_paper_contests(store, named, exclude_same_family=exclude_same_family)
-
-
-def _database_exists(db: str) -> bool:
-    return "://" in db or Path(db).exists()

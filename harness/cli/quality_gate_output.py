@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from typing_extensions import TypedDict
 
+from harness.cli.generate_output import GenerationDocument
 from results.render.contest import range_document
-from results.render.documents import RangeDocument
+from results.render.documents import JudgingDocument, RangeDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,8 +69,8 @@ class BenchDocument(TypedDict):
 
     document: Literal["bench"]
     student: str
-    generated: Mapping[str, Any]
-    contests: dict[str, Mapping[str, Any]]
+    generated: GenerationDocument
+    contests: dict[str, JudgingDocument]
     gates: dict[str, GateDocument]
     decision: str | None
     stopped: str
@@ -99,8 +99,8 @@ def _intervals(rate: WinRate) -> GateJudgeDocument:
 
 def _rates(result: BenchResult, requirement: Requirement) -> Iterator[tuple[str, WinRate]]:
     summary = result.contests.get(requirement.opponent)
-    for judge in summary.judges if summary else ():
-        yield judge.contest.judge, judge.hard
+    for contest in summary.contests if summary else ():
+        yield contest.contest.judge, contest.hard
 
 
 def _case(rate: WinRate) -> str:

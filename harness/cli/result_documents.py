@@ -20,17 +20,13 @@ from pydantic_core import core_schema
 from typing_extensions import TypedDict
 
 from harness.cli.bench_watch import BenchRankingDocument
-from harness.cli.data import SplitDocument
-from harness.cli.data_build import TrainingSetDocument
 from harness.cli.documents import ErrorDocument
 from harness.cli.generate_output import GenerationDocument
-from harness.cli.prompts import PromptsDocument
 from harness.cli.quality_gate_output import BenchDocument
 from harness.cli.reparse_output import ReparseDocument
-from harness.cli.serve import ServerDocument
-from harness.cli.train_output import CheckpointDocument, MergedModelDocument, TrainingPlanDocument
 from harness.data.dataset_summary import DatasetDocument
-from harness.data.training_set_checks import InspectionDocument, TrainingSetDifferenceDocument
+from harness.data.method_selection import SplitDocument
+from harness.serving.server_tables import ServerDocument
 from harness.study.estimate_tables import StudyEstimateDocument
 from harness.study.status_tables import StudiesDocument, StudyDocument
 from harness.workflows.cost_tables import (
@@ -40,6 +36,13 @@ from harness.workflows.cost_tables import (
 )
 from harness.workflows.doctor import DoctorDocument
 from harness.workflows.profile import ProfilesDocument
+from harness.workflows.prompt_tables import PromptsDocument
+from harness.workflows.training_set_tables import (
+    InspectionDocument,
+    TrainingSetDifferenceDocument,
+    TrainingSetDocument,
+)
+from harness.workflows.training_tables import CheckpointDocument, MergedModelDocument, TrainingPlanDocument
 from results.paper.replication_tables import Table1Document
 from results.render.cheap_gold import CheapGoldDocument
 from results.render.comparison_data import ComparisonDocument, MultiComparisonDocument, TrainingSeedsDocument

@@ -10,10 +10,11 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
+from agents.errors import UserError
 from agents.figures import Bar, Chart, figure_format, render_charts
 from agents.types import Dialogue, Split
 from finetune.dialogue_selection import RatedDialogue
-from harness.atomic_write import atomic_write
+from harness.atomic_write import write_file
 from harness.data.dataset import LLMS, Dataset
 from harness.data.splits import dialogues_in_split
 from results.render.rendering import Rendering
@@ -151,13 +152,15 @@ def plot(description: DatasetSummary, path: Path) -> None:
     """Plot the paper's Figures 3 and 4 side by side; the suffix selects the format (.png, .svg, .pdf).
 
     Raises:
-        UserError: if the suffix is unknown.
-        OSError: if the file cannot be written or its folder does not exist.
+        UserError: the suffix is unknown, the folder does not exist, or the file cannot be written.
     """
     format_ = figure_format(path, "--plot")
-    path.parent.stat()  # raises if the folder does not exist; it may be misspelled
+    if not path.parent.is_dir():  # it may be misspelled
+        raise UserError(
+            "the folder does not exist", code="file.not-writable", where="--plot", found=str(path.parent)
+        )
     charts = (ratings_chart(description), pairs_chart(description))
-    atomic_write(path, render_charts(charts, {format_: {"dpi": 150}})[format_])
+    write_file(path, render_charts(charts, {format_: {"dpi": 150}})[format_], where="--plot")
 
 
 def ratings_chart(description: DatasetSummary) -> Chart:

@@ -12,9 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any, Literal
-
-from typing_extensions import TypedDict
+from typing import Any
 
 from agents.hashing import content_id
 from agents.types import Split
@@ -111,46 +109,6 @@ class TrainingSetDifference:
     why: tuple[str, ...]
 
 
-class InspectionDocument(TypedDict):
-    """Findings about a training set.
-
-    Attributes:
-        folder: its folder.
-        id: content id of its manifest.
-        manifest: content of its manifest.json.
-        lengths: number of words by side: "sft completion", "dpo chosen", "dpo rejected".
-        chosen_longer: share of pairs whose chosen response has more words, in [0, 1]; null without pairs.
-        duplicates: number of rows beyond the first, by kind of duplicate.
-        leaks: number of dialogues by kind of leak; empty without leaks.
-        leaks_checked: whether the test split was available for the check.
-        samples: sample rows by stage.
-    """
-
-    document: Literal["training_set_inspection"]
-    folder: str
-    id: str
-    manifest: dict[str, Any]
-    lengths: dict[str, WordCounts]
-    chosen_longer: float | None
-    duplicates: dict[str, int]
-    leaks: dict[str, int]
-    leaks_checked: bool
-    samples: dict[str, list[dict[str, str]]]
-
-
-class TrainingSetDifferenceDocument(TypedDict):
-    """Difference of two training sets.
-
-    Attributes:
-        stages: difference in rows, by stage.
-        why: differences in how the sets were made.
-    """
-
-    document: Literal["training_set_difference"]
-    stages: list[StageDifference]
-    why: list[str]
-
-
 def inspect(folder: Path, dataset: Dataset | None = None, samples: int = 3) -> TrainingSetInspection:
     """Inspect a training set.
 
@@ -180,31 +138,6 @@ def inspect(folder: Path, dataset: Dataset | None = None, samples: int = 3) -> T
         leaks_checked=dataset is not None,
         samples={stage: _sample_rows(rows[stage], samples) for stage in STAGES if rows[stage]},
     )
-
-
-def inspection_document(inspected: TrainingSetInspection) -> InspectionDocument:
-    """Return the findings as JSON data."""
-    return {
-        "document": "training_set_inspection",
-        "folder": str(inspected.data.path),
-        "id": inspected.data.id,
-        "manifest": dict(inspected.data.manifest),
-        "lengths": dict(inspected.lengths),
-        "chosen_longer": inspected.chosen_longer,
-        "duplicates": dict(inspected.duplicates),
-        "leaks": dict(inspected.leaks),
-        "leaks_checked": inspected.leaks_checked,
-        "samples": {stage: [dict(row) for row in rows] for stage, rows in inspected.samples.items()},
-    }
-
-
-def difference_document(difference: TrainingSetDifference) -> TrainingSetDifferenceDocument:
-    """Return the difference as JSON data."""
-    return {
-        "document": "training_set_difference",
-        "stages": list(difference.stages),
-        "why": list(difference.why),
-    }
 
 
 def compare(first: Path, second: Path) -> TrainingSetDifference:

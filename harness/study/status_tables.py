@@ -1,8 +1,9 @@
-"""Table of a study's contests by judge, from the records of finished stages."""
+"""A study's stages as JSON data, and the table of its contests by judge, from records of finished stages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from typing_extensions import TypedDict
@@ -92,8 +93,16 @@ def render_status(study: Study, stage_statuses: Sequence[StageStatus]) -> Render
     """Render the win rates: a row for each contest, a column for each judge; no table without contests."""
     results = _judged_contests(study, stage_statuses)
     tables = (_table(study, results),) if results else ()
-    notes = _notes(study, stage_statuses, results)
-    return Rendering({"contests": list(results.values()), "notes": notes}, tables, tuple(notes))
+    document: StudyDocument = {"document": "study", **study_data(study.name, stage_statuses)}
+    return Rendering(document, tables, tuple(_notes(study, stage_statuses, results)))
+
+
+def report_path(stage_statuses: Sequence[StageStatus], folder: Path) -> Path | None:
+    """Return the path of a study's report; None if it was not written."""
+    for status in stage_statuses:
+        if status.stage.kind == "report" and status.record is not None:
+            return folder / str(status.record.result["file"])
+    return None
 
 
 def _table(study: Study, results: Mapping[tuple[str, str], Result]) -> Table:

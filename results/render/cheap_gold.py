@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 from typing_extensions import TypedDict
 
 from agents.models.spec import is_emulated
 from results.analysis.cheap_gold import CheapGoldResult
-from results.render import contest
 from results.render.columns import columns
 from results.render.contest import answering_model_caveats, self_preference_caveats
+from results.render.documents import JudgingDocument
 from results.render.estimable import Estimable, estimable
 from results.render.format import EMULATED_NOTE, format_percent, format_range, format_usd
+from results.render.judging import judging_document
 from results.render.rendering import Rendering
 from results.render.table import Column, Table
 from results.statistics.not_estimable import NotEstimable
@@ -53,13 +54,13 @@ class CheapGoldDocument(TypedDict):
     cost: CostSavingDocument
     gold_share: float
     strata: list[Stratum]
-    cheap: Mapping[str, Any]
-    gold: Mapping[str, Any]
+    cheap: JudgingDocument
+    gold: JudgingDocument
 
 
 def render_cheap_gold(result: CheapGoldResult) -> Rendering:
     """Render the combined estimate and the contest of each judge."""
-    contests = [summary.judges[0].contest for summary in (result.cheap, result.gold)]
+    contests = [summary.contests[0].contest for summary in (result.cheap, result.gold)]
     caveats = [EMULATED_NOTE] if any(is_emulated(contest.judge_model) for contest in contests) else []
     caveats += answering_model_caveats(contests) + self_preference_caveats(contests)
     return Rendering(
@@ -80,8 +81,8 @@ def _data(result: CheapGoldResult) -> CheapGoldDocument:
         },
         "gold_share": result.share,
         "strata": list(result.strata),
-        "cheap": contest.to_dict(result.cheap),
-        "gold": contest.to_dict(result.gold),
+        "cheap": judging_document(result.cheap),
+        "gold": judging_document(result.gold),
     }
 
 
@@ -92,7 +93,7 @@ def _table(result: CheapGoldResult) -> Table:
         columns=columns(role_column, "judge", "win_rate", "interval", "order_robust", "n", "cost_usd")
     )
     for role, summary in (("cheap", result.cheap), ("gold", result.gold)):
-        judge = summary.judges[0]
+        judge = summary.contests[0]
         rate, judged = judge.hard, judge.contest
         table.add_row(
             role, judged.judge, rate.rate, (rate.low, rate.high), rate.order_robust, rate.n, judged.cost_usd
@@ -100,7 +101,7 @@ def _table(result: CheapGoldResult) -> Table:
     estimate = result.estimate
     if not isinstance(estimate, NotEstimable):
         table.add_section()
-        gold = result.gold.judges[0].contest.judge
+        gold = result.gold.contests[0].contest.judge
         table.add_row("estimate", gold, estimate.rate, (estimate.low, estimate.high), None, estimate.n, None)
     return table
 

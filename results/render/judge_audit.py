@@ -22,7 +22,7 @@ from results.render.rendering import Rendering
 from results.render.table import Column, Quantity, Table, Value
 from results.statistics.calibration import Calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate
-from results.statistics.judge_accuracy import HUMAN_LLM, LLM_LLM, Audit, JudgeBias
+from results.statistics.judge_accuracy import HUMAN_LLM, LLM_LLM, JudgeBias
 from results.statistics.not_estimable import NotEstimable, estimated
 from results.statistics.within_rater_test import WithinRaters
 
@@ -80,10 +80,17 @@ class ResponderPairDocument(TypedDict):
     kappa: Estimable[float]
 
 
-class AuditedVerdicts(TypedDict):
-    """A judge's verdicts on pairs of rated responses, compared with the ratings.
+class JudgeAuditDocument(TypedDict):
+    """Audit of one judge or baseline on pairs of rated responses.
 
     Attributes:
+        judge: display name.
+        judge_id: content id of the judge; "" for a baseline that is computed here.
+        answering_models: number of completions by the model that answered.
+        several_answering_models: whether several models answered under the judge's name.
+        family: maker of the judge, or "".
+        same_family: responders of the judge's model family.
+        excluded_same_family: number of pairs left out because a responder is of the judge's model family.
         agreement: share of verdicts for the response with the higher rating, a tie counting one half.
         bounds: agreement with every missing verdict wrong, and right.
         rater_centred: agreement with ratings minus the rater's mean.
@@ -101,38 +108,6 @@ class AuditedVerdicts(TypedDict):
         repetition_stability: share of comparisons whose samples all agree; null with one sample.
         n: number of complete pairs.
         incomplete: number of other pairs.
-    """
-
-    agreement: ClusteredEstimate
-    bounds: RangeDocument
-    rater_centred: ClusteredEstimate
-    rater_centred_note: str
-    within_raters: Estimable[WithinRaters]
-    gap_2: ClusteredEstimate
-    groups: dict[str, ClusteredEstimate]
-    responders: list[ResponderPairDocument]
-    kappa: Estimable[float]
-    consistency: float | None
-    first_position_rate: float | None
-    length: JudgeBias
-    own_family: Estimable[JudgeBias]
-    ties: float | None
-    repetition_stability: float | None
-    n: int
-    incomplete: int
-
-
-class JudgeAuditDocument(AuditedVerdicts):
-    """Audit of one judge or baseline on pairs of rated responses.
-
-    Attributes:
-        judge: display name.
-        judge_id: content id of the judge; "" for a baseline that is computed here.
-        answering_models: number of completions by the model that answered.
-        several_answering_models: whether several models answered under the judge's name.
-        family: maker of the judge, or "".
-        same_family: responders of the judge's model family.
-        excluded_same_family: number of pairs left out because a responder is of the judge's model family.
         calibration: calibration of soft verdicts; null for a judge without them.
         over_baselines: agreement minus that of each baseline.
         unscored: number of judgments without a verdict, by reason.
@@ -151,6 +126,23 @@ class JudgeAuditDocument(AuditedVerdicts):
     family: str
     same_family: list[str]
     excluded_same_family: int
+    agreement: ClusteredEstimate
+    bounds: RangeDocument
+    rater_centred: ClusteredEstimate
+    rater_centred_note: str
+    within_raters: Estimable[WithinRaters]
+    gap_2: ClusteredEstimate
+    groups: dict[str, ClusteredEstimate]
+    responders: list[ResponderPairDocument]
+    kappa: Estimable[float]
+    consistency: float | None
+    first_position_rate: float | None
+    length: JudgeBias
+    own_family: Estimable[JudgeBias]
+    ties: float | None
+    repetition_stability: float | None
+    n: int
+    incomplete: int
     calibration: Estimable[Calibration] | None
     over_baselines: dict[str, ClusteredEstimate]
     unscored: dict[str, int]
@@ -211,11 +203,14 @@ def render_judge_audit(summaries: Sequence[AuditSummary]) -> Rendering:
     for summary in summaries:
         findings = (line for result in summary.judges for line in reliability_findings(result))
         tables.append(replace(audit_table(summary), caveats=(*general_caveats(summary), *findings)))
-    document: AuditDocument = {"document": "audit", "audits": [_data(summary) for summary in summaries]}
+    document: AuditDocument = {
+        "document": "audit",
+        "audits": [split_audit_document(summary) for summary in summaries],
+    }
     return Rendering(document, tuple(tables))
 
 
-def _data(summary: AuditSummary) -> SplitAuditDocument:
+def split_audit_document(summary: AuditSummary) -> SplitAuditDocument:
     """Return one split's audit as JSON data."""
     return {
         "run": summary.data.run_id,
@@ -249,22 +244,6 @@ def _judge_data(result: JudgeAuditResult) -> JudgeAuditDocument:
         "family": result.family,
         "same_family": list(result.same_family),
         "excluded_same_family": result.left_out,
-        **audited_verdicts(audit),
-        "calibration": None if result.calibration is None else estimable(result.calibration),
-        "over_baselines": dict(result.over),
-        "unscored": dict(verdicts.unscored) if verdicts else {},
-        "retried_judgments": verdicts.asked_again if verdicts else 0,
-        "judgments": verdicts.judgments if verdicts else 0,
-        "cost_usd": verdicts.cost_usd if verdicts else None,
-        "cost_usd_per_1000": cost_per_1000(result),
-        "seconds_per_1000": seconds_per_1000(result),
-        "stopped": result.endpoint.stopped if result.endpoint else "",
-    }
-
-
-def audited_verdicts(audit: Audit) -> AuditedVerdicts:
-    """Return a judge's verdicts, compared with the ratings, as JSON data."""
-    return {
         "agreement": audit.agreement,
         "bounds": range_document(audit.low_bound, audit.high_bound),
         "rater_centred": audit.centred,
@@ -291,6 +270,15 @@ def audited_verdicts(audit: Audit) -> AuditedVerdicts:
         "repetition_stability": audit.stability,
         "n": audit.n,
         "incomplete": audit.incomplete,
+        "calibration": None if result.calibration is None else estimable(result.calibration),
+        "over_baselines": dict(result.over),
+        "unscored": dict(verdicts.unscored) if verdicts else {},
+        "retried_judgments": verdicts.asked_again if verdicts else 0,
+        "judgments": verdicts.judgments if verdicts else 0,
+        "cost_usd": verdicts.cost_usd if verdicts else None,
+        "cost_usd_per_1000": cost_per_1000(result),
+        "seconds_per_1000": seconds_per_1000(result),
+        "stopped": result.endpoint.stopped if result.endpoint else "",
     }
 
 
@@ -323,16 +311,12 @@ def _points(estimate: ClusteredEstimate) -> str:
     return format_value(_estimate(estimate), "points_estimate")
 
 
-ESTIMATE_COLUMNS = columns(
+AUDIT_COLUMNS = columns(
     *("judge", "agreement", "interval", Column("within_raters", unit="points_p")),
     *(Column("gap_2", "rating gap 2", "percent"), Column("human_llm", "human v LLM", "percent")),
     *(Column("llm_llm", "LLM v LLM", "percent"), "kappa", "consistency", "first_position_rate"),
     *(Column("longer", unit="percent"), Column("own_family", unit="points"), "repetition_stability"),
-    *("n", "unscored"),
-)
-AUDIT_COLUMNS = (
-    *ESTIMATE_COLUMNS,
-    Column("cost_usd_per_1000", "cost /1000", "usd"),
+    *("n", "unscored", Column("cost_usd_per_1000", "cost /1000", "usd")),
     Column("seconds_per_1000", "s /1000", "whole"),
 )
 
@@ -353,8 +337,9 @@ def audit_table(summary: AuditSummary) -> Table:
     return table
 
 
-def audit_cells(audit: Audit, unscored: Value) -> tuple[Value, ...]:
-    """Return the cells of the estimates, from `agreement` to `unscored`."""
+def _cells(result: JudgeAuditResult) -> tuple[Value, ...]:
+    """Return one row of the table after the name."""
+    audit, verdicts = result.audit, result.verdicts
     within, family = audit.within, audit.own_family
     return (
         audit.agreement.value,
@@ -370,15 +355,7 @@ def audit_cells(audit: Audit, unscored: Value) -> tuple[Value, ...]:
         None if isinstance(family, NotEstimable) else family.difference.value,
         audit.stability,
         audit.n,
-        unscored,
-    )
-
-
-def _cells(result: JudgeAuditResult) -> tuple[Value, ...]:
-    """Return one row of the table after the name."""
-    verdicts = result.verdicts
-    return (
-        *audit_cells(result.audit, verdicts.unscored if verdicts else {}),
+        verdicts.unscored if verdicts else {},
         Quantity(None, "text") if verdicts is None else cost_per_1000(result),
         None if result.is_baseline else seconds_per_1000(result),
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from typing_extensions import TypedDict
 
@@ -23,10 +22,11 @@ from results.render.bias_correction import (
     human_preferences_data,
 )
 from results.render.columns import columns
-from results.render.contest import range_document, render_contest, same_family_documents
-from results.render.documents import RangeDocument, SameFamilyDocument
+from results.render.contest import range_document, same_family_documents
+from results.render.documents import JudgingDocument, RangeDocument, SameFamilyDocument
 from results.render.estimable import Estimable, estimable
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE
+from results.render.judging import judging_document
 from results.render.rendering import Rendering
 from results.render.table import Column, Table, Value
 from results.statistics.agreement import A_PREFERRED, B_PREFERRED, TIE, PairAgreement
@@ -205,14 +205,14 @@ class JudgePanelDocument(TypedDict):
     """
 
     document: Literal["judge_panel"]
-    judging: Mapping[str, Any] | None
+    judging: JudgingDocument | None
     panel: PanelDocument
 
 
 def render_rejudged(panel: JudgePanel, corrected: CorrectedPanel, judged: JudgingResult | None) -> Rendering:
     """Render all judges of a contest; the document also holds the new judging run, if there is one."""
     rendering = render_judge_panel(panel, corrected)
-    run = None if judged is None else render_contest(judged).document
+    run = None if judged is None else judging_document(judged)
     document: JudgePanelDocument = {
         "document": "judge_panel",
         "judging": run,

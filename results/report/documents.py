@@ -10,8 +10,9 @@ from typing_extensions import TypedDict
 from results.analysis.response_profile import ResponseProfile
 from results.paper.table1 import CellResult
 from results.queries.responses import EndingCounts
+from results.render.documents import ContestDocument
 from results.render.estimable import Estimable
-from results.render.judge_audit import AuditedVerdicts
+from results.render.judge_audit import SplitAuditDocument
 from results.render.judge_panel import AgreementDocument
 from results.report.author_roles import AuthorRole
 from results.report.context import FailureCount, InvocationSummary, PromptText
@@ -88,38 +89,6 @@ class ReportAgreementDocument(AgreementDocument):
     """
 
     judges: list[str]
-
-
-class ReportAuditJudge(AuditedVerdicts):
-    """Audit of one of the report's judges, or of a baseline.
-
-    Attributes:
-        judge: display name.
-        baseline: whether it is a baseline.
-        unscored: number of judgments without a verdict, by reason.
-    """
-
-    judge: str
-    baseline: bool
-    unscored: dict[str, int]
-
-
-class ReportAuditDocument(TypedDict):
-    """Audit of the report's judges on one split.
-
-    Attributes:
-        run: id of the audit's run.
-        split: the split.
-        pairs: number of pairs.
-        dialogues: number of dialogues.
-        judges: the judges, then the baselines.
-    """
-
-    run: str
-    split: str
-    pairs: int
-    dialogues: int
-    judges: list[ReportAuditJudge]
 
 
 class ReportAuthorDocument(TypedDict):
@@ -278,12 +247,12 @@ class ReportDocument(TypedDict):
     tiny: bool
     notes: list[str]
     answer: AnswerDocument | None
-    contests: list[dict[str, Any]]
+    contests: list[ContestDocument]
     table_1: Table1GridDocument | None
     training_seeds: list[SeedSummaryDocument]
     agreement: list[ReportAgreementDocument]
     alpha: Estimable[float] | None
-    audits: list[ReportAuditDocument]
+    audits: list[SplitAuditDocument]
     authors: list[ReportAuthorDocument]
     students: list[StudentDocument]
     spending: CostSummary

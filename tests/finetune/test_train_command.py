@@ -16,7 +16,8 @@ from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.post_training_check import PostTrainingCheck
 from finetune.trainer import TrainingStep
 from harness.cli.train import train
-from harness.cli.train_output import Progress, checkpoint_lines
+from harness.cli.training_progress import Progress
+from harness.workflows.training_tables import render_checkpoint
 from results.db.store import Store
 from results.queries.checkpoints import CheckpointRecord, lineage, load_checkpoints
 
@@ -90,13 +91,14 @@ def test_a_checkpoint_is_summarized_in_four_lines() -> None:
         "steps": 1200,
         "health": health.to_dict(),
     }
-    assert list(checkpoint_lines(Checkpoint(Path("c/kind"), record))) == [
+    assert list(render_checkpoint(Checkpoint(Path("c/kind"), record)).conclusions) == [
         "c/kind: dpo checkpoint kind, loss 0.6931 to 0.4000 in 1,200 steps, margin 0.000 to 1.250",
         "  16 dialogues held out: loss 2.000 (base 2.500, parent 2.100)",
         "  responses: 22 words, 50% distinct, 25% cut at 128 tokens",
         "  general text: loss 3.000 (base 3.000), perplexity × 1.00",
     ]
-    (alone,) = checkpoint_lines(Checkpoint(Path("c/kind"), {**record, "health": {}, "margins": {}}))
+    bare = {**record, "health": {}, "margins": {}}
+    (alone,) = render_checkpoint(Checkpoint(Path("c/kind"), bare)).conclusions
     assert alone.endswith("in 1,200 steps")
 
 

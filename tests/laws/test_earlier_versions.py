@@ -169,7 +169,7 @@ def test_a_killed_run_is_completed_without_repeated_requests(earlier: Path, empa
     after = rows(earlier, "completion", ["key", "invocation_id", "text"])
     assert before < after
     assert {key for key, *_ in after - before} >= claimed
-    assert output["judges"][0]["n"] == 15
+    assert output["contests"][0]["n"] == 15
     assert count(earlier, "claim") == 0
 
 
@@ -249,7 +249,7 @@ def _contests(output: Any) -> list[Any]:
                 _only(judge["single_orders"][order], ("win_rate", "n")) for order in ("a_first", "b_first")
             ],
         }
-        for judge in output["judges"]
+        for judge in _either(output, "contests", "judges")
     ]
 
 

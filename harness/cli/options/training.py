@@ -14,7 +14,7 @@ from agents.types import Fidelity
 from finetune.config import SOURCES, TrainingConfig, parse_training_config
 from finetune.pipeline import TrainOptions
 from harness.cli.options.common import db_option, json_option
-from harness.cli.train_output import Progress
+from harness.cli.training_progress import Progress
 from harness.terminal.output import print_message
 
 Command = Callable[..., Any]

@@ -19,6 +19,7 @@ from harness.data.splits import dialogues_in_split
 from harness.workflows.interchange import parse_judgments
 from results.analysis.controlled_ranking import COVARIATES
 from results.db.mappers import judgment_row
+from tests.harness.cli.contests import contests
 
 Run = Callable[..., Any]
 PAIR = ("dataset:gpt-4", "dataset:human")
@@ -106,12 +107,12 @@ def test_a_dry_run_asks_nothing_and_counts(empathy: Run, workplace: Path) -> Non
 def test_rejudging_asks_only_the_new_judge_without_the_dataset(empathy: Run, judged: str) -> None:
     done = empathy("rejudge", judged[6:16], "--judge", "control/first", "--quiet", "--json")
     assert done.code == 0, done.err
-    [asked] = done.data["judging"]["judges"]
+    [asked] = contests(done.data["judging"])
     assert (asked["judge"], asked["requests"]["made"]) == ("control/first", 128)
     jury = done.data["panel"]
     assert {one["judge"] for one in jury["judges"]} == {"control/first", "control/longer", "control/ratings"}
     again = empathy("rejudge", judged, "--judge", "control/first", "--quiet", "--json")
-    [again] = again.data["judging"]["judges"]
+    [again] = contests(again.data["judging"])
     assert (again["requests"]["made"], again["requests"]["reused"]) == (0, 128)
     direct = empathy(*JUDGE, "--judge", "control/first", "--json").data
     assert direct["run"] == done.data["judging"]["run"]
@@ -334,7 +335,7 @@ def test_a_cheap_judge_and_a_gold_one_give_one_estimate(empathy: Run) -> None:
     words = (*JUDGE, "--cheap", "control/longer", "--gold", "control/ratings", "--gold-share", "0.5")
     done = empathy(*words, "--json")
     assert done.code == 0, done.err
-    cheap, gold = done.data["cheap"]["judges"][0], done.data["gold"]["judges"][0]
+    cheap, gold = contests(done.data["cheap"])[0], contests(done.data["gold"])[0]
     assert (cheap["n"], gold["n"]) == (64, 32)
     estimate = done.data["estimate"]["result"]
     assert (estimate["n_gold"], estimate["n"]) == (32, 64)
@@ -344,8 +345,8 @@ def test_a_cheap_judge_and_a_gold_one_give_one_estimate(empathy: Run) -> None:
     assert [(one["calls"], one["known"]) for one in before] == [(0, 128), (32, 64)]
     larger = empathy(*words[:-1], "0.75", "--json").data
     assert (
-        larger["gold"]["judges"][0]["requests"] | {"expected": 96, "made": 32, "reused": 64}
-        == (larger["gold"]["judges"][0]["requests"])
+        contests(larger["gold"])[0]["requests"] | {"made": 32, "reused": 64}
+        == (contests(larger["gold"])[0]["requests"])
     )
 
 
@@ -354,13 +355,13 @@ def test_the_gold_judge_is_asked_more_where_the_cheap_one_is_inconsistent(empath
     done = empathy(*words, "--gold-share", "0.5", "--json")
     assert done.code == 0, done.err
     strata = {one["name"]: one for one in done.data["strata"]}
-    cheap = done.data["cheap"]["judges"][0]
+    cheap = contests(done.data["cheap"])[0]
     assert strata["consistent"]["n"] == round(cheap["consistency"] * 64)
     assert sum(one["n"] for one in strata.values()) == 64
     assert sum(one["n_gold"] for one in strata.values()) == done.data["estimate"]["result"]["n_gold"] == 32
     assert strata["inconsistent"]["probability"] > strata["consistent"]["probability"]
     again = empathy(*words, "--gold-share", "0.75", "--json").data  # a larger share holds the smaller one
-    assert again["gold"]["judges"][0]["requests"]["reused"] == 64
+    assert contests(again["gold"])[0]["requests"]["reused"] == 64
     assert "inconsistent" in empathy(*words, "--gold-share", "0.5").out
     plain = empathy(*words[:-1], "--gold-share", "0.5", "--json").data
     assert plain["strata"] == []

@@ -15,7 +15,7 @@ from tests.harness.cli.contests import COMPARE, DB, LLMS, A, B, C, Run, author, 
 
 
 def test_the_difference_is_that_of_the_two_runs_win_rates_and_mirrors(empathy: Run) -> None:
-    rates = [judge(empathy, a, C, "--judge", "control/ratings")["judges"][0]["win_rate"] for a in (A, B)]
+    rates = [only(judge(empathy, a, C, "--judge", "control/ratings"))["win_rate"] for a in (A, B)]
     one = only(empathy(*COMPARE, "--json").data)
     test = one["against_opponent"]
     assert one["win_rates"] == test["win_rates"] == rates
@@ -294,7 +294,7 @@ def test_a_copied_file_is_reported_under_its_written_name(empathy: Run, workplac
                 "sample",
                 "--quiet",
                 "--json",
-            ).data["judges"][0]["a"]
+            ).data["contests"][0]["a"]
             == named
         )
         done = empathy("compare", named, other, "--opponent", "dataset:human", "--json")

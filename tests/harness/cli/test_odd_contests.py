@@ -11,6 +11,7 @@ from tests.harness.cli.contests import (
     Run,
     author,
     change,
+    contests,
     flat,
     judged,
     only,
@@ -86,7 +87,7 @@ def test_perfect_separation_has_no_length_control_and_a_note_in_the_comparison(e
     b = author("b.jsonl", dict.fromkeys(range(50), "word " * 25))
     c = author("c.jsonl", dict.fromkeys(range(50), "word"))
     values = empathy("judge", a, b, *SAMPLE, "--judge", "control/longer", "--length-control", "--json").data
-    control = values["judges"][0]["length_control"]
+    control = contests(values)[0]["length"]["control"]
     assert control["win_rate"] is None
     assert "perfectly" in control["not_estimable"]
     judged(empathy, (b, a), (c, a))

@@ -17,6 +17,7 @@ from harness.data.dataset import sample
 from harness.workflows.paper_figures import paper_charts
 from results.db.store import Store
 from results.queries.checkpoints import save_checkpoint
+from tests.harness.cli.contests import contests
 
 Run = Callable[..., Any]
 
@@ -61,7 +62,7 @@ def test_a_students_record_gives_its_cell_its_teacher_and_same_family_judges(
     asyncio.run(registered("runs/empathy.sqlite", "mine", "openai/gpt-4o"))
     words = ("judge", student, base, "--data", "sample", "--emulate", "--quiet")
     both = ("--judge", "openai/gpt-4o", "--judge", "google/gemini-2.0-flash")
-    record_data = empathy(*words, *both, "--json").data["judges"]
+    record_data = contests(empathy(*words, *both, "--json").data)
     assert {row["judge"]: [kin["why"] for kin in row["same_family"]] for row in record_data} == {
         "openai/emulated-gpt-4o": ["taught by openai/gpt-4o"],
         "google/emulated-gemini-2.0-flash": [],
@@ -103,15 +104,17 @@ def test_a_student_that_tells_what_it_is_fills_its_cell(empathy: Run, workplace:
     filled = [row for row in done.data["rows"] if row["ours"] is not None]
     [row] = filled
     assert (row["method"], row["strategy"], row["stage"]) == ("over-llm", "all-dimensions", "SFT-DPO")
-    assert row["ours"] == judged.data["judges"][0]["win_rate"]
+    assert row["ours"] == contests(judged.data)[0]["win_rate"]
     assert row["difference"] == pytest.approx(row["ours"] - 0.928)
     assert row["low"] <= row["difference"] <= row["high"]
-    single = judged.data["judges"][0]["single_orders"]
+    single = contests(judged.data)[0]["single_orders"]
     assert (row["student_first"], row["base_first"]) == (
         single["a_first"]["win_rate"],
         single["b_first"]["win_rate"],
     )
-    assert [row["order_robust_low"], row["order_robust_high"]] == judged.data["judges"][0]["order_robust"]
+    assert [row["order_robust_low"], row["order_robust_high"]] == list(
+        contests(judged.data)[0]["order_robust"].values()
+    )
     [best] = [row for row in done.data["claims"] if row["claim"].startswith("the best win rate")]
     assert best["ours"]["value"] == pytest.approx(row["ours"])
     assert best["ours"]["low"] <= best["ours"]["value"] <= best["ours"]["high"]
