@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping
+from functools import cache
+from http.cookies import SimpleCookie
 
 import aiohttp
 from multidict import CIMultiDict
@@ -23,7 +25,33 @@ from agents.clients.http_transport import (
 )
 from agents.clients.proxy import check_proxies, proxy_of
 
-_CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+@cache
+def _certificates(file: str | None, folder: str | None) -> ssl.SSLContext | bool:
+    """Return the certificates to trust: the system's, or those that the environment names.
+
+    aiohttp reads them at import, too early for variables that a file `.env` sets.
+    """
+    return True if file is None and folder is None else ssl.create_default_context()
+
+
+def certificates_for(url: str) -> ssl.SSLContext | bool:
+    """Return the certificates to trust at a URL; True for the system's, which is the default."""
+    if not url.startswith("https:"):
+        return True
+    return _certificates(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+class _NoCookies(aiohttp.DummyCookieJar):
+    """Cookie jar that stays empty, with one empty value for all requests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._none: SimpleCookie = SimpleCookie()
+
+    def filter_cookies(self, request_url: URL) -> SimpleCookie:
+        """Return no cookies."""
+        return self._none
 
 
 class AiohttpSession(HttpSession):
@@ -35,18 +63,11 @@ class AiohttpSession(HttpSession):
 
     def __init__(self, use_proxies: bool = True) -> None:
         self._use_proxies = use_proxies
-        # aiohttp reads the certificates at import: variables that a file `.env` sets would come too late
-        has_own_certificates = any(name in os.environ for name in _CERTIFICATE_VARIABLES)
         self._session = aiohttp.ClientSession(
             # the engine limits the number of concurrent requests, and the clients their duration
-            connector=aiohttp.TCPConnector(
-                limit=0,
-                ttl_dns_cache=300,
-                keepalive_timeout=IDLE_SECONDS,
-                ssl=ssl.create_default_context() if has_own_certificates else True,
-            ),
+            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=IDLE_SECONDS),
             timeout=aiohttp.ClientTimeout(total=None),
-            cookie_jar=aiohttp.DummyCookieJar(),
+            cookie_jar=_NoCookies(),
             auto_decompress=False,
         )
 
@@ -59,7 +80,9 @@ class AiohttpSession(HttpSession):
     async def get(self, url: str, headers: Mapping[str, str], most_bytes: int) -> RawResponse:
         """Send a GET request; otherwise as `HttpTransport`."""
         constant = CIMultiDict({**CONSTANT_HEADERS, **headers})
-        return await self.send("GET", URL(url), constant, None, self.proxy(url), most_bytes)
+        return await self.send(
+            "GET", URL(url), constant, None, self.proxy(url), certificates_for(url), most_bytes
+        )
 
     def proxy(self, url: str) -> str | None:
         """Return the proxy to use for a URL.
@@ -79,15 +102,15 @@ class AiohttpSession(HttpSession):
         headers: CIMultiDict[str],
         body: bytes | None,
         proxy: str | None,
+        certificates: ssl.SSLContext | bool,
         most_bytes: int,
     ) -> RawResponse:
         """Send a request once and read the complete response, as `HttpTransport`."""
         async with self._session.request(
-            method, url, data=body, headers=headers, allow_redirects=False, proxy=proxy
+            method, url, data=body, headers=headers, allow_redirects=False, proxy=proxy, ssl=certificates
         ) as response:
-            check_length(response.status, response.headers, most_bytes)
-            if response.content_length is not None:
-                content = await response.read()
+            if check_length(response.status, response.headers, most_bytes):
+                content = await response.content.read()
             else:
                 content = await _read_limited(response, most_bytes)
         content = decode_body(response.status, response.headers, content, most_bytes)
@@ -110,13 +133,16 @@ class AiohttpTransport(HttpTransport):
         if any("\r" in value or "\n" in value for value in self._headers.values()):
             raise ValueError("a header contains a line end")  # it would inject another header
         self._proxy = session.proxy(url)
+        self._certificates = certificates_for(url)
         self._most_bytes = most_bytes
 
     async def __call__(self, body: bytes, idempotency_key: str) -> RawResponse:
         """As `HttpTransport`."""
         headers = self._headers.copy()
         headers[IDEMPOTENCY_KEY] = idempotency_key
-        return await self._session.send("POST", self._url, headers, body, self._proxy, self._most_bytes)
+        return await self._session.send(
+            "POST", self._url, headers, body, self._proxy, self._certificates, self._most_bytes
+        )
 
 
 async def _read_limited(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:

@@ -102,8 +102,8 @@ class HttpSession(ABC):
         await self.close()
 
 
-def check_length(status: int, headers: Mapping[str, str], most_bytes: int) -> None:
-    """Check the Content-Length of a response before its body is read.
+def check_length(status: int, headers: Mapping[str, str], most_bytes: int) -> bool:
+    """Check the Content-Length of a response before its body is read; return whether it has one.
 
     Raises:
         ResponseTooLargeError: it is over `most_bytes`.
@@ -111,6 +111,7 @@ def check_length(status: int, headers: Mapping[str, str], most_bytes: int) -> No
     stated = headers.get("Content-Length")
     if stated is not None and int(stated) > most_bytes:  # both libraries check that it is a number
         raise ResponseTooLargeError(status)
+    return stated is not None
 
 
 def decode_body(status: int, headers: Mapping[str, str], content: bytes, most_bytes: int) -> bytes:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from typing import Any
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import ConnectError, PyreqwestError, RequestError, RequestTimeoutError
 from pyreqwest.http import HeaderMap, Url
+from pyreqwest.response import Response
 
 from agents.clients.aiohttp_transport import AiohttpSession
 from agents.clients.http_transport import (
@@ -118,7 +120,7 @@ class PyreqwestTransport(HttpTransport):
         request = self._client.post(self._url).headers(self._headers).timeout(self._timeout)
         request = request.header(IDEMPOTENCY_KEY, idempotency_key).body_bytes(body)
         async with request.build_streamed() as response:
-            status, headers = response.status, _Headers(response.headers)
+            status, headers = response.status, _Headers(response)
             check_length(status, headers, self._most_bytes)
             content = await response.body_reader.read(self._most_bytes + 1)
         received = content.to_bytes() if content is not None else b""
@@ -128,14 +130,14 @@ class PyreqwestTransport(HttpTransport):
 class _Headers(Mapping[str, str]):
     """Headers of a response, without values that are not ASCII, which pyreqwest cannot return."""
 
-    def __init__(self, headers: HeaderMap) -> None:
-        self._headers = headers
+    def __init__(self, response: Response) -> None:
+        self._headers = response.headers
+        self._value_of = response.get_header
 
     def __getitem__(self, name: str) -> str:
-        try:
-            value: str = self._headers[name]
-        except ValueError:
-            raise KeyError(name) from None
+        value: str | None = self.get(name)
+        if value is None:
+            raise KeyError(name)
         return value
 
     def __iter__(self) -> Iterator[str]:
@@ -143,6 +145,17 @@ class _Headers(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._headers)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._headers
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a value; called for many headers of every response."""
+        try:
+            value = self._value_of(name)
+        except ValueError:
+            return default
+        return default if value is None else value
 
 
 def _is_unsent(error: ConnectError) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,74 +12,70 @@ from harness.cli import hub_upload
 from harness.cli.options.aliases import renamed_option
 from harness.cli.options.author import AUTHOR, METHOD
 from harness.cli.options.common import data_option, db_option, json_option, prompts_option, run
+from harness.cli.options.groups import option_group
 from harness.terminal.output import print_rendering
 
 if TYPE_CHECKING:
     from harness.workflows.training_sets import TrainingSet
 
-Command = Callable[..., Any]
 FORMATS = "trl, llama-factory, jsonl, parquet"
 
 
-def spec_options(command: Command) -> Command:
-    """Add the options that decide the content of a training set."""
-    options: list[Callable[[Command], Command]] = [
-        click.option(
-            "--method",
-            type=METHOD,
-            required=True,
-            help=(
-                "How the training responses are made. 'low-rated-control' (human responses rated 1 or "
-                "2) is a control."
-            ),
+spec_options = option_group(
+    click.option(
+        "--method",
+        type=METHOD,
+        required=True,
+        help=(
+            "How the training responses are made. 'low-rated-control' (human responses rated 1 or "
+            "2) is a control."
         ),
-        click.option(
-            "--llm",
-            default="combined",
-            show_default=True,
-            help="For direct: an LLM of the dataset, combined, or an author with stored responses.",
-        ),
-        click.option(
-            "--strategy",
-            type=click.Choice([each.value for each in Strategy]),
-            help="For over-human and over-llm: the improvement strategy.",
-        ),
-        click.option(
-            "--teacher", default="", metavar="MODEL", help="For over-human and over-llm: the teacher model."
-        ),
-        renamed_option(
-            "--initial-responses",
-            "--initial",
-            "initial",
-            default="",
-            metavar="AUTHOR",
-            type=AUTHOR,
-            help="For over-llm: the author of the initial responses. [default: the teacher]",
-        ),
-        click.option("--preset", "tag", default="", help="The --preset of `empathy improve`."),
-        click.option(
-            "--fidelity",
-            type=click.Choice([each.value for each in Fidelity]),
-            default="paper",
-            show_default=True,
-        ),
-        click.option(
-            "--seed",
-            type=int,
-            help="For over-llm: seed of the split into SFT and DPO. [default: that of the fidelity]",
-        ),
-        click.option(
-            "--hold-out",
-            is_flag=True,
-            help="Write the development dialogues to separate files, for checks after training.",
-        ),
-        click.option(
-            "--partial", is_flag=True, help="Build even if responses are missing; the manifest counts them."
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    ),
+    click.option(
+        "--llm",
+        default="combined",
+        show_default=True,
+        help="For direct: an LLM of the dataset, combined, or an author with stored responses.",
+    ),
+    click.option(
+        "--strategy",
+        type=click.Choice([each.value for each in Strategy]),
+        help="For over-human and over-llm: the improvement strategy.",
+    ),
+    click.option(
+        "--teacher", default="", metavar="MODEL", help="For over-human and over-llm: the teacher model."
+    ),
+    renamed_option(
+        "--initial-responses",
+        "--initial",
+        "initial",
+        default="",
+        metavar="AUTHOR",
+        type=AUTHOR,
+        help="For over-llm: the author of the initial responses. [default: the teacher]",
+    ),
+    click.option("--preset", "tag", default="", help="The --preset of `empathy improve`."),
+    click.option(
+        "--fidelity",
+        type=click.Choice([each.value for each in Fidelity]),
+        default="paper",
+        show_default=True,
+    ),
+    click.option(
+        "--seed",
+        type=int,
+        help="For over-llm: seed of the split into SFT and DPO. [default: that of the fidelity]",
+    ),
+    click.option(
+        "--hold-out",
+        is_flag=True,
+        help="Write the development dialogues to separate files, for checks after training.",
+    ),
+    click.option(
+        "--partial", is_flag=True, help="Build even if responses are missing; the manifest counts them."
+    ),
+)
+"""Options that decide the content of a training set."""
 
 
 @click.command()

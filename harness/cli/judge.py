@@ -20,7 +20,7 @@ from harness.cli.options.common import (
     take_request_options,
 )
 from harness.cli.options.contest import cheap_gold_options, contest_options, take_cheap_gold
-from harness.cli.options.design import design_options, foresee_design, parse_assumptions
+from harness.cli.options.design import design_options
 from harness.cli.output import exit_with_status
 from harness.cli.report import write_page
 from harness.terminal.output import print_message, print_rendering
@@ -150,6 +150,7 @@ async def _estimate(
 ) -> Rendering:
     """Return the cost of the judges, and the precision and power of a contest; send nothing."""
     from harness.workflows.contest import estimate_cheap_gold, estimate_contest
+    from harness.workflows.contest_design import foresee_design
     from harness.workflows.cost_tables import render_judging_cost
 
     if both is not None:
@@ -167,6 +168,8 @@ def _check_assumptions(assumptions: tuple[str, ...], *, dry_run: bool) -> None:
     Raises:
         UserError: an assumption is invalid, or `--dry-run` is missing.
     """
+    from harness.workflows.contest_design import parse_assumptions
+
     if assumptions and not dry_run:
         raise UserError(
             "--assume needs --dry-run",

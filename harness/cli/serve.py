@@ -10,12 +10,12 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from harness.cli.options.groups import option_group
 from harness.cli.options.serving import base_option, memory_options
 from harness.terminal.output import print_json, print_line, print_message, print_rendering, print_text
 
@@ -46,52 +46,48 @@ def serve() -> None:
     """Serve a base model and its students with one vLLM server."""
 
 
-def _model_options(command: Any) -> Any:
-    """Add the options of both commands: models and memory."""
-    whom = click.option(
-        "--students",
-        "first",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        metavar="DIR…",
-        help="Checkpoints, or folders of checkpoints: --students checkpoints/*",
-    )
-    options: list[Callable[[Any], Any]] = [
-        click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR…]"),
-        base_option,
-        whom,
-        memory_options,
-        click.option(
-            "--max-model-len",
-            type=click.IntRange(min=1),
-            help="Maximum context length in tokens. [default: 5120, or the model's context]",
-        ),
-        click.option(
-            "--max-num-seqs",
-            type=click.IntRange(min=1),
-            help="Maximum number of concurrent sequences. [default: what the KV cache holds]",
-        ),
-        click.option(
-            "--max-loras",
-            type=click.IntRange(min=1),
-            help="Maximum number of adapters in one batch. [default: all, at most 8]",
-        ),
-        click.option(
-            "--spare-loras",
-            type=click.IntRange(min=0),
-            default=0,
-            help="Number of adapters that can be loaded later.",
-        ),
-        click.option(
-            "--rank",
-            type=click.IntRange(min=1),
-            help="Maximum rank of the adapters. [default: that of the students]",
-        ),
-        click.option("--merged", is_flag=True, help="Serve one student, merged into its base."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+whom = click.option(
+    "--students",
+    "first",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR…",
+    help="Checkpoints, or folders of checkpoints: --students checkpoints/*",
+)
+_model_options = option_group(
+    click.argument("more", nargs=-1, type=click.Path(path_type=Path), metavar="[DIR…]"),
+    base_option,
+    whom,
+    memory_options,
+    click.option(
+        "--max-model-len",
+        type=click.IntRange(min=1),
+        help="Maximum context length in tokens. [default: 5120, or the model's context]",
+    ),
+    click.option(
+        "--max-num-seqs",
+        type=click.IntRange(min=1),
+        help="Maximum number of concurrent sequences. [default: what the KV cache holds]",
+    ),
+    click.option(
+        "--max-loras",
+        type=click.IntRange(min=1),
+        help="Maximum number of adapters in one batch. [default: all, at most 8]",
+    ),
+    click.option(
+        "--spare-loras",
+        type=click.IntRange(min=0),
+        default=0,
+        help="Number of adapters that can be loaded later.",
+    ),
+    click.option(
+        "--rank",
+        type=click.IntRange(min=1),
+        help="Maximum rank of the adapters. [default: that of the students]",
+    ),
+    click.option("--merged", is_flag=True, help="Serve one student, merged into its base."),
+)
+"""Options of both commands: models and memory."""
 
 
 @serve.command(hidden=True)

@@ -30,7 +30,7 @@ from harness.study.context import (
     resolve_backend,
     study_settings,
 )
-from harness.study.estimate import plan_study
+from harness.study.estimate import EstimateLine, plan_study
 from harness.study.graph import KINDS, StudyGraph
 from harness.study.progress import Tell
 from harness.study.scheduler import (
@@ -179,6 +179,16 @@ class StudySession:
             return await Store.open(self.db, create=live)
         nowhere = stack.enter_context(tempfile.TemporaryDirectory())
         return await Store.open(str(Path(nowhere) / "nothing.sqlite"))
+
+    async def estimate(self, study: Study) -> tuple[list[EstimateLine], int]:
+        """Return the estimate of the study and the number of its test dialogues; send no request.
+
+        Raises:
+            UserError: the study is invalid, or its files are missing.
+        """
+        async with self.context(study, live=False) as context:
+            graph = await StudyGraph.build(context)
+            return await plan_study(graph), len(graph.dialogues(study.data.split).dialogues())
 
     async def statuses(self) -> list[StageStatus]:
         """Return the status of every stage; send no request and write nothing.
