@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from harness.cli.result_documents import DOCUMENTS
 from tests.harness.cli.contests import LLMS, SAMPLE, A, B, C
 
@@ -67,3 +69,24 @@ def test_every_command_prints_its_document(empathy: Run, workplace: Path) -> Non
         assert done.data["document"] == name, (words, done.err)
     report = json.loads(empathy("report", "last", "--format", "json", "--out", "-").out)
     assert report["document"] == "report"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*RATINGS, "--judge", "control/longer"),
+        (*RATINGS, "--split", "test"),
+        ("--judge", "openai/gpt-4o", "--judge", "anthropic/claude-sonnet-4-5", "--emulate", "--samples", "2"),
+        ("--judge", "openai/gpt-4o", "--emulate", "--limit", "5", "--seed", "3"),
+    ],
+)
+def test_a_contest_is_the_same_in_the_judging_run_and_in_its_report(
+    empathy: Run, words: tuple[str, ...]
+) -> None:
+    judged = empathy("judge", A, C, *SAMPLE, *words, "--json").data
+    report = json.loads(empathy("report", judged["run"], "--format", "json", "--out", "-").out)
+    by_judge = {contest["judge_id"]: contest for contest in report["contests"]}
+    assert by_judge == {contest["judge_id"]: contest for contest in judged["contests"]}
+    assert {row["author"]: row["test_set_uses"] for row in report["authors"]} == (
+        judged["test_set_uses"] or dict.fromkeys((A, C), 0)
+    )
