@@ -32,7 +32,7 @@ def atomic_write(path: Path, content: bytes | str) -> None:
             raise
 
 
-def write_file(path: Path, content: bytes | str, *, where: str = "", remedy: str = "") -> None:
+def write_file(path: Path, content: bytes | str, *, where: str = "") -> None:
     """Write a file that the user named, as `atomic_write`.
 
     Args:
@@ -50,7 +50,7 @@ def write_file(path: Path, content: bytes | str, *, where: str = "", remedy: str
             code="file.not-writable",
             where=where or str(path),
             found=f"{path}: {reason}" if where else reason,
-            remedy=remedy,
+            remedy="Name another file.",
         ) from error
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.errors import UserError
+from harness.atomic_write import write_file
 from harness.cli.options.common import run
 from harness.cli.output import exit_with_status
-from harness.cli.report import write_page
 from harness.terminal.output import print_line, print_message, print_rendering, print_text
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def demo(out: Path, judging: bool, opens: bool) -> None:
 
     print_rendering(render_judging(outcome.result, outcome.breakdowns))
     place = out / "report.html"
-    write_page(place, page)
+    write_file(place, page)
     print_text(f"\nReport: {place.resolve()}")
     print_line(f"Done in {time.monotonic() - began:.0f} s. If you run it again, no request is sent.")
     if opens:
@@ -96,7 +96,7 @@ def run_full_demo(out: Path, *, opens: bool = False) -> None:
     ended = run_session(session)
     page, place = report_path(ended.stage_statuses, out), out / "report.html"
     if page is not None:
-        write_page(place, page.read_text(encoding="utf-8"))
+        write_file(place, page.read_text(encoding="utf-8"))
     took = f"Done in {time.monotonic() - began:.0f} s. If you run it again, nothing is requested or trained."
     finish(session, ended, as_json=False, report=place if page is not None else None)
     print_line(took)

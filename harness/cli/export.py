@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from harness.atomic_write import write_file
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import data_option, db_option, run
-from harness.cli.report import STDOUT, write_page
+from harness.cli.report import STDOUT
 from harness.terminal.output import print_document, print_message
 
 
@@ -41,5 +42,5 @@ def export(author: str, out: str, data: str | None, db: str) -> None:
     if out == STDOUT:
         print_document(lines)
         return
-    write_page(Path(out), lines.decode())
+    write_file(Path(out), lines)
     print_message(f"{name}: {count:,} responses in {out}")

@@ -9,6 +9,7 @@ import click
 
 from agents.errors import UserError
 from agents.types import Fidelity, Split
+from harness.atomic_write import write_file
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
     call_options,
@@ -22,7 +23,6 @@ from harness.cli.options.common import (
 from harness.cli.options.contest import cheap_gold_options, contest_options, take_cheap_gold
 from harness.cli.options.design import design_options
 from harness.cli.output import exit_with_status
-from harness.cli.report import write_page
 from harness.terminal.output import print_message, print_rendering
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ async def _judge(
     print_rendering(render_judging(outcome.result, outcome.breakdowns), as_json=as_json)
     if report_to is not None:
         store = await workspace.store()
-        write_page(report_to, await render(store, outcome.result.run_id, snapshots=options.snapshots))
+        write_file(report_to, await render(store, outcome.result.run_id, snapshots=options.snapshots))
         print_message(f"Report: {report_to}")
     exit_with_status(outcome.result, requests.require_one_model)
 

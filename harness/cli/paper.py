@@ -59,7 +59,7 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
     if out is None:
         print_document(document if as_json else markdown)
         return
-    from harness.cli.report import write_page
+    from harness.atomic_write import write_file
 
     for name, text in (
         ("table1.md", markdown),
@@ -67,7 +67,7 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
         ("table1.csv", replication_tables.replication_csv(table)),
         ("table1.json", document.decode()),
     ):
-        write_page(out / name, text)
+        write_file(out / name, text)
         print_message(f"{out / name}")
 
 
