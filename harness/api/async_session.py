@@ -17,25 +17,23 @@ from harness.api.results import (
     Result,
     StudyResults,
     contest_frame,
+    document_frame,
     stage_frame,
-    study_frame,
 )
 from harness.data.training_set_spec import TrainingSetSpec
 from harness.interrupt import Interrupt, SignalInterrupt
 from harness.serving.options import ServingOptions
 from harness.study import FOLDER
-from harness.study.estimate import plan_study
 from harness.study.estimate_tables import render_estimate
-from harness.study.graph import StudyGraph
-from harness.study.scheduler import StageStatus, stage_statuses
+from harness.study.scheduler import StageStatus
 from harness.study.session import StudySession, load_session
-from harness.study.status_tables import render_status
+from harness.study.status_tables import render_status, report_path
 from harness.workflows import contest, cost_tables, generation
 from harness.workflows.audit import AuditOptions, audit_judges
 from harness.workflows.bench import BenchOptions, bench_checkpoint
 from harness.workflows.bench_tables import render_bench
-from harness.workflows.build_dataset import build
-from harness.workflows.comparison import ComparisonOptions, compare
+from harness.workflows.comparison import DEFAULT_MIN_EFFECT, ComparisonOptions, compare
+from harness.workflows.contest_design import foresee_design
 from harness.workflows.doctor import ModelDiagnosis, diagnose_models
 from harness.workflows.generation_tables import render_generation
 from harness.workflows.interchange import response_rows
@@ -45,14 +43,16 @@ from harness.workflows.rejudge import RejudgeOptions, rejudge
 from harness.workflows.reparse import reparse
 from harness.workflows.request_options import RequestOptions
 from harness.workflows.training import TwoStepOptions, train_student
+from harness.workflows.training_sets import build_training_set
 from harness.workflows.workspace import Workspace
 from results.analysis.contest_results import summarize_judging
 from results.db import DEFAULT_DB
 from results.queries import dataframes
-from results.render.breakdowns import render_judging
 from results.render.cheap_gold import render_cheap_gold
+from results.render.contest import contest_document
 from results.render.judge_audit import render_judge_audit
 from results.render.judge_panel import render_rejudged
+from results.render.judging import render_judging
 from results.render.leaderboard import render_leaderboard
 from results.render.reparse import render_reparse
 from results.report import find_run, render
@@ -298,8 +298,10 @@ class AsyncSession:
         """
         requests, values = self._take_requests(options)
         chosen = contest.ContestOptions(a=a, b=b, judges=tuple(judges), **_enums(values))
-        _, estimates = await contest.estimate_contest(self._workspace, chosen, requests)
-        return Result(cost_tables.render_judging_cost(estimates))
+        plan, estimates = await contest.estimate_contest(self._workspace, chosen, requests)
+        cost = cost_tables.render_judging_cost(estimates)
+        design = foresee_design((), DEFAULT_MIN_EFFECT, len(plan.dialogues), samples=plan.samples)
+        return Result(cost + design)
 
     async def judge_cheap_gold(
         self,
@@ -491,9 +493,7 @@ class AsyncSession:
             fidelity=fidelity,
             **{"llm": "combined", **values},
         )
-        store = await self._workspace.store() if spec.needs_store else None
-        built = await build(self._workspace.dataset, store, spec)
-        return built.write(Path(out), self._workspace.library, ("trl", "llama-factory"))
+        return (await build_training_set(self._workspace, spec, Path(out))).manifest
 
     async def train(
         self,
@@ -572,7 +572,7 @@ class AsyncSession:
         """
         session = self._study_session(study, options)
         result = await session.run(session.study(), only=only, since=since, tell=tell)
-        return _study_results(session, result.stage_statuses, interrupted=result.interrupted)
+        return await _study_results(session, result.stage_statuses, interrupted=result.interrupted)
 
     async def plan_study(self, study: str | Path, **options: Unpack[StudyKeywords]) -> Result:
         """Return requests, tokens, time and cost of a study; send nothing (`empathy plan`).
@@ -582,9 +582,10 @@ class AsyncSession:
         """
         session = self._study_session(study, options)
         config = session.study()
-        async with session.context(config, live=False) as context:
-            lines = await plan_study(await StudyGraph.build(context))
-        return Result(render_estimate(config, lines, session.options.budget_usd or config.budget_usd))
+        lines, dialogues = await session.estimate(config)
+        size = {"samples": config.judging.samples, "seeds": len(config.training.seeds)}
+        estimate = render_estimate(config, lines, session.options.budget_usd or config.budget_usd)
+        return Result(estimate + foresee_design((), DEFAULT_MIN_EFFECT, dialogues, **size))
 
     async def study_status(self, name: str, *, folder: str | Path = FOLDER) -> StudyResults:
         """Return the stages of a study that was run in a folder (`empathy status`).
@@ -593,9 +594,7 @@ class AsyncSession:
             UserError: it was not run there.
         """
         session = load_session(Path(folder), name)
-        async with session.context(session.study(), live=False) as context:
-            statuses = stage_statuses(await StudyGraph.build(context), context.memory)
-        return _study_results(session, statuses, interrupted=False)
+        return await _study_results(session, await session.statuses(), interrupted=False)
 
     async def runs(self) -> DataFrame:
         """Return every run (columns: `results.queries.dataframes.runs`)."""
@@ -671,17 +670,25 @@ class AsyncSession:
         )
 
 
-def _study_results(
+async def _study_results(
     session: StudySession, statuses: Sequence[StageStatus], *, interrupted: bool
 ) -> StudyResults:
-    """Return the result of a study from the statuses of its stages."""
-    records = [status.record for status in statuses if status.record is not None]
-    page = next((record.result["file"] for record in records if record.kind == "report"), None)
+    """Return the result of a study from its stages, with its contests from the database."""
+    runs = [
+        str(status.record.result["run"])
+        for status in statuses
+        if status.record is not None and status.record.kind == "judge"
+    ]
+    contests = []
+    async with Workspace(session.db) as workspace:
+        for run in runs:
+            summary = await summarize_judging(await workspace.store(), run)
+            contests += [contest_document(contest) for contest in summary.contests]
     return StudyResults(
         render_status(session.study(), statuses),
-        study_frame([record.result for record in records if record.kind == "judge"]),
+        document_frame(contests),
         stage_frame(statuses),
-        None if page is None else session.folder / str(page),
+        report_path(statuses, session.folder),
         interrupted,
     )
 

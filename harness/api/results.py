@@ -8,14 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from harness.study.scheduler import StageStatus
 from results.analysis.contest_results import JudgingResult
-from results.render.breakdowns import render_judging
-from results.render.format import versioned
+from results.render.contest import contest_document
+from results.render.documents import ContestDocument, flatten
 from results.render.rendering import Rendering
-from results.render.writers.html import html_list, html_table, html_text
+from results.render.writers.html import html_rendering
+from results.render.writers.json import json_rendering
 from results.render.writers.markdown import markdown_rendering
-from results.render.writers.records import column_keys, table_records
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,7 +36,8 @@ class Result:
     @cached_property
     def document(self) -> Mapping[str, Any]:
         """The result as JSON data, equal to `--json` of the command (see `docs/schema.json`)."""
-        return versioned(self.rendering.document)
+        document: dict[str, Any] = orjson.loads(json_rendering(self.rendering))
+        return document
 
     @property
     def conclusion(self) -> str:
@@ -49,27 +52,14 @@ class Result:
     @property
     def tables(self) -> tuple[DataFrame, ...]:
         """The tables, with one column per key and values as numbers."""
-        import pandas
-
-        return tuple(
-            pandas.DataFrame(table_records(table), columns=column_keys(table))
-            for table in self.rendering.tables
-        )
+        return tuple(table.to_frame() for table in self.rendering.tables)
 
     def __str__(self) -> str:
         return markdown_rendering(self.rendering, "Result")
 
     def _repr_html_(self) -> str:
         """Return the tables, conclusions and caveats as HTML, for notebooks."""
-        parts = []
-        for number, table in enumerate(self.rendering.tables):
-            label = f"table-{number}"
-            parts.append(f'<p id="{label}"><strong>{html_text(table.title)}</strong></p>')
-            parts.append(str(html_table(table, label)))
-        parts += [f"<p>{html_text(sentence)}</p>" for sentence in self.rendering.conclusions]
-        if self.rendering.caveats:
-            parts.append(str(html_list(self.rendering.caveats)))
-        return "\n".join(parts)
+        return str(html_rendering(self.rendering))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,14 +105,15 @@ class StudyResults(Result):
 
 def contest_frame(result: JudgingResult) -> DataFrame:
     """Return one row per contest of a run: the columns of `empathy report --format csv`."""
-    return study_frame(render_judging(result).document["judges"])
+    return document_frame([contest_document(contest) for contest in result.contests])
 
 
-def study_frame(contests: Sequence[Mapping[str, Any]]) -> DataFrame:
+def document_frame(contests: Sequence[ContestDocument]) -> DataFrame:
     """Return one row per contest of documents: the columns of `empathy report --format csv`."""
     import pandas
 
-    return pandas.DataFrame([{**contest} for contest in contests])
+    rows = [flatten(contest, ContestDocument) for contest in contests]
+    return pandas.DataFrame(rows, columns=list(flatten(None, ContestDocument)))
 
 
 def stage_frame(statuses: Sequence[StageStatus]) -> DataFrame:

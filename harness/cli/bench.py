@@ -12,6 +12,7 @@ import click
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT
 from agents.types import Split
+from harness.atomic_write import write_file
 from harness.cli import bench_watch
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.checkpoint import checkpoint_folder
@@ -25,7 +26,6 @@ from harness.cli.options.common import (
     take_request_options,
 )
 from harness.cli.options.serving import serving_options, take_serving_options
-from harness.cli.report import write_page
 from harness.terminal.output import print_message, print_rendering
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _write(report_to: Path, pages: dict[str, str]) -> None:
     """Write the report of student against base to the file, and those of other opponents beside it."""
     for number, (opponent, page) in enumerate(pages.items()):
         path = report_to if number == 0 else report_to.with_stem(f"{report_to.stem}-{_as_file(opponent)}")
-        write_page(path, page)
+        write_file(path, page)
         print_message(f"Report: {path}")
 
 

@@ -34,8 +34,9 @@ def doctor(names: tuple[str, ...], as_json: bool, **rest: Any) -> None:
     requests = take_request_options(rest)
     diagnoses = run(diagnose_models(names, requests))
     if as_json:
-        rows = [diagnosis.to_dict() for diagnosis in diagnoses]
-        print_json(rows)
+        from harness.workflows.doctor import doctor_document
+
+        print_json(doctor_document(diagnoses))
     else:
         _print(diagnoses)
     if any(diagnosis.error for diagnosis in diagnoses):

@@ -10,9 +10,9 @@ import click
 
 from agents.errors import UserError
 from agents.types import Split
+from harness.atomic_write import write_file
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import data_option, db_option, exclude_same_family_option, json_option, run
-from harness.cli.report import write_page
 from harness.terminal.output import print_document, print_line, print_message, print_rendering
 
 FORMATS = {
@@ -113,7 +113,7 @@ def _write_files(files: Mapping[str, bytes], note: str, wanted: Sequence[str], o
         if out is None:
             print_document(files[form])
         else:
-            write_page(out / FORMATS[form], files[form].decode())
+            write_file(out / FORMATS[form], files[form])
             print_message(f"{out / FORMATS[form]}")
     if note:
         print_message(note)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from agents.errors import UserError
 from harness.cli.options.common import json_option, run
 from harness.cli.options.study import out_option
-from harness.study import FOLDER
-from harness.terminal.output import print_json, print_line, print_text
-from results.db import DEFAULT_DB
+from harness.terminal.output import print_line, print_rendering, print_text
 
 if TYPE_CHECKING:
-    from harness.study.scheduler import StageStatus
-    from harness.study.session import StudySession
+    from harness.study.stage_tables import StudyStages
 
 
 @click.command()
@@ -33,7 +28,32 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
     empathy status
     empathy status tiny --all
     """
-    names = [Path(study).stem] if study else sorted(path.stem for path in (folder / "studies").glob("*.json"))
+    from harness.study.session import load_session
+    from harness.study.stage_tables import render_studies, render_study_stages
+    from harness.study.status_tables import report_path
+
+    if not study:
+        studies = _load_studies(folder)
+        print_rendering(render_studies(studies, everything=everything), as_json=as_json)
+        return
+    session = load_session(folder, Path(study).stem)
+    stages = run(session.statuses())
+    print_rendering(render_study_stages((session, stages), everything=everything), as_json=as_json)
+    report = report_path(stages, folder)
+    if report is not None and not as_json:
+        print_line(f"Report: {report.resolve()}")
+
+
+def _load_studies(folder: Path) -> list[StudyStages]:
+    """Return the studies of a folder; print those that cannot be read.
+
+    Raises:
+        UserError: no study was run there.
+    """
+    from harness.study.session import load_session, study_names
+
+    names = study_names(folder)
+    studies: list[StudyStages] = []
     if not names:
         raise UserError(
             "no study was run in this folder",
@@ -41,95 +61,10 @@ def status(study: str, everything: bool, folder: Path, as_json: bool) -> None:
             where=str(folder),
             remedy="Run one with: empathy run tiny",
         )
-    studies = []
     for name in names:
-        from harness.study.session import load_session
-
         session = load_session(folder, name)
         try:
-            statuses = load_statuses(session)
+            studies.append((session, run(session.statuses())))
         except UserError as error:
-            if study:
-                raise
             print_text(f"{name}: {error}", is_message=True)
-            continue
-        if as_json:
-            from harness.cli.run import to_dict
-
-            studies.append({"study": name, "stages": [to_dict(status) for status in statuses]})
-        else:
-            _print_study(
-                name,
-                session,
-                statuses,
-                everything=everything or bool(study and len(statuses) <= 40),
-                show_titles=bool(study),
-            )
-    if as_json:
-        print_json(studies[0] if study else studies)
-
-
-def load_statuses(session: StudySession) -> list[StageStatus]:
-    """Return the status of every stage of a study; no request is sent and nothing is written."""
-    study = session.study()
-
-    async def main() -> list[StageStatus]:
-        from harness.study.graph import StudyGraph
-        from harness.study.scheduler import stage_statuses
-
-        async with session.context(study, live=False) as context:
-            return stage_statuses(await StudyGraph.build(context), context.memory)
-
-    return run(main())
-
-
-def _print_study(
-    name: str, session: StudySession, statuses: list[StageStatus], *, everything: bool, show_titles: bool
-) -> None:
-    from harness.study.graph import KINDS
-    from harness.study.scheduler import StageState
-
-    done = sum(status.state is StageState.DONE for status in statuses)
-    print_line(f"{name}: {done} of {len(statuses)} stages done")
-    for kind in KINDS:
-        of_kind = [status for status in statuses if status.stage.kind == kind]
-        if not of_kind:
-            continue
-        counts = Counter(str(status.state) for status in of_kind)
-        print_line(f"  {kind:<9}" + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
-        for status in of_kind:
-            if everything or status.state is StageState.FAILED:
-                print_line(f"    {status.state:<8}{status.stage.title}{_details(status)}")
-    if done < len(statuses):
-        print_line(f"  continue with: empathy run {session.named}{_session_options(session)}")
-    if show_titles:
-        from harness.cli.run import print_results, report_path
-
-        print_results(session.study(), statuses, report_path(statuses, session.folder))
-
-
-def _session_options(session: StudySession) -> str:
-    """Return the options that reproduce the session."""
-    options = [
-        ("--out", session.folder, FOLDER),
-        ("--db", session.db, DEFAULT_DB),
-        ("--data", session.data, None),
-    ]
-    words = [
-        f" {name} {shlex.quote(str(value))}" for name, value, usual in options if value and value != usual
-    ]
-    words += [f" --judge {shlex.quote(judge)}" for judge in session.judges]
-    return "".join(words) + (" --emulate" if session.options.emulate else "")
-
-
-def _details(status: StageStatus) -> str:
-    if status.why:
-        return f": {status.why}"
-    result: dict[str, Any] = dict(status.record.result) if status.record else {}
-    if status.stage.kind == "judge" and result.get("win_rate") is not None:
-        return f": {result['win_rate']:.1%}"
-    if "sft" in result:
-        return f": {result['sft']:,} rows, {result['dpo']:,} pairs"
-    if "responses" in result:
-        return f": {result['responses']:,} responses"
-    return ""
+    return studies

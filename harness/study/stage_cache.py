@@ -31,6 +31,7 @@ class StageRecord:
 
     Attributes:
         key: the stage's key.
+        kind, name: the stage's kind and name.
         output: content id of its output.
         result: plain data for the stages that need it and for output.
         needed: output of each stage that it needed, by name.

@@ -214,13 +214,12 @@ async def judge(
                 store, run_id, inputs.stage.name, context.tell, plan.requests_per_judge
             ):
                 summary = await judge_contest(store, context.registry, plan, settings)
-        (contest_result,) = summary.judges
+        (contest_result,) = summary.contests
         if summary.interrupted:
             raise StudyInterrupted("interrupted; all answers are stored")
-        if contest_result.endpoint is not None and (
-            contest_result.endpoint.stopped or contest_result.endpoint.failed
-        ):
-            raise StageNotFinished(_describe_unanswered(context, judge.name, contest_result.endpoint))
+        endpoint = summary.endpoint(contest_result)
+        if endpoint is not None and (endpoint.stopped or endpoint.failed):
+            raise StageNotFinished(_describe_unanswered(context, judge.name, endpoint))
         if not contest_result.has_verdicts:
             raise StageNotFinished(f"{judge.name}: {contest_result.problem}")
         rate = contest_result.hard

@@ -107,11 +107,11 @@ class BenchResult:
         if self.generated.interrupted or any(contest.interrupted for contest in self.contests.values()):
             return "interrupted"
         endpoints = [*self.generated.endpoints.items()]
-        for contest in self.contests.values():
+        for summary in self.contests.values():
             endpoints += [
-                (judge.contest.judge, judge.endpoint)
-                for judge in contest.judges
-                if judge.endpoint is not None
+                (result.contest.judge, endpoint)
+                for result in summary.contests
+                if (endpoint := summary.endpoint(result)) is not None
             ]
         return "; ".join(
             f"{name}: {endpoint.problem.rstrip('.')}" for name, endpoint in endpoints if endpoint.problem
@@ -189,7 +189,7 @@ def _decide_requirement(requirement: Requirement, contests: Mapping[str, Judging
         return GateDecision.UNDECIDED
     return decide(
         requirement.bound,
-        {judge.contest.judge: judge.hard for judge in contests[requirement.opponent].judges},
+        {result.contest.judge: result.hard for result in contests[requirement.opponent].contests},
     )
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 import orjson
+from typing_extensions import TypedDict
 
 from agents.clients.base import ModelClient, ModelRequest
 from agents.clients.http import HttpClient, open_session
@@ -76,10 +77,6 @@ class ModelDiagnosis:
     price: tuple[float, float] | None = None
     requests: int = 0
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the diagnosis as JSON types, with the models-file entry."""
-        return {**asdict(self), "entry": "" if self.error else self.entry()}
-
     def entry(self) -> str:
         """Return a models-file entry (`--models FILE`) with the observed capabilities."""
         lines = ["[[model]]", f'match = "{self.model}"']
@@ -90,6 +87,37 @@ class ModelDiagnosis:
             elif field.name != "extra" and not (field.name == "thinking_tokens" and not value):
                 lines.append(f"{field.name} = {orjson.dumps(value).decode()}")
         return "\n".join(lines)
+
+
+class DiagnosisData(TypedDict):
+    """Diagnosis of one model, with its entry for a file of models.
+
+    Attributes:
+        diagnosis: what was observed.
+        entry: entry for `--models FILE`; "" without a completion.
+    """
+
+    diagnosis: ModelDiagnosis
+    entry: str
+
+
+class DoctorDocument(TypedDict):
+    """Diagnoses of models, with one small request each.
+
+    Attributes:
+        models: one diagnosis per model, in the order of the command line.
+    """
+
+    document: Literal["doctor"]
+    models: list[DiagnosisData]
+
+
+def doctor_document(diagnoses: Sequence[ModelDiagnosis]) -> DoctorDocument:
+    """Return the diagnoses as JSON data."""
+    models: list[DiagnosisData] = [
+        {"diagnosis": each, "entry": "" if each.error else each.entry()} for each in diagnoses
+    ]
+    return {"document": "doctor", "models": models}
 
 
 async def diagnose(model: Model, open_client: Any, price: Price | None) -> ModelDiagnosis:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 Value = Any
 """A cell: a number, a text, None, or what the unit states (`results/render/format.py`); a text is literal."""
@@ -35,6 +38,7 @@ class Column:
         unit: how writers format its values, a key of `UNITS` in `results/render/format.py`.
         alignment: "left" or "right"; by default left for text.
         style: of all cells, "bold" or "".
+        once: whether terminals show a value that repeats the row above only once.
     """
 
     key: str
@@ -42,6 +46,7 @@ class Column:
     unit: str = "text"
     alignment: str = ""
     style: str = ""
+    once: bool = False
 
     def __post_init__(self) -> None:
         """Fill in the defaults that depend on other fields."""
@@ -49,6 +54,22 @@ class Column:
             object.__setattr__(self, "heading", self.key.replace("_", " "))
         if not self.alignment:
             object.__setattr__(self, "alignment", "left" if self.unit in NAMES else "right")
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of the column in a record; an interval has one key for each end."""
+        prefix = "" if self.key == "interval" else f"{self.key}_"
+        ends = (f"{prefix}low", f"{prefix}high")
+        if self.unit.endswith("_range"):
+            return ends
+        return (self.key, *ends) if self.unit.endswith("_estimate") else (self.key,)
+
+    def values(self, cell: Value) -> tuple[Value, ...]:
+        """Return the values of a cell by key; a text instead of an interval stands at its first key."""
+        value = cell.value if isinstance(cell, Quantity) else cell
+        if len(self.keys) == 1:
+            return (value,)
+        return value if isinstance(value, tuple) else (value or None, *[None] * (len(self.keys) - 1))
 
 
 @dataclass(slots=True)
@@ -115,13 +136,35 @@ class Table:
 
     def without_empty_columns(self, optional: Collection[str]) -> Table:
         """Return the table without those optional columns, by key, that have no value in any row."""
-        kept = [
-            index
+        return self.without(
+            column.key
             for index, column in enumerate(self.columns)
-            if column.key not in optional or any(not _is_empty(row.cells[index]) for row in self.rows)
-        ]
+            if column.key in optional and all(_is_empty(row.cells[index]) for row in self.rows)
+        )
+
+    def without(self, keys: Iterable[str]) -> Table:
+        """Return the table without the columns with these keys."""
+        left_out = set(keys)
+        kept = [index for index, column in enumerate(self.columns) if column.key not in left_out]
         rows = [replace(row, cells=tuple(row.cells[index] for index in kept)) for row in self.rows]
         return replace(self, columns=[self.columns[index] for index in kept], rows=rows)
+
+    def records(self) -> list[dict[str, Value]]:
+        """Return one record of values per row, by key."""
+        return [
+            {
+                key: value
+                for column, cell in zip(self.columns, row.cells, strict=True)
+                for key, value in zip(column.keys, column.values(cell), strict=True)
+            }
+            for row in self.rows
+        ]
+
+    def to_frame(self) -> DataFrame:
+        """Return the records as a DataFrame."""
+        from pandas import DataFrame
+
+        return DataFrame(self.records(), columns=[key for column in self.columns for key in column.keys])
 
     def transposed(self, name: str) -> Table:
         """Return a table of metrics with one row per column; `name` is the heading of the first."""

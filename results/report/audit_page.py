@@ -14,7 +14,7 @@ from results.render.format import EMULATED_NOTE, format_value
 from results.render.judge_audit import AUDIT_COLUMNS, audit_table, general_caveats, reliability_findings
 from results.render.table import Column, Table
 from results.render.writers.html import html_list, html_table, html_text, readable
-from results.report.sections.section import Section
+from results.report.sections.section import Block, Section
 from results.report.templates import asset, policy, render_template
 from results.statistics.cluster_bootstrap import ClusteredEstimate
 from results.statistics.judge_accuracy import JudgeBias
@@ -52,12 +52,13 @@ def _sections(summary: AuditSummary) -> Iterator[Section]:
     table = audit_table(summary).without_empty_columns(optional)
     notes = [note for note in general_caveats(summary) if note != EMULATED_NOTE]
     html = _drawing(summary) + html_table(table, name) + html_list(notes, "caveats-short")
-    yield Section(name, f"{TITLE}: {summary.split} split", html)
+    yield Section(name, f"{TITLE}: {summary.split} split", (Block(html),))
     for number, result in enumerate(summary.judges):
         findings = (line.removeprefix(f"{result.name}: ") for line in reliability_findings(result))
         judge = f"{name}-{number}"
         tables = html_table(_estimates(result), judge) + html_table(_responders(result), judge)
-        yield Section(judge, readable(f"{result.name}, {summary.split} split"), html_list(findings) + tables)
+        title = readable(f"{result.name}, {summary.split} split")
+        yield Section(judge, title, (Block(html_list(findings) + tables),))
 
 
 def _drawing(summary: AuditSummary) -> Markup:

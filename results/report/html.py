@@ -11,7 +11,7 @@ from agents.output_escape import html_page
 from results.render.format import EMULATED_NOTE, format_count
 from results.report.conclusions import TINY_NOTE
 from results.report.context import ReportContext
-from results.report.sections import SECTIONS
+from results.report.sections import SECTIONS, Section
 from results.report.templates import asset, policy, render_template
 
 _QUESTION = "Which response shows more empathy? Judged in both orders."
@@ -25,20 +25,24 @@ def page(material: ReportContext, *, now_text: str = "") -> str:
         now_text: time of creation to show, or "".
     """
     style, script = asset("style.css"), asset("page.js")
-    sections = [section for make in SECTIONS if (section := make(material)) is not None]
     whole = render_template(
         "template",
         banners=banners(material),
         kicker=_QUESTION,
         title=title(material),
         facts=facts(material),
-        sections=sections,
+        sections=sections(material),
         now_text=now_text,
         style=Markup(style),
         script=Markup(script),
         policy=policy(style, script),
     )
     return html_page(whole)
+
+
+def sections(material: ReportContext) -> list[Section]:
+    """Return the sections that have something to show."""
+    return [section for make in SECTIONS if (section := make(material)) is not None]
 
 
 def banners(material: ReportContext) -> list[str]:

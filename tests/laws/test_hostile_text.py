@@ -8,12 +8,12 @@ from __future__ import annotations
 import csv
 import importlib
 import io
-import json
 import pkgutil
 import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -25,27 +25,39 @@ from rich.cells import cell_len
 
 import harness
 import results
+from agents.model_files.decoder_config import parse_decoder_config
 from agents.output_escape import html_page, visible_text
-from agents.types import ResponseSet
+from agents.types import Fidelity, ResponseSet
+from finetune.checkpoint import Checkpoint
+from finetune.config import TrainingConfig
+from finetune.dialogue_selection import DialogueSelection
+from finetune.memory_plan import load_base_config, plan_stage
+from harness.data.method_selection import MethodSelection
+from harness.data.splits import SplitOverlap
+from harness.data.training_set_checks import StageDifference, TrainingSetDifference, inspect
+from harness.serving.server import ServerOptions, estimate_serving
 from harness.study.config_loader import load
 from harness.study.estimate import EstimateLine
+from harness.study.session import StudySession
 from harness.terminal import output
 from harness.workflows.bench import BenchResult
 from harness.workflows.generate import GenerationResult
 from harness.workflows.generation_cost import GenerationCost
 from harness.workflows.judge_cost import CostEstimate
+from harness.workflows.request_options import RequestOptions
 from harness.workflows.response_sets import ResponseSetSummary
+from harness.workflows.training_plan import TrainingEstimate
+from harness.workflows.training_sets import TrainingSet
 from results.paper.cells import published
 from results.paper.table1 import CellResult, table1
 from results.render.format import format_lines
 from results.render.rendering import Rendering
 from results.render.table import Column, Quantity, Table
 from results.render.writers.csv import csv_table
-from results.render.writers.html import html_table, readable
-from results.render.writers.json import json_rendering, json_table
+from results.render.writers.html import html_rendering, html_table, readable
+from results.render.writers.json import json_rendering
 from results.render.writers.latex import latex_table
 from results.render.writers.markdown import markdown_rendering
-from results.render.writers.records import column_keys, table_records
 from tests.harness.cli.conftest import empathy, workplace  # noqa: F401
 from tests.harness.cli.contests import LLMS, SAMPLE, A, B, C, change, judged
 from tests.harness.study.test_status_tables import judged as judged_stage
@@ -170,15 +182,14 @@ def check_terminal(table: Table) -> None:
 
 
 def check_records(table: Table) -> None:
-    """Check JSON and CSV: the values, and no formula."""
-    rows = json.loads(json_table(table))
-    assert_harmless(json_table(table).decode())
-    assert rows == json.loads(json.dumps(table_records(table)))
+    """Check records and CSV: every row and key, and no formula."""
+    keys = [key for column in table.columns for key in column.keys]
+    assert [list(record) for record in table.records()] == [list(dict.fromkeys(keys))] * len(table.rows)
     text = csv_table(table)
     assert_harmless(text)
     written = list(csv.reader(io.StringIO(text, newline="")))
     assert len(written) == 1 + len(table.rows)
-    assert all(len(row) == len(column_keys(table)) for row in written)
+    assert all(len(row) == len(keys) for row in written)
     for row in written[1:]:
         for value in row:
             assert not re.match(r"[=+@\t\r\n＝＋＠]|-(?!\d|$)", value), value
@@ -295,8 +306,12 @@ def run_commands(empathy: Run) -> None:  # noqa: F811
         ("respond", "openai/gpt-4o", *dry),
         ("respond", "openai/gpt-4o", *dry[:-1], "--limit", "2", "--yes", "--quiet"),
         ("plan", "tiny", "--data", "sample"),
+        ("audit", "openai/gpt-4o", *dry),
         ("paper", "table1"),
         ("data", "describe", "--data", "sample"),
+        ("data", "build", "--method", "direct", "--data", "sample", "--out", "set"),
+        ("data", "inspect", "set", "--data", "sample"),
+        ("prompts", "list"),
     ]
     for command in commands:
         done = empathy(*command)
@@ -304,7 +319,22 @@ def run_commands(empathy: Run) -> None:  # noqa: F811
         assert_harmless(done.out + done.err)
 
 
-WITHOUT_NAMES = {"render_contest_design", "render_dataset"}  # numbers only
+def render_training_sets(render: dict[str, Callable[..., Rendering]]) -> None:
+    """Render selections, training sets and their differences with hostile names."""
+    overlap = SplitOverlap(((NAMES[0], NAMES[1]),), 0)
+    none = DialogueSelection((), ())
+    render["render_selection"](MethodSelection("direct", JUDGE, Fidelity.PAPER, none, (), (), overlap))
+    inspected = inspect(Path("set"))
+    manifest = {**inspected.data.manifest, "excluded": {NAMES[0]: 1}}
+    render["render_training_set"](TrainingSet(Path(NAMES[1]), manifest))
+    rows = [{"dialogue": NAMES[2], "role": NAMES[1], "completion": NAMES[0]}]
+    folder = replace(inspected.data, manifest=manifest)
+    render["render_inspection"](replace(inspected, data=folder, leaks={JUDGE: 1}, samples={"sft": rows}))
+    stage = StageDifference("sft", (1, 2), 1, {NAMES[0]: 1}, {NAMES[1]: 2})
+    render["render_training_set_difference"](TrainingSetDifference((stage,), (JUDGE,)))
+
+
+WITHOUT_NAMES = {"render_contest_design", "render_dataset", "render_prompts"}
 
 
 def is_hostile(rendering: Rendering) -> bool:
@@ -328,6 +358,21 @@ def test_every_finding_through_every_writer(empathy: Run, rendered: dict[str, li
     generated = GenerationResult("run", "direct", {"split": "test"}, (made,), {}, 0.5)
     render["render_generation"](generated)
     render["render_bench"](BenchResult(NAMES[0], generated, {}, {}))
+    shape = parse_decoder_config(load_base_config("meta-llama/Llama-3.1-8B"), "")
+    stage = plan_stage(shape, TrainingConfig(), "sft", (100, 200), (50, 60), 8000)
+    plans = ((stage, {NAMES[1]: 1}),)
+    render["render_training_plan"](TrainingEstimate(NAMES[0], 8, 8000, plans, batch=2, measured=False))
+    record = {"name": NAMES[0], "stage": "sft", "losses": {}, "margins": {}, "weights": "weights-1:x"}
+    render["render_checkpoint"](Checkpoint(Path("folder"), record))
+    render["render_merged_model"](record, Path("folder"))
+    render_training_sets(render)
+    render["render_server"](NAMES[0], JUDGE, NAMES)
+    memory = estimate_serving(ServerOptions(base="meta-llama/Llama-3.1-8B"), adapters=1)
+    render["render_serving_estimate"](replace(memory, base=NAMES[0]))
+    session = StudySession("tiny", (), None, NAMES[0], None, Path("runs"), RequestOptions())
+    stages = (session, [replace(judged_stage("a : b", JUDGE, 0.5), why=NAMES[1])])
+    render["render_study_stages"](stages)
+    render["render_studies"]([stages])
     ours = CellResult(0.6, 0.5, 0.7, 0.2, 250, "run", JUDGE, tuple(NAMES), same_family=True)
     render["render_replication"](table1({next(iter(published())): ours}), ())
     missing = [name for name, renderings in rendered.items() if not renderings]
@@ -341,6 +386,9 @@ def test_every_finding_through_every_writer(empathy: Run, rendered: dict[str, li
             document = json_rendering(rendering)
             assert_harmless(document.decode())
             assert_harmless(markdown_rendering(rendering, "title"))
+            page = Page(html_page(html_rendering(rendering)))
+            assert set(page.tags) <= {*ALLOWED_TAGS, "strong", "ul", "li"}
+            assert_harmless(page.text)
 
 
 def test_the_pages_show_hostile_names_and_obey_none(empathy: Run, workplace: Path) -> None:  # noqa: F811

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from agents.output_escape import visible_text
 from results.render.format import NONE, format_lines
+from results.render.rendering import Rendering
 from results.render.table import Column, Row, Table
 
 _UNIT = re.compile(r"(?<=\d) (?=%)")
@@ -30,6 +31,18 @@ def html_list(items: Iterable[str], css: str = "") -> Markup:
     """Return texts as a list with a CSS class."""
     rows = Markup("\n").join(Markup("<li>{}</li>").format(html_text(item)) for item in items)
     return Markup('<ul class="{}">\n{}\n</ul>').format(css, rows)
+
+
+def html_rendering(rendering: Rendering, label: str = "table") -> Markup:
+    """Return tables under their titles, conclusions and caveats; ids begin with `label`."""
+    parts = []
+    for number, table in enumerate(rendering.tables):
+        name = f"{label}-{number}"
+        title = Markup('<p id="{}"><strong>{}</strong></p>').format(name, html_text(table.title))
+        parts += [title, html_table(table, name)]
+    parts += [Markup("<p>{}</p>").format(html_text(sentence)) for sentence in rendering.conclusions]
+    parts += [html_list(rendering.caveats)] if rendering.caveats else []
+    return Markup("\n").join(parts)
 
 
 def html_table(table: Table, label: str, css: str = "") -> Markup:

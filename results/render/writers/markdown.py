@@ -32,9 +32,10 @@ def markdown_list(items: Iterable[str]) -> str:
     return "\n".join(f"- {markdown_text(item)}" for item in items)
 
 
-def markdown_rendering(rendering: Rendering, title: str, warnings: Iterable[str] = ()) -> str:
+def markdown_rendering(rendering: Rendering, title: str = "", warnings: Iterable[str] = ()) -> str:
     """Return a page: title and warnings, each table under its own title, conclusions, caveats in italics."""
-    parts = [f"# {markdown_text(title)}", *(f"**{markdown_text(warning)}**" for warning in warnings)]
+    parts = [f"# {markdown_text(title)}"] if title else []
+    parts += [f"**{markdown_text(warning)}**" for warning in warnings]
     for table in rendering.tables:
         parts += [f"## {markdown_text(table.title)}"] if table.title else []
         parts.append(markdown_table(table))

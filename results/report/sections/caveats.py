@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from results.report import conclusions
 from results.report.context import ReportContext
-from results.report.sections.section import Section
-from results.report.templates import render_template
+from results.report.sections.section import Section, bullets
 
 
 def caveats(material: ReportContext) -> Section | None:
-    """Render the list; None without contests."""
+    """Return the list; None without contests."""
     if not material.pairs:
         return None
-    html = render_template("caveats", caveats=conclusions.caveats(material))
-    return Section("caveats", "What the numbers do not say", html)
+    limits = bullets(conclusions.caveats(material), "caveats")
+    return Section("caveats", "What the numbers do not say", (limits,))

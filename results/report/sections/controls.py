@@ -7,11 +7,15 @@ from results.render.table import Column, Table
 from results.report.author_roles import AuthorRole
 from results.report.conclusions import NO_CONTROLS_NOTE, UNCUT_NOTE
 from results.report.context import ReportContext
-from results.report.sections.section import Section
+from results.report.sections.section import Section, bullets, paragraph, tabulated
 from results.report.study_conclusions import JudgeRate, judge_rate, student_pairs
-from results.report.templates import render_template
 
-TITLE = "Student against format controls"
+INTRODUCTION = (
+    "A base model continues past its response, and a student may have learned only to stop. Format "
+    "controls have the format of a good response but no training on good content: a student fine-tuned on "
+    "low-rated human responses, and the base truncated to its first turn and 97 words. A win over the "
+    "base but not over these is due to format."
+)
 _HEADS = {
     AuthorRole.BASE: "against its base, not cut",
     AuthorRole.TRUNCATED_BASE: "against the base, cut",
@@ -21,16 +25,15 @@ _SIGNS = {1: "▲", -1: "▼", 0: "○"}
 
 
 def controls(material: ReportContext) -> Section | None:
-    """Render the section; None if no student met a base or a control."""
-    table = controls_table(material)
+    """Return the section; None if no student met a base or a control."""
+    table = _table(material)
     if table is None:
         return None
-    return Section(
-        "controls", TITLE, render_template("controls", table=table, notes=controls_notes(material))
-    )
+    blocks = (paragraph(INTRODUCTION), tabulated(table, "controls"), bullets(_notes(material)))
+    return Section("controls", "Student against format controls", blocks)
 
 
-def controls_table(material: ReportContext) -> Table | None:
+def _table(material: ReportContext) -> Table | None:
     """Return a row per student and judge, a column per kind of opponent."""
     met = {role: student_pairs(material, role) for role in _HEADS}
     columns = [role for role, pairs in met.items() if pairs]
@@ -49,7 +52,7 @@ def controls_table(material: ReportContext) -> Table | None:
     return table
 
 
-def controls_notes(material: ReportContext) -> list[str]:
+def _notes(material: ReportContext) -> list[str]:
     """Return the notes for the reader of the table."""
     notes = ["▲ the student is preferred, ▼ the opponent is, ○ the interval leaves it open."]
     if student_pairs(material, AuthorRole.BASE):

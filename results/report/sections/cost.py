@@ -7,25 +7,28 @@ from results.render.format import format_count, format_elapsed, format_moment, f
 from results.render.table import Column, Table
 from results.report.context import ReportContext
 from results.report.cost import CostSummary
-from results.report.sections.section import Section
-from results.report.templates import render_template
+from results.report.sections.section import Section, bullets, heading, paragraph, tabulated
+
+NOTE = "Each completion counts once, whichever run requested it. “Not known”: the price list lacks the model."
+EMULATED_COST_NOTE = "Emulated answers have the price of the model they stand for; nothing was paid."
 
 
 def cost(material: ReportContext) -> Section | None:
-    """Render the table; None without requests."""
+    """Return the table; None without requests."""
     if not material.spending.by_model and not material.failures:
         return None
-    html = render_template(
-        "cost",
-        table=cost_table(material.spending),
-        time=time_sentence(material),
-        emulated=any(model_cost.is_emulated for model_cost in material.spending.by_model),
-        failures=material.failures,
-    )
-    return Section("cost", "Cost, time, requests", html)
+    emulated = any(model.is_emulated for model in material.spending.by_model)
+    notes = (_time_sentence(material), NOTE, EMULATED_COST_NOTE if emulated else "")
+    blocks = [tabulated(_table(material.spending), "cost"), paragraph(" ".join(filter(None, notes)), "hint")]
+    if material.failures:
+        failures = (
+            f"{each.model}: {each.failure}, {format_count(each.count, 'time')}" for each in material.failures
+        )
+        blocks += [heading("Attempts without an answer", "failures"), bullets(failures)]
+    return Section("cost", "Cost, time, requests", tuple(blocks))
 
 
-def cost_table(spending: CostSummary) -> Table:
+def _table(spending: CostSummary) -> Table:
     """Return a row per model and purpose, and the total."""
     purpose, latency = Column("purpose", "for"), Column("seconds", "latency", "elapsed")
     shown = columns(purpose, "model", "requests", "input_tokens", "output_tokens", "cost_usd", latency)
@@ -47,7 +50,7 @@ def cost_table(spending: CostSummary) -> Table:
     return table
 
 
-def time_sentence(material: ReportContext) -> str:
+def _time_sentence(material: ReportContext) -> str:
     """Return sentences on when requests were sent and on the duration of training."""
     time = material.spending.time
     training_seconds = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from results.report.context import ReportContext
 from results.report.examples import EXAMPLES, SHARES, DialogueExample, ExampleKind, ExampleSelection
-from results.report.sections.section import Section
+from results.report.sections.section import Block, Section
 from results.report.templates import render_template
 from results.report.verdict_texts import VerdictSummary
 
@@ -65,7 +65,7 @@ def examples(material: ReportContext) -> Section | None:
         most=max((len(view.examples.shown) for view in views), default=EXAMPLES),
         seed=material.seed,
     )
-    return Section("examples", "Examples", html)
+    return Section("examples", "Examples", (Block(html),))
 
 
 def _found(view: View) -> Mapping[ExampleKind, int]:

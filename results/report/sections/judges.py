@@ -7,42 +7,71 @@ from collections.abc import Sequence
 
 from agents.models.family import self_preference_warning
 from agents.models.response_model import answering_model_note
+from results.analysis.contest_results import ContestResult
 from results.render.columns import columns
-from results.render.format import format_count, format_value
-from results.render.judge_audit import ESTIMATE_COLUMNS, audit_cells
+from results.render.format import format_value
+from results.render.judge_audit import audit_table
 from results.render.judge_panel import AGREEMENT_COLUMNS, agreement_cells
 from results.render.table import Column, Table
-from results.report.audit_summary import SplitAudit
-from results.report.context import JudgedContest, ReportContext
-from results.report.sections.section import Section
-from results.report.templates import render_template
+from results.report.context import ReportContext
+from results.report.sections.section import Block, Section, heading, paragraph, tabulated
 from results.statistics.not_estimable import NotEstimable, estimated
+
+NO_AUDIT = (
+    "No audit of these judges is in this database. `empathy audit --judge MODEL` asks one about every "
+    "pair of the dataset's responses whose human ratings differ."
+)
+EACH_CAPTION = (
+    "Consistency: dialogues whose two orders name the same author. First position: share of the verdicts "
+    "that are no ties; 50 % is no preference. Longer wins: of the dialogues whose responses differ in "
+    "length. Over complete dialogues of all contests together."
+)
+AGREEMENT_CAPTION = (
+    "Comparison by comparison; intervals resample dialogues. “At most” is what the judges' own shares of "
+    "each answer allow. Agreement is not accuracy: judges may share a bias."
+)
+AUDIT_CAPTION = (
+    "Agreement: share of verdicts for the response that people rated higher; ½ is chance, and no ceiling "
+    "can be estimated, for each rater rated ten responses of one responder, once. Grey: baselines that a "
+    "judge must beat. The test dialogues were chosen by low ratings: compare judges and baselines on the "
+    "same split only."
+)
 
 
 def judges(material: ReportContext) -> Section | None:
-    """Render the section; None without contests."""
+    """Return the section; None without contests."""
     if not material.pairs:
         return None
+    warnings = (*answering_model_notes(material), *self_preference_caveats(material))
+    blocks = [paragraph(note, "flag") for note in warnings]
+    blocks += [heading("Each judge over all contests", "each-judge")]
+    blocks += [tabulated(_each_judge(material), "each-judge")]
+    blocks += [heading("Agreement between judges", "agreement"), *_agreement(material)]
+    blocks += [heading("Against human ratings", "audits")]
+    for audit in material.audits:
+        label = f"audit-{audit.split}"
+        table = audit_table(audit).without_empty_columns({"own_family", "repetition_stability"})
+        table = table.without({"cost_usd_per_1000", "seconds_per_1000"})
+        blocks += [paragraph(f"{table.title}.", label=label), tabulated(table, label)]
+    blocks.append(paragraph(AUDIT_CAPTION, "hint") if material.audits else paragraph(NO_AUDIT))
+    return Section("judges", "What the judges are worth", tuple(blocks))
+
+
+def _agreement(material: ReportContext) -> list[Block]:
+    """Return the agreement of all pairs of judges, with the reasons for missing values."""
     agreements = material.agreements
-    html = render_template(
-        "judges",
-        answerers=answering_model_notes(material),
-        same_family=self_preference_caveats(material),
-        each=each_judge(material) if len(material.pairs) > 1 else None,
-        agreement=agreement_table(material),
-        alpha=""
-        if agreements.alpha is None
-        else f"Krippendorff's α over all of them: {format_value(estimated(agreements.alpha), 'decimal')}.",
-        refused=sorted(
-            {
-                str(judge_pair.found.kappa)
-                for judge_pair in agreements.pairs
-                if isinstance(judge_pair.found.kappa, NotEstimable)
-            }
-        ),
-        audits=audit_tables(material),
-    )
-    return Section("judges", "What the judges are worth", html)
+    if not agreements.pairs:
+        return [paragraph("Agreement needs two judges that are models. Add another with --judge.")]
+    caption = AGREEMENT_CAPTION
+    if agreements.alpha is not None:
+        alpha = format_value(estimated(agreements.alpha), "decimal")
+        caption = f"{caption} Krippendorff's α over all of them: {alpha}."
+    table = Table(caption=caption, columns=list(AGREEMENT_COLUMNS))
+    for pair in agreements.pairs:
+        table.add_row(f"{pair.one} – {pair.other}", *agreement_cells(pair.found))
+    kappas = (pair.found.kappa for pair in agreements.pairs)
+    reasons = sorted({str(kappa) for kappa in kappas if isinstance(kappa, NotEstimable)})
+    return [tabulated(table, "agreement"), *(paragraph(reason, "hint") for reason in reasons)]
 
 
 def self_preference_caveats(material: ReportContext) -> list[str]:
@@ -73,13 +102,13 @@ def answering_model_notes(material: ReportContext) -> list[str]:
     return [note for note in notes if note]
 
 
-def each_judge(material: ReportContext) -> Table:
+def _each_judge(material: ReportContext) -> Table:
     """Return a row per judge over all contests, models first."""
     dialogues, longer = Column("dialogues", unit="count"), Column("longer_wins", unit="percent")
     shown = columns(
         "judge", dialogues, "consistency", "first_position_rate", "ties", longer, "unscored", "retried"
     )
-    table = Table(columns=shown)
+    table = Table(caption=EACH_CAPTION, columns=shown)
     for contests in _by_judge(material):
         unscored: Counter[str] = Counter()
         for judged in contests:
@@ -98,23 +127,9 @@ def each_judge(material: ReportContext) -> Table:
     return table
 
 
-def agreement_table(material: ReportContext) -> Table | None:
-    """Return a row per pair of judges; None with fewer than two models."""
-    pairs = material.agreements.pairs
-    table = Table(columns=list(AGREEMENT_COLUMNS))
-    for pair in pairs:
-        table.add_row(f"{pair.one} – {pair.other}", *agreement_cells(pair.found))
-    return table if pairs else None
-
-
-def audit_tables(material: ReportContext) -> list[tuple[str, Table]]:
-    """Return the split and the table of each audit."""
-    return [(audit.split, _audit_table(audit)) for audit in material.audits]
-
-
-def _by_judge(material: ReportContext) -> list[list[JudgedContest]]:
+def _by_judge(material: ReportContext) -> list[list[ContestResult]]:
     every = [judged_contest for pair in material.pairs for judged_contest in pair.judged]
-    by_judge: dict[str, list[JudgedContest]] = {}
+    by_judge: dict[str, list[ContestResult]] = {}
     for judged_contest in sorted(every, key=lambda each: (each.is_control, each.contest.judge)):
         by_judge.setdefault(judged_contest.contest.judge_id, []).append(judged_contest)
     return list(by_judge.values())
@@ -124,16 +139,3 @@ def _mean(shares: Sequence[tuple[float | None, int]]) -> float | None:
     """Return the mean of the shares, weighted by dialogues."""
     known = [(share, n) for share, n in shares if share is not None]
     return sum(share * n for share, n in known) / sum(n for _, n in known) if known else None
-
-
-def _audit_table(audit: SplitAudit) -> Table:
-    """Return a row per judge, then the baselines, without columns that are empty."""
-    title = (
-        f"{audit.split} split: {format_count(audit.pairs, 'pair')} of responses with different ratings, in "
-        f"{format_count(audit.dialogues, 'dialogue')}."
-    )
-    table = Table(title, columns=list(ESTIMATE_COLUMNS))
-    for judge in audit.judges:
-        cells = audit_cells(judge.found, judge.unscored)
-        table.add_row(judge.name, *cells, style="dim" if judge.is_baseline else "")
-    return table.without_empty_columns({"own_family", "repetition_stability"})

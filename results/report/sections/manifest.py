@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from agents.output_escape import markdown_code
+from results.render.writers.markdown import markdown_list
 from results.report.context import ReportContext
-from results.report.sections.section import Section
+from results.report.sections.section import Block, Section
 from results.report.templates import render_template
 
 _FIDELITY = {
@@ -36,7 +38,9 @@ def manifest(material: ReportContext) -> Section:
         fidelity=_FIDELITY.get(str(material.spec.get("fidelity", "")), ""),
         page_command=page_command(material),
     )
-    return Section("made", "How this was made", html, "manifest")
+    commands = (markdown_code(invocation.command) for invocation in material.invocations)
+    made = markdown_list([f"run {material.run_id}", f"page: {page_command(material)}"])
+    return Section("made", "How this was made", (Block(html, "\n\n".join([made, *commands])),), "manifest")
 
 
 def page_command(material: ReportContext) -> str:

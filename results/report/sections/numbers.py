@@ -12,7 +12,7 @@ from results.report.conclusions import Conclusion, conclude_pair
 from results.report.contest_metrics import contest_metrics
 from results.report.context import AuthorPair, ReportContext
 from results.report.sections.chart_data import figure_of
-from results.report.sections.section import Section
+from results.report.sections.section import Block, Section
 from results.report.templates import render_template
 
 
@@ -35,7 +35,7 @@ def numbers(material: ReportContext) -> Section | None:
         return None
     several = len(material.pairs) > 1
     views = [_view(at, pair, material.seed, several=several) for at, pair in enumerate(material.pairs)]
-    return Section("numbers", "Every number", render_template("numbers", views=views))
+    return Section("numbers", "Every number", (Block(render_template("numbers", views=views)),))
 
 
 def _view(at: int, pair: AuthorPair, seed: int, *, several: bool) -> PairView:

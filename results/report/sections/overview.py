@@ -9,12 +9,15 @@ from markupsafe import Markup
 
 from results.queries.checkpoints import STUDENT
 from results.render.charts import ForestMark, ForestRow, forest_plot
-from results.render.format import format_percent
+from results.render.columns import columns
+from results.render.format import format_level, format_percent
+from results.render.table import Column, Table
 from results.render.writers.html import readable
+from results.render.writers.markdown import markdown_table
 from results.report.author_roles import AuthorRole
 from results.report.context import AuthorPair, ReportContext
 from results.report.sections.chart_data import figure_of
-from results.report.sections.section import Section
+from results.report.sections.section import Block, Section
 from results.report.templates import render_template
 
 _ROLES = {
@@ -38,7 +41,8 @@ def overview(material: ReportContext) -> Section | None:
     if not material.pairs:
         return None
     if len(material.pairs) == 1:
-        return Section("win-rates", "Win rate", figure_of(material.pairs[0], 0))
+        blocks = (Block(figure_of(material.pairs[0], 0)), Block(markdown=markdown_table(_rates(material))))
+        return Section("win-rates", "Win rate", blocks)
     judges = judge_names(material.pairs)
     series = {judge_id: at for at, judge_id in enumerate(judges)}
     by_opponent: dict[str, list[AuthorPair]] = {}
@@ -60,11 +64,11 @@ def overview(material: ReportContext) -> Section | None:
         "overview",
         judges=judges.values(),
         drawings=drawings,
-        level=f"{100 * hard.level:g}\u00a0%",
+        level=format_level(hard.level),
         scope=hard.scope,
         more="Control judges stand with every number below." if controls else "",
     )
-    return Section("win-rates", "Win rates", html)
+    return Section("win-rates", "Win rates", (Block(html), Block(markdown=markdown_table(_rates(material)))))
 
 
 def _place(material: ReportContext, set_id: str) -> tuple[int, str]:
@@ -99,3 +103,28 @@ def _row(pair: AuthorPair, series: Mapping[str, int]) -> ForestRow:
     return ForestRow(
         readable(pair.a.name.removeprefix(STUDENT)), tuple(sorted(marks, key=lambda mark: mark.series))
     )
+
+
+def _rates(material: ReportContext) -> Table:
+    """Return a row per contest and judge."""
+    shown = columns(
+        *(Column("a", "A"), Column("b", "B"), "judge", Column("win_rate", "A wins", "percent"), "interval"),
+        *("order_robust", "n", "consistency", "first_position_rate", "unscored"),
+    )
+    table = Table(columns=shown)
+    for pair in material.pairs:
+        for judged in pair.judged:
+            rate = judged.hard
+            table.add_row(
+                pair.a.name,
+                pair.b.name,
+                judged.contest.judge,
+                rate.rate,
+                (rate.low, rate.high),
+                rate.order_robust,
+                rate.n,
+                rate.consistency,
+                rate.first_position_rate,
+                judged.unscored,
+            )
+    return table

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from results.analysis.response_profile import WORD_LISTS
+from results.render.writers.markdown import markdown_table
 from results.report.context import ReportContext
-from results.report.sections.section import Section
+from results.report.sections.section import Block, Section
 from results.report.style_profile import flagged_dialogues, style_table
 from results.report.templates import render_template
 
@@ -25,4 +26,4 @@ def responses(material: ReportContext) -> Section | None:
         flagged_dialogues=flagged_dialogues(authors),
         lists=WORD_LISTS.values(),
     )
-    return Section("responses", "What the responses are like", html)
+    return Section("responses", "What the responses are like", (Block(html, markdown_table(table)),))

@@ -15,7 +15,7 @@ from results.render.format import format_elapsed, format_percent
 from results.render.writers.html import readable
 from results.report.author_descriptions import TrainedStudent
 from results.report.context import ReportContext
-from results.report.sections.section import Section
+from results.report.sections.section import Block, Section
 from results.report.templates import render_template
 
 _CURVES: dict[str, tuple[tuple[str, str, float | None], ...]] = {
@@ -54,7 +54,8 @@ def training(material: ReportContext) -> Section | None:
         return None
     ordered = sorted(material.trained, key=lambda student: student.author)
     cards = [_card(index, student) for index, student in enumerate(ordered)]
-    return Section("training", "How the students were trained", render_template("training", cards=cards))
+    html = render_template("training", cards=cards)
+    return Section("training", "How the students were trained", (Block(html),))
 
 
 def _card(index: int, trained: TrainedStudent) -> Card:

@@ -35,3 +35,19 @@ def test_a_transposed_table_of_metrics_has_the_same_values() -> None:
     assert [column.heading for column in turned.columns] == ["author", "n", "rate"]
     assert [row.cells[0] for row in turned.rows] == ["one", "two"]
     assert [cell.value for cell in turned.rows[1].cells[1:]] == [2, None]
+
+
+def test_records_have_a_key_for_each_end_of_an_interval() -> None:
+    columns = [
+        Column("judge"),
+        Column("interval", unit="percent_range"),
+        Column("soft", unit="percent_estimate"),
+    ]
+    table = Table(columns=columns)
+    table.add_row("one", (0.1, 0.2), (0.5, 0.4, 0.6))
+    table.add_row("two", "exact", None)
+    assert table.records() == [
+        {"judge": "one", "low": 0.1, "high": 0.2, "soft": 0.5, "soft_low": 0.4, "soft_high": 0.6},
+        {"judge": "two", "low": "exact", "high": None, "soft": None, "soft_low": None, "soft_high": None},
+    ]
+    assert list(table.to_frame().columns) == list(table.records()[0])
