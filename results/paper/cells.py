@@ -15,6 +15,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from agents.author_names import AuthorKind, AuthorName
 from agents.types import Method, Strategy
 
 LLAMA, MISTRAL = "LLaMA-3.1-8B", "Mistral-7B-v0.3"
@@ -98,7 +99,7 @@ def describe(author: str, provenance: str = "") -> AuthorDescription:
     'all-dimensions'
     """
     text = f"{author} {provenance}".lower().replace("_", "-")
-    is_student = author.startswith("student:")
+    is_student = AuthorName.parse(author).kind is AuthorKind.STUDENT
     method = _single_match({name: re.escape(name) for name in Method}, text)
     strategies: dict[str, str] = {
         name: rf"(?<![\w-]){re.escape(name)}(?![\w])|-{re.escape(name)}(?![\w])" for name in Strategy

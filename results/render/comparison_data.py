@@ -6,6 +6,7 @@ from typing import Literal
 
 from typing_extensions import TypedDict
 
+from agents.author_names import AuthorKind, AuthorName
 from agents.models.spec import is_emulated
 from results.analysis.comparison import JudgeComparison, PairComparison, SingleOrderTest
 from results.analysis.contest_selection import ContestSelection, JudgeContests
@@ -354,7 +355,7 @@ def scope_of(selection: ContestSelection) -> str:
 
 def has_students(selection: ContestSelection) -> bool:
     """Return whether any author is a student."""
-    return any(author.author.startswith("student:") for author in selection.authors)
+    return any(AuthorName.parse(author.author).kind is AuthorKind.STUDENT for author in selection.authors)
 
 
 def is_any_emulated(selection: ContestSelection) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agents.author_names import is_from_dataset
 from results.analysis.breakdowns import Breakdowns
 from results.analysis.contest_results import ContestResult, JudgingResult
 from results.analysis.endpoint_report import EndpointReport
@@ -254,7 +255,7 @@ def _caveats(summary: JudgingResult, unused: Sequence[str]) -> list[str]:
     notes += [note for result in contests if (note := result.contest.readings.note(result.contest.judge))]
     notes += [_intervals(result) for result in contests if result.hard.n]
     if summary.spec.get("split") == "test" and any(
-        author.author.startswith("dataset:")
+        is_from_dataset(author.author)
         for result in contests
         for author in (result.contest.a, result.contest.b)
     ):

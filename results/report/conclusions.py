@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agents.author_names import is_from_dataset
 from agents.models.family import self_preference_warning
 from results.analysis.contest_results import ContestResult
 from results.render.contest import SINGLE_ORDER_NOTE
@@ -255,4 +256,4 @@ def caveats(material: ReportContext) -> list[str]:
 
 
 def _is_dataset_pair(pair: AuthorPair) -> bool:
-    return any(response_set.author.startswith("dataset:") for response_set in (pair.a, pair.b))
+    return any(is_from_dataset(response_set.author) for response_set in (pair.a, pair.b))
