@@ -111,7 +111,7 @@ def test_split_direct_of_one_llm_and_of_all(empathy: Run, real_dataset: Path) ->
 
     each = [sizes(llm) for llm in ("gpt-4", "llama-2-70b", "gemini-1.0-pro", "mixtral-8x7b")]
     combined = sizes("combined")
-    for name in ("sft_rows", "dpo"):
+    for name in ("sft_rows", "dpo_pairs"):
         assert combined[name] == sum(one[name] for one in each)
 
 
