@@ -33,6 +33,7 @@ class AuthorKind(StrEnum):
         return self not in (AuthorKind.DATASET, AuthorKind.FILE)
 
 
+SERVED = (AuthorKind.STUDENT, AuthorKind.BASE, AuthorKind.TRUNCATED_BASE)
 _PREFIXED = {kind.value: kind for kind in list(AuthorKind)[:5]}
 
 
@@ -83,6 +84,11 @@ class AuthorName:
             return self.kind.value
         return f"{self.kind}:{self.name}" if self.kind.value in _PREFIXED else self.name
 
+    @property
+    def model(self) -> str:
+        """Name of the model at its provider; "" for authors of other kinds."""
+        return (self.name or "").partition("/")[2] if self.kind is AuthorKind.MODEL else ""
+
 
 def stored_name(name: str) -> str:
     """Return the stored name of an author, a method or a preset as a user may write it.
@@ -131,7 +137,7 @@ def is_from_dataset(author: str) -> bool:
 
 def is_served(author: str) -> bool:
     """Return whether an author is a model that this project serves: a student or a base model."""
-    return author.partition(":")[0] in (STUDENT, *BASES)
+    return AuthorName.parse(author).kind in SERVED
 
 
 def _identity_of(content: bytes) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import orjson
 
+from agents.author_names import AuthorName
 from agents.errors import EmpathyError
 from agents.hashing import content_id
 from agents.judge import Judge
@@ -272,7 +273,7 @@ async def choose(context: StudyContext, inputs: StageInputs) -> StageOutput:
         raise StageNotFinished("no student has a win rate yet")
     ranked = sorted(candidates, key=lambda record: (-record[0], record[1]))
     rate, author, _ = ranked[0]
-    student = author.partition("@")[0].removeprefix("student:")
+    student = AuthorName.parse(author).name
     trained = next(
         record
         for record in inputs.needs.values()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agents.author_names import is_served
+from agents.author_names import AuthorKind, AuthorName
 from agents.errors import UserError
 from agents.judge import DEFAULT_PROMPT, Judge
 from agents.models.registry import Registry
@@ -151,7 +151,7 @@ async def _opponents(store: Store, plan: BenchPlan) -> list[tuple[str, Author]]:
     dataset = plan.subset.dataset
     base = await resolve_author(_set_name(plan.served_models.base_name, plan.serving), dataset, store)
     served_authors = {
-        author.author.partition(":")[0] if author.truncated else author.author: author
+        AuthorName.parse(author.author).kind if author.truncated else author.author: author
         for author in plan.served_models.authors
     }
     names = []
@@ -230,9 +230,8 @@ class BenchOptions:
         return tuple(
             name
             for name in dict.fromkeys(self.against)
-            if not name.startswith(("dataset:", "file:", "control/"))
-            and not is_served(name)
-            and "@" not in name
+            if (author := AuthorName.parse(name)).kind in (AuthorKind.MODEL, AuthorKind.OTHER)
+            and author.preset is None
         )
 
     @property

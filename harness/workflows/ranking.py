@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.author_names import AuthorKind, AuthorName
 from harness.data.author_resolver import Author
 from harness.workflows.interchange import export_judgments, import_responses, read_import, to_json_lines
 from harness.workflows.workspace import Workspace
@@ -96,11 +97,17 @@ async def export_ranking(
     files["json"] = json_rendering(render_leaderboard(board))
     if "alpaca-eval" in formats:
         own = [ranking for ranking in board.rankings if ranking.judge_id]
-        ranking = max(own, key=lambda each: (not each.judge.startswith("control/"), len(each.authors)))
+        ranking = max(own, key=_by_size)
         name = baseline or most_common_opponent(board.rankings)
         files["alpaca-eval"] = alpaca_eval_csv(ranking, name, await _mean_lengths(store, ranking)).encode()
         note = f"AlpacaEval format: against {name}, by {ranking.judge}"
     return files, note
+
+
+def _by_size(ranking: JudgeRanking) -> tuple[bool, int]:
+    """Return the key by which models come after control judges, and larger rankings after smaller ones."""
+    is_model = AuthorName.parse(ranking.judge).kind is not AuthorKind.CONTROL
+    return is_model, len(ranking.authors)
 
 
 async def _mean_lengths(store: Store, ranking: JudgeRanking) -> dict[str, float]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agents.author_names import AuthorName
 from agents.models.registry import EMULATED
 from agents.types import ResponseSet
 from results.analysis.contest_results import ContestResult
@@ -19,8 +20,6 @@ from results.report.examples import ExampleSelection
 from results.report.judge_agreement import JudgeAgreements
 from results.report.seed_summary import SeedSummary
 from results.report.table1_grid import Table1Grid
-
-_NOT_AUTHORED_BY_A_MODEL = ("dataset:", "file:")
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +146,7 @@ class ReportContext:
 
 def _author_is_emulated(of: ResponseSet) -> bool:
     """Return whether a model made the responses and that model is emulated."""
-    if of.author.startswith(_NOT_AUTHORED_BY_A_MODEL):
+    author = AuthorName.parse(of.author)
+    if not author.kind.is_generated:
         return False
-    return of.author.partition("/")[2].startswith(EMULATED) or f"/{EMULATED}" in of.made
+    return author.model.startswith(EMULATED) or f"/{EMULATED}" in of.made

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from results.queries.checkpoints import STUDENT
+from agents.author_names import STUDENT
 from results.render.charts import ForestMark, ForestRow, forest_plot
 from results.render.columns import columns
 from results.render.format import format_level, format_percent
@@ -101,7 +101,7 @@ def _row(pair: AuthorPair, series: Mapping[str, int]) -> ForestRow:
         for judged_contest in pair.speaking
     ]
     return ForestRow(
-        readable(pair.a.name.removeprefix(STUDENT)), tuple(sorted(marks, key=lambda mark: mark.series))
+        readable(pair.a.name.removeprefix(f"{STUDENT}:")), tuple(sorted(marks, key=lambda mark: mark.series))
     )
 
 

@@ -24,12 +24,12 @@ from agents.types import (
     Verdict,
 )
 from agents.verdicts.parser import VERDICT_PARSER
-from harness.cli import reparse_output
 from harness.cli.rejudge import rejudge
 from harness.workflows.reparse import reparse
 from results.analysis.contest_results import summarize_judging
 from results.db.schema import CompletionRow, JudgmentRow, table
 from results.db.store import Store
+from results.render import reparse as reparse_output
 from results.render.judging import judging_document, render_judging
 from results.report import data_export
 from results.report.loader import build_context
