@@ -25,6 +25,7 @@ from harness.cli.options.common import (
     run,
     take_request_options,
 )
+from harness.cli.options.groups import option_group
 from harness.cli.options.serving import serving_options, take_serving_options
 from harness.terminal.output import print_message, print_rendering
 
@@ -34,40 +35,46 @@ if TYPE_CHECKING:
 INTERRUPTED, UNFINISHED = 130, 3
 
 
-@click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--against", multiple=True, type=AUTHOR, metavar="AUTHOR", help="Another opponent; repeat for more."
-)
-@click.option("--judge", "judges", multiple=True, required=True, metavar="MODEL", help="Repeat for more.")
-@click.option("--judge-prompt", default=DEFAULT_PROMPT, show_default=True, help="Prompt of the judges.")
-@click.option(
-    "--split",
-    type=click.Choice([split.value for split in Split]),
-    default="development",
-    show_default=True,
-    help="Split to evaluate on; pass 'test' explicitly for final numbers.",
-)
-@click.option("--limit", type=click.IntRange(min=1), help="Number of dialogues: a seeded random subset.")
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Seed of the subset and of the bootstrap."
-)
-@click.option(
-    "--preset",
-    default="",
-    help="Sampling preset: truncated (the default), paper, released, or a name that begins with one of them.",
-)
-@click.option(
-    "--require",
-    "--gate",
-    "requirements",
-    multiple=True,
-    metavar="'win_rate>0.55'",
-    help=(
-        "Quality gate; repeat for more. 'OPPONENT.deficit<0.03' requires to be at most 3 "
-        "points worse than OPPONENT."
+bench_options = option_group(
+    click.option(
+        "--against", multiple=True, type=AUTHOR, metavar="AUTHOR", help="Another opponent; repeat for more."
+    ),
+    click.option("--judge", "judges", multiple=True, required=True, metavar="MODEL", help="Repeat for more."),
+    click.option("--judge-prompt", default=DEFAULT_PROMPT, show_default=True, help="Prompt of the judges."),
+    click.option(
+        "--split",
+        type=click.Choice([split.value for split in Split]),
+        default="development",
+        show_default=True,
+        help="Split to evaluate on; pass 'test' explicitly for final numbers.",
+    ),
+    click.option("--limit", type=click.IntRange(min=1), help="Number of dialogues: a seeded random subset."),
+    click.option(
+        "--seed", type=int, default=0, show_default=True, help="Seed of the subset and of the bootstrap."
+    ),
+    click.option(
+        "--preset",
+        default="",
+        help="Sampling preset: truncated (the default), paper, released, or a name that begins with one of "
+        "them.",
+    ),
+    click.option(
+        "--require",
+        "--gate",
+        "requirements",
+        multiple=True,
+        metavar="'win_rate>0.55'",
+        help=(
+            "Quality gate; repeat for more. 'OPPONENT.deficit<0.03' requires to be at most 3 "
+            "points worse than OPPONENT."
+        ),
     ),
 )
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path), required=False)
+@bench_options
 @click.option(
     "--report",
     "report_to",
