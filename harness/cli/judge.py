@@ -85,7 +85,7 @@ def judge(
     both = take_cheap_gold(rest, excluded=(report_to, assumptions))
     split, fidelity = Split(rest.pop("split")), Fidelity(rest.pop("fidelity"))
     options = ContestOptions(split=split, fidelity=fidelity, **rest)
-    _check_stopping(options, report_to)
+    _check_stopping(options)
 
     async def main() -> None:
         async with Workspace(db, data, prompts_folder) as workspace:
@@ -181,17 +181,17 @@ def _check_assumptions(assumptions: tuple[str, ...], *, dry_run: bool) -> None:
     parse_assumptions(assumptions)
 
 
-def _check_stopping(options: ContestOptions, report_to: Path | None) -> None:
+def _check_stopping(options: ContestOptions) -> None:
     """Check that early stopping is not combined with what needs every dialogue.
 
     Raises:
         UserError: it is.
     """
-    if options.stop_when is not None and (options.group_by or options.length_control or report_to):
+    if options.stop_when is not None and (options.group_by or options.length_control):
         raise UserError(
             "early stopping does not combine with this option",
             code="option.conflict",
             where="--stop-when",
-            found="--group-by, --length-control or --report",
+            found="--group-by or --length-control",
             remedy="Remove --stop-when to judge every dialogue.",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,33 +18,12 @@ from results.db.store import Store
 from results.queries.contests import CONTROL, Contest, load_contests
 from results.queries.responses import load_word_counts
 from results.queries.unanswered_requests import count_unanswered
-from results.statistics import WinRate, win_rate
+from results.statistics import SingleOrder, WinRate, win_rate
 from results.statistics.not_estimable import NotEstimable
 
 SEED = 0
+NO_ORDER = SingleOrder(None, None, None, 0, "")
 _STOPPED_LENGTH = NotEstimable("length-controlled win rate", "the contest was stopped early")
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """Win rate of A with its interval; shares in [0, 1].
-
-    Attributes:
-        rate, low, high: None without a complete dialogue.
-        level: confidence level.
-        method: how the interval was computed.
-        scope: what the interval covers.
-        n, incomplete: dialogues behind the rate, and the others that entered.
-    """
-
-    rate: float | None
-    low: float | None
-    high: float | None
-    level: float
-    method: str
-    scope: str
-    n: int
-    incomplete: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +32,10 @@ class ContestResult:
 
     Attributes:
         contest: the contest with its judgments.
-        hard, soft: win rates from hard and from soft verdicts; `soft` is None unless every verdict has
-            probabilities. With early stopping their intervals do not hold: use `estimate`.
+        hard: win rate of hard verdicts. After early stopping, its interval is the confidence sequence, and
+            every estimate for a fixed number of dialogues is None.
+        soft: win rate of soft verdicts; None unless every verdict has probabilities, or after early
+            stopping.
         words: number of words of A's and of B's response per dialogue; NaN without a response.
         stopped: result of early stopping; None for a contest over all dialogues.
         unanswered_usd: upper bound on the cost of attempts without a completion, over the whole run.
@@ -66,30 +47,6 @@ class ContestResult:
     words: tuple[Floats, Floats]
     stopped: StoppingResult | None = None
     unanswered_usd: float = 0.0
-
-    @cached_property
-    def estimate(self) -> Estimate:
-        """Win rate with the interval that holds: of the hard verdicts, or the confidence sequence."""
-        if self.stopped is None:
-            hard = self.hard
-            ends = (hard.rate, hard.low, hard.high)
-            return Estimate(*ends, hard.level, hard.interval_method, hard.scope, hard.n, hard.incomplete)
-        sequence = self.stopped.sequence
-        return Estimate(
-            sequence.rate,
-            sequence.low,
-            sequence.high,
-            sequence.level,
-            METHOD,
-            SCOPES[sequence.estimand],
-            sequence.prefix - sequence.incomplete,
-            sequence.incomplete,
-        )
-
-    @property
-    def order_robust(self) -> tuple[float | None, float | None]:
-        """Bounds of the rate that hold for any position bias; (None, None) after early stopping."""
-        return self.hard.order_robust if self.stopped is None else (None, None)
 
     @cached_property
     def lengths(self) -> LengthSummary:
@@ -273,11 +230,37 @@ def analyze_contest(
     columns = contest.columns
     scored = ~np.isnan(columns.outcome)
     has_soft = bool(scored.any()) and not np.isnan(columns.soft[scored]).any() and stopped is None
+    hard = win_rate(columns, seed=seed)
     return ContestResult(
         contest,
-        win_rate(columns, seed=seed),
+        hard if stopped is None else _sequence_rate(hard, contest, stopped),
         win_rate(columns, seed=seed, soft=True) if has_soft else None,
         words,
         stopped,
         unanswered_usd,
+    )
+
+
+def _sequence_rate(hard: WinRate, contest: Contest, stopped: StoppingResult) -> WinRate:
+    """Return the win rate after early stopping: the confidence sequence, and what is merely counted."""
+    sequence = stopped.sequence
+    return replace(
+        hard,
+        rate=sequence.rate,
+        low=sequence.low,
+        high=sequence.high,
+        level=sequence.level,
+        interval_method=METHOD,
+        scope=SCOPES[sequence.estimand],
+        n=sequence.prefix - sequence.incomplete,
+        incomplete=sequence.incomplete,
+        bound_low=None,
+        bound_high=None,
+        missing_lost=None,
+        missing_won=None,
+        order_robust_low=None,
+        order_robust_high=None,
+        a_first=NO_ORDER,
+        b_first=NO_ORDER,
+        note=stopped.note(contest.a.name, contest.b.name),
     )

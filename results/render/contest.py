@@ -35,27 +35,26 @@ def contest_document(result: ContestResult) -> ContestDocument:
     After early stopping, every estimate whose interval is for a fixed number of dialogues is None: only the
     confidence sequence is valid.
     """
-    contest, hard, estimate, stopped = result.contest, result.hard, result.estimate, result.stopped
-    fixed = hard if stopped is None else None
-    lost, won = (fixed.missing_lost, fixed.missing_won) if fixed else (None, None)
+    contest, hard, stopped = result.contest, result.hard, result.stopped
+    lost, won = hard.missing_lost, hard.missing_won
     return ContestDocument(
         a=contest.a.name,
         b=contest.b.name,
         judge=contest.judge,
         judge_id=contest.judge_id,
-        win_rate=estimate.rate,
-        low=estimate.low,
-        high=estimate.high,
-        level=estimate.level,
-        interval=estimate.method,
-        scope=estimate.scope,
-        n=estimate.n,
-        incomplete=estimate.incomplete,
-        bounds=range_document(*((fixed.bound_low, fixed.bound_high) if fixed else (None, None))),
+        win_rate=hard.rate,
+        low=hard.low,
+        high=hard.high,
+        level=hard.level,
+        interval=hard.interval_method,
+        scope=hard.scope,
+        n=hard.n,
+        incomplete=hard.incomplete,
+        bounds=range_document(hard.bound_low, hard.bound_high),
         worst_case=range_document(lost.low if lost else None, won.high if won else None),
-        order_robust=range_document(*result.order_robust),
+        order_robust=range_document(*hard.order_robust),
         soft=None if result.soft is None else _soft(result.soft),
-        single_orders=_single_orders(fixed),
+        single_orders=_single_orders(hard),
         length=_length(result),
         ties=hard.ties,
         consistency=hard.consistency,
@@ -79,7 +78,7 @@ def contest_document(result: ContestResult) -> ContestDocument:
         control=result.is_control,
         same_family=same_family_documents(contest.same_family),
         stopping=None if stopped is None else _stopping(stopped),
-        note=hard.note if stopped is None else stopped.note(contest.a.name, contest.b.name),
+        note=hard.note,
     )
 
 
@@ -99,14 +98,13 @@ def _soft(soft: WinRate) -> SoftDocument:
     )
 
 
-def _single_orders(rate: WinRate | None) -> SingleOrdersDocument:
-    a_first, b_first = (rate.a_first, rate.b_first) if rate else (None, None)
-    return SingleOrdersDocument(note=SINGLE_ORDER_NOTE, a_first=_single(a_first), b_first=_single(b_first))
+def _single_orders(rate: WinRate) -> SingleOrdersDocument:
+    return SingleOrdersDocument(
+        note=SINGLE_ORDER_NOTE, a_first=_single(rate.a_first), b_first=_single(rate.b_first)
+    )
 
 
-def _single(order: SingleOrder | None) -> SingleOrderDocument:
-    if order is None:
-        return SingleOrderDocument(win_rate=None, low=None, high=None, n=0)
+def _single(order: SingleOrder) -> SingleOrderDocument:
     return SingleOrderDocument(win_rate=order.rate, low=order.low, high=order.high, n=order.n)
 
 

@@ -38,7 +38,7 @@ from results.report.context import (
 from results.report.cost import summarize_cost
 from results.report.examples import EXAMPLES, select_examples
 from results.report.judge_agreement import judge_agreements
-from results.report.run_lookup import JUDGING
+from results.report.run_lookup import JUDGING_KINDS
 from results.report.seed_summary import summarize_seeds
 from results.report.table1_grid import Table1Grid, build_table1_grid
 
@@ -61,7 +61,7 @@ async def build_context(
         snapshots: see `results.queries.contests.load_contests`.
 
     Raises:
-        UserError: the run does not exist, has no contests or used early stopping.
+        UserError: the run does not exist, or has no contests.
     """
     run = table(RunRow).c
     rows = await rows_of(store, select(run.kind, run.spec, run.created_at).where(run.id == run_id))
@@ -69,17 +69,9 @@ async def build_context(
         raise UserError("run not found", code="run.not-found", where=store.database.shown, found=run_id)
     row = rows[0]
     spec = orjson.loads(row.spec)
-    if "until" in spec:
-        raise UserError(
-            "no report for a run with early stopping",
-            code="report.early-stopped",
-            found=run_id,
-            remedy="Repeat the same empathy judge … --stop-when for its result, or judge without "
-            "--stop-when for a report.",
-        )
     results = await load_contest_results(store, run_id, seed=seed, snapshots=snapshots)
     contests = [result.contest for result in results]
-    if row.kind != JUDGING and not contests:
+    if row.kind not in JUDGING_KINDS and not contests:
         raise UserError(
             "the run has no contests to report",
             code="report.no-contests",
@@ -98,7 +90,10 @@ async def build_context(
     runs = [run_id, *map(str, spec.get("runs", ()))]
     pairs = await _pairs(store, results, own_seed, examples)
     complete = [result.contest for result in results if result.stopped is None]
-    models = [[judged.contest for judged in pair.judged if not judged.is_control] for pair in pairs]
+    models = [
+        [judged.contest for judged in pair.judged if not judged.is_control and judged.stopped is None]
+        for pair in pairs
+    ]
     judges = {result.contest.judge_id for result in results if not result.is_control}
     return ReportContext(
         run_id=run_id,

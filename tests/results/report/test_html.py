@@ -300,12 +300,3 @@ async def test_a_run_that_is_not_there_or_judges_nothing_is_a_mistake_of_the_use
     other = await put_run({}, kind="responding", described=False)
     with user_error("report.no-contests"):
         await render(store, other)
-
-
-async def test_a_run_that_stopped_on_its_own_answers_has_no_page(store: Store) -> None:
-    run_id, invocation = await store.start_run(
-        "judging until known", {"until": "decided"}, command="", context={}
-    )
-    await store.finish_run(invocation)
-    with user_error("report.early-stopped"):
-        await render(store, run_id)
