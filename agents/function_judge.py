@@ -16,10 +16,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any
 
 import orjson
@@ -55,7 +57,7 @@ class FunctionJudge:
         """Return the judge of a function.
 
         Raises:
-            UserError: it has no usable name, or neither a version nor readable source code.
+            UserError: it has no usable name, or no version and no code of its own.
         """
         name = str(getattr(function, "name", "") or getattr(function, "__name__", "")).strip("<>")
         if not _NAME.fullmatch(name):
@@ -74,21 +76,34 @@ def _source_version(function: JudgeFunction, name: str) -> str:
     """Return the content id of a function's source, defaults and closed-over values.
 
     Raises:
-        UserError: the source cannot be read, or a value is not plain data.
+        UserError: it is another callable than a function, or a value is not plain data.
     """
     try:
-        source = textwrap.dedent(inspect.getsource(function))
+        code = function.__code__
         bound = [function.__defaults__, function.__kwdefaults__]
         nonlocals = inspect.getclosurevars(function).nonlocals
         values = orjson.dumps([bound, nonlocals], option=orjson.OPT_SORT_KEYS).decode()
-    except (AttributeError, OSError, TypeError, ValueError, orjson.JSONEncodeError) as error:
+    except (AttributeError, TypeError, ValueError, orjson.JSONEncodeError) as error:
         raise UserError(
             "the judge function has no version",
             code="judge.function-version",
             found=f"{name}: {error}",
             remedy="Set its attribute `version` to a text that changes whenever its verdicts may change.",
         ) from error
+    try:
+        source = textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError):  # defined by exec
+        source = _describe_code(code)
     return content_id("source-1", [source, values])
+
+
+def _describe_code(code: CodeType) -> str:
+    """Return the content of a code object, which depends on the version of Python."""
+    constants = [
+        _describe_code(constant) if isinstance(constant, CodeType) else repr(constant)
+        for constant in code.co_consts
+    ]
+    return f"{sys.version_info[:2]} {code.co_code.hex()} {code.co_names} {code.co_varnames} {constants}"
 
 
 def question(comparison: Comparison) -> dict[str, Any]:

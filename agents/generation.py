@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from agents.hashing import canonical, content_id
 from agents.messages import Completion, FinishReason, Sampling
 from agents.models.spec import Model
+from agents.response_set_spec import ResponseSetSpec
 from agents.text_extraction import is_unchanged
 from agents.types import Dialogue, Response, ResponseSet
 
@@ -157,8 +157,7 @@ def response_set(author: str, preset: str, made: Mapping[str, Any]) -> ResponseS
     Args:
         made: provenance of the responses; must be JSON-serializable.
     """
-    provenance = canonical(dict(made)).decode()
-    return ResponseSet(content_id("set-1", [author, preset, provenance]), author, preset, provenance)
+    return ResponseSetSpec.from_settings(made).response_set(author, preset)
 
 
 def model_provenance(model: Model) -> dict[str, str]:

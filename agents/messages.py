@@ -83,7 +83,10 @@ class FinishReason(StrEnum):
 class ServerLimits:
     """Rate limits stated in the headers of a response; None for values that are not stated.
 
-    Limits are per minute; `remaining_…` and `reset_…_seconds` describe the current window.
+    Attributes:
+        requests_per_minute, tokens_per_minute: limits per minute.
+        remaining_requests, remaining_tokens: what is left in the current window.
+        reset_requests_seconds, reset_tokens_seconds: seconds until the window ends.
     """
 
     requests_per_minute: float | None = None

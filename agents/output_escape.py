@@ -24,6 +24,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 # Invisible characters with an effect on terminals, browsers or readers: controls (C0 except tab and newline,
@@ -168,7 +169,7 @@ def _csv_cell(cell: Any) -> Any:
 def json_bytes(data: Any, *, indented: bool = True) -> bytes:
     """Format JSON with a final newline; hidden characters become JSON escapes, which keeps the values.
 
-    NumPy arrays and keys that are not strings are supported.
+    Dataclasses, NumPy arrays, and keys that are not strings are supported.
     """
     import orjson
 
@@ -176,13 +177,18 @@ def json_bytes(data: Any, *, indented: bool = True) -> bytes:
     try:
         text = orjson.dumps(data, option=options | (orjson.OPT_INDENT_2 if indented else 0)).decode()
     except orjson.JSONEncodeError:  # file names that are not UTF-8 contain lone surrogates
-        text = json.dumps(data, indent=2 if indented else None) + "\n"
+        text = json.dumps(data, indent=2 if indented else None, default=_plain) + "\n"
     return _UNSEEN.sub(_json_escape, text).encode()
 
 
 def json_lines(rows: Iterable[Any]) -> bytes:
     """Format JSON Lines: one value per line."""
     return b"".join(json_bytes(row, indented=False) for row in rows)
+
+
+def _plain(value: Any) -> Any:
+    """Return a dataclass, array or number of NumPy as plain data."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value.tolist()
 
 
 def _json_escape(match: re.Match[str]) -> str:

@@ -8,12 +8,9 @@ rate limits or storage. Example of a row of the sample file:
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
 
 from agents.hashing import content_id
 
@@ -116,15 +113,6 @@ class ResponseSet:
     def name(self) -> str:
         """Name as users write it: `author`, or `author@preset` for a preset other than the default."""
         return self.author if self.preset == DEFAULT_PRESET else f"{self.author}@{self.preset}"
-
-    @property
-    def recorded(self) -> Mapping[str, Any]:
-        """Provenance as a dict; {} if it is stored as plain text."""
-        try:
-            provenance = json.loads(self.made)
-        except ValueError:
-            return {}
-        return provenance if isinstance(provenance, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from agents.clients.http import LIBRARY_VARIABLE
 
 
 def child(**job: Any) -> dict[str, Any]:
@@ -28,9 +31,12 @@ def child(**job: Any) -> dict[str, Any]:
 
 
 def start(**job: Any) -> subprocess.Popen[str]:
-    """Start a measured job without waiting for it."""
+    """Start a measured job without waiting for it; its `library` names an HTTP library."""
+    environment = os.environ | ({LIBRARY_VARIABLE: job["library"]} if "library" in job else {})
     command = [sys.executable, "-m", "benchmarks.child", json.dumps(job)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
 
 
 def server_stats(url: str) -> dict[str, Any]:

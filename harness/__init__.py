@@ -1,7 +1,10 @@
-"""Harness: data, engine, workflows, studies and the command line; the top package, imported by no other.
+"""Harness: data, engine, workflows, studies, the command line and the Python API; imported by no package.
 
-From Python: `harness.judge`, `harness.run_study`, `harness.plan_study`, `harness.open_store` (see
-`harness/api.py`, which is imported when one of them is used).
+    import harness
+
+    session = harness.open("runs/empathy.sqlite", data="sample")
+
+`harness/api` is imported when one of its names is used.
 """
 
 from __future__ import annotations
@@ -9,9 +12,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.api import Results, StudyDone, judge, open_store, plan_study, run_study
+    from harness.api import (
+        AsyncSession,
+        ContestResults,
+        Result,
+        Session,
+        StudyResults,
+        UserError,
+        open_async,
+        win_rate,
+    )
+    from harness.api import open_session as open
 
-__all__ = ["Results", "StudyDone", "judge", "open_store", "plan_study", "run_study"]
+__all__ = [
+    "AsyncSession",
+    "ContestResults",
+    "Result",
+    "Session",
+    "StudyResults",
+    "UserError",
+    "open",
+    "open_async",
+    "win_rate",
+]
+_NAMES = {"open": "open_session"}
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +44,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import harness.api
 
-    return getattr(harness.api, name)
+    return getattr(harness.api, _NAMES.get(name, name))

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from agents.errors import UserError
+
 
 def atomic_write(path: Path, content: bytes | str) -> None:
     """Write a file atomically and durably; missing parent folders are created.
@@ -28,6 +30,28 @@ def atomic_write(path: Path, content: bytes | str) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
+
+
+def write_file(path: Path, content: bytes | str, *, where: str = "") -> None:
+    """Write a file that the user named, as `atomic_write`.
+
+    Args:
+        where: option that names the file; by default its path.
+
+    Raises:
+        UserError: the file cannot be written; an existing file is unchanged.
+    """
+    try:
+        atomic_write(path, content)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            "cannot write the file",
+            code="file.not-writable",
+            where=where or str(path),
+            found=f"{path}: {reason}" if where else reason,
+            remedy="Name another file.",
+        ) from error
 
 
 def _umask() -> int:

@@ -20,6 +20,7 @@ from typing import Any
 PACKAGES = (
     "empathy-harness",
     "aiohttp",
+    "pyreqwest",
     "openai",
     "anthropic",
     "google-genai",

@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 
 from agents.control_judges import ratings_model, rules
 from agents.hashing import content_id
+from agents.output_escape import json_bytes
 from agents.types import Dialogue, Split
 from harness.data.dataset import Dataset, load
 from harness.data.splits import dialogues_in_split
-from harness.terminal.output import print_json
+from harness.terminal.output import print_document
 
 WEIGHTS_FILE = Path(ratings_model.__file__).with_name("weights.json")
 FOLDS = 10
@@ -132,7 +133,7 @@ def main(data: str | None, out: Path) -> None:
     """Fit the weights of the control judges."""
     weights = fit(load(data))
     out.write_text(json.dumps(weights, indent=2) + "\n", encoding="utf-8")
-    print_json(weights["made"])
+    print_document(json_bytes(weights["made"]))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
 
 from agents.errors import UserError
 from agents.model_files.decoder_config import DecoderConfig, parse_decoder_config
@@ -69,6 +71,57 @@ class ServingRequest:
     loras: int | None = None
     spare_loras: int = 0
     min_rank: int = 0
+
+
+class ServePlanData(TypedDict):
+    """Memory plan of a server, in GiB with two decimals.
+
+    Attributes:
+        device, dtype: device, and number format of the weights.
+        memory_gib: memory of the device.
+        memory_fraction: share of it that the server may use, in (0, 1].
+        weights_gib, adapters_gib, activations_gib, logits_gib, reserve_gib, cache_gib: memory by purpose.
+        cache_kib_per_token: KV cache of one token, in KiB.
+        cache_tokens: tokens that the KV cache holds, for all sequences together.
+        max_loras: adapters in one batch.
+        max_lora_rank: highest rank of an adapter.
+        max_num_seqs: sequences at once.
+        max_model_len: tokens of a prompt with its response.
+        fits: whether the cache holds at least one sequence of maximum length.
+        suggestions: alternatives that would fit, each sufficient alone; [] if the plan fits.
+    """
+
+    device: Device
+    dtype: Dtype
+    memory_gib: float
+    memory_fraction: float
+    weights_gib: float
+    adapters_gib: float
+    activations_gib: float
+    logits_gib: float
+    reserve_gib: float
+    cache_gib: float
+    cache_kib_per_token: float
+    cache_tokens: int
+    max_loras: int
+    max_lora_rank: int
+    max_num_seqs: int
+    max_model_len: int
+    fits: bool
+    suggestions: list[str]
+
+
+class ServePlanDocument(ServePlanData):
+    """Memory plan of a server, and how to start it.
+
+    Attributes:
+        command: command line of vLLM; of the first suggestion if the plan does not fit.
+        environment: environment variables of that command.
+    """
+
+    document: Literal["serve_plan"]
+    command: list[str]
+    environment: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +177,19 @@ class ServePlan:
         """Tokens of one pass; on a CPU, at least a whole prompt."""
         return max(BATCHED_TOKENS, self.max_model_len) if self.request.device == "cpu" else BATCHED_TOKENS
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ServePlanData:
         """Return the plan for JSON output, memory in GiB with two decimals."""
-        parts = ("weights", "adapters", "activations", "logits", "reserve", "cache")
         return {
             "device": self.request.device,
             "dtype": self.request.dtype,
             "memory_gib": round(self.request.memory_mib * MIB / GIB, 2),
             "memory_fraction": self.request.fraction,
-            **{f"{name}_gib": round(getattr(self, name) / GIB, 2) for name in parts},
+            "weights_gib": round(self.weights / GIB, 2),
+            "adapters_gib": round(self.adapters / GIB, 2),
+            "activations_gib": round(self.activations / GIB, 2),
+            "logits_gib": round(self.logits / GIB, 2),
+            "reserve_gib": round(self.reserve / GIB, 2),
+            "cache_gib": round(self.cache / GIB, 2),
             "cache_kib_per_token": self.cache_per_token / 1024,
             "cache_tokens": self.cache_tokens,
             "max_loras": self.max_loras,
@@ -140,7 +197,7 @@ class ServePlan:
             "max_num_seqs": self.max_num_seqs,
             "max_model_len": self.max_model_len,
             "fits": self.fits,
-            "ways": [suggestion.label for suggestion in self.suggestions],
+            "suggestions": [suggestion.label for suggestion in self.suggestions],
         }
 
     def arguments(self) -> list[str]:

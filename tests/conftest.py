@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from prompts import released
+from results.render.writers import json
 from tests.released_scripts import write_scripts
 
 # The same examples every time, however slow the machine: a failure is one of the code, and comes again.
@@ -43,3 +45,19 @@ def real_dataset() -> Path:
         if place is not None and place.is_file():
             return place
     pytest.skip("the real dataset is not here; get it with: empathy data fetch")
+
+
+@pytest.fixture(autouse=True)
+def checked_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check every JSON result that a test writes in this process against its published type."""
+    write = json.json_bytes
+
+    def checked(data: Any, *, indented: bool = True) -> bytes:
+        content = write(data, indented=indented)
+        if isinstance(data, dict) and "document" in data:
+            from tests.result_documents import check_result
+
+            check_result(data, content)
+        return content
+
+    monkeypatch.setattr(json, "json_bytes", checked)

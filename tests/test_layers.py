@@ -109,7 +109,7 @@ def _imported(path: Path, modules: dict[str, Path]) -> Iterator[str]:
 
 
 @cache
-def _graph() -> dict[str, set[str]]:
+def import_graph() -> dict[str, set[str]]:
     """Module → the modules that it imports."""
     modules = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -121,7 +121,7 @@ def _graph() -> dict[str, set[str]]:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     try:
-        TopologicalSorter(_graph()).prepare()
+        TopologicalSorter(import_graph()).prepare()
     except CycleError as error:
         raise AssertionError(" → ".join(error.args[1])) from None
 
@@ -129,7 +129,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 @pytest.mark.parametrize("package", LAYERS)
 def test_imports_inside_a_package_only_go_down(package: str) -> None:
     layer = {name: number for number, names in enumerate(LAYERS[package]) for name in names}
-    imports = {name: others for name, others in _graph().items() if name.startswith(f"{package}.")}
+    imports = {name: others for name, others in import_graph().items() if name.startswith(f"{package}.")}
     assert {name.split(".")[1] for name in imports} <= set(layer), f"a new part of {package}/ has no layer"
     wrong = [
         f"{name} imports {other}"

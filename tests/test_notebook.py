@@ -40,7 +40,9 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path, monkeypatch: pytes
     by_judge = judgments.groupby("judge")["score_a"].mean()
     assert by_judge.to_dict() == pytest.approx(rates.set_index("judge")["win_rate"].to_dict())
     assert (left["responses"]["author"] == "dataset:human").all()
-    assert left["plan"]["calls"].sum() > 0
+    assert left["asked"].win_rates["judge"].tolist() == ["function/asks_back"]
+    assert left["rate"].n == 20
+    assert left["plan"].document["total"]["calls"] > 0
     assert set(done.stages["state"]) == {"done"}
     assert len(done.failed) == 0
     assert len(done.win_rates) == 2

@@ -103,14 +103,14 @@ def test_every_package_is_imported_from_the_wheel(installed: Path, tmp_path: Pat
 
 
 def test_packed_prompts_sample_weights_and_models_are_used(installed: Path, tmp_path: Path) -> None:
-    prompts = json.loads(run(installed, tmp_path, "prompts", "list", "--json"))["items"]
+    prompts = json.loads(run(installed, tmp_path, "prompts", "list", "--json"))["prompts"]
     names = {prompt["name"] for prompt in prompts}
     assert {"respond", "judge/pairwise"} <= names
     assert json.loads(run(installed, tmp_path, "data", "describe", "--data", "sample", "--json"))["test"] > 0
     controls = ("--judge", "control/ratings", "--judge", "control/author", "--judge", "openai/gpt-4o")
     words = ("judge", "dataset:gpt-4", "dataset:human", "--data", "sample", *controls, "--emulate", "--quiet")
     values = json.loads(run(installed, tmp_path, *words, "--limit", "2", "--json", "--report", "page.html"))
-    assert [judge["n"] for judge in values["judges"]] == [2, 2, 2]
+    assert [judge["n"] for judge in values["contests"]] == [2, 2, 2]
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     for piece in ("<style>", "<script", "<svg", values["run"]):
         assert piece in page

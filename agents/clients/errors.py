@@ -12,9 +12,7 @@ import zlib
 from collections.abc import Iterator
 
 import aiohttp
-from aiohttp.http_exceptions import ContentEncodingError
 
-from agents.clients import http_transport
 from agents.clients.proxy import proxy_of
 from agents.errors import CallError, Failure
 from agents.models.spec import Model
@@ -25,7 +23,7 @@ MAX_RESPONSE_BYTES = 8 * 2**20
 
 _PASSWORD = re.compile(r"(\w://)[^/@\s]+@")  # user and password in a proxy URL
 
-CONNECTION_ERRORS = (*http_transport.CONNECTION_ERRORS, ssl.SSLError, OSError, asyncio.IncompleteReadError)
+CONNECTION_ERRORS = (aiohttp.ClientError, OSError, asyncio.IncompleteReadError)
 
 
 def timeout_error(model: Model, seconds: float) -> CallError:
@@ -83,9 +81,10 @@ def connection_error(model: Model, key: str, error: BaseException) -> CallError 
 def _is_undecodable(cause: BaseException) -> bool:
     """Return whether an error means that a body does not match its Content-Encoding.
 
-    httpx's `DecodingError`, which the SDKs raise, is recognised by name to avoid the import.
+    Errors of the SDKs' HTTP libraries are recognised by name, because aiohttp's is not public and httpx need
+    not be installed.
     """
-    return isinstance(cause, ContentEncodingError | zlib.error) or type(cause).__name__ == "DecodingError"
+    return isinstance(cause, zlib.error) or type(cause).__name__ in ("ContentEncodingError", "DecodingError")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

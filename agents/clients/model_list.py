@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-import aiohttp
 import orjson
 
-from agents.clients.errors import CONNECTION_ERRORS
-from agents.clients.http import open_session
+from agents.clients.aiohttp_transport import AiohttpSession
+from agents.clients.errors import CONNECTION_ERRORS, MAX_RESPONSE_BYTES
+from agents.clients.http_transport import ContentEncodingError, ResponseTooLargeError
 from agents.models.lifecycle import Lifecycle, parse_shutdown_dates, today
 from agents.models.response_model import is_at_provider
 from agents.models.spec import ApiProtocol, Model
@@ -36,20 +36,20 @@ async def fetch_shutdown_dates(keys: Mapping[Model, str]) -> dict[str, Lifecycle
     if not by_address:
         return {}
     lifecycles: dict[str, Lifecycle] = {}
-    async with open_session() as session:
+    async with AiohttpSession() as session:
         lists = await asyncio.gather(*(_fetch_list(*each, session) for each in by_address.values()))
     for dates in lists:
         lifecycles |= dates
     return lifecycles
 
 
-async def _fetch_list(model: Model, key: str, session: aiohttp.ClientSession) -> dict[str, Lifecycle]:
+async def _fetch_list(model: Model, key: str, session: AiohttpSession) -> dict[str, Lifecycle]:
     url = f"{model.base_url}/models"
     headers = FORMATS[model.protocol].headers(key)
     try:
-        async with asyncio.timeout(SECONDS), session.get(url, headers=headers, allow_redirects=False) as got:
-            content = await got.read()
-            listing = orjson.loads(content) if got.status == 200 else None
-    except (*CONNECTION_ERRORS, TimeoutError, orjson.JSONDecodeError):
-        return {}
+        async with asyncio.timeout(SECONDS):
+            response = await session.get(url, headers, MAX_RESPONSE_BYTES)
+        listing = orjson.loads(response.content) if response.status == 200 else None
+    except (*CONNECTION_ERRORS, ContentEncodingError, ResponseTooLargeError, orjson.JSONDecodeError):
+        return {}  # TimeoutError is an OSError
     return parse_shutdown_dates(listing, url, today())

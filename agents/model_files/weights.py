@@ -249,8 +249,7 @@ def _file_faults(folder: Path, files: Sequence[Path]) -> list[Fault]:
 def _tied_weights(model: Any) -> dict[str, str]:
     """Return the weights that a model's config ties: name → name of the weight it shares."""
     is_tied = getattr(model.config.get_text_config(), "tie_word_embeddings", False)
-    names = getattr(model, "_tied_weights_keys", None)
-    return dict(names) if is_tied and isinstance(names, dict) else {}
+    return dict(model.get_expanded_tied_weights_keys()) if is_tied else {}
 
 
 def _tied_weight_faults(folder: Path, tied: Mapping[str, str]) -> list[Fault]:

@@ -8,7 +8,7 @@ false warnings to missed ones. Control judges, people and files have no maker.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.types import ResponseSet
@@ -28,6 +28,31 @@ MAKER_PATTERNS = {
 _PATTERNS = {family: re.compile(pattern, re.IGNORECASE) for family, pattern in MAKER_PATTERNS.items()}
 MAX_NAMED = 4
 _WITHOUT_MAKER = ("control/", "file:")
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Origin of a student.
+
+    Attributes:
+        teachers: names of the models that taught it.
+        bases: names of its base models; several if trainings have the same name.
+    """
+
+    teachers: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
+
+    def evidence(self) -> Iterator[tuple[str, str]]:
+        """Yield each model of the lineage with a phrase such as "taught by openai/gpt-6.1-sol"."""
+        yield from ((f"taught by {teacher}", teacher) for teacher in self.teachers)
+        yield from ((f"on the base {base}", base) for base in self.bases)
+
+    def __add__(self, other: Lineage) -> Lineage:
+        """Return the lineage of trainings of one name, without duplicates."""
+        return Lineage(
+            tuple(dict.fromkeys(self.teachers + other.teachers)),
+            tuple(dict.fromkeys(self.bases + other.bases)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +99,21 @@ def _match_makers(text: str) -> frozenset[str]:
 
 
 def family_matches(
-    judge: str, sets: Iterable[ResponseSet], lineage: Mapping[str, Sequence[str]] | None = None
+    judge: str, sets: Iterable[ResponseSet], lineage: Mapping[str, Lineage] | None = None
 ) -> tuple[FamilyMatch, ...]:
     """Return the authors that belong to the judge's family.
 
     Args:
         judge: `provider/model`.
         sets: response sets of the authors.
-        lineage: phrases about the origin of each author, such as "taught by openai/gpt-6.1-sol" and
-            "on the base meta-llama/Llama-3.1-8B" (`results.queries.student_lineage.taught` reads it).
+        lineage: lineage of each student, by author (`results.queries.student_lineage` reads it).
     """
     judge_makers = model_makers(judge)
     matches = []
     for response_set in sets:
-        phrases = ("", *(lineage or {}).get(response_set.author, ()))
-        for phrase in phrases:
-            shared = judge_makers & model_makers(phrase or response_set.author)
+        origin = (lineage or {}).get(response_set.author, Lineage())
+        for phrase, model in (("", response_set.author), *origin.evidence()):
+            shared = judge_makers & model_makers(model)
             if shared:
                 matches.append(FamilyMatch(response_set.name, response_set.id, min(shared), phrase))
                 break

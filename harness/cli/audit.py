@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agents.judge import DEFAULT_PROMPT
+from harness.atomic_write import write_file
 from harness.cli.options.aliases import renamed_option
 from harness.cli.options.common import (
     call_options,
@@ -19,7 +20,6 @@ from harness.cli.options.common import (
     take_request_options,
 )
 from harness.cli.output import exit_if_failed
-from harness.cli.report import write_page
 from harness.terminal.output import print_message, print_rendering
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def audit(
     if page_to is not None:
         from results.report.audit_page import page
 
-        write_page(page_to, page(summaries))
+        write_file(page_to, page(summaries))
         print_message(f"Page: {page_to}")
     _exit(summaries)
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
-import orjson
 
 from agents.errors import UserError
-from agents.types import Fidelity, Method
+from agents.types import Fidelity
 from harness.cli.lazy_group import LazyGroup
 from harness.cli.options.author import METHOD
 from harness.cli.options.common import data_option, json_option
-from harness.terminal.output import print_json, print_line, print_message, print_rendering
+from harness.terminal.output import print_line, print_message, print_rendering
 
 COMMANDS = {
     "fetch": ("harness.cli.data:fetch", "Download the published dataset; the hash is checked."),
@@ -63,7 +61,7 @@ def fetch(source: Path | None, to: Path | None) -> None:
 def clean(out: Path, data: str | None) -> None:
     """Write a copy of a dataset in which EmpatheticDialogues' _comma_ is a comma."""
     from agents.files.text import read_bytes
-    from harness.atomic_write import atomic_write
+    from harness.atomic_write import write_file
     from harness.data.dataset import locate, without_comma_words
 
     place = locate(data)
@@ -76,12 +74,7 @@ def clean(out: Path, data: str | None) -> None:
             remedy="Name a new file.",
         )
     text, count = without_comma_words(read_bytes(place, "the dataset"), str(place))
-    try:
-        atomic_write(out, text)
-    except OSError as error:
-        raise UserError(
-            "cannot write the file", code="file.not-writable", where="--out", found=str(error)
-        ) from error
+    write_file(out, text, where="--out")
     print_line(f"{count:,} commas replaced: {out}")
 
 
@@ -104,12 +97,7 @@ def describe(plot_to: Path | None, data: str | None, as_json: bool) -> None:
     dataset = load(data)
     described = describe_dataset(dataset)
     if plot_to is not None:
-        try:
-            plot(described, plot_to)
-        except OSError as error:
-            raise UserError(
-                "cannot write the file", code="file.not-writable", where="--plot", found=str(error)
-            ) from error
+        plot(described, plot_to)
         print_message(f"Drawn: {plot_to}")
     print_rendering(render_dataset(described, str(dataset.source)), as_json=as_json)
 
@@ -151,65 +139,11 @@ def split(
     The test split is that of the paper's scripts in every fidelity: fewer than two of the five ratings are 3.
     The paper's text ("the remaining dialogues") would give another split; see docs/limitations.md.
     """
-    from agents.types import Split
-    from finetune.dialogue_selection import select_dialogues
     from harness.data.dataset import load
-    from harness.data.dataset_summary import training_ratings
-    from harness.data.splits import check_no_leak, dialogues_in_split, overlap
+    from harness.data.method_selection import render_selection, select_for_method
 
-    dataset = load(data)
-    train, test = dialogues_in_split(dataset, Split.TRAIN), dialogues_in_split(dataset, Split.TEST)
-    check_no_leak({"train": train, "test": test})
-    chosen = method if method == "low-rated" else Method(method)
-    members = select_dialogues(chosen, training_ratings(dataset), Fidelity(fidelity), llm=llm, seed=seed)
-    shared = overlap(train, test)
-    sizes: dict[str, Any] = {
-        "method": method,
-        "llm": llm if method == Method.DIRECT else None,
-        "fidelity": fidelity,
-        "sft_dialogues": len(members.sft),
-        "sft_rows": sum(len(entry.responses) for entry in members.sft),
-        "dpo": len(members.dpo),
-        "train": len(train),
-        "test": len(test),
-        "near_identical": [list(pair) for pair in shared.near_identical],
-        "same_workers": shared.same_workers,
-    }
+    selection = select_for_method(load(data), method, Fidelity(fidelity), llm=llm, seed=seed)
     if out is not None:
-        rows: dict[str, list[dict[str, Any]]] = {
-            "sft": [{"dialogue_id": e.dialogue, "responses": e.responses} for e in members.sft],
-            "dpo": [
-                {"dialogue_id": e.dialogue, "chosen": e.chosen, "rejected": e.rejected} for e in members.dpo
-            ],
-            "test": [{"dialogue_id": dialogue.id} for dialogue in test],
-        }
-        _write(out, rows)
-    if as_json:
-        print_json(sizes)
-        return
-    print_line(f"method {method}, fidelity {fidelity}" + (f", LLM {llm}" if sizes["llm"] else ""))
-    print_line(f"SFT   {sizes['sft_dialogues']:>6,} dialogues, {sizes['sft_rows']:,} rows")
-    print_line(f"DPO   {sizes['dpo']:>6,} pairs")
-    print_line(
-        f"test  {sizes['test']:>6,} dialogues  (of {len(dataset.dialogues):,}; {len(train):,} "
-        "are for training)"
-    )
-    near = "; ".join(f"{first} and {second}" for first, second in shared.near_identical)
-    print_line(
-        f"No dialogue is in both splits. Near-identical pairs: {len(shared.near_identical)}"
-        + (f" ({near})" if near else "")
-        + f". Test dialogues by the same two workers as a training dialogue: {shared.same_workers}."
-    )
-
-
-def _write(folder: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
-    from harness.atomic_write import atomic_write
-
-    try:
-        for name, parts in rows.items():
-            atomic_write(folder / f"{name}.jsonl", b"".join(orjson.dumps(row) + b"\n" for row in parts))
-    except OSError as error:
-        raise UserError(
-            "cannot write the file", code="file.not-writable", where="--out", found=str(error)
-        ) from error
-    print_message(f"Written: {', '.join(f'{folder / name}.jsonl' for name in rows)}")
+        names = [str(path) for path in selection.write(out)]
+        print_message(f"Written: {', '.join(names)}")
+    print_rendering(render_selection(selection), as_json=as_json)

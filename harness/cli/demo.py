@@ -12,19 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.errors import UserError
-from agents.judge import DEFAULT_PROMPT, Judge
-from agents.prompt_lookup import load_library
+from harness.atomic_write import write_file
 from harness.cli.options.common import run
 from harness.cli.output import exit_with_status
-from harness.cli.report import write_page
 from harness.terminal.output import print_line, print_message, print_rendering, print_text
 
 if TYPE_CHECKING:
-    from agents.models.registry import Registry
-    from agents.models.spec import Model
     from agents.types import Split
-    from harness.data.dataset import Dataset
-    from results.analysis.contest_results import JudgingResult
+    from harness.workflows.contest import ContestOutcome
 
 A, B = "dataset:gpt-4", "dataset:human"
 CONTROLS = ("control/ratings", "control/longer", "control/first")
@@ -66,17 +61,17 @@ def demo(out: Path, judging: bool, opens: bool) -> None:
     if not judging:
         print_message("Only judging. For all stages, install with: pip install -e '.[train]'")
     began = time.monotonic()
-    summary, page = run(_demo(out))
-    from results.render.breakdowns import render_judging
+    outcome, page = run(_demo(out))
+    from results.render.judging import render_judging
 
-    print_rendering(render_judging(summary))
+    print_rendering(render_judging(outcome.result, outcome.breakdowns))
     place = out / "report.html"
-    write_page(place, page)
+    write_file(place, page)
     print_text(f"\nReport: {place.resolve()}")
     print_line(f"Done in {time.monotonic() - began:.0f} s. If you run it again, no request is sent.")
     if opens:
         click.launch(str(place.resolve()))
-    exit_with_status(summary)
+    exit_with_status(outcome.result)
 
 
 def can_train() -> bool:
@@ -88,8 +83,9 @@ def can_train() -> bool:
 
 def run_full_demo(out: Path, *, opens: bool = False) -> None:
     """Run the study `tiny`, from the teacher to the report."""
-    from harness.cli.run import finish, report_path, run_session
+    from harness.cli.run import finish, run_session
     from harness.study.session import StudySession
+    from harness.study.status_tables import report_path
     from harness.workflows.request_options import RequestOptions
 
     began = time.monotonic()
@@ -100,7 +96,7 @@ def run_full_demo(out: Path, *, opens: bool = False) -> None:
     ended = run_session(session)
     page, place = report_path(ended.stage_statuses, out), out / "report.html"
     if page is not None:
-        write_page(place, page.read_text(encoding="utf-8"))
+        write_file(place, page.read_text(encoding="utf-8"))
     took = f"Done in {time.monotonic() - began:.0f} s. If you run it again, nothing is requested or trained."
     finish(session, ended, as_json=False, report=place if page is not None else None)
     print_line(took)
@@ -109,56 +105,38 @@ def run_full_demo(out: Path, *, opens: bool = False) -> None:
         click.launch(str(place.resolve()))
 
 
-async def _demo(out: Path) -> tuple[JudgingResult, str]:
-    from agents.models.registry import Registry
-    from harness.data.author_resolver import resolve_author
-    from harness.emulator.config import EmulatorConfig
-    from harness.emulator.server_process import emulator_process
-    from harness.engine.run import RequestSettings
-    from harness.interrupt import SignalInterrupt
-    from harness.workflows.judge import judge_contest, plan_judging
-    from harness.workflows.request_options import bypass_proxy
-    from results.db.store import Store
+async def _demo(out: Path) -> tuple[ContestOutcome, str]:
+    """Judge two authors with control judges and emulated ones; return the result and its report."""
+    from harness.workflows.contest import ContestOptions, judge_authors
+    from harness.workflows.request_options import RequestOptions
+    from harness.workflows.workspace import Workspace
     from results.report import render
 
-    dataset, split = _dataset()
-    print_message(f"Dataset: {dataset.source}, {len(dataset.dialogues):,} dialogues.")
-    registry = Registry(None, {})  # addresses and keys of the real models are not used
-    prompt = load_library(None)[DEFAULT_PROMPT]
-    options = EmulatorConfig()
-    with bypass_proxy(), emulator_process(options) as emulator:
-        named = [registry.model(name) for name in CONTROLS]
-        asked = [_emulated(registry, name, emulator.url, options.definition_hash) for name in EMULATED]
-        async with await Store.open(str(out / "empathy.sqlite")) as store:
-            a, b = [await resolve_author(name, dataset, store) for name in (A, B)]
-            judges = [Judge(model, prompt) for model in (*named, *asked)]
-            plan = plan_judging(dataset, a, b, judges, split=split)
-            summary = await judge_contest(
-                store, registry, plan, RequestSettings(events=out, interrupt=SignalInterrupt())
-            )
-            return summary, await render(store, summary.run_id)
+    data, split = _dataset()
+    requests = RequestOptions(emulate=True, quiet=False, events=out, warn=print_message)
+    async with Workspace(str(out / "empathy.sqlite"), data) as workspace:
+        dataset = workspace.dataset
+        print_message(f"Dataset: {dataset.source}, {len(dataset.dialogues):,} dialogues.")
+        options = ContestOptions(a=A, b=B, judges=(*CONTROLS, *EMULATED), split=split)
+        outcome = await judge_authors(workspace, options, requests)
+        return outcome, await render(await workspace.store(), outcome.result.run_id)
 
 
-def _dataset() -> tuple[Dataset, Split]:
-    """Return the real dataset's test split if it was fetched, else the included sample.
+def _dataset() -> tuple[str | None, Split]:
+    """Return the real dataset and its test split if it was fetched, else the included sample.
 
     Raises:
-        UserError: if the fetched dataset is invalid.
+        UserError: the dataset that the environment names does not exist.
     """
     from agents.types import Split
-    from harness.data.dataset import ENVIRONMENT, SAMPLE, load, locate, sample
+    from harness.data.dataset import ENVIRONMENT, SAMPLE, locate
 
     if os.environ.get(ENVIRONMENT) == SAMPLE:
-        return sample(), Split.ALL
+        return SAMPLE, Split.ALL
     try:
         locate(None)
     except UserError:
         if os.environ.get(ENVIRONMENT):
             raise
-        return sample(), Split.ALL
-    return load(None), Split.TEST
-
-
-def _emulated(registry: Registry, name: str, url: str, definition: str) -> Model:
-    """Return the emulated model of a model."""
-    return registry.emulated(registry.model(name), url, definition)
+        return SAMPLE, Split.ALL
+    return None, Split.TEST

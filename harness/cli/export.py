@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from harness.atomic_write import write_file
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import data_option, db_option, run
-from harness.cli.report import STDOUT, write_page
+from harness.cli.report import STDOUT
 from harness.terminal.output import print_document, print_message
 
 
@@ -29,20 +30,17 @@ def export(author: str, out: str, data: str | None, db: str) -> None:
     """
 
     async def main() -> tuple[str, bytes, int]:
-        from harness.data.author_resolver import resolve_author
-        from harness.data.dataset import load
         from harness.workflows.interchange import response_rows, to_json_lines
-        from results.db.store import Store
+        from harness.workflows.workspace import Workspace
 
-        dataset = load(data)
-        async with await Store.open(db, create=False) as store:
-            resolved = await resolve_author(author, dataset, store)
-            rows = await response_rows(store, resolved, dataset.dialogues)
+        async with Workspace(db, data) as workspace:
+            resolved = await workspace.author(author)
+            rows = await response_rows(await workspace.store(), resolved, workspace.dataset.dialogues)
             return resolved.name, to_json_lines(rows), len(rows)
 
     name, lines, count = run(main())
     if out == STDOUT:
         print_document(lines)
         return
-    write_page(Path(out), lines.decode())
+    write_file(Path(out), lines)
     print_message(f"{name}: {count:,} responses in {out}")

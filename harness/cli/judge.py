@@ -9,6 +9,7 @@ import click
 
 from agents.errors import UserError
 from agents.types import Fidelity, Split
+from harness.atomic_write import write_file
 from harness.cli.options.author import AUTHOR
 from harness.cli.options.common import (
     call_options,
@@ -20,9 +21,8 @@ from harness.cli.options.common import (
     take_request_options,
 )
 from harness.cli.options.contest import cheap_gold_options, contest_options, take_cheap_gold
-from harness.cli.options.design import design_options, foresee_design, parse_assumptions
+from harness.cli.options.design import design_options
 from harness.cli.output import exit_with_status
-from harness.cli.report import write_page
 from harness.terminal.output import print_message, print_rendering
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def judge(
     both = take_cheap_gold(rest, excluded=(report_to, assumptions))
     split, fidelity = Split(rest.pop("split")), Fidelity(rest.pop("fidelity"))
     options = ContestOptions(split=split, fidelity=fidelity, **rest)
-    _check_stopping(options, report_to)
+    _check_stopping(options)
 
     async def main() -> None:
         async with Workspace(db, data, prompts_folder) as workspace:
@@ -110,14 +110,14 @@ async def _judge(
 ) -> None:
     """Judge the contest, print its result, write its report, and exit with its status."""
     from harness.workflows.contest import judge_authors
-    from results.render.breakdowns import render_judging
+    from results.render.judging import render_judging
     from results.report import render
 
     outcome = await judge_authors(workspace, options, requests)
     print_rendering(render_judging(outcome.result, outcome.breakdowns), as_json=as_json)
     if report_to is not None:
         store = await workspace.store()
-        write_page(report_to, await render(store, outcome.result.run_id, snapshots=options.snapshots))
+        write_file(report_to, await render(store, outcome.result.run_id, snapshots=options.snapshots))
         print_message(f"Report: {report_to}")
     exit_with_status(outcome.result, requests.require_one_model)
 
@@ -150,6 +150,7 @@ async def _estimate(
 ) -> Rendering:
     """Return the cost of the judges, and the precision and power of a contest; send nothing."""
     from harness.workflows.contest import estimate_cheap_gold, estimate_contest
+    from harness.workflows.contest_design import foresee_design
     from harness.workflows.cost_tables import render_judging_cost
 
     if both is not None:
@@ -167,6 +168,8 @@ def _check_assumptions(assumptions: tuple[str, ...], *, dry_run: bool) -> None:
     Raises:
         UserError: an assumption is invalid, or `--dry-run` is missing.
     """
+    from harness.workflows.contest_design import parse_assumptions
+
     if assumptions and not dry_run:
         raise UserError(
             "--assume needs --dry-run",
@@ -178,17 +181,17 @@ def _check_assumptions(assumptions: tuple[str, ...], *, dry_run: bool) -> None:
     parse_assumptions(assumptions)
 
 
-def _check_stopping(options: ContestOptions, report_to: Path | None) -> None:
+def _check_stopping(options: ContestOptions) -> None:
     """Check that early stopping is not combined with what needs every dialogue.
 
     Raises:
         UserError: it is.
     """
-    if options.stop_when is not None and (options.group_by or options.length_control or report_to):
+    if options.stop_when is not None and (options.group_by or options.length_control):
         raise UserError(
             "early stopping does not combine with this option",
             code="option.conflict",
             where="--stop-when",
-            found="--group-by, --length-control or --report",
+            found="--group-by or --length-control",
             remedy="Remove --stop-when to judge every dialogue.",
         )

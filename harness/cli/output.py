@@ -42,12 +42,13 @@ def exit_with_status(summary: JudgingResult, require_one_model: bool = False) ->
     Args:
         require_one_model: whether several answering models under one name are an error.
     """
-    several = [judge.contest for judge in summary.judges if len(judge.contest.answering_models) > 1]
+    several = [result.contest for result in summary.contests if len(result.contest.answering_models) > 1]
     if require_one_model and several and not summary.interrupted:
         for contest in several:
             print_message(f"--require-one-model: {contest.answering_model_note}")
         sys.exit(1)
-    exit_if_problems({judge.contest.judge: judge.problem for judge in summary.judges}, summary.interrupted)
+    problems = {result.contest.judge: summary.problem(result) for result in summary.contests}
+    exit_if_problems(problems, summary.interrupted)
 
 
 def exit_if_failed(endpoints: Iterable[tuple[str, EndpointReport]], interrupted: bool) -> None:

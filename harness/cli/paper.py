@@ -59,7 +59,7 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
     if out is None:
         print_document(document if as_json else markdown)
         return
-    from harness.cli.report import write_page
+    from harness.atomic_write import write_file
 
     for name, text in (
         ("table1.md", markdown),
@@ -67,7 +67,7 @@ def table1(out: Path | None, cells: Path | None, exclude_same_family: bool, db: 
         ("table1.csv", replication_tables.replication_csv(table)),
         ("table1.json", document.decode()),
     ):
-        write_page(out / name, text)
+        write_file(out / name, text)
         print_message(f"{out / name}")
 
 
@@ -100,16 +100,13 @@ def figures(out: Path, cells: Path | None, exclude_same_family: bool, data: str 
 
 async def _load_contests(db: str, cells: Path | None, exclude_same_family: bool) -> list[PaperContest]:
     """Return the contests in the database; none if it does not exist."""
-    from results.db.store import Store
+    from harness.workflows.workspace import Workspace
     from results.paper.collect import read_cells, select_paper_contests
 
     named = read_cells(cells) if cells is not None else {}
-    if not _database_exists(db):
-        print_message(f"The database {db} does not exist: only published values are shown.")
-        return []
-    async with await Store.open(db, create=False) as store:
+    async with Workspace(db) as workspace:
+        if not workspace.has_database:
+            print_message(f"The database {db} does not exist: only published values are shown.")
+            return []
+        store = await workspace.store()
         return await select_paper_contests(store, named, exclude_same_family=exclude_same_family)
-
-
-def _database_exists(db: str) -> bool:
-    return "://" in db or Path(db).exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -16,13 +16,9 @@ from harness.cli.options.common import (
     run,
     take_request_options,
 )
-from harness.cli.options.design import design_options, foresee_design, parse_assumptions
+from harness.cli.options.design import design_options
 from harness.cli.options.study import judge_option, out_option
 from harness.terminal.output import print_rendering
-
-if TYPE_CHECKING:
-    from harness.study.estimate import EstimateLine
-    from results.render.rendering import Rendering
 
 
 @click.command()
@@ -56,25 +52,15 @@ def plan(
     empathy plan paper-llama --judge openai/gpt-6-luna --rpm 500
     empathy plan paper-llama --assume rate=0.8 --assume consistency=0.9
     """
+    from harness.study.estimate_tables import render_estimate
     from harness.study.session import StudySession
+    from harness.workflows.contest_design import foresee_design, parse_assumptions
 
     session = StudySession(study, judges, data, db, prompts_folder, folder, take_request_options(rest))
-    study_config = session.study()
-
+    config = session.study()
     parse_assumptions(assumptions)
-
-    async def main() -> tuple[list[EstimateLine], Rendering]:
-        from harness.study.estimate import plan_study
-        from harness.study.graph import StudyGraph
-
-        async with session.context(study_config, live=False) as context:
-            graph = await StudyGraph.build(context)
-            dialogues = len(graph.dialogues(study_config.data.split).dialogues())
-            size = {"samples": study_config.judging.samples, "seeds": len(study_config.training.seeds)}
-            return await plan_study(graph), foresee_design(assumptions, min_effect, dialogues, **size)
-
-    from harness.study.estimate_tables import render_estimate
-
-    lines, design = run(main())
-    estimate = render_estimate(study_config, lines, session.options.budget_usd or study_config.budget_usd)
+    lines, dialogues = run(session.estimate(config))
+    size = {"samples": config.judging.samples, "seeds": len(config.training.seeds)}
+    design = foresee_design(assumptions, min_effect, dialogues, **size)
+    estimate = render_estimate(config, lines, session.options.budget_usd or config.budget_usd)
     print_rendering(estimate + design, as_json=as_json)

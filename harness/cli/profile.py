@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -35,17 +33,12 @@ def profile(authors: tuple[str, ...], split: str, data: str | None, db: str, as_
     Only dialogues with responses of all authors are used. The measures are descriptive; their word lists are
     shown.
     """
-    from harness.data.dataset import load
     from harness.workflows.profile import profile_responses, render_profiles
-    from results.db.store import Store
+    from harness.workflows.workspace import Workspace
 
-    async def main(place: str, *, create: bool) -> ResponseProfiles:
-        dataset = load(data)
-        async with await Store.open(place, create=create) as store:
-            return await profile_responses(authors, dataset, store, Split(split))
+    async def main() -> ResponseProfiles:
+        async with Workspace(db, data) as workspace:
+            store = await workspace.store_or_empty()
+            return await profile_responses(authors, workspace.dataset, store, Split(split))
 
-    with TemporaryDirectory() as nowhere:  # a missing database must not be created
-        there = "://" in db or Path(db).exists()
-        place = db if there else str(Path(nowhere) / "empty.sqlite")
-        result = run(main(place, create=not there))
-    print_rendering(render_profiles(result), as_json=as_json)
+    print_rendering(render_profiles(run(main())), as_json=as_json)

@@ -11,8 +11,7 @@ from agents.errors import Fault, UserError
 from agents.prompt_lookup import get_prompt, load_library
 from harness.cli.lazy_group import LazyGroup
 from harness.cli.options.common import json_option, prompts_option
-from harness.terminal.output import print_json, print_line, print_message, print_table, print_text
-from results.render.table import Column, Table
+from harness.terminal.output import print_line, print_rendering, print_text
 
 if TYPE_CHECKING:
     from prompts import Prompt
@@ -35,33 +34,9 @@ def prompts() -> None:
 @json_option
 def list_prompts(prompts_folder: Path | None, as_json: bool) -> None:
     """List name, version hash and variables of all prompts."""
-    from prompts.released import PROMPTS
+    from harness.workflows.prompt_tables import render_prompts
 
-    known = list(load_library(prompts_folder))
-    if as_json:
-        print_json([_data(prompt) for prompt in known])
-        return
-    columns = [Column(key) for key in ("name", "version", "paper", "variables", "answers")]
-    table = Table(columns=columns)
-    for prompt in known:
-        version = prompt.version.removeprefix("prompt-1:")
-        cells = (version, prompt.paper, ", ".join(prompt.variables), ", ".join(prompt.answers))
-        table.add_row(prompt.name, *cells)
-    print_table(table)
-    if not {prompt.name for prompt in known} & set(PROMPTS):
-        print_message("Those of the paper's own scripts (released/…) come with: empathy prompts fetch")
-
-
-def _data(prompt: Prompt) -> dict[str, object]:
-    return {
-        "name": prompt.name,
-        "title": prompt.title,
-        "paper": prompt.paper,
-        "version": prompt.version,
-        "variables": prompt.variables,
-        "answers": prompt.answers,
-        "source": prompt.source,
-    }
+    print_rendering(render_prompts(load_library(prompts_folder)), as_json=as_json)
 
 
 @click.command()
@@ -82,7 +57,7 @@ def show(name: str, prompts_folder: Path | None) -> None:
 @prompts_option
 def copy(names: tuple[str, ...], to: Path, prompts_folder: Path | None) -> None:
     """Copy prompts into a folder, to edit them there and use them with --prompts DIR."""
-    from harness.atomic_write import atomic_write
+    from harness.atomic_write import write_file
 
     prompt_library = load_library(prompts_folder)
     selected = [get_prompt(prompt_library, name, "NAME") for name in dict.fromkeys(names)]
@@ -105,12 +80,7 @@ def copy(names: tuple[str, ...], to: Path, prompts_folder: Path | None) -> None:
         raise UserError("cannot copy these prompts", code="prompt.not-copied", faults=faults)
     for prompt in selected:
         path = to / f"{prompt.name}.md"
-        try:
-            atomic_write(path, _file_text(prompt))
-        except OSError as error:
-            raise UserError(
-                "cannot write the file", code="file.not-writable", where=str(path), found=str(error)
-            ) from error
+        write_file(path, _file_text(prompt))
         print_line(str(path))
 
 

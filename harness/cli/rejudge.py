@@ -118,10 +118,10 @@ def rejudge(
 
 def reparse_answers(db: str, as_json: bool) -> None:
     """Parse all stored answers again and print the changes."""
-    from harness.cli.reparse_output import render_reparse
     from harness.workflows.reparse import reparse
     from results.db.store import Store
     from results.queries.parser_versions import ReparseResult
+    from results.render.reparse import render_reparse
 
     async def main() -> list[ReparseResult]:
         async with await Store.open(db, create=False) as store:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from agents.errors import UserError
-from harness.atomic_write import atomic_write
+from harness.atomic_write import write_file
 from harness.cli.options.common import db_option, run, snapshot_option
 from harness.terminal.output import print_document, print_message
 
@@ -70,7 +69,7 @@ def report(
     if path == STDOUT:
         print_document(text.encode())
         return
-    write_page(Path(path), text)
+    write_file(Path(path), text)
     print_message(f"{run_id}: report written to {path}")
 
 
@@ -78,21 +77,3 @@ def _format_of(out: str | None) -> str:
     """Return the format of a file's suffix; HTML if it has none."""
     ending = Path(out or "").suffix.removeprefix(".").lower()
     return ending if ending in FORMATS else "html"
-
-
-def write_page(path: Path, page: str) -> None:
-    """Write a page atomically; an existing file stays until the new one is complete.
-
-    Raises:
-        UserError: if the file cannot be written.
-    """
-    try:
-        atomic_write(path, page)
-    except OSError as error:
-        raise UserError(
-            "cannot write the file",
-            code="file.not-writable",
-            where=str(path),
-            found=error.strerror or str(error),
-            remedy="Name another file with --out.",
-        ) from error

@@ -98,8 +98,8 @@ def respond(
 
 def print_generation(generation: Generation, *, as_json: bool) -> None:
     """Print the result of a generation run, or its cost in a dry run; exit with its status."""
-    from harness.cli.generate_output import render_generation
     from harness.workflows.cost_tables import render_generation_cost
+    from harness.workflows.generation_tables import render_generation
 
     if isinstance(generation, list):
         print_rendering(render_generation_cost(generation), as_json=as_json)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +19,14 @@ from harness.cli.options.common import (
 )
 from harness.cli.options.study import judge_option, out_option
 from harness.cli.study_progress import StudyProgress
-from harness.terminal.output import print_json, print_line, print_message, print_rendering
+from harness.terminal.output import print_line, print_message, print_rendering
 
 if TYPE_CHECKING:
-    from harness.study.config import Study
     from harness.study.graph import StudyGraph
-    from harness.study.scheduler import StageStatus, StudyResult
+    from harness.study.scheduler import StudyResult
     from harness.study.session import StudySession
-    from results.db.studies import StoredStage
 
 INTERRUPTED = 130
-WIDTH = 132  # default width without a terminal
 
 
 @click.command("run")
@@ -128,15 +123,13 @@ def finish(session: StudySession, result: StudyResult, as_json: bool, report: Pa
         report: path of the report, if it is not where the study wrote it.
     """
     from harness.study.stage_cache import StageState
+    from harness.study.status_tables import render_status, report_path
 
     study = session.study()
-    if as_json:
-        rows = [to_dict(status.stored) for status in result.stage_statuses]
-        print_json({"study": study.name, "stages": rows})
-    else:
-        print_results(
-            study, result.stage_statuses, report or report_path(result.stage_statuses, session.folder)
-        )
+    print_rendering(render_status(study, result.stage_statuses), as_json=as_json)
+    report = report or report_path(result.stage_statuses, session.folder)
+    if report is not None and not as_json:
+        print_line(f"Report: {report.resolve()}")
     failed, blocked = result.count(StageState.FAILED), result.count(StageState.BLOCKED)
     if result.interrupted:
         print_message("Interrupted; finished stages are stored. Run the same command to continue.")
@@ -148,32 +141,3 @@ def finish(session: StudySession, result: StudyResult, as_json: bool, report: Pa
         data = f"{failed} stages failed, {blocked} are blocked; see: empathy status {study.name}"
         print_message(data)
         sys.exit(1)
-
-
-def to_dict(stage: StoredStage) -> dict[str, Any]:
-    """Return a stage for `--json`."""
-    record = asdict(stage.record) if stage.record else None
-    return {
-        "name": stage.name,
-        "kind": stage.kind,
-        "state": str(stage.state),
-        "why": stage.why,
-        "record": record,
-    }
-
-
-def print_results(study: Study, stage_statuses: Sequence[StageStatus], report: Path | None) -> None:
-    """Print the win rates, their caveats and the path of the report."""
-    from harness.study.status_tables import render_status
-
-    print_rendering(render_status(study, stage_statuses))
-    if report is not None:
-        print_line(f"Report: {report.resolve()}")
-
-
-def report_path(stage_statuses: Sequence[StageStatus], folder: Path) -> Path | None:
-    """Return the path of the report; None if it was not written."""
-    for status in stage_statuses:
-        if status.stage.kind == "report" and status.record is not None:
-            return folder / str(status.record.result["file"])
-    return None

@@ -15,13 +15,9 @@ from typing import Any
 import click
 
 from agents.errors import UserError
-from agents.model_files.decoder_config import parse_decoder_config
-from agents.model_files.weights import load_json_object, quantization_faults
 from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.config import with_seed
-from finetune.dataset_reader import read_dataset
-from finetune.memory_plan import RTX_4090_MIB, load_base_config, plan_stage
-from finetune.sequence_lengths import sequence_lengths
+from finetune.memory_plan import RTX_4090_MIB
 from harness.cli import hub_upload
 from harness.cli.options.aliases import renamed_option
 from harness.cli.options.checkpoint import checkpoint_folder
@@ -34,8 +30,7 @@ from harness.cli.options.training import (
     seeds_option,
     settings_options,
 )
-from harness.cli.train_output import checkpoint_lines, plan_data, plan_lines
-from harness.terminal.output import print_json, print_line, print_message
+from harness.terminal.output import print_line, print_message, print_rendering
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 STUDENT = "Folder of a checkpoint, or student:NAME."
@@ -123,20 +118,25 @@ def dpo(parent: str, data: Path, out: Path, base: str, name: str, **rest: Any) -
 def two_step(base: str, data: Path, out: Path, name: str, form: str, revision: str, **rest: Any) -> None:
     """Run both steps; an interrupted run resumes within the step."""
     asked = _check_before_training(TrainingOptions.take(rest), out)
-    from finetune.sft_then_dpo import sft_output_dir, train_seeds, train_two_step
+    from harness.workflows.training import TwoStepOptions, train_student
+    from harness.workflows.workspace import Workspace
 
-    options, settings = asked.options, asked.settings
-    if asked.seeds:
-        made = train_seeds(
-            base, data, out, asked.seeds, settings, revision=revision, form=form, name=name, options=options
-        )
-    else:
-        made = [
-            train_two_step(
-                base, data, out, settings, revision=revision, form=form, name=name, options=options
-            )
-        ]
-    _finish(asked, made, [read_checkpoint(sft_output_dir(checkpoint.path)) for checkpoint in made])
+    options = TwoStepOptions(
+        base=base,
+        data=data,
+        out=out,
+        name=name,
+        seeds=asked.seeds,
+        settings=asked.settings,
+        revision=revision,
+        form=form,
+    )
+
+    async def main() -> list[Checkpoint]:
+        async with Workspace(asked.db) as workspace:
+            return await train_student(workspace, options, asked.options)
+
+    _show(asked, run(main()))
 
 
 @train.command()
@@ -154,14 +154,12 @@ def merge(checkpoint: str, out: Path, base: str, dtype: str, db: str, as_json: b
     The logits of the merged model are compared with those of the adapter before anything is written.
     """
     from finetune.merge_lora import merge_adapter as merge_now
+    from harness.workflows.training_tables import render_merged_model
 
     record = merge_now(
         checkpoint_folder(checkpoint, db), out, base=base, dtype=dtype, on_message=_print_lines
     )
-    if as_json:
-        print_json(record)
-    else:
-        print_line(f"{out}: {record['name']} merged, {record['weights']}")
+    print_rendering(render_merged_model(record, out), as_json=as_json)
 
 
 @train.command()
@@ -182,40 +180,14 @@ def plan(
     base: str, data: Path, gpu_memory_mib: int, form: str, revision: str, as_json: bool, **rest: Any
 ) -> None:
     """Estimate memory and steps before training, with suggestions if it does not fit."""
+    from harness.workflows.training_plan import estimate_training
+    from harness.workflows.training_tables import render_training_plan
+
     settings = parse_settings(rest)
-    if faults := quantization_faults(load_json_object(Path(base) / "config.json"), base):
-        raise UserError(
-            "cannot train this base model", code="base-model.not-trainable", where="--base", faults=faults
-        )
-    folder = read_dataset(data)
-    config = load_base_config(base, revision)
-    if faults := quantization_faults(config, base):
-        raise UserError(
-            "cannot train this base model", code="base-model.not-trainable", where="--base", faults=faults
-        )
-    shape = parse_decoder_config(config, "Training may still work; its memory use is unknown.")
-    lengths, measured = sequence_lengths(folder, base, settings, form, revision)
-    stages = [
-        (
-            plan_stage(
-                shape, settings, name, stage_lengths.rows, stage_lengths.completion_tokens, gpu_memory_mib
-            ),
-            stage_lengths,
-        )
-        for name, stage_lengths in lengths.items()
-    ]
-    if as_json:
-        stage_data = [plan_data(stage, stage_lengths.left_out) for stage, stage_lengths in stages]
-        plan_result = {"base": base, "card_mib": gpu_memory_mib, "measured": measured, "stages": stage_data}
-        print_json(plan_result)
-        return
-    print_line(f"{base}: {shape.parameters:,} parameters; GPU memory {gpu_memory_mib / 1024:.2f} GiB")
-    if not measured:
-        print_line("Lengths are estimated from characters because the tokenizer of the base is unavailable.")
-    for stage, stage_lengths in stages:
-        print_line()
-        for line in plan_lines(stage, settings, stage_lengths.left_out):
-            print_line(line)
+    estimate = estimate_training(
+        base, data, settings, gpu_memory_mib=gpu_memory_mib, form=form, revision=revision
+    )
+    print_rendering(render_training_plan(estimate), as_json=as_json)
 
 
 @train.command()
@@ -252,23 +224,25 @@ def _check_before_training(asked: TrainingOptions, out: Path) -> TrainingOptions
 
 def _finish(asked: TrainingOptions, made: Sequence[Checkpoint], parents: Sequence[Checkpoint] = ()) -> None:
     """Register the checkpoint and its parents, print it, and upload it if that was confirmed."""
-    from harness.workflows.records import save_checkpoints
-    from results.db.store import Store
+    from harness.workflows.training import register_checkpoints
+    from harness.workflows.workspace import Workspace
 
-    async def register() -> None:
-        async with await Store.open(asked.db) as store:
-            await save_checkpoints(store, [*parents, *made])
+    async def register() -> UserError | None:
+        async with Workspace(asked.db) as workspace:
+            return await register_checkpoints(workspace, [*parents, *made])
 
-    try:
-        run(register())
-    except UserError as error:  # the checkpoint is complete anyway
+    error = run(register())
+    if error is not None:  # the checkpoint is complete anyway
         _print_lines(f"not registered yet; it will be registered on first use: {error}")
+    _show(asked, made)
+
+
+def _show(asked: TrainingOptions, made: Sequence[Checkpoint]) -> None:
+    """Print the checkpoints, and upload the last one if that was confirmed."""
+    from harness.workflows.training_tables import render_checkpoint
+
     for checkpoint in made:
-        if asked.as_json:
-            print_json(dict(checkpoint.record))
-        else:
-            for line in checkpoint_lines(checkpoint):
-                print_line(line)
+        print_rendering(render_checkpoint(checkpoint), as_json=asked.as_json)
     if asked.repo:
         hub_upload.upload(made[-1].path, asked.repo, "model")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from agents.author_names import BASES, FILE, _identity_of, is_served
+from agents.author_names import BASES, FILE, AuthorKind, AuthorName, _identity_of, is_served
 from agents.errors import Fault, UserError
 from agents.files.text import read_bytes
 from agents.models.registry import EMULATED
@@ -49,11 +49,12 @@ async def resolve_author(name: str, dataset: Dataset, store: Store) -> Author:
     Raises:
         UserError: if no responses exist, the file is invalid, or several response sets match.
     """
-    if name.startswith("dataset:"):
-        return _make_author(*dataset.responses(name.removeprefix("dataset:")))
-    if name.startswith(FILE):
-        return read_file(Path(name.removeprefix(FILE)), dataset.dialogues)
-    bare, _, preset = name.partition("@")
+    parsed = AuthorName.parse(name)
+    if parsed.kind is AuthorKind.DATASET:
+        return _make_author(*dataset.responses(parsed.name or ""))
+    if parsed.kind is AuthorKind.FILE:
+        return read_file(Path(parsed.name or ""), dataset.dialogues)
+    bare, preset = parsed.bare, parsed.preset or ""
     if bare in BASES:
         bare = await _only_base(store, bare)
     if preset == UNNAMED_PRESET and is_served(bare):
@@ -123,18 +124,13 @@ def missing_responses_remedy(authors: Sequence[Author], dialogues: Sequence[Dial
     commands = [
         command(author.set.author, author.set.preset, split)
         for author in without
-        if _is_generated(author.set.author)
+        if AuthorName.parse(author.set.author).kind.is_generated
     ]
     return "Choose another --split" + (f", or make them with: {'; '.join(commands)}" if commands else ".")
 
 
-def _is_generated(author: str) -> bool:
-    """Return whether an author's responses are generated, not read from a file."""
-    return not author.startswith(("dataset:", "file:"))
-
-
 async def _missing_responses_remedy(store: Store, author: str, preset: str) -> str:
-    if author.startswith("control/"):
+    if AuthorName.parse(author).kind is AuthorKind.CONTROL:
         return "Name a control judge with --judge; it has no responses."
     remedy = f"Make them with: {command(author, preset, str(Split.TEST))}"
     if is_served(author):

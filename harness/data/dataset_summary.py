@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
+from typing_extensions import TypedDict
+
+from agents.errors import UserError
 from agents.figures import Bar, Chart, figure_format, render_charts
 from agents.types import Dialogue, Split
 from finetune.dialogue_selection import RatedDialogue
-from harness.atomic_write import atomic_write
+from harness.atomic_write import write_file
 from harness.data.dataset import LLMS, Dataset
 from harness.data.splits import dialogues_in_split
 from results.render.rendering import Rendering
@@ -104,9 +107,31 @@ def render_dataset(description: DatasetSummary, source: str) -> Rendering:
     return Rendering(_data(description), (ratings, pairs), (size,))
 
 
-def _data(description: DatasetSummary) -> dict[str, Any]:
+class DatasetDocument(TypedDict):
+    """Summary of a dataset.
+
+    Attributes:
+        dialogues: number of dialogues.
+        test, train: number of them in each split.
+        sentiments, emotions: number of dialogues by sentiment and by emotion.
+        ratings: number of responses by responder and rating ("1" bad, "2" okay, "3" good).
+        pairs: number of dialogues by LLM and pair of ratings, human response first, such as "1,3".
+    """
+
+    document: Literal["dataset"]
+    dialogues: int
+    test: int
+    train: int
+    sentiments: dict[str, int]
+    emotions: dict[str, int]
+    ratings: dict[str, dict[str, int]]
+    pairs: dict[str, dict[str, int]]
+
+
+def _data(description: DatasetSummary) -> DatasetDocument:
     """Return the summary as JSON data."""
     return {
+        "document": "dataset",
         "dialogues": description.dialogues,
         "test": description.test,
         "train": description.dialogues - description.test,
@@ -127,13 +152,15 @@ def plot(description: DatasetSummary, path: Path) -> None:
     """Plot the paper's Figures 3 and 4 side by side; the suffix selects the format (.png, .svg, .pdf).
 
     Raises:
-        UserError: if the suffix is unknown.
-        OSError: if the file cannot be written or its folder does not exist.
+        UserError: the suffix is unknown, the folder does not exist, or the file cannot be written.
     """
     format_ = figure_format(path, "--plot")
-    path.parent.stat()  # raises if the folder does not exist; it may be misspelled
+    if not path.parent.is_dir():  # it may be misspelled
+        raise UserError(
+            "the folder does not exist", code="file.not-writable", where="--plot", found=str(path.parent)
+        )
     charts = (ratings_chart(description), pairs_chart(description))
-    atomic_write(path, render_charts(charts, {format_: {"dpi": 150}})[format_])
+    write_file(path, render_charts(charts, {format_: {"dpi": 150}})[format_], where="--plot")
 
 
 def ratings_chart(description: DatasetSummary) -> Chart:

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 
 from agents.errors import UserError
 from agents.files.text import read_bytes
-from harness.atomic_write import atomic_write
+from harness.atomic_write import write_file
 from harness.data.dataset import REAL_SHA256, read
 from prompts.released import COMMIT, REPOSITORY
 
@@ -60,12 +60,7 @@ def fetch(
         )
     dataset = read(content, where)
     if source != to:
-        try:
-            atomic_write(to, content)
-        except OSError as error:
-            raise UserError(
-                "cannot write the file", code="file.not-writable", where=str(to), found=str(error)
-            ) from error
+        write_file(to, content)
     return len(dataset.dialogues)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agents.errors import Fault, UserError
 from agents.files.text import read_bytes
-from harness.atomic_write import atomic_write
+from harness.atomic_write import write_file
 from harness.data.download import ROOT, download
 from prompts import released
 
@@ -50,13 +50,8 @@ def fetch(to: Path, source: Path | None = None, root: str = ROOT) -> int:
             where=str(source or root),
             faults=faults,
         )
-    try:
-        for name, content in contents.items():
-            atomic_write(to / name, content)
-    except OSError as error:
-        raise UserError(
-            "cannot write the file", code="file.not-writable", where=str(to), found=str(error)
-        ) from error
+    for name, content in contents.items():
+        write_file(to / name, content)
     return len(contents)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agents.author_names import AuthorName
 from agents.errors import Fault, UserError
 from agents.types import DEFAULT_PRESET, Fidelity, Method, Strategy
 from finetune.dialogue_selection import COMBINED, LLMS, LOW_RATED
@@ -111,5 +112,5 @@ class TrainingSetSpec:
 
 def _split_preset(author: str) -> tuple[str, str]:
     """Split `author@preset` into author and preset."""
-    bare, _, preset = author.partition("@")
-    return bare, preset or DEFAULT_PRESET
+    parsed = AuthorName.parse(author)
+    return parsed.bare, parsed.preset or DEFAULT_PRESET

@@ -15,10 +15,11 @@ import sys
 from dataclasses import replace
 
 from agents.errors import UserError
+from agents.output_escape import json_bytes
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.server import serve
 from harness.interrupt import SignalInterrupt
-from harness.terminal.output import print_json, print_text
+from harness.terminal.output import print_document, print_text
 from serve.child_process import call_when_parent_ends, read_first_line
 
 
@@ -58,7 +59,7 @@ def _run(options: EmulatorConfig, host: str, port: int, from_pipe: bool) -> None
         interrupt = SignalInterrupt()
         with interrupt.listening():
             running = await serve(options, host, port)
-            print_json({"port": running.port, "url": running.url}, indented=False)
+            print_document(json_bytes({"port": running.port, "url": running.url}, indented=False))
             if from_pipe:
                 loop = asyncio.get_running_loop()
                 call_when_parent_ends(lambda: loop.call_soon_threadsafe(interrupt.request))

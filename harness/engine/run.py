@@ -14,11 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from agents.clients.base import ModelClient
 from agents.clients.control_judge import ControlClient
 from agents.clients.http import HttpClient, open_session
+from agents.clients.http_transport import HttpSession
 from agents.clients.proxy import check_proxies
 from agents.clients.sdk import SdkClient
 from agents.errors import UserError
@@ -281,7 +280,7 @@ async def _open_clients(
     keys: Mapping[Model, str], settings: RequestSettings
 ) -> AsyncIterator[dict[Model, ModelClient]]:
     """Open a client for each model; plain HTTP clients share one session."""
-    session: aiohttp.ClientSession | None = None
+    session: HttpSession | None = None
     clients: dict[Model, ModelClient] = {}
     try:
         for model, key in keys.items():

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from agents.clients.base import ModelClient
 from agents.clients.http import HttpClient, open_session
 from agents.models.spec import Model
@@ -220,7 +218,8 @@ async def _start_server(
 
 @contextlib.asynccontextmanager
 async def _connect(server: VllmServer) -> AsyncIterator[InferenceBackend]:
-    session = _session(server.url)
+    is_local = urlsplit(server.url).hostname in (LOOPBACK, "localhost", "::1")
+    session = open_session(use_proxies=not is_local)
     try:
 
         def client(model: Model) -> ModelClient:
@@ -234,13 +233,6 @@ async def _connect(server: VllmServer) -> AsyncIterator[InferenceBackend]:
         yield InferenceBackend(client, exit_log, server)
     finally:
         await session.close()
-
-
-def _session(url: str) -> aiohttp.ClientSession:
-    """Return an HTTP session, without a proxy for loopback addresses."""
-    if urlsplit(url).hostname in (LOOPBACK, "localhost", "::1"):
-        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-    return open_session()
 
 
 @contextlib.asynccontextmanager

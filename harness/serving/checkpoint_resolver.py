@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.author_names import AuthorKind, AuthorName
 from agents.errors import Fault, UserError
 from finetune.checkpoint import RECORD, Checkpoint, check_same_base, read_checkpoint
 from finetune.model_loader import LocalModel, locate_model
@@ -78,7 +79,7 @@ def short_name(base: str) -> str:
 
 def is_student(name: str) -> bool:
     """Return whether a checkpoint is given by name rather than by folder."""
-    return name.startswith(STUDENT)
+    return AuthorName.parse(name).kind is AuthorKind.STUDENT
 
 
 def parse_student_folder(name: str, registered: Sequence[Path] = ()) -> Path:
@@ -121,7 +122,7 @@ def select_served_models(
     faults: list[Fault] = []
     authors: list[ServedAuthor] = []
     for name in dict.fromkeys(names):
-        if name.startswith(STUDENT):
+        if is_student(name):
             try:
                 authors.append(ServedAuthor(name, _resolve_student(name, known)))
             except UserError as error:
@@ -147,16 +148,19 @@ def select_served_models(
         )
     base_name = short_name(local_base.base.name)
     for name in dict.fromkeys(names):
-        kind, _, base_suffix = name.partition(":")
-        if kind in (BASE, BASE_CUT):
+        parsed = AuthorName.parse(name)
+        base_suffix = parsed.name
+        if parsed.kind in (AuthorKind.BASE, AuthorKind.TRUNCATED_BASE):
             if base_suffix and base_suffix != base_name:
                 raise UserError(
                     "not the base model of these students",
                     code="base-model.mismatch",
                     found=repr(name),
-                    remedy=f"Use {kind}:{base_name}.",
+                    remedy=f"Use {parsed.kind}:{base_name}.",
                 )
-            authors.append(ServedAuthor(f"{kind}:{base_name}", truncated=kind == BASE_CUT))
+            authors.append(
+                ServedAuthor(f"{parsed.kind}:{base_name}", truncated=parsed.kind is AuthorKind.TRUNCATED_BASE)
+            )
     return ServedModels(local_base, tuple(authors))
 
 
@@ -271,7 +275,9 @@ def _resolve_base(base: str, checkpoints: Sequence[Checkpoint], names: Sequence[
         revisions = {checkpoint.base.revision for checkpoint in checkpoints if checkpoint.base.name == base}
         return locate_model(base, revisions.pop() if len(revisions) == 1 else "")
     base_names = {
-        name.partition(":")[2] for name in names if name.partition(":")[0] in (BASE, BASE_CUT) and ":" in name
+        parsed.name
+        for parsed in map(AuthorName.parse, names)
+        if parsed.kind in (AuthorKind.BASE, AuthorKind.TRUNCATED_BASE) and parsed.name
     }
     bases = {
         checkpoint.base.weights: checkpoint

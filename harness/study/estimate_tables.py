@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from typing import Literal
 
 from harness.study.config import Study
 from harness.study.estimate import CARD_TERAFLOPS, CARD_TOKENS_PER_SECOND, EstimateLine, total
+from results.render.contest_design import DesignFields
 from results.render.format import format_rounded_usd
 from results.render.rendering import Rendering
 from results.render.table import Column, Table, Value
@@ -23,14 +24,34 @@ COLUMNS = (
 )
 
 
+class StudyEstimateDocument(DesignFields):
+    """Estimate of a study.
+
+    Attributes:
+        study: name of the study.
+        title: its title.
+        fidelity: variant of the experiment.
+        lines: the estimate, in the order of the stages.
+        total: sum of all lines.
+    """
+
+    document: Literal["study_estimate"]
+    study: str
+    title: str
+    fidelity: str
+    lines: list[EstimateLine]
+    total: EstimateLine
+
+
 def render_estimate(study: Study, lines: Sequence[EstimateLine], budget_usd: float | None) -> Rendering:
     """Render the estimate of a study: a row for each line, and their total."""
-    data = {
+    data: StudyEstimateDocument = {
+        "document": "study_estimate",
         "study": study.name,
         "title": study.title,
         "fidelity": str(study.fidelity),
-        "lines": [asdict(line) for line in lines],
-        "total": asdict(total(lines)),
+        "lines": list(lines),
+        "total": total(lines),
     }
     return Rendering(data, (_table(study, lines),), caveats=tuple(_caveats(study, lines, budget_usd)))
 

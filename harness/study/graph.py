@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
+from agents.author_names import AuthorName
 from agents.hashing import content_id
 from agents.judge import Judge, judge_temperature, select_judge_prompt
 from agents.models.spec import Model
@@ -239,7 +240,7 @@ class StudyGraph:
         """Add the stage that generates an author's responses; return its name, or that of an existing
         author.
         """
-        if author.startswith(("dataset:", "file:")):
+        if not AuthorName.parse(author).kind.is_generated:
             return author
         if student_spec is None:
             model = self.context.models[author]

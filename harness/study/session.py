@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -19,6 +20,7 @@ from agents.prompt_lookup import load_library
 from harness.atomic_write import atomic_write
 from harness.data.dataset import ENVIRONMENT
 from harness.emulator.config import EmulatorConfig
+from harness.study import FOLDER
 from harness.study.config import Study
 from harness.study.config_loader import load
 from harness.study.context import (
@@ -29,11 +31,12 @@ from harness.study.context import (
     resolve_backend,
     study_settings,
 )
-from harness.study.estimate import plan_study
+from harness.study.estimate import EstimateLine, plan_study
 from harness.study.graph import KINDS, StudyGraph
 from harness.study.progress import Tell
 from harness.study.scheduler import (
     StageScheduler,
+    StageStatus,
     StudyResult,
     Watch,
     select_stages,
@@ -41,6 +44,7 @@ from harness.study.scheduler import (
 )
 from harness.study.stage_cache import Stage, StageCache, StageState, lock_folder
 from harness.workflows.request_options import RequestOptions, warn_about_models
+from results.db import DEFAULT_DB
 from results.db.store import Store
 from results.db.studies import StoredStage, StoredStudy, load_stages, load_studies, save_study
 
@@ -175,6 +179,40 @@ class StudySession:
         nowhere = stack.enter_context(tempfile.TemporaryDirectory())
         return await Store.open(str(Path(nowhere) / "nothing.sqlite"))
 
+    async def estimate(self, study: Study) -> tuple[list[EstimateLine], int]:
+        """Return the estimate of the study and the number of its test dialogues; send no request.
+
+        Raises:
+            UserError: the study is invalid, or its files are missing.
+        """
+        async with self.context(study, live=False) as context:
+            graph = await StudyGraph.build(context)
+            return await plan_study(graph), len(graph.dialogues(study.data.split).dialogues())
+
+    async def statuses(self) -> list[StageStatus]:
+        """Return the status of every stage; send no request and write nothing.
+
+        Raises:
+            UserError: the study is invalid, or its files are missing.
+        """
+        async with self.context(self.study(), live=False) as context:
+            return stage_statuses(await StudyGraph.build(context), context.memory)
+
+    @property
+    def command(self) -> str:
+        """Command that continues the study with the same options."""
+        options = [
+            ("--out", self.folder, FOLDER),
+            ("--db", self.db, DEFAULT_DB),
+            ("--data", self.data, None),
+        ]
+        words = [
+            f" {name} {shlex.quote(str(value))}" for name, value, usual in options if value and value != usual
+        ]
+        words += [f" --judge {shlex.quote(judge)}" for judge in self.judges]
+        emulate = " --emulate" if self.options.emulate else ""
+        return f"empathy run {shlex.quote(self.named)}{''.join(words)}{emulate}"
+
     def _document(self, study: Study) -> dict[str, Any]:
         """Return the options that continue this session."""
         return {
@@ -217,6 +255,11 @@ def _exists(db: str) -> bool:
     return "://" in db or Path(db).exists()
 
 
+def study_names(folder: Path) -> list[str]:
+    """Return the names of the studies that were run in a folder."""
+    return sorted(path.stem for path in (folder / "studies").glob("*.json"))
+
+
 async def load_stored_studies(db: str) -> dict[str, list[StoredStage]]:
     """Return the stages of all studies in a database by study; nothing if it does not exist."""
     if not _exists(db):
@@ -237,7 +280,7 @@ def load_session(folder: Path, name: str) -> StudySession:
     """
     path = folder / "studies" / f"{name}.json"
     if not path.is_file():
-        names = sorted(path.stem for path in (folder / "studies").glob("*.json"))
+        names = study_names(folder)
         raise UserError(
             "this study was not run in this folder",
             code="study.not-run",

@@ -20,6 +20,7 @@ from typing import Any
 
 import orjson
 
+from agents.author_names import AuthorName
 from agents.errors import EmpathyError
 from agents.hashing import content_id
 from agents.judge import Judge
@@ -208,13 +209,12 @@ async def judge(
         settings = replace(context.settings, budget_usd=context.budget_usd, adapt=False)
         async with report_progress(store, run_id, inputs.stage.name, context.tell, plan.requests_per_judge):
             summary = await judge_contest(store, context.registry, plan, settings)
-        (contest_result,) = summary.judges
+        (contest_result,) = summary.contests
         if summary.interrupted:
             raise StudyInterrupted("interrupted; all answers are stored")
-        if contest_result.endpoint is not None and (
-            contest_result.endpoint.stopped or contest_result.endpoint.failed
-        ):
-            raise StageNotFinished(_describe_unanswered(judge.name, contest_result.endpoint))
+        endpoint = summary.endpoint(contest_result)
+        if endpoint is not None and (endpoint.stopped or endpoint.failed):
+            raise StageNotFinished(_describe_unanswered(judge.name, endpoint))
         if not contest_result.has_verdicts:
             raise StageNotFinished(f"{judge.name}: {contest_result.problem}")
         rate = contest_result.hard
@@ -267,7 +267,7 @@ async def choose(context: StudyContext, inputs: StageInputs) -> StageOutput:
         raise StageNotFinished("no student has a win rate yet")
     ranked = sorted(candidates, key=lambda record: (-record[0], record[1]))
     rate, author, _ = ranked[0]
-    student = author.partition("@")[0].removeprefix("student:")
+    student = AuthorName.parse(author).name
     trained = next(
         record
         for record in inputs.needs.values()

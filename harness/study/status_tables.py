@@ -1,13 +1,17 @@
-"""Table of a study's contests by judge, from the records of finished stages."""
+"""A study's stages as JSON data, and the table of its contests by judge, from records of finished stages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
 
 from agents.models.family import FamilyMatch, self_preference_warning
 from harness.study.config import TINY, Study
 from harness.study.scheduler import StageStatus
+from results.db.studies import StageRecord, StoredStage
 from results.render.format import (
     EMULATED_NOTE,
     ORDER_ROBUST_NOTE,
@@ -23,12 +27,85 @@ TINY_NOTE = "TINY: these students have half a million random parameters; their w
 Result = Mapping[str, Any]
 
 
+class StageData(TypedDict):
+    """Stage of a study.
+
+    Attributes:
+        name: name of the stage.
+        kind: kind of the stage: improve, build, base, train, respond, generate, judge, choose or report.
+        state: "done", "running", "failed", "blocked", "ready" or "waiting".
+        why: why it failed or is blocked, or "".
+        record: record of the finished stage; null if it is not done.
+    """
+
+    name: str
+    kind: str
+    state: str
+    why: str
+    record: StageRecord | None
+
+
+class StudyData(TypedDict):
+    """Study and its stages.
+
+    Attributes:
+        study: name of the study.
+        stages: all stages, in order.
+    """
+
+    study: str
+    stages: list[StageData]
+
+
+class StudyDocument(StudyData):
+    """Study and its stages, after a run or now."""
+
+    document: Literal["study"]
+
+
+class StudiesDocument(TypedDict):
+    """Studies of a folder.
+
+    Attributes:
+        studies: all studies, by name.
+    """
+
+    document: Literal["studies"]
+    studies: list[StudyData]
+
+
+def study_data(name: str, stored: Sequence[StoredStage]) -> StudyData:
+    """Return a study and its stages as JSON data."""
+    stages: list[StageData] = [
+        {
+            "name": stage.name,
+            "kind": stage.kind,
+            "state": str(stage.state),
+            "why": stage.why,
+            "record": stage.record,
+        }
+        for stage in stored
+    ]
+    return {"study": name, "stages": stages}
+
+
 def render_status(study: Study, stage_statuses: Sequence[StageStatus]) -> Rendering:
     """Render the win rates: a row for each contest, a column for each judge; no table without contests."""
     results = _judged_contests(study, stage_statuses)
     tables = (_table(study, results),) if results else ()
-    notes = _notes(study, stage_statuses, results)
-    return Rendering({"contests": list(results.values()), "notes": notes}, tables, tuple(notes))
+    document: StudyDocument = {
+        "document": "study",
+        **study_data(study.name, [status.stored for status in stage_statuses]),
+    }
+    return Rendering(document, tables, tuple(_notes(study, stage_statuses, results)))
+
+
+def report_path(stage_statuses: Sequence[StageStatus], folder: Path) -> Path | None:
+    """Return the path of a study's report; None if it was not written."""
+    for status in stage_statuses:
+        if status.stage.kind == "report" and status.record is not None:
+            return folder / str(status.record.result["file"])
+    return None
 
 
 def _table(study: Study, results: Mapping[tuple[str, str], Result]) -> Table:

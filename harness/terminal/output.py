@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from agents.output_escape import json_bytes, visible_text
-from results.render.format import versioned
+from agents.output_escape import visible_text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -71,12 +70,11 @@ def print_rendering(rendering: Rendering, *, as_json: bool = False) -> None:
     print_notes(rendering.caveats)
 
 
-def print_json(data: Mapping[str, Any] | Sequence[Any], *, indented: bool = True) -> None:
-    """Write a result as JSON to standard output, in UTF-8, with `schema_version` at its top.
+def print_json(document: Mapping[str, object], *, indented: bool = True) -> None:
+    """Write a result as JSON to standard output, in UTF-8, with `schema_version` at its top."""
+    from results.render.writers.json import json_document
 
-    A list becomes the value of `items`.
-    """
-    print_document(json_bytes(versioned(data), indented=indented))
+    print_document(json_document(document, indented=indented))
 
 
 def print_document(content: bytes | str) -> None:

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from agents.errors import Fault, UserError
 from agents.improver import improvement_preset
+from agents.response_set_spec import ResponseSetSpec
 from agents.student_prompt import rendering
 from agents.types import Dialogue, Fidelity, Method, Response, ResponseSet, Split
 from finetune.dataset_folder import DatasetOrigin, write_dataset
@@ -94,7 +93,7 @@ class _RoleTexts:
         return {
             name: version
             for response_set in self.sets.values()
-            for name, version in _provenance(response_set).get("prompts", {}).items()
+            for name, version in ResponseSetSpec.from_made(response_set.made).prompts.items()
         }
 
 
@@ -207,7 +206,7 @@ async def _find_texts(
     flaws = await _exclusion_reasons(store, improved)
     sets = {IMPROVED: improved}
     if spec.method == Method.OVER_LLM:
-        base_id = str(_provenance(improved)["base"])
+        base_id = ResponseSetSpec.from_made(improved.made).improved_set
         initial = await find_response_set(store, base_id)
         initial_flaws = await _exclusion_reasons(store, initial)
         _add_role(texts, train, INITIAL, await _responses_by_dialogue(store, initial), initial_flaws)
@@ -251,7 +250,9 @@ async def _improved_set(dataset: Dataset, store: Store, spec: TrainingSetSpec) -
     if spec.method == Method.OVER_HUMAN:
         human_set_id = dataset.responses(HUMAN)[0].id
         sets = [
-            response_set for response_set in sets if _provenance(response_set).get("base") == human_set_id
+            response_set
+            for response_set in sets
+            if ResponseSetSpec.from_made(response_set.made).improved_set == human_set_id
         ]
     name = f"{spec.teacher}@{preset}"
     if len(sets) > 1:
@@ -324,12 +325,3 @@ async def _responses_by_dialogue(store: Store, response_set: ResponseSet) -> dic
 async def _exclusion_reasons(store: Store, response_set: ResponseSet) -> dict[str, str]:
     reads = await load_generations(store, response_set.id)
     return {key: flaw for key, generations in reads.items() if (flaw := final_outcome(generations).flaw)}
-
-
-def _provenance(response_set: ResponseSet) -> dict[str, Any]:
-    """Return the provenance of a set if it is JSON, else {}."""
-    try:
-        provenance = orjson.loads(response_set.made)
-    except orjson.JSONDecodeError:
-        return {}
-    return provenance if isinstance(provenance, dict) else {}

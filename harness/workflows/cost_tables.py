@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from harness.workflows.audit import AuditPlan
 from harness.workflows.generation_cost import GenerationCost
 from harness.workflows.judge_cost import CostEstimate
 from results.render.columns import columns
+from results.render.contest_design import DesignFields
 from results.render.rendering import Rendering
 from results.render.table import Column, Table
 
@@ -18,24 +22,73 @@ NOTE = (
 )
 
 
+class JudgingEstimateDocument(DesignFields):
+    """Cost of a judging run, before anything is sent.
+
+    Attributes:
+        judges: estimate of each judge.
+    """
+
+    document: Literal["judging_estimate"]
+    judges: list[CostEstimate]
+
+
+class AuditCostData(TypedDict):
+    """Cost of one judge's audit on one split.
+
+    Attributes:
+        split: the split.
+        pairs: number of pairs.
+        cost: the estimate.
+    """
+
+    split: str
+    pairs: int
+    cost: CostEstimate
+
+
+class AuditEstimateDocument(TypedDict):
+    """Cost of an audit, before anything is sent.
+
+    Attributes:
+        judges: estimate of each judge and split.
+    """
+
+    document: Literal["audit_estimate"]
+    judges: list[AuditCostData]
+
+
+class GenerationEstimateDocument(TypedDict):
+    """Cost of a generation run, before anything is sent.
+
+    Attributes:
+        models: estimate of each model.
+    """
+
+    document: Literal["generation_estimate"]
+    models: list[GenerationCost]
+
+
 def render_judging_cost(estimates: Sequence[CostEstimate], labels: Sequence[str] = ()) -> Rendering:
     """Render the estimates of judges, each named by its label; by default by the judge."""
     names = labels or [estimate.judge for estimate in estimates]
-    document = {"dry_run": True, "judges": [asdict(estimate) for estimate in estimates]}
+    document: JudgingEstimateDocument = {"document": "judging_estimate", "judges": list(estimates)}
     return Rendering(document, (cost_table("judge", names, estimates),), caveats=(NOTE,))
 
 
 def render_audit_cost(estimates: Sequence[tuple[AuditPlan, CostEstimate]]) -> Rendering:
     """Render the estimates of audited judges, each with its split."""
     labels = [f"{cost.judge}, {plan.split} split, {len(plan.pairs):,} pairs" for plan, cost in estimates]
-    rows = [{"split": plan.split, "pairs": len(plan.pairs), **asdict(cost)} for plan, cost in estimates]
-    rendering = render_judging_cost([cost for _, cost in estimates], labels)
-    return replace(rendering, document={"dry_run": True, "judges": rows})
+    rows: list[AuditCostData] = [
+        {"split": plan.split, "pairs": len(plan.pairs), "cost": cost} for plan, cost in estimates
+    ]
+    document: AuditEstimateDocument = {"document": "audit_estimate", "judges": rows}
+    return replace(render_judging_cost([cost for _, cost in estimates], labels), document=document)
 
 
 def render_generation_cost(costs: Sequence[GenerationCost]) -> Rendering:
     """Render the estimates of models."""
-    document = {"dry_run": True, "models": [asdict(cost) for cost in costs]}
+    document: GenerationEstimateDocument = {"document": "generation_estimate", "models": list(costs)}
     table = cost_table("model", [cost.model for cost in costs], costs)
     return Rendering(document, (table,), caveats=(NOTE,))
 

@@ -6,19 +6,27 @@ parameter is removed (`agents.protocols.adaptation`) and the request is repeated
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 import orjson
+from typing_extensions import TypedDict
 
 from agents.clients.base import ModelClient, ModelRequest
+from agents.clients.http import HttpClient, open_session
+from agents.clients.model_list import fetch_shutdown_dates
+from agents.clients.proxy import check_proxies
+from agents.clients.sdk import SdkClient
 from agents.errors import CallError
 from agents.files.toml_values import toml_value
 from agents.judge import DEFAULT_PROMPT
 from agents.messages import Completion, Message, Sampling, ServerLimits
+from agents.models.retirement import check_not_retired, warnings, with_provider_dates
 from agents.models.spec import ApiProtocol, Capabilities, Model
-from harness.engine.prices import Price
+from harness.engine.prices import Price, lookup_price
+from harness.workflows.request_options import RequestOptions
 from prompts import Library
 
 DIALOGUE = {
@@ -69,10 +77,6 @@ class ModelDiagnosis:
     price: tuple[float, float] | None = None
     requests: int = 0
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the diagnosis as JSON types, with the models-file entry."""
-        return {**asdict(self), "entry": "" if self.error else self.entry()}
-
     def entry(self) -> str:
         """Return a models-file entry (`--models FILE`) with the observed capabilities."""
         lines = ["[[model]]", f'match = "{self.model}"']
@@ -83,6 +87,37 @@ class ModelDiagnosis:
             elif field.name != "extra" and not (field.name == "thinking_tokens" and not value):
                 lines.append(f"{field.name} = {orjson.dumps(value).decode()}")
         return "\n".join(lines)
+
+
+class DiagnosisData(TypedDict):
+    """Diagnosis of one model, with its entry for a file of models.
+
+    Attributes:
+        diagnosis: what was observed.
+        entry: entry for `--models FILE`; "" without a completion.
+    """
+
+    diagnosis: ModelDiagnosis
+    entry: str
+
+
+class DoctorDocument(TypedDict):
+    """Diagnoses of models, with one small request each.
+
+    Attributes:
+        models: one diagnosis per model, in the order of the command line.
+    """
+
+    document: Literal["doctor"]
+    models: list[DiagnosisData]
+
+
+def doctor_document(diagnoses: Sequence[ModelDiagnosis]) -> DoctorDocument:
+    """Return the diagnoses as JSON data."""
+    models: list[DiagnosisData] = [
+        {"diagnosis": each, "entry": "" if each.error else each.entry()} for each in diagnoses
+    ]
+    return {"document": "doctor", "models": models}
 
 
 async def diagnose(model: Model, open_client: Any, price: Price | None) -> ModelDiagnosis:
@@ -223,3 +258,34 @@ def facts(diagnosis: ModelDiagnosis) -> Mapping[str, str]:
         "price": f"${price[0]:g} and ${price[1]:g} per million tokens" if price else "unknown (--price)",
         "requests sent": str(diagnosis.requests),
     }
+
+
+async def diagnose_models(names: Sequence[str], requests: RequestOptions) -> list[ModelDiagnosis]:
+    """Send a few requests to each model and return what it accepts and answers.
+
+    Raises:
+        UserError: a model is unknown or retired, or a key is missing.
+    """
+    settings = requests.settings()
+    with requests.models(tuple(dict.fromkeys(names))) as (registry, named):
+        check_not_retired(dict.fromkeys(named, 1), requests.allow_retired)
+        keys = {model.id: key for model, key in registry.keys(named).items()}
+        dates = await fetch_shutdown_dates(registry.keys(named))
+        models = [with_provider_dates(model, dates) for model in named]
+        check_not_retired(dict.fromkeys(models, 1), requests.allow_retired)
+        for warning in warnings(models) if dates else ():
+            settings.warn(warning)
+        check_proxies(model.base_url for model in models if model.base_url)
+        async with AsyncExitStack() as stack:
+            session = await stack.enter_async_context(open_session())
+
+            def open_client(model: Any) -> Any:
+                key, seconds = keys[model.id], settings.request_timeout(model)
+                if settings.client == "sdk":
+                    return SdkClient(model, key, seconds)
+                return HttpClient(model, key, session, seconds)
+
+            return [
+                await diagnose(model, open_client, lookup_price(model, dict(settings.prices)))
+                for model in models
+            ]

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
-import orjson
-
 from agents.clients.base import ModelClient
 from agents.errors import Fault, UserError
 from agents.hashing import content_id
@@ -22,6 +20,7 @@ from agents.messages import Sampling
 from agents.models.registry import Registry
 from agents.models.spec import Model
 from agents.responder import Responder
+from agents.response_set_spec import ResponseSetSpec
 from agents.types import Dialogue, Response, ResponseSet, Split
 from harness.data.author_resolver import Author
 from harness.engine.dispatcher import WorkItem
@@ -262,26 +261,10 @@ async def _check_names(store: Store, plan: GenerationPlan) -> None:
 
 def _describe_differences(existing: ResponseSet, requested: ResponseSet) -> str:
     """Return the settings in which two response sets differ, as text."""
-    try:
-        old, new = orjson.loads(existing.made), orjson.loads(requested.made)
-    except orjson.JSONDecodeError:
+    old, new = ResponseSetSpec.from_made(existing.made), ResponseSetSpec.from_made(requested.made)
+    if not old.is_recorded:
         return existing.made
-    settings = _flatten_settings(old), _flatten_settings(new)
-    keys = [
-        key for key in sorted({*settings[0], *settings[1]}) if settings[0].get(key) != settings[1].get(key)
-    ]
-    if len(keys) > 1:  # the identity is a hash of the other settings
-        keys = [key for key in keys if key != "identity"]
-    return "; ".join(f"{key} {settings[0].get(key)}, here {settings[1].get(key)}" for key in keys)
-
-
-def _flatten_settings(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a set with nested keys joined: `run dtype`, `sampling seed`."""
-    flat: dict[str, Any] = {}
-    for key, value in provenance.items():
-        inner = value if isinstance(value, dict) else {"": value}
-        flat |= {f"{key} {name}".strip(): inner_value for name, inner_value in inner.items()}
-    return flat
+    return "; ".join(f"{name} {own}, here {other}" for name, (own, other) in old.differences(new).items())
 
 
 async def _attempt_numbers(store: Store, plan: GenerationPlan, *, retry: bool) -> AttemptCounts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from agents.author_names import is_served
+from agents.author_names import AuthorName, is_served
 from agents.errors import UserError
 from agents.models.registry import Registry
 from agents.models.retirement import is_retired
@@ -66,7 +66,7 @@ class RespondOptions:
                 their sampling parameters from a preset.
         """
         for name in self.authors:
-            if name.startswith(("dataset:", "file:")):
+            if not AuthorName.parse(name).kind.is_generated:
                 raise UserError(
                     "this author has its responses already",
                     code="author.not-generated",

@@ -18,11 +18,9 @@ from agents.models.retirement import check_not_retired
 from agents.models.spec import Model
 from agents.responder import Responder
 from agents.types import Dialogue
-from harness.engine.prices import lookup_price
-from harness.engine.rate_limited_client import INITIAL_TOKENS_PER_BYTE
-from harness.engine.rate_limiter import INITIAL_LATENCY_SECONDS, MAX_IN_FLIGHT
 from harness.engine.run import RequestSettings
 from harness.workflows.generate import GenerationPlan
+from harness.workflows.request_cost import RequestTally
 from results.db.store import Store
 from results.queries.responses import load_generations
 
@@ -80,32 +78,14 @@ async def estimate_generation_cost(
 def _estimate_model(
     plan: GenerationPlan, model: Model, stored: set[tuple[str, str, int]], settings: RequestSettings
 ) -> GenerationCost:
-    price = lookup_price(model, dict(settings.prices))
-    request_keys: set[str] = set()
-    known: set[str] = set()
-    size, maximum = 0, 0.0
+    tally, known = RequestTally(model, settings), set()
     for item, request in _requests(plan, model):
         if item in stored:
             known.add(request.key)
-            continue
-        if request.key in request_keys:
-            continue
-        request_keys.add(request.key)
-        size += len(request.body)
-        maximum += price.upper_bound(request) if price is not None else 0.0
+        else:
+            tally.add(request)
     output_tokens = TYPICAL_OUTPUT_TOKENS + (1000 if model.capabilities.thinking else 0)
-    input_tokens, total_output = size * INITIAL_TOKENS_PER_BYTE, float(len(request_keys) * output_tokens)
-    expected = None if price is None else input_tokens * price.input_usd + total_output * price.output_usd
-    return GenerationCost(
-        model=model.id,
-        calls=len(request_keys),
-        known=len(known),
-        input_tokens=round(input_tokens),
-        output_tokens=round(total_output),
-        seconds=_seconds(model, len(request_keys), input_tokens + total_output, settings),
-        expected_usd=expected,
-        maximum_usd=None if price is None else maximum * settings.policy.max_tries,
-    )
+    return GenerationCost(model=model.id, known=len(known), **tally.cost(output_tokens))
 
 
 def _requests(plan: GenerationPlan, model: Model) -> Iterator[tuple[tuple[str, str, int], ModelRequest]]:
@@ -132,18 +112,3 @@ def _chain_requests(
         yield (agent.set.id, dialogue.key, step), ModelRequest(agent.model, messages, agent.sampling)
         text = f"{STAND_IN}{agent.set.id} {step}"  # unique to this chain
         history = (*messages, Message("assistant", text))
-
-
-def _seconds(model: Model, calls: int, tokens: float, settings: RequestSettings) -> float | None:
-    """Return the longest time implied by the limits, at least one round trip."""
-    limits = settings.limits_of(model)
-    needed = [INITIAL_LATENCY_SECONDS]
-    if limits.requests_per_minute:
-        needed.append(60 * calls / limits.requests_per_minute)
-    if limits.tokens_per_minute:
-        needed.append(60 * tokens / limits.tokens_per_minute)
-    if limits.max_in_flight:
-        needed.append(INITIAL_LATENCY_SECONDS * calls / min(limits.max_in_flight, MAX_IN_FLIGHT))
-    if not calls:
-        return 0.0
-    return max(needed) if len(needed) > 1 else None

@@ -240,8 +240,7 @@ async def judge_contest(
                 adapted.append(_describe_adaptation(judge.model.id, adaptations[judge.model.id]))
                 settings.warn(adapted[-1])
         plan = plan.adapted(adaptations)
-    given_up = {judge_id: monitor.given_up for judge_id, monitor in monitors.items()}
-    summary = await summarize_judging(store, report.run_id, plan.seed, report, given_up, snapshots)
+    summary = await summarize_judging(store, report.run_id, None, report, snapshots)
     return _with_current_names(replace(summary, adapted=tuple(adapted)), plan)
 
 
@@ -268,12 +267,12 @@ def _with_current_names(summary: JudgingResult, plan: JudgingPlan) -> JudgingRes
     A file is identified by its content and may have been stored under another name.
     """
     sets = {author.set.id: author.set for author in (plan.a, plan.b)}
-    judges = []
-    for judge in summary.judges:
-        contest = judge.contest
+    results = []
+    for result in summary.contests:
+        contest = result.contest
         renamed = replace(contest, a=sets.get(contest.a.id, contest.a), b=sets.get(contest.b.id, contest.b))
-        judges.append(replace(judge, contest=renamed))
-    return replace(summary, judges=tuple(judges))
+        results.append(replace(result, contest=renamed))
+    return replace(summary, contests=tuple(results))
 
 
 def _stopping_monitors(plan: JudgingPlan) -> dict[str, StoppingMonitor]:

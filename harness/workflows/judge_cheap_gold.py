@@ -20,7 +20,7 @@ from agents.seeded_order import seeded_order
 from harness.engine.run import RequestSettings
 from harness.workflows.judge import JudgingPlan, judge_contest
 from results.analysis.cheap_gold import CheapGoldResult, estimate_win_rate
-from results.analysis.contest_results import JudgeResult
+from results.analysis.contest_results import ContestResult
 from results.db.store import Store
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold, CostSaving, cost_saving
@@ -65,7 +65,7 @@ def gold_subset(plan: JudgingPlan, gold: Judge, share: float) -> JudgingPlan:
     return replace(plan, dialogues=dialogues, judges=(gold,))
 
 
-def stratified_gold_subset(plan: JudgingPlan, gold: JudgingPlan, cheap: JudgeResult) -> JudgingPlan:
+def stratified_gold_subset(plan: JudgingPlan, gold: JudgingPlan, cheap: ContestResult) -> JudgingPlan:
     """Return the gold plan with a stratified share of the same size.
 
     More dialogues are drawn where the cheap judge is inconsistent. Dialogues without a complete cheap
@@ -116,14 +116,13 @@ async def judge_cheap_gold(
         not_estimable = NotEstimable("cheap and gold estimate", "interrupted before the gold judge started")
         return CheapGoldResult(cheap_result, cheap_result, not_estimable, CostSaving(None, None, None), 0.0)
     if stratified:
-        gold = stratified_gold_subset(plan, gold, cheap_result.judges[0])
+        gold = stratified_gold_subset(plan, gold, cheap_result.contests[0])
     gold_result = await judge_contest(store, registry, gold, settings, retry_unscored=retry_unscored)
-    estimate, strata = estimate_win_rate(cheap_result.judges[0], gold_result.judges[0], stratified=stratified)
+    cheap, judged_gold = cheap_result.contests[0], gold_result.contests[0]
+    estimate, strata = estimate_win_rate(cheap, judged_gold, stratified=stratified)
     cost_saved = CostSaving(None, None, None)
     if isinstance(estimate, CheapAndGold):
-        cost_saved = cost_saving(
-            estimate, cheap_result.judges[0].contest.cost_usd, gold_result.judges[0].contest.cost_usd
-        )
+        cost_saved = cost_saving(estimate, cheap.contest.cost_usd, judged_gold.contest.cost_usd)
     return CheapGoldResult(
         cheap_result, gold_result, estimate, cost_saved, len(gold.dialogues) / len(plan.dialogues), strata
     )

@@ -17,11 +17,9 @@ from agents.clients.base import ModelRequest
 from agents.judge import Judge
 from agents.models.retirement import check_not_retired
 from agents.types import Comparison
-from harness.engine.prices import Price, lookup_price
-from harness.engine.rate_limited_client import INITIAL_TOKENS_PER_BYTE
-from harness.engine.rate_limiter import INITIAL_LATENCY_SECONDS, MAX_IN_FLIGHT
 from harness.engine.run import RequestSettings
 from harness.workflows.judge import Retries, next_attempts
+from harness.workflows.request_cost import RequestTally
 from results.db.store import Store
 
 CHUNK = 500
@@ -96,36 +94,14 @@ async def estimate_judging_cost(
 async def _estimate_judge(
     store: Store, plan: ComparisonPlan, judge: Judge, settings: RequestSettings, retries: Retries
 ) -> CostEstimate:
-    price = lookup_price(judge.model, dict(settings.prices))
-    request_keys: set[str] = set()
-    size = known = 0
-    maximum = 0.0
+    tally, known = RequestTally(judge.model, settings), 0
     requests = _requests(plan, judge, retries)
     while chunk := list(islice(requests, CHUNK)):
         stored_keys = await store.completed_keys([request.key for request in chunk])
-        for request in chunk:
-            if request.key in stored_keys or request.key in request_keys:
-                known += 1
-                continue
-            request_keys.add(request.key)
-            size += len(request.body)
-            maximum += price.upper_bound(request) if price is not None else 0.0
-    thinking = judge.model.capabilities.thinking
-    verdict_tokens = judge.sampling.max_output_tokens if thinking else VERDICT_TOKENS
-    input_tokens, output_tokens = (
-        size * INITIAL_TOKENS_PER_BYTE,
-        len(request_keys) * min(verdict_tokens, judge.sampling.max_output_tokens),
-    )
-    return CostEstimate(
-        judge=judge.name,
-        calls=len(request_keys),
-        known=known,
-        input_tokens=round(input_tokens),
-        output_tokens=round(output_tokens),
-        seconds=_seconds(judge, len(request_keys), input_tokens + output_tokens, settings),
-        expected_usd=_expected_usd(price, input_tokens, output_tokens),
-        maximum_usd=maximum * settings.policy.max_tries if price is not None else None,
-    )
+        known += sum(request.key in stored_keys or not tally.add(request) for request in chunk)
+    most = judge.sampling.max_output_tokens
+    verdict_tokens = most if judge.model.capabilities.thinking else min(VERDICT_TOKENS, most)
+    return CostEstimate(judge=judge.name, known=known, **tally.cost(verdict_tokens))
 
 
 def _requests(plan: ComparisonPlan, judge: Judge, retries: Retries) -> Iterator[ModelRequest]:
@@ -133,22 +109,3 @@ def _requests(plan: ComparisonPlan, judge: Judge, retries: Retries) -> Iterator[
         for sample in range(plan.samples):
             judgment_key = (judge.id, comparison.first.id, comparison.second.id, sample)
             yield judge.call(comparison, sample, retries.get(judgment_key, 0))
-
-
-def _expected_usd(price: Price | None, tokens: float, output: float) -> float | None:
-    return None if price is None else tokens * price.input_usd + output * price.output_usd
-
-
-def _seconds(judge: Judge, calls: int, tokens: float, settings: RequestSettings) -> float | None:
-    """Return the longest time implied by the limits, at least one round trip."""
-    if judge.is_control or not calls:
-        return 0.0
-    limits = settings.limits_of(judge.model)
-    needed = [INITIAL_LATENCY_SECONDS]
-    if limits.requests_per_minute:
-        needed.append(60 * calls / limits.requests_per_minute)
-    if limits.tokens_per_minute:
-        needed.append(60 * tokens / limits.tokens_per_minute)
-    if limits.max_in_flight:
-        needed.append(INITIAL_LATENCY_SECONDS * calls / min(limits.max_in_flight, MAX_IN_FLIGHT))
-    return max(needed) if len(needed) > 1 else None

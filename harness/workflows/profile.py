@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from agents.errors import UserError
 from agents.types import Split
@@ -80,6 +82,37 @@ async def profile_responses(
     return ResponseProfiles(profiles, len(common), str(split), answered)
 
 
+class WordListDocument(TypedDict):
+    """Word list of a profile.
+
+    Attributes:
+        description: what it counts.
+        words: regular expressions, any case.
+    """
+
+    description: str
+    words: list[str]
+
+
+class ProfilesDocument(TypedDict):
+    """Response profiles of several authors over the same dialogues.
+
+    Attributes:
+        split: the split.
+        dialogues: number of dialogues that all authors answered.
+        answered: number of dialogues of the split that each author answered.
+        authors: profile by author.
+        word_lists: word lists by name.
+    """
+
+    document: Literal["profiles"]
+    split: str
+    dialogues: int
+    answered: dict[str, int]
+    authors: dict[str, ResponseProfile]
+    word_lists: dict[str, WordListDocument]
+
+
 def render_profiles(result: ResponseProfiles) -> Rendering:
     """Render the profiles: one column per author."""
     title = f"Response profiles: {result.dialogues:,} dialogues of the {result.split} split"
@@ -87,21 +120,17 @@ def render_profiles(result: ResponseProfiles) -> Rendering:
     return Rendering(_data(result), (table,), caveats=tuple(_caveats(result)))
 
 
-def _data(result: ResponseProfiles) -> dict[str, Any]:
+def _data(result: ResponseProfiles) -> ProfilesDocument:
     """Return the profiles and the word lists as JSON data."""
     return {
+        "document": "profiles",
         "split": result.split,
         "dialogues": result.dialogues,
         "answered": dict(result.answered),
-        "authors": {
-            name: {
-                **asdict(author_profile),
-                "distinct": {str(n): value for n, value in author_profile.distinct.items()},
-            }
-            for name, author_profile in result.profiles.items()
-        },
+        "authors": dict(result.profiles),
         "word_lists": {
-            name: {"counts": description, "words": words} for name, (description, words) in WORD_LISTS.items()
+            name: {"description": description, "words": list(words)}
+            for name, (description, words) in WORD_LISTS.items()
         },
     }
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from agents.author_names import AuthorKind, AuthorName
 from agents.hashing import canonical
 from agents.judge import Judge
 from finetune.checkpoint import Checkpoint
 from prompts import Prompt
 from results.db.store import Store
-from results.queries.checkpoints import STUDENT, load_checkpoints, save_checkpoint
+from results.queries.checkpoints import load_checkpoints, save_checkpoint
 
 
 async def save_judges(store: Store, judges: Iterable[Judge]) -> None:
@@ -47,6 +48,6 @@ async def save_checkpoints(store: Store, checkpoints: Iterable[Checkpoint]) -> N
 
 async def last_seen_folders(store: Store, names: Iterable[str]) -> list[Path]:
     """Return the last known folders of the students among these names, newest first."""
-    students = [name for name in names if name.startswith(STUDENT)]
+    students = [name for name in names if AuthorName.parse(name).kind is AuthorKind.STUDENT]
     checkpoints = await store.read(lambda connection: load_checkpoints(connection, students))
     return [Path(checkpoint.folder) for checkpoint in reversed(checkpoints)]

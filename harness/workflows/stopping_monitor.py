@@ -29,7 +29,6 @@ class StoppingMonitor:
     meets the stopping rule. Judgments requested by then are stored but do not count.
 
     Attributes:
-        given_up: judgments requested without a completion.
         answered: whether the stopping rule is met.
     """
 
@@ -41,7 +40,6 @@ class StoppingMonitor:
         self._outcomes: dict[JudgmentIndex, float] = {}
         self._closed = False
         self._changed = asyncio.Event()
-        self.given_up: set[JudgmentIndex] = set()
         self.answered = False
 
     async def wait_for_turn(self, position: int) -> bool:
@@ -61,7 +59,6 @@ class StoppingMonitor:
 
     def give_up(self, index: JudgmentIndex) -> None:
         """Record a judgment that was requested without a completion."""
-        self.given_up.add(index)
         self._record(index, float("nan"))
 
     def close(self) -> None:

@@ -29,7 +29,7 @@ class Workspace:
         self, db: str = DEFAULT_DB, data: str | None = None, prompts: str | Path | None = None
     ) -> None:
         self.db = db
-        self._data = data
+        self.data = data
         self._prompts = None if prompts is None else Path(prompts)
         self._opened = AsyncExitStack()
         self._store: Store | None = None
@@ -52,7 +52,7 @@ class Workspace:
         Raises:
             UserError: it does not exist, or is invalid.
         """
-        return load(self._data)
+        return load(self.data)
 
     @cached_property
     def library(self) -> Library:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from results.analysis.contest_results import JudgeResult, JudgingResult
+from results.analysis.contest_results import ContestResult, JudgingResult
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold, CostSaving, cheap_and_gold
 from results.statistics.scores import dialogue_scores
@@ -40,7 +40,7 @@ class CheapGoldResult:
 
 
 def estimate_win_rate(
-    cheap: JudgeResult, gold: JudgeResult, *, stratified: bool
+    cheap: ContestResult, gold: ContestResult, *, stratified: bool
 ) -> tuple[CheapAndGold | NotEstimable, tuple[Stratum, ...]]:
     """Estimate the gold judge's win rate of A; also return the strata of a stratified share."""
     if not stratified:
@@ -50,13 +50,13 @@ def estimate_win_rate(
 
 
 def ppi_estimate(
-    cheap: JudgeResult, gold: JudgeResult, *, level: float = 0.95
+    cheap: ContestResult, gold: ContestResult, *, level: float = 0.95
 ) -> CheapAndGold | NotEstimable:
     """Return the prediction-powered estimate from a cheap contest and a gold contest on a subset."""
     return cheap_and_gold(*_paired_scores(cheap, gold), level=level)
 
 
-def _paired_scores(cheap: JudgeResult, gold: JudgeResult) -> tuple[Floats, Floats]:
+def _paired_scores(cheap: ContestResult, gold: ContestResult) -> tuple[Floats, Floats]:
     """Return both judges' scores of every dialogue in the cheap contest, nan where not judged."""
     position = {dialogue.key: index for index, dialogue in enumerate(cheap.contest.dialogues)}
     gold_scores = np.full(len(position), np.nan)

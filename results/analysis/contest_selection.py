@@ -129,7 +129,7 @@ async def select_contests(
         judges: names, or prefixes of ids. Empty selects every model that judged all of the authors, or every
             control judge when no model did.
         split: split of the contests.
-        without_kin: exclude judges of a compared author's model family.
+        exclude_same_family: exclude judges of a compared author's model family.
         snapshots: answering models to restrict to, as for `results.queries.contests.load_contests`.
 
     Raises:

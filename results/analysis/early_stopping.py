@@ -8,7 +8,7 @@ defines the interval.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +26,18 @@ from results.statistics import (
     stopping_feasibility,
 )
 from results.statistics.confidence_sequences import ANSWERS
+from results.statistics.win_rate import GENERATION
 
 DECIDED = "decided"
 LEVEL = 0.95
 DIALOGUES_PER_LOOK = 10  # from 100 dialogues on: a tenth of those judged
 EXACT = 1e-6  # half-width below which an interval counts as a single number
+
+METHOD = "confidence sequence (betting)"
+SCOPES = {
+    Estimand.THESE_DIALOGUES: "over the planned dialogues; these responses, this judge",
+    Estimand.POPULATION: f"over the population of dialogues and {GENERATION}; this training, this judge",
+}
 
 JudgmentIndex = tuple[int, bool, int]  # (position of the dialogue, whether A stands first, sample)
 
@@ -234,9 +241,12 @@ def stopping_result(
     n_contests: int,
     samples: int,
     cost_usd: float | None = None,
-    given_up: Collection[JudgmentIndex] = (),
+    unanswered: int = 0,
 ) -> StoppingResult:
     """Compute the result of early stopping from the judgments, repeating all interim looks.
+
+    A request that got no completion does not hold up the looks after it: as many missing judgments as there
+    are such requests enter with their bounds. This is valid whichever judgments they are.
 
     Args:
         columns: judgments of the contest; dialogue codes are in the order of judging.
@@ -244,10 +254,11 @@ def stopping_result(
         n_contests: number of contests stopped at the same time; they share 1 − level.
         samples: samples per comparison.
         cost_usd: cost of the requests; None if unknown.
-        given_up: judgments requested without a completion; they enter with their bounds.
+        unanswered: number of requests without a completion.
     """
-    columns = _add_unanswered(columns, given_up)
     n = columns.n_dialogues
+    if unanswered:
+        columns = _add_unanswered(columns, samples, unanswered)
     n_complete = complete_prefix(np.bincount(columns.dialogue, minlength=n), samples)
     sequence = interim_look(columns, 0, until, n_contests, samples)
     path = []
@@ -293,24 +304,21 @@ def interim_look(
     )
 
 
-def _add_unanswered(columns: JudgmentTable, given_up: Collection[JudgmentIndex]) -> JudgmentTable:
-    """Return the judgments with an unscored row for each one requested without a completion."""
-    present = set(
-        zip(columns.dialogue.tolist(), columns.a_first.tolist(), columns.sample.tolist(), strict=True)
-    )
-    missing = sorted(set(given_up) - present)
-    if not missing:
-        return columns
-    nans = np.full(len(missing), np.nan)
+def _add_unanswered(columns: JudgmentTable, samples: int, unanswered: int) -> JudgmentTable:
+    """Return the judgments with an unscored row for each of the first `unanswered` missing ones."""
+    is_missing = np.ones((columns.n_dialogues, 2, samples), dtype=np.bool_)
+    is_missing[columns.dialogue, np.where(columns.a_first, 0, 1), columns.sample] = False
+    dialogue, order, sample = (index[:unanswered] for index in np.nonzero(is_missing))
+    nans = np.full(dialogue.size, np.nan)
     return JudgmentTable(
-        dialogue=np.concatenate([columns.dialogue, [index[0] for index in missing]]),
+        dialogue=np.concatenate([columns.dialogue, dialogue]),
         n_dialogues=columns.n_dialogues,
-        a_first=np.concatenate([columns.a_first, [index[1] for index in missing]]),
-        sample=np.concatenate([columns.sample, [index[2] for index in missing]]),
+        a_first=np.concatenate([columns.a_first, order == 0]),
+        sample=np.concatenate([columns.sample, sample]),
         outcome=np.concatenate([columns.outcome, nans]),
         soft=np.concatenate([columns.soft, nans]),
         outside=np.concatenate([columns.outside, nans]),
         reason=np.concatenate(
-            [columns.reason, np.array([str(UnscoredReason.NO_ANSWER)] * len(missing), dtype=object)]
+            [columns.reason, np.full(dialogue.size, str(UnscoredReason.NO_ANSWER), dtype=object)]
         ),
     )

@@ -6,7 +6,7 @@ Baselines are the control judges and the scores computed from the ratings
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from agents.types import Split
 from results.analysis import audit_baselines
 from results.analysis.endpoint_report import EndpointReport
 from results.db.store import Store
-from results.queries.judge_audits import AuditData, JudgeVerdicts, load_audit
+from results.queries.judge_audits import AuditData, JudgeVerdicts, largest_audits, load_audit
 from results.statistics import Calibration, NotEstimable, calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate
 from results.statistics.judge_accuracy import (
@@ -103,13 +103,15 @@ async def summarize_audit(
     *,
     interrupted: bool = False,
     exclude_same_family: bool = False,
+    only: Collection[str] | None = None,
 ) -> AuditSummary:
     """Compute the results of an audit from the database.
 
     Args:
         endpoints: what this invocation did, by model id.
         interrupted: whether this invocation was interrupted.
-        without_kin: exclude, for each judge, the pairs with a responder of its own model family.
+        exclude_same_family: exclude, for each judge, the pairs with a responder of its own model family.
+        only: ids of the judges to audit; None for all. Baselines are always audited.
 
     Raises:
         UserError: unknown run.
@@ -129,7 +131,7 @@ async def summarize_audit(
             verdicts, data, baseline_scores, endpoints or {}, seed, exclude_same_family=exclude_same_family
         )
         for verdicts in data.said
-        if verdicts.provider != CONTROL
+        if verdicts.provider != CONTROL and (only is None or verdicts.judge_id in only)
     ]
     baselines = [
         JudgeAuditResult(
@@ -149,6 +151,12 @@ async def summarize_audit(
             )
         )
     return AuditSummary(data, tuple(judges), tuple(baselines), interrupted)
+
+
+async def load_audits(store: Store, judge_ids: Collection[str]) -> tuple[AuditSummary, ...]:
+    """Return the largest audit of these judges on each split; of equal ones, the newest."""
+    run_ids = await largest_audits(store, judge_ids)
+    return tuple([await summarize_audit(store, run_id, only=judge_ids) for run_id in run_ids])
 
 
 def _audit_judge(

@@ -18,7 +18,7 @@ from results.db.bulk import insert_if_absent
 from results.db.schema import StageRecordRow, StudyRow, StudyRunRow, StudyStageRow, table
 
 STUDY_TAG = "study:"
-DONE = "done"
+DONE, FAILED = "done", "failed"
 JUDGE, IMPROVE = "judge", "improve"
 _studies, _runs, _stages = table(StudyRow), table(StudyRunRow), table(StudyStageRow)
 _records = table(StageRecordRow)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.response_set_spec import DIRECT, ResponseSetSpec
 from agents.types import ResponseSet
 from results.paper.cells import AuthorDescription, describe, describe_student
 from results.paper.deviations import judging_deviations, response_deviations, training_deviations
@@ -24,7 +25,7 @@ def describe_author(response_set: ResponseSet, trained: Mapping[str, CheckpointR
     if record is not None:
         return describe_student(record.base, record.stage, record.record.get("data") or {})
     description = describe(response_set.author, f"{response_set.preset} {response_set.made}")
-    improved = response_set.recorded.get("kind", "direct") != "direct"  # improves another author's response
+    improved = ResponseSetSpec.from_made(response_set.made).kind != DIRECT
     return replace(description, is_teacher=False) if improved else description
 
 

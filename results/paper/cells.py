@@ -15,6 +15,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from agents.author_names import AuthorKind, AuthorName
 from agents.types import Method, Strategy
 
 LLAMA, MISTRAL = "LLaMA-3.1-8B", "Mistral-7B-v0.3"
@@ -26,7 +27,6 @@ METHODS = (Method.OVER_HUMAN, Method.OVER_LLM)
 NUMBERS = dict(zip(Strategy, ("N", "1.1", "1.2", "1.3", "2", "3", "4"), strict=True))
 STUDIES = ((LLAMA, GPT_4O), (MISTRAL, GPT_4O), (LLAMA, GEMINI), (MISTRAL, GEMINI))
 TEACHER = "GPT-4o"
-_TRUNCATED = "base-cut:"
 _BASES = {LLAMA: r"llama-?3\.1-8b", MISTRAL: r"mistral-7b(-v0\.3)?"}
 _JUDGES = {GPT_4O: r"gpt-4o(-\d{4}-\d{2}-\d{2})?", GEMINI: r"gemini-2\.0-flash(-\d+)?"}
 _SUCCESSORS = {GPT_4O: r"gpt-6-luna(-\d{4}-\d{2}-\d{2})?", GEMINI: r"gemini-3\.5-flash-lite(-\d+)?"}
@@ -98,7 +98,8 @@ def describe(author: str, provenance: str = "") -> AuthorDescription:
     'all-dimensions'
     """
     text = f"{author} {provenance}".lower().replace("_", "-")
-    is_student = author.startswith("student:")
+    kind = AuthorName.parse(author).kind
+    is_student = kind is AuthorKind.STUDENT
     method = _single_match({name: re.escape(name) for name in Method}, text)
     strategies: dict[str, str] = {
         name: rf"(?<![\w-]){re.escape(name)}(?![\w])|-{re.escape(name)}(?![\w])" for name in Strategy
@@ -113,14 +114,14 @@ def describe(author: str, provenance: str = "") -> AuthorDescription:
     base = _single_match(_BASES, text)
     return AuthorDescription(
         base=base,
-        is_base=bool(base) and not is_student and not stage and not author.startswith(_TRUNCATED),
+        is_base=bool(base) and not stage and kind not in (AuthorKind.STUDENT, AuthorKind.TRUNCATED_BASE),
         stage=stage if is_student else "",
         method=method if is_student else "",
         strategy=_single_match(strategies, text) if is_student else "",
         llm=_single_match(_LLMS, re.sub("|".join(_BASES.values()), "", text))
         if is_student and method == Method.DIRECT
         else "",
-        is_teacher=paper_judge(author.partition("@")[0].partition("/")[2]) == GPT_4O,
+        is_teacher=paper_judge(AuthorName.parse(author).model) == GPT_4O,
     )
 
 

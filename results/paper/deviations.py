@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.models.registry import EMULATED
+from agents.response_set_spec import ResponseSetSpec
 from agents.types import ResponseSet
 from results.paper.cells import succeeded_model
 
@@ -60,7 +61,8 @@ def judging_deviations(
 
 def response_deviations(response_set: ResponseSet) -> list[str]:
     """Return the deviations in sampling and truncating an author's responses."""
-    if not response_set.recorded:
+    spec = ResponseSetSpec.from_made(response_set.made)
+    if not spec.is_recorded:
         return [UNKNOWN]
     deviations = (
         [f"EMULATED: the responses of {response_set.author} are emulated"]
@@ -70,13 +72,9 @@ def response_deviations(response_set: ResponseSet) -> list[str]:
     model = response_set.author.partition("/")[2]
     if succeeded_model(model):
         deviations.append(f"responses of {response_set.author} instead of {succeeded_model(model)}")
-    truncation, sampling = (
-        str(response_set.recorded.get("cut", "")),
-        response_set.recorded.get("sampling") or {},
-    )
-    if truncation not in NO_TRUNCATION:
-        deviations.append(f"truncation: {truncation} (the paper's responses are not truncated)")
-    tokens = sampling.get("max_output_tokens")
+    if spec.truncation not in NO_TRUNCATION:
+        deviations.append(f"truncation: {spec.truncation} (the paper's responses are not truncated)")
+    tokens = spec.sampling.get("max_output_tokens")
     if tokens not in (None, NEW_TOKENS):
         deviations.append(f"at most {tokens} new tokens instead of {NEW_TOKENS:,}")
     return deviations

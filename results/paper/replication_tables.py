@@ -6,13 +6,16 @@ A cell that was not run is empty, never zero. Values are in percent, as in the p
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from agents.output_escape import csv_rows
 from results.paper.cells import METHODS, NUMBERS, STAGES, STUDIES, Cell, published
 from results.paper.contrasts import Contrast, ContrastEstimate
 from results.paper.single_order import BASE_FIRST, STUDENT_FIRST
-from results.paper.table1 import WARNING, Table1, heading, notes, rows
-from results.render.format import format_range
+from results.paper.table1 import WARNING, Table1, Table1Row, heading, notes, rows
+from results.render.format import format_points, format_range, format_unsigned_points
 from results.render.rendering import Rendering
 from results.render.table import Column, Table
 from results.render.writers.latex import latex_table
@@ -32,9 +35,53 @@ INTERVALS = (
 Format = Callable[[Cell], str]
 
 
+class ClaimDocument(TypedDict):
+    """Claim of the paper as a contrast of win rates.
+
+    Attributes:
+        claim: the claim.
+        study: the student and judge that it is about.
+        section: section of the paper.
+        above: value that the contrast must exceed.
+        note: remark, or "".
+        ours, published: value of the contrast in our and in the published rates; null if not run.
+        ours_verdict, published_verdict: whether the claim holds.
+    """
+
+    claim: str
+    study: str
+    section: str
+    above: float
+    note: str
+    ours: ContrastEstimate | None
+    ours_verdict: str
+    published: ContrastEstimate | None
+    published_verdict: str
+
+
+class Table1Document(TypedDict):
+    """Table 1 of the paper beside our results.
+
+    Attributes:
+        rows: all cells.
+        notes: what limits the comparison.
+        heading: heading of the table; it says so if ours is not a replication.
+        claims: the paper's claims.
+        text_against_table: differences between the paper's text and its table.
+    """
+
+    document: Literal["table_1"]
+    rows: list[Table1Row]
+    notes: list[str]
+    heading: str
+    claims: list[ClaimDocument]
+    text_against_table: list[str]
+
+
 def render_replication(table: Table1, claims: Sequence[Contrast]) -> Rendering:
     """Render Table 1 and the paper's claims."""
-    data = {
+    data: Table1Document = {
+        "document": "table_1",
         "rows": rows(table),
         "notes": notes(table),
         "heading": heading(table),
@@ -88,7 +135,11 @@ def _formats(table: Table1) -> dict[str, Format]:
 
     def ours(cell: Cell) -> str:
         result = table.ours.get(cell)
-        return "" if result is None else f"{100 * result.rate:.1f}{'†' if result.same_family else ''}"
+        return (
+            ""
+            if result is None
+            else f"{format_unsigned_points(result.rate)}{'†' if result.same_family else ''}"
+        )
 
     def order_robust(cell: Cell) -> str:
         low, high = table.ours[cell].order_robust if cell in table.ours else (None, None)
@@ -100,7 +151,8 @@ def _formats(table: Table1) -> dict[str, Format]:
             single = check.orders.get(order) if check else None
             if check is None or single is None:
                 return ""
-            return f"{100 * single.ours:.1f}{'‡' if check.is_outside and order in check.decisive else ''}"
+            mark = "‡" if check.is_outside and order in check.decisive else ""
+            return format_unsigned_points(single.ours) + mark
 
         return format_cell
 
@@ -109,44 +161,35 @@ def _formats(table: Table1) -> dict[str, Format]:
         if result is None:
             return ""
         star = "*" if result.p_adjusted is not None and result.p_adjusted < 0.05 else ""
-        return f"{100 * result.difference:+.1f}{star} [{100 * result.low:+.1f}, {100 * result.high:+.1f}]"
+        interval = f"[{format_points(result.low)}, {format_points(result.high)}]"
+        return f"{format_points(result.difference)}{star} {interval}"
 
     return {
         "ours": ours,
         "order-robust": order_robust,
         f"ours, {BASE_FIRST}": in_order(BASE_FIRST),
         f"ours, {STUDENT_FIRST}": in_order(STUDENT_FIRST),
-        "published": lambda cell: f"{100 * published()[cell]:.1f}",
+        "published": lambda cell: format_unsigned_points(published()[cell]),
         "difference": difference,
     }
 
 
-def contrast_rows(contrasts: Sequence[Contrast]) -> list[dict[str, object]]:
-    """Return every contrast as a dict; values in [−1, 1]."""
-    rows = []
-    for contrast in contrasts:
-        row: dict[str, object] = {
+def contrast_rows(contrasts: Sequence[Contrast]) -> list[ClaimDocument]:
+    """Return every contrast as JSON data; values in [−1, 1]."""
+    return [
+        {
             "claim": contrast.claim,
             "study": contrast.study,
             "section": contrast.section,
             "above": contrast.threshold,
             "note": contrast.note,
+            "ours": contrast.ours,
+            "ours_verdict": contrast.verdicts[0],
+            "published": contrast.published,
+            "published_verdict": contrast.verdicts[1],
         }
-        for name, estimate, verdict in zip(
-            ("ours", "published"), (contrast.ours, contrast.published), contrast.verdicts, strict=True
-        ):
-            row[name] = estimate.value if estimate else None
-            row |= {
-                f"{name}_low": estimate.low if estimate else None,
-                f"{name}_high": estimate.high if estimate else None,
-            }
-            row |= {
-                f"{name}_cells": estimate.cells if estimate else None,
-                f"{name}_n": estimate.n if estimate else None,
-            }
-            row[f"{name}_verdict"] = verdict
-        rows.append(row)
-    return rows
+        for contrast in contrasts
+    ]
 
 
 def claims_table(contrasts: Sequence[Contrast]) -> Table:
@@ -172,5 +215,5 @@ def _format_estimate(estimate: ContrastEstimate | None, verdict: str) -> str:
     """Return an estimate with its interval, the number of its cells, and its verdict."""
     if estimate is None:
         return verdict
-    interval = f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
-    return f"{100 * estimate.value:.1f} {interval}, {estimate.cells} cells: {verdict}"
+    value, *ends = map(format_unsigned_points, (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{', '.join(ends)}], {estimate.cells} cells: {verdict}"

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from typing_extensions import TypedDict
+
 from results.paper.cells import GEMINI, Cell, published
 from results.statistics import SingleOrder, holm
 from results.statistics.replication import ReplicationResult, compare_with_published, effective_n
@@ -74,18 +76,44 @@ def _check_cell(cell: Cell, orders: Mapping[str, SingleOrder | None]) -> SingleO
     )
 
 
-def single_order_data(check: SingleOrderCheck | None) -> dict[str, object]:
+class SingleOrderColumns(TypedDict):
+    """Comparison of one cell of Table 1 in single orders; null if it was not run.
+
+    Attributes:
+        base_first, student_first: our win rate with the base, and the student, first.
+        base_first_difference, student_first_difference: that rate minus the published one.
+        base_first_difference_low, base_first_difference_high: interval of the difference.
+        student_first_difference_low, student_first_difference_high: interval of the difference.
+        single_order_p: p-value of a difference in either order.
+        single_order_p_holm: p-value after Holm's correction over the cells.
+        outside_in_either_order: whether the published value is outside for either order.
+    """
+
+    base_first: float | None
+    base_first_difference: float | None
+    base_first_difference_low: float | None
+    base_first_difference_high: float | None
+    student_first: float | None
+    student_first_difference: float | None
+    student_first_difference_low: float | None
+    student_first_difference_high: float | None
+    single_order_p: float | None
+    single_order_p_holm: float | None
+    outside_in_either_order: bool | None
+
+
+def single_order_data(check: SingleOrderCheck | None) -> SingleOrderColumns:
     """Return the comparison as columns of the table's rows."""
-    columns: dict[str, object] = {}
-    for name, key in ((BASE_FIRST, "base_first"), (STUDENT_FIRST, "student_first")):
-        compared = check.orders.get(name) if check else None
-        columns |= {
-            key: compared.ours if compared else None,
-            f"{key}_difference": compared.difference if compared else None,
-            f"{key}_difference_low": compared.low if compared else None,
-            f"{key}_difference_high": compared.high if compared else None,
-        }
-    return columns | {
+    base, student = (check.orders.get(name) if check else None for name in (BASE_FIRST, STUDENT_FIRST))
+    return {
+        "base_first": base.ours if base else None,
+        "base_first_difference": base.difference if base else None,
+        "base_first_difference_low": base.low if base else None,
+        "base_first_difference_high": base.high if base else None,
+        "student_first": student.ours if student else None,
+        "student_first_difference": student.difference if student else None,
+        "student_first_difference_low": student.low if student else None,
+        "student_first_difference_high": student.high if student else None,
         "single_order_p": check.p if check else None,
         "single_order_p_holm": check.p_adjusted if check else None,
         "outside_in_either_order": check.is_outside if check else None,

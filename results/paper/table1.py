@@ -17,6 +17,7 @@ from results.paper.single_order import (
     PUBLISHED_ORDER_NOTE,
     STUDENT_FIRST,
     SingleOrderCheck,
+    SingleOrderColumns,
     single_order_data,
     single_order_test,
 )
@@ -160,9 +161,53 @@ def heading(table: Table1) -> str:
     return "Table 1 of the paper, beside ours" + (" (not a replication)" if table.differences else "")
 
 
-def rows(table: Table1) -> list[dict[str, object]]:
+class Table1Row(SingleOrderColumns):
+    """Cell of Table 1; ours is null if it was not run.
+
+    Attributes:
+        teacher, student, judge, stage, method, strategy: the cell.
+        published: published win rate of the student, in [0, 1].
+        ours: our win rate.
+        ours_low, ours_high: its interval.
+        n: number of complete dialogues.
+        difference: our rate minus the published one.
+        low, high: its interval.
+        p: p-value of a difference.
+        p_holm: p-value after Holm's correction over the cells.
+        order_robust_low, order_robust_high: bounds of our rate that hold for any position bias.
+        run: id of our run.
+        our_judge: our judge.
+        not_a_replication: known differences from the paper, separated by semicolons.
+        same_family: whether our judge is of an author's model family.
+    """
+
+    teacher: str
+    student: str
+    judge: str
+    stage: str
+    method: str
+    strategy: str
+    published: float
+    ours: float | None
+    ours_low: float | None
+    ours_high: float | None
+    n: int | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    order_robust_low: float | None
+    order_robust_high: float | None
+    run: str | None
+    our_judge: str | None
+    not_a_replication: str | None
+    same_family: bool | None
+
+
+def rows(table: Table1) -> list[Table1Row]:
     """Return every cell as a dict; rates in [0, 1], None if it was not run."""
-    row_dicts: list[dict[str, object]] = []
+    row_dicts: list[Table1Row] = []
     for cell, value in published().items():
         ours, compared = table.ours.get(cell), table.compared.get(cell)
         row_dicts.append(

@@ -17,12 +17,12 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, select, update
 
+from agents.author_names import AuthorKind, AuthorName
 from results.db.bulk import insert_if_absent
 from results.db.mappers import storable
 from results.db.schema import CheckpointRow, table
 from results.db.store import Store
 
-STUDENT = "student:"
 _checkpoints = table(CheckpointRow)
 
 
@@ -56,7 +56,7 @@ class CheckpointRecord:
     @property
     def author(self) -> str:
         """Return the author name, `student:NAME`."""
-        return f"{STUDENT}{self.name}"
+        return str(AuthorName(AuthorKind.STUDENT, self.name))
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -85,7 +85,7 @@ def load_checkpoints(connection: Connection, names: Iterable[str] | None = None)
     """
     query = select(_checkpoints).order_by(_checkpoints.c.registered_at, _checkpoints.c.id)
     if names is not None:
-        bare = sorted({name.partition("@")[0].removeprefix(STUDENT) for name in names})
+        bare = sorted({AuthorName.parse(name).name or name for name in names})
         query = query.where(_checkpoints.c.name.in_(bare))
     return [_record_from_row(row) for row in connection.execute(query)]
 

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 import orjson
 from sqlalchemy import func, select
 
-from agents.author_names import is_named, set_id_of_file
+from agents.author_names import AuthorName, is_named, set_id_of_file
 from agents.errors import Fault, InputWarning, UserError
 from agents.judge import DIMENSIONS
 from agents.models.family import FamilyMatch, family_matches
@@ -110,7 +110,8 @@ class ContestIndex:
         )
         if file_set is not None:
             return [replace(file_set, author=name)]
-        bare, _, preset = name.partition("@")
+        parsed = AuthorName.parse(name)
+        bare, preset = parsed.bare, parsed.preset or ""
         matches = {}
         for entry in entries:
             for response_set in (entry.a, entry.b):

@@ -45,6 +45,7 @@ class Contest:
     """A contest: author A against author B under one judge.
 
     Attributes:
+        run_id: the run that judged it; for a contest of a study, one of the runs that the study names.
         judge: display name; `judge_id` is its content id, `judge_provider` and `judge_model` its model.
         a, b: the two response sets.
         dialogues: the dialogues to judge, in the run's order; the table's codes are their positions.
@@ -56,9 +57,10 @@ class Contest:
         same_family: the authors whose models are of the judge's family.
         answering_models: model → number of completions behind the judgments that count.
         left_out: number of completions excluded by `snapshots`.
-        temperature: of the judge, ≥ 0; None for the provider's default.
+        sampling: the judge's parameters, by name.
     """
 
+    run_id: str
     judge: str
     judge_id: str
     judge_provider: str
@@ -76,6 +78,17 @@ class Contest:
     same_family: tuple[FamilyMatch, ...] = ()
     answering_models: Mapping[str, int] = field(default_factory=dict)
     left_out: int = 0
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def model_id(self) -> str:
+        """Id of the judge's model, as in completions: `provider/model`."""
+        return f"{self.judge_provider}/{self.judge_model}"
+
+    @property
+    def temperature(self) -> float | None:
+        """Temperature of the judge, ≥ 0; None for the provider's default."""
+        return self.sampling.get("temperature")
 
     @property
     def answering_model_note(self) -> str:
@@ -84,8 +97,6 @@ class Contest:
             return ""
         return answering_model_note(self.judge, self.judge_model, self.answering_models, self.left_out)
 
-    temperature: float | None = None
-
     @property
     def expected(self) -> int:
         """Return the number of judgments to make: both orders of every dialogue, every sample."""
@@ -93,7 +104,9 @@ class Contest:
 
 
 async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = ()) -> list[Contest]:
-    """Load all contests of a run or a study, ordered by judge name.
+    """Load all contests of a run or study, ordered by judge name.
+
+    A study's contests are those of the runs that it names, each over the dialogues of its own run.
 
     Args:
         snapshots: answering models that alone count, for each judge with completions of one of them.
@@ -101,8 +114,6 @@ async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = 
     Raises:
         UserError: no completion in the database is of one of these models.
     """
-    runs = await runs_of(store, run_id)
-    dialogues = await load_run_dialogues(store, run_id)
     contest, judge = table(ContestRow).c, table(JudgeRow).c
     query = (
         select(
@@ -118,7 +129,7 @@ async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = 
             judge.sampling,
         )
         .join(table(JudgeRow), judge.id == contest.judge_id)
-        .where(contest.run_id.in_(runs))
+        .where(contest.run_id.in_(await runs_of(store, run_id)))
         .order_by(judge.name, judge.id, contest.set_a, contest.set_b)
         .distinct()
     )
@@ -128,21 +139,27 @@ async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = 
     sets = {
         set_id: await _load_response_set(store, set_id) for row in rows for set_id in (row.set_a, row.set_b)
     }
+    judged_in = await _judging_runs(store, run_id, rows)
+    runs = sorted(set(judged_in.values()))
     by_judge = {
-        judge_id: await _load_judgments(store, runs[0], judge_id, sets) for judge_id in {r.id for r in rows}
+        judge_id: await _load_judgments(store, runs, judge_id, sets) for judge_id in {r.id for r in rows}
     }
+    dialogues = {own: tuple(await load_run_dialogues(store, own)) for own in runs}
+    codes = {own: {dialogue.key: at for at, dialogue in enumerate(each)} for own, each in dialogues.items()}
     snapshots = ["" if name == UNNAMED else name for name in snapshots]
     await _check_snapshots(store, snapshots, by_judge)
     for row in rows:
         a, b = sets[row.set_a], sets[row.set_b]
+        own = judged_in[row.id, a.id, b.id]
         pair_rows = by_judge[row.id].get(frozenset((a.id, b.id)), ())
-        sampled = [judged for judged in pair_rows if judged.sample < row.samples]
+        sampled = [
+            judged for judged in pair_rows if judged.sample < row.samples and judged.dialogue in codes[own]
+        ]
         judgments = _select_snapshots(sampled, snapshots)
-        columns, again, counting = _judgment_table(
-            judgments, {d.key: at for at, d in enumerate(dialogues)}, a.id
-        )
+        columns, again, counting = _judgment_table(judgments, codes[own], a.id)
         contests.append(
             Contest(
+                own,
                 row.name,
                 row.id,
                 row.provider,
@@ -151,7 +168,7 @@ async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = 
                 row.identity,
                 a,
                 b,
-                tuple(dialogues),
+                dialogues[own],
                 columns,
                 row.samples,
                 again,
@@ -160,10 +177,29 @@ async def load_contests(store: Store, run_id: str, snapshots: Collection[str] = 
                 family_matches(f"{row.provider}/{row.model}", (a, b), lineages),
                 count_answering_models(counting),
                 len({judged.call_key for judged in sampled} - {judged.call_key for judged in judgments}),
-                orjson.loads(row.sampling).get("temperature"),
+                orjson.loads(row.sampling),
             )
         )
     return contests
+
+
+async def _judging_runs(
+    store: Store, run_id: str, contests: Sequence[Any]
+) -> dict[tuple[str, str, str], str]:
+    """Return (judge id, set A, set B) → run that judged the contest: the run itself, or one of a study."""
+    judged_in = {(row.id, row.set_a, row.set_b): run_id for row in contests}
+    if not judged_in:
+        return {}
+    runs = orjson.loads(await store.spec_of(run_id)).get("runs", ())
+    columns = table(ContestRow).c
+    for start in range(0, len(runs), CHUNK):
+        query = select(columns.judge_id, columns.set_a, columns.set_b, columns.run_id).where(
+            columns.run_id.in_(runs[start : start + CHUNK])
+        )
+        for row in await store.read(lambda connection, query=query: connection.execute(query).all()):  # type: ignore[misc]
+            if (row.judge_id, row.set_a, row.set_b) in judged_in:
+                judged_in[row.judge_id, row.set_a, row.set_b] = row.run_id
+    return judged_in
 
 
 async def load_run_dialogues(store: Store, run_id: str) -> list[Dialogue]:
@@ -186,13 +222,13 @@ async def load_run_dialogues(store: Store, run_id: str) -> list[Dialogue]:
     return await store.read(lambda connection: [Dialogue(*row) for row in connection.execute(query)])
 
 
-def run_dialogues_query(run_id: str) -> Select[tuple[str]]:
-    """Return a query of a run's dialogue keys, for `in_`.
+def run_dialogues_query(*run_ids: str) -> Select[tuple[str]]:
+    """Return a query of the dialogue keys of some runs, for `in_`.
 
     A join instead makes SQLite scan all of the run's dialogues for each judgment: minutes for 200,000.
     """
     of_run = table(RunDialogueRow).c
-    return select(of_run.dialogue).where(of_run.run_id == run_id)
+    return select(of_run.dialogue).where(of_run.run_id.in_(run_ids))
 
 
 async def _load_response_set(store: Store, set_id: str) -> ResponseSet:
@@ -202,9 +238,9 @@ async def _load_response_set(store: Store, set_id: str) -> ResponseSet:
 
 
 async def _load_judgments(
-    store: Store, run_id: str, judge_id: str, sets: Collection[str]
+    store: Store, runs: Collection[str], judge_id: str, sets: Collection[str]
 ) -> dict[frozenset[str], list[Any]]:
-    """Return a judge's judgments of a run's dialogues, by the two response sets compared.
+    """Return a judge's judgments of the dialogues of some runs, by the two response sets compared.
 
     All of a judge's contests are read at once: a study has hundreds, and reading one scans all judgments of
     the judge.
@@ -231,7 +267,7 @@ async def _load_judgments(
         .join(table(CompletionRow), completion.key == judgment.call_key)
         .join(first, first.c.id == judgment.first)
         .join(second, second.c.id == judgment.second)
-        .where(judgment.judge_id == judge_id, judgment.dialogue.in_(run_dialogues_query(run_id)))
+        .where(judgment.judge_id == judge_id, judgment.dialogue.in_(run_dialogues_query(*runs)))
         .order_by(judgment.attempt)
     )
     if len(sets) <= CHUNK:

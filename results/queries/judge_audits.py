@@ -7,7 +7,7 @@ mean rating that its rater gave to other responses.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -19,7 +19,7 @@ from sqlalchemy import select
 
 from agents.models.response_model import answering_model_note
 from agents.types import Dialogue
-from results.db.schema import CompletionRow, JudgeRow, JudgmentRow, ResponseRow, table
+from results.db.schema import CompletionRow, JudgeRow, JudgmentRow, ResponseRow, RunRow, table
 from results.db.store import Store
 from results.queries.contests import CONTROL, count_answering_models, load_run_dialogues, run_dialogues_query
 from results.queries.parser_versions import newest_judgments
@@ -98,6 +98,19 @@ class AuditData:
     ratings: NDArray[np.int64]
     said: tuple[JudgeVerdicts, ...]
     permuted: Signs
+
+
+async def largest_audits(store: Store, judge_ids: Collection[str]) -> list[str]:
+    """Return the run with the largest audit of these judges on each split; of equal ones, the newest."""
+    run = table(RunRow).c
+    query = select(run.id, run.spec).where(run.kind == AUDIT).order_by(run.created_at)
+    best: dict[str, tuple[tuple[int, int], str]] = {}
+    for row in await store.read(lambda connection: connection.execute(query).all()):
+        spec = orjson.loads(row.spec)
+        size = (len(set(spec["judges"]) & set(judge_ids)), len(spec["ratings"]))
+        if size[0] and size >= best.get(spec["split"], ((0, 0), ""))[0]:
+            best[spec["split"]] = (size, row.id)
+    return [run_id for _, run_id in best.values()]
 
 
 async def load_audit(store: Store, run_id: str, only: frozenset[str] | None = None) -> AuditData:

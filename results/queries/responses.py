@@ -12,7 +12,14 @@ from agents.errors import UserError
 from agents.generation import ExclusionReason
 from agents.truncation import rambles
 from agents.types import ResponseSet
-from results.db.schema import CompletionRow, GenerationRow, InvocationRow, ResponseSetRow, table
+from results.db.schema import (
+    CompletionRow,
+    GenerationRow,
+    InvocationRow,
+    ResponseRow,
+    ResponseSetRow,
+    table,
+)
 from results.db.store import Store
 
 _generations, _completions = table(GenerationRow), table(CompletionRow)
@@ -66,6 +73,21 @@ class EndingCounts:
     responses: int
     truncated: int | None
     rambling: int
+
+
+async def load_word_counts(store: Store, sets: Collection[str]) -> dict[str, dict[str, int]]:
+    """Return the number of words of every response: set id → dialogue key → words."""
+    columns = table(ResponseRow).c
+    words: dict[str, dict[str, int]] = {set_id: {} for set_id in sets}
+    for set_id, counts in words.items():
+        query = (
+            select(columns.dialogue, columns.text)
+            .where(columns.set_id == set_id)
+            .order_by(columns.dialogue, columns.id)
+        )
+        rows = await store.read(lambda connection, query=query: connection.execute(query).all())  # type: ignore[misc]
+        counts.update((row.dialogue, len(row.text.split())) for row in rows)
+    return words
 
 
 async def count_endings(store: Store, set_id: str, dialogues: Collection[str] | None = None) -> EndingCounts:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
 
 from results.analysis.best_author import BestAuthor
-from results.render.format import format_percent, format_range
+from results.render.comparison_data import BestAuthorDocument
+from results.render.estimable import estimable
+from results.render.format import format_level, format_percent, format_range
 from results.render.rendering import Rendering
 from results.statistics import NotEstimable
 
@@ -24,12 +24,10 @@ def render_best_author(winners: Mapping[str, BestAuthor]) -> Rendering:
     return Rendering({"best": _data(winners)}, conclusions=(*lines, SELECTION_CAVEAT) if lines else ())
 
 
-def _data(winners: Mapping[str, BestAuthor]) -> dict[str, Any]:
+def _data(winners: Mapping[str, BestAuthor]) -> dict[str, BestAuthorDocument]:
     """Return the best author by judge as JSON data."""
     return {
-        judge: {"author": None, "not_estimable": winner.best.reason}
-        if isinstance(winner.best, NotEstimable)
-        else {"author": winner.author, **asdict(winner.best), "not_estimable": None}
+        judge: {"author": winner.author or None, **estimable(winner.best)}
         for judge, winner in winners.items()
     }
 
@@ -43,6 +41,6 @@ def _line(winner: BestAuthor) -> str:
     left_out = f", {best.left_out} left out" if best.left_out else ""
     return (
         f"best of {best.candidates} is {winner.author} with {format_percent(best.observed)}; corrected "
-        f"for selection: {estimate}{format_range(best.low, best.high)} ({100 * best.level:g} %), n "
+        f"for selection: {estimate}{format_range(best.low, best.high)} ({format_level(best.level)}), n "
         f"{best.n}{left_out}."
     )

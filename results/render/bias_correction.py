@@ -2,46 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing_extensions import TypedDict
 
 from results.analysis.human_preferences import CorrectedPanel
 from results.analysis.judge_panel import JudgePanel
 from results.render.columns import columns
+from results.render.estimable import Estimable, estimable
 from results.render.table import Column, Table, Value
 from results.statistics.bias_correction import BiasAdjusted
 from results.statistics.not_estimable import NotEstimable
 from results.statistics.ppi import CheapAndGold
 
 
-def bias_correction_data(index: int, corrected: CorrectedPanel) -> dict[str, Any]:
+class CorrectedRates(TypedDict):
+    """Corrected win rates of one judge.
+
+    Attributes:
+        bias_adjusted: rate corrected by human preferences; null without them.
+        with_people: rate with people as the gold judge; null without human preferences.
+        sensitivity_analysis: rate corrected by the judge's audit; null unless requested.
+    """
+
+    bias_adjusted: Estimable[BiasAdjusted] | None
+    with_people: Estimable[CheapAndGold] | None
+    sensitivity_analysis: Estimable[BiasAdjusted] | None
+
+
+class HumanPreferencesDocument(TypedDict):
+    """Use of a file of human preferences.
+
+    Attributes:
+        rows: number of rows.
+        used: number of preferences that were used.
+        skipped: number of other rows, by reason.
+    """
+
+    rows: int
+    used: int
+    skipped: dict[str, int]
+
+
+def bias_correction_data(index: int, corrected: CorrectedPanel) -> CorrectedRates:
     """Return the corrected rates of one judge of a panel, in [0, 1].
 
     Args:
         index: index of the judge in the panel.
         corrected: the panel's corrections.
     """
-    data = {}
-    if index in corrected.by_people:
-        plug_in, powered = corrected.by_people[index]
-        data["bias_adjusted"] = _value(plug_in)
-        data["with_people"] = _value(powered)
-    if index in corrected.by_audit:
-        data["sensitivity_analysis"] = _value(corrected.by_audit[index])
-    return data
+    by_people, by_audit = corrected.by_people.get(index), corrected.by_audit.get(index)
+    return {
+        "bias_adjusted": None if by_people is None else estimable(by_people[0]),
+        "with_people": None if by_people is None else estimable(by_people[1]),
+        "sensitivity_analysis": None if by_audit is None else estimable(by_audit),
+    }
 
 
-def human_preferences_data(corrected: CorrectedPanel) -> dict[str, Any] | None:
+def human_preferences_data(corrected: CorrectedPanel) -> HumanPreferencesDocument | None:
     """Return how many human preferences were used and why others were skipped; None without any."""
     people = corrected.people
     if people is None:
         return None
     return {"rows": people.rows, "used": people.used, "skipped": dict(people.skipped)}
-
-
-def _value(value: BiasAdjusted | CheapAndGold | NotEstimable) -> dict[str, Any]:
-    """Return an estimate as JSON data."""
-    return {"not_estimable": str(value)} if isinstance(value, NotEstimable) else asdict(value)
 
 
 def bias_correction_table(panel: JudgePanel, corrected: CorrectedPanel) -> Table | None:

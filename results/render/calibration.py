@@ -1,21 +1,9 @@
-"""Calibration of soft verdicts as JSON data and lines."""
+"""Calibration of soft verdicts as lines."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
-from results.render.format import format_percent, format_range
+from results.render.format import format_percent, format_points, format_points_range, format_range
 from results.statistics import Calibration, CalibrationBin, ClusteredEstimate, NotEstimable
-
-
-def calibration_data(result: Calibration | NotEstimable | None) -> dict[str, Any] | None:
-    """Return the calibration as JSON data; None for a judge without soft verdicts."""
-    if result is None:
-        return None
-    if isinstance(result, NotEstimable):
-        return {"not_estimable": result.reason}
-    return {**asdict(result), "not_estimable": None}
 
 
 def calibration_lines(result: Calibration | NotEstimable | None) -> list[str]:
@@ -64,6 +52,4 @@ def _plain(estimate: ClusteredEstimate) -> str:
 
 def _points(estimate: ClusteredEstimate) -> str:
     """Return an estimate with its interval, in points."""
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return "-"
-    return f"{100 * estimate.value:+.1f} points ({100 * estimate.low:+.1f} to {100 * estimate.high:+.1f})"
+    return f"{format_points(estimate.value)} points ({format_points_range(estimate.low, estimate.high)})"

@@ -3,25 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from agents.models.spec import is_emulated
 from results.analysis.cheap_gold import CheapGoldResult
-from results.render import contest
 from results.render.columns import columns
 from results.render.contest import answering_model_caveats, self_preference_caveats
+from results.render.documents import JudgingDocument
+from results.render.estimable import Estimable, estimable
 from results.render.format import EMULATED_NOTE, format_percent, format_range, format_usd
+from results.render.judging import judging_document
 from results.render.rendering import Rendering
 from results.render.table import Column, Table
 from results.statistics.not_estimable import NotEstimable
-from results.statistics.ppi import CostSaving
+from results.statistics.ppi import CheapAndGold, CostSaving
 from results.statistics.stratified_ppi import Stratum
+
+
+class CostSavingDocument(TypedDict):
+    """Cost of both judges; null where a price is unknown.
+
+    Attributes:
+        paid_usd: cost of cheap and gold together.
+        gold_everywhere_usd: cost of the gold judge on every dialogue.
+        gold_equivalent_usd: cost of gold alone for an equally short interval.
+        saved_usd: cost of gold on every dialogue minus what was paid.
+    """
+
+    paid_usd: float | None
+    gold_everywhere_usd: float | None
+    gold_equivalent_usd: float | None
+    saved_usd: float | None
+
+
+class CheapGoldDocument(TypedDict):
+    """Contest judged by a cheap judge on all dialogues and a gold judge on a share.
+
+    Attributes:
+        estimate: the gold judge's win rate of A over all dialogues.
+        cost: cost of both judges.
+        gold_share: share of dialogues that the gold judge judged, in (0, 1].
+        strata: strata of the share; [] for a simple random share.
+        cheap, gold: judging runs of both judges.
+    """
+
+    document: Literal["cheap_gold"]
+    estimate: Estimable[CheapAndGold]
+    cost: CostSavingDocument
+    gold_share: float
+    strata: list[Stratum]
+    cheap: JudgingDocument
+    gold: JudgingDocument
 
 
 def render_cheap_gold(result: CheapGoldResult) -> Rendering:
     """Render the combined estimate and the contest of each judge."""
-    contests = [summary.judges[0].contest for summary in (result.cheap, result.gold)]
+    contests = [summary.contests[0].contest for summary in (result.cheap, result.gold)]
     caveats = [EMULATED_NOTE] if any(is_emulated(contest.judge_model) for contest in contests) else []
     caveats += answering_model_caveats(contests) + self_preference_caveats(contests)
     return Rendering(
@@ -29,18 +68,21 @@ def render_cheap_gold(result: CheapGoldResult) -> Rendering:
     )
 
 
-def _data(result: CheapGoldResult) -> dict[str, Any]:
+def _data(result: CheapGoldResult) -> CheapGoldDocument:
     """Return the result as JSON data; rates in [0, 1], money in US dollars."""
-    estimate = result.estimate
     return {
-        "estimate": {"not_estimable": str(estimate)}
-        if isinstance(estimate, NotEstimable)
-        else asdict(estimate),
-        "saved": {**asdict(result.saved), "saved": result.saved.saved},
+        "document": "cheap_gold",
+        "estimate": estimable(result.estimate),
+        "cost": {
+            "paid_usd": result.saved.paid,
+            "gold_everywhere_usd": result.saved.gold_everywhere,
+            "gold_equivalent_usd": result.saved.gold_equivalent,
+            "saved_usd": result.saved.saved,
+        },
         "gold_share": result.share,
-        "strata": [asdict(stratum) for stratum in result.strata],
-        "cheap": contest.to_dict(result.cheap),
-        "gold": contest.to_dict(result.gold),
+        "strata": list(result.strata),
+        "cheap": judging_document(result.cheap),
+        "gold": judging_document(result.gold),
     }
 
 
@@ -51,7 +93,7 @@ def _table(result: CheapGoldResult) -> Table:
         columns=columns(role_column, "judge", "win_rate", "interval", "order_robust", "n", "cost_usd")
     )
     for role, summary in (("cheap", result.cheap), ("gold", result.gold)):
-        judge = summary.judges[0]
+        judge = summary.contests[0]
         rate, judged = judge.hard, judge.contest
         table.add_row(
             role, judged.judge, rate.rate, (rate.low, rate.high), rate.order_robust, rate.n, judged.cost_usd
@@ -59,7 +101,7 @@ def _table(result: CheapGoldResult) -> Table:
     estimate = result.estimate
     if not isinstance(estimate, NotEstimable):
         table.add_section()
-        gold = result.gold.judges[0].contest.judge
+        gold = result.gold.contests[0].contest.judge
         table.add_row("estimate", gold, estimate.rate, (estimate.low, estimate.high), None, estimate.n, None)
     return table
 

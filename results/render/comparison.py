@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from results.analysis.comparison import JudgeComparison, PairComparison, SingleOrderTest
+from results.analysis.comparison import JudgeComparison, PairComparison
 from results.queries.contest_index import name_of
 from results.render.columns import columns
 from results.render.comparison_data import comparison_to_dict, verdict
@@ -23,16 +23,16 @@ from results.render.paired_differences import (
     test_table,
 )
 from results.render.rendering import Rendering
-from results.render.table import Column, Table, Value
+from results.render.table import Column, Table
 from results.statistics import NotEstimable, PairedDifference
+
+JUDGE = Column("judge", once=True)
 
 
 def render_comparison(comparison: PairComparison) -> Rendering:
     """Render the comparison: tests, subgroups, and one sentence per judge."""
-    tables = (
-        _tests(comparison),
-        *(_groups(judge, comparison.by) for judge in comparison.judges if judge.groups),
-    )
+    parts = (_tests(comparison), _single_orders(comparison), _groups(comparison))
+    tables = tuple(table for table in parts if table.rows)
     return Rendering(
         comparison_to_dict(comparison), tables, tuple(_sentences(comparison)), tuple(_caveats(comparison))
     )
@@ -46,38 +46,44 @@ def _tests(comparison: PairComparison) -> Table:
         f"{first} minus {second}, in points",
         comparison.selection,
         size,
-        columns("judge", "how", *difference_columns(size)),
+        columns(JUDGE, "how", *difference_columns(size)),
         soft=comparison.soft,
     )
     opponent = f"against {name_of(comparison.selection.opponent)}"
     for judge in comparison.judges:
-        judge_name = judge.judge_contests.judge  # shown in the judge's first row only
         for test in (judge.answer.against_opponent, judge.answer.head_to_head):
             if test is not None:
                 mark = " *" if test.kind == judge.answer.primary else ""
-                row_label = opponent if test is judge.answer.against_opponent else test.kind
-                table.add_row(judge_name, row_label + mark, *difference_cells(test), *test_cells(test))
-                judge_name = ""
-        for order in judge.single_orders:
-            table.add_row("", f"McNemar, {order.order}", *_mcnemar_cells(order))
+                how = opponent if test is judge.answer.against_opponent else test.kind
+                cells = (*difference_cells(test), *test_cells(test))
+                table.add_row(judge.judge_contests.judge, how + mark, *cells)
     return table
 
 
-def _mcnemar_cells(order: SingleOrderTest) -> tuple[Value, ...]:
-    """Return the cells of a single-order test."""
-    if isinstance(order.test, NotEstimable):
-        return (None,) * 8
-    won = (f"only {order.test.only_first}", f"only {order.test.only_second}")
-    return (*won, None, None, order.test.p, order.p_adjusted, order.test.n, None)
+def _single_orders(comparison: PairComparison) -> Table:
+    """Return McNemar's test of each order."""
+    won = (Column("only_first", unit="count"), Column("only_second", unit="count"))
+    shown = columns(JUDGE, "order", *won, "p", "p_adjusted", "n")
+    table = Table("McNemar's test of each order", columns=shown)
+    for judge in comparison.judges:
+        for order in judge.single_orders:
+            test, name = order.test, (judge.judge_contests.judge, order.order)
+            if isinstance(test, NotEstimable):
+                table.add_row(*name, *[None] * 5)
+            else:
+                table.add_row(*name, test.only_first, test.only_second, test.p, order.p_adjusted, test.n)
+    return table
 
 
-def _groups(judge: JudgeComparison, group_by: str) -> Table:
+def _groups(comparison: PairComparison) -> Table:
     """Return the primary comparison by subgroup, without tests."""
     interval = Column("interval", "95 %", "points_range")
-    shown = columns(Column("group", group_by), "difference", interval, "n", "note")
-    table = Table(f"{judge.judge_contests.judge}, by {group_by}, in points", columns=shown)
-    for name, test in judge.groups.items():
-        table.add_row(name, test.difference, (test.low, test.high), test.n, test.note)
+    shown = columns(JUDGE, Column("group", comparison.by or " "), "difference", interval, "n", "note")
+    table = Table(f"By {comparison.by}, in points", columns=shown)
+    for judge in comparison.judges:
+        for name, test in judge.groups.items():
+            cells = (name, test.difference, (test.low, test.high), test.n, test.note)
+            table.add_row(judge.judge_contests.judge, *cells)
     return table.without_empty_columns({"note"})
 
 

@@ -3,24 +3,104 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import Literal
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from results.analysis.controlled_ranking import ControlledRanking
 from results.queries.contest_index import name_of
 from results.render.columns import columns
+from results.render.estimable import Estimable, estimable
 from results.render.format import EMULATED_NOTE
 from results.render.rendering import Rendering
 from results.render.table import Column, Table
 from results.statistics import ControlledStrengths, NotEstimable
+from results.statistics.controlled_strengths import CovariateEffect
+from results.statistics.selection_bias import CorrectedEstimate
+
+
+class ControlledAuthor(TypedDict):
+    """Author of a ranking at equal length and style.
+
+    Attributes:
+        author: the author.
+        response_set: id of its response set.
+        strength: controlled strength on Elo's scale.
+        low, high: its interval; null for an author that won or lost nearly everything, or is extrapolated.
+        uncontrolled: strength without control.
+        extrapolated: whether the strength at equal length is extrapolated.
+    """
+
+    author: str
+    response_set: str
+    strength: float
+    low: float | None
+    high: float | None
+    uncontrolled: float
+    extrapolated: bool
+
+
+class ControlledStrengthsDocument(TypedDict):
+    """Strengths at equal length and style.
+
+    Attributes:
+        authors: the authors, strongest first.
+        best: strength of the strongest author, corrected for selection; null without an interval.
+        effects: effects of the covariates that vary.
+        level: confidence level.
+        n: number of meetings with a score.
+        dialogues: number of dialogues with a meeting.
+        wording: how to describe the numbers.
+    """
+
+    authors: list[ControlledAuthor]
+    best: CorrectedEstimate | None
+    effects: list[CovariateEffect]
+    level: float
+    n: int
+    dialogues: int
+    wording: str
+
+
+class ControlledJudgeRanking(Estimable[ControlledStrengthsDocument]):
+    """One judge's ranking at equal length and style.
+
+    Attributes:
+        judge: display name of the judge.
+        judge_id: content id of the judge.
+        emulated: whether the judge is emulated.
+    """
+
+    judge: str
+    judge_id: str
+    emulated: bool
+
+
+class ControlledRankingDocument(TypedDict):
+    """Rankings at equal length and style.
+
+    Attributes:
+        split: the split.
+        rankings: one ranking per judge.
+        notes: what limits the numbers.
+    """
+
+    document: Literal["controlled_ranking"]
+    split: str
+    rankings: list[ControlledJudgeRanking]
+    notes: list[str]
 
 
 def render_controlled_ranking(rankings: Sequence[ControlledRanking], split: str) -> Rendering:
     """Render every judge's strengths with and without control, and the covariate effects."""
     notes = _caveats(rankings)
-    data = {"split": split, "rankings": [_ranking_data(ranking) for ranking in rankings], "notes": notes}
+    data: ControlledRankingDocument = {
+        "document": "controlled_ranking",
+        "split": split,
+        "rankings": [_ranking_data(ranking) for ranking in rankings],
+        "notes": notes,
+    }
     tables = (
         _table(ranking, ranking.strengths)
         for ranking in rankings
@@ -29,18 +109,24 @@ def render_controlled_ranking(rankings: Sequence[ControlledRanking], split: str)
     return Rendering(data, tuple(tables), caveats=tuple(notes))
 
 
-def _ranking_data(ranking: ControlledRanking) -> dict[str, Any]:
+def _ranking_data(ranking: ControlledRanking) -> ControlledJudgeRanking:
     """Return one judge's ranking as JSON data."""
-    head = {"judge": ranking.judge, "judge_id": ranking.judge_id, "emulated": ranking.emulated}
-    strengths = ranking.strengths
-    if isinstance(strengths, NotEstimable):
-        return {**head, "not_estimable": strengths.reason}
+    result = ranking.strengths
+    strengths = result if isinstance(result, NotEstimable) else _strengths(ranking, result)
     return {
-        **head,
-        "not_estimable": None,
+        "judge": ranking.judge,
+        "judge_id": ranking.judge_id,
+        "emulated": ranking.emulated,
+        **estimable(strengths),
+    }
+
+
+def _strengths(ranking: ControlledRanking, strengths: ControlledStrengths) -> ControlledStrengthsDocument:
+    """Return one judge's strengths as JSON data."""
+    return {
         "authors": [_author(ranking, strengths, index) for index in _order(strengths)],
-        "best": None if strengths.best is None else asdict(strengths.best),
-        "effects": [asdict(effect) for effect in strengths.effects],
+        "best": strengths.best,
+        "effects": list(strengths.effects),
         "level": strengths.level,
         "n": strengths.n,
         "dialogues": strengths.dialogues,
@@ -53,7 +139,7 @@ def _order(strengths: ControlledStrengths) -> list[int]:
     return [int(index) for index in np.argsort(-strengths.elo, kind="stable")]
 
 
-def _author(ranking: ControlledRanking, strengths: ControlledStrengths, index: int) -> dict[str, Any]:
+def _author(ranking: ControlledRanking, strengths: ControlledStrengths, index: int) -> ControlledAuthor:
     """Return one author's strength as JSON data."""
     return {
         "author": name_of(ranking.authors[index]),

@@ -6,106 +6,14 @@ not valid for a contest that stopped depending on its own verdicts.
 
 from __future__ import annotations
 
-from typing import Any
-
-from agents.models.spec import is_emulated
-from results.analysis.contest_results import JudgeResult, JudgingResult
-from results.analysis.early_stopping import StoppingResult, StoppingRule
+from results.analysis.contest_results import ContestResult, JudgingResult
+from results.analysis.early_stopping import METHOD, SCOPES, StoppingResult, StoppingRule
 from results.render.columns import columns
-from results.render.contest import answering_model_caveats, answering_model_data, self_preference_caveats
-from results.render.format import EMULATED_NOTE, format_reasons, format_usd
-from results.render.rendering import Rendering
+from results.render.format import format_reasons, format_usd
 from results.render.table import Column, Table
-from results.statistics.win_rate import GENERATION
-
-METHOD = "confidence sequence (betting)"
-SCOPE = {
-    "these dialogues": "over the planned dialogues; these responses, this judge",
-    "population": f"over the population of dialogues and {GENERATION}; this training, this judge",
-}
 
 
-def render_early_stopping(summary: JudgingResult) -> Rendering:
-    """Render the confidence sequences: one row per judge."""
-    return Rendering(_data(summary), (_table(summary),), caveats=tuple(_caveats(summary)))
-
-
-def _data(summary: JudgingResult) -> dict[str, Any]:
-    """Return the results as JSON data; rates in [0, 1]."""
-    return {
-        "run": summary.run_id,
-        "spec": dict(summary.spec),
-        "interrupted": summary.interrupted,
-        "emulated": _emulated(summary),
-        "judges": [_judge_data(judge, stopped) for judge, stopped in _stopped(summary)],
-    }
-
-
-def _stopped(summary: JudgingResult) -> list[tuple[JudgeResult, StoppingResult]]:
-    """Return the judges with early stopping, and their stopping results."""
-    return [(judge, judge.stopped) for judge in summary.judges if judge.stopped is not None]
-
-
-def _emulated(summary: JudgingResult) -> bool:
-    """Return whether any judge is emulated."""
-    return any(is_emulated(judge.contest.judge_model) for judge in summary.judges)
-
-
-def _judge_data(judge: JudgeResult, stopped: StoppingResult) -> dict[str, Any]:
-    """Return one judge's result."""
-    contest, endpoint, sequence = judge.contest, judge.endpoint, stopped.sequence
-    return {
-        "judge": contest.judge,
-        "judge_id": contest.judge_id,
-        "a": contest.a.author,
-        "b": contest.b.author,
-        "stop_when": stopped.until.spec["until"],
-        "estimand": str(sequence.estimand),
-        "stopping_rule_met": stopped.answered,
-        "finished": stopped.finished,
-        "decided": sequence.decided,
-        "known_for_these_dialogues": sequence.known,
-        "better": sequence.better,
-        "win_rate": sequence.rate,
-        "low": sequence.low,
-        "high": sequence.high,
-        "level": sequence.level,
-        "n_contests": sequence.n_contests,
-        "interval": METHOD,
-        "scope": SCOPE[str(sequence.estimand)],
-        "dialogues": sequence.prefix,
-        "total_dialogues": sequence.total,
-        "incomplete": sequence.incomplete,
-        "interim_looks": stopped.looked,
-        "path": [
-            dict(zip(("dialogues", "low", "high"), interim_look, strict=True))
-            for interim_look in stopped.path
-        ],
-        "samples": contest.samples,
-        "unscored": dict(judge.hard.unscored),
-        **answering_model_data(contest),
-        "exact": stopped.is_exact,
-        "requests": {
-            "expected": stopped.expected,
-            "asked": stopped.requested,
-            "beyond": stopped.beyond,
-            "saved": stopped.saved,
-            "made": endpoint.made if endpoint else 0,
-            "reused": endpoint.reused if endpoint else 0,
-            "retried": endpoint.retried if endpoint else 0,
-            "failed": endpoint.failed if endpoint else 0,
-        },
-        "stopped": endpoint.stopped if endpoint else "",
-        "cost_usd": contest.cost_usd,
-        "unanswered_cost_usd": judge.unanswered_usd,
-        "saved_usd": stopped.saved_usd,
-        "emulated": is_emulated(contest.judge_model),
-        "same_family": [match.to_dict() for match in contest.same_family],
-        "note": stopped.note(contest.a.author, contest.b.author),
-    }
-
-
-def _table(summary: JudgingResult) -> Table:
+def early_stopping_table(summary: JudgingResult) -> Table:
     """Return one row per judge."""
     first, stopping = _stopped(summary)[0]
     a, b = first.contest.a.author, first.contest.b.author
@@ -138,12 +46,17 @@ COLUMNS = columns(
 )
 
 
+def _stopped(summary: JudgingResult) -> list[tuple[ContestResult, StoppingResult]]:
+    """Return the contests with early stopping, and their stopping results."""
+    return [(result, result.stopped) for result in summary.contests if result.stopped is not None]
+
+
 def _describe_rule(until: StoppingRule) -> str:
     """Return the stopping rule in words."""
     return str(until) if until.half_width is None else f"±{100 * until.half_width:g} points"
 
 
-def _answer(judge: JudgeResult, stopped: StoppingResult) -> str:
+def _answer(judge: ContestResult, stopped: StoppingResult) -> str:
     """Return the conclusion of one contest."""
     contest, better = judge.contest, stopped.sequence.better
     if better:
@@ -152,16 +65,14 @@ def _answer(judge: JudgeResult, stopped: StoppingResult) -> str:
     return "undecided" if stopped.finished else "open"
 
 
-def _caveats(summary: JudgingResult) -> list[str]:
+def early_stopping_caveats(summary: JudgingResult) -> list[str]:
     """Return the caveats: the interval, and per judge how it stopped."""
-    notes = [EMULATED_NOTE] if _emulated(summary) else []
-    notes += answering_model_caveats(judge.contest for judge in summary.judges)
-    notes += self_preference_caveats(judge.contest for judge in summary.judges)
+    notes = []
     judged = _stopped(summary)
     sequence = judged[0][1].sequence
     sharing = f", for all {sequence.n_contests} judges at once" if sequence.n_contests > 1 else ""
     notes.append(
-        f"Win rate of {judged[0][0].contest.a.author} {SCOPE[str(sequence.estimand)]}. The interval is a "
+        f"Win rate of {judged[0][0].contest.a.author} {SCOPES[sequence.estimand]}. The interval is a "
         f"{METHOD}, which is valid at every interim look{sharing}. Intervals and tests for a fixed number "
         "of dialogues are not valid here, because the contest stopped depending on its own verdicts."
     )

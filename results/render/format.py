@@ -9,7 +9,7 @@ from typing import Any
 
 from results.render.table import Quantity
 
-SCHEMA_VERSION = 2  # of every JSON result; raised whenever a key changes its name or meaning
+SCHEMA_VERSION = 3  # of every JSON result; raised whenever a key changes its name or meaning
 EMULATED_NOTE = (
     "EMULATED: responses of models named emulated-… come from the local emulator, not from a real model. "
     "They rehearse a study and do not measure empathy; their cost is the price of the real model."
@@ -26,6 +26,11 @@ def format_percent(rate: float | None) -> str:
     return NONE if rate is None else f"{100 * rate:.1f} %"
 
 
+def format_level(share: float) -> str:
+    """Return a round share in percent, such as `95 %` or `97.5 %`."""
+    return f"{100 * share:g} %"
+
+
 def format_range(low: float | None, high: float | None) -> str:
     """Return an interval in percent, such as `55.2 to 67.8`."""
     return NONE if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
@@ -34,6 +39,11 @@ def format_range(low: float | None, high: float | None) -> str:
 def format_points(difference: float | None) -> str:
     """Return a difference in points (hundredths), such as `+7.2`."""
     return NONE if difference is None else f"{100 * difference:+.1f}"
+
+
+def format_unsigned_points(difference: float) -> str:
+    """Return a size in points, such as `7.2`."""
+    return f"{100 * difference:.1f}"
 
 
 def format_points_range(low: float | None, high: float | None) -> str:
@@ -129,7 +139,8 @@ UNITS: Mapping[str, Callable[[Any], str]] = {
     "count": "{:,}".format,
     "counts": _joined,  # several counts
     "of": lambda pair: f"{pair[0]:,} of {pair[1]:,}",  # (part, whole)
-    "places": lambda pair: str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}–{pair[1]}",  # (low, high)
+    "rank_range": lambda pair: str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}–{pair[1]}",  # (low, high)
+    "flag": lambda flag: "yes" if flag else "",
     "unscored": format_reasons,  # counts by reason
     "percent": format_percent,  # of a share in [0, 1], like the next two
     "percent_range": lambda pair: format_range(*pair),
@@ -138,7 +149,7 @@ UNITS: Mapping[str, Callable[[Any], str]] = {
     "points": format_points,  # of a difference of shares in [-1, 1], like the next three
     "points_range": lambda pair: format_points_range(*pair),
     "points_estimate": _with_interval(format_points, format_points_range),
-    "unsigned_points": lambda difference: f"{100 * difference:.1f}",
+    "unsigned_points": format_unsigned_points,
     "p": format_p,
     "points_p": lambda pair: f"{format_points(pair[0])} (p {pair[1]:.3f})",  # (difference, p-value)
     "decimal": "{:.2f}".format,
@@ -147,6 +158,7 @@ UNITS: Mapping[str, Callable[[Any], str]] = {
     "whole": "{:,.0f}".format,  # rounded
     "strength": "{:.0f}".format,
     "strength_range": _bounded,  # ends may be None
+    "strength_estimate": lambda estimate: f"{estimate[0]:.0f} ({_bounded(estimate[1:])})",
     "usd": format_usd,
     "rounded_usd": format_rounded_usd,
     "duration": format_duration,
@@ -175,9 +187,3 @@ def format_lines(value: Any, unit: str = "text") -> tuple[str, ...]:
     if value is None and unit not in _SPELLS_NONE:
         return (NONE,)
     return (UNITS[unit](value),)
-
-
-def versioned(data: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
-    """Return a JSON result with `schema_version` at its top; a list becomes the value of `items`."""
-    fields = data if isinstance(data, Mapping) else {"items": data}
-    return {"schema_version": SCHEMA_VERSION, **fields}

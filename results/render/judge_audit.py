@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from agents.models.family import FamilyMatch, self_preference_warning
 from agents.models.spec import is_emulated
 from agents.types import Split
 from results.analysis.judge_audit import AuditSummary, JudgeAuditResult
-from results.render.calibration import calibration_data, calibration_lines
+from results.render.calibration import calibration_lines
 from results.render.columns import columns
+from results.render.contest import range_document
+from results.render.documents import RangeDocument
+from results.render.estimable import Estimable, estimable
 from results.render.format import EMULATED_NOTE, format_percent, format_value
 from results.render.rendering import Rendering
-from results.render.table import Column, Table, Value
+from results.render.table import Column, Quantity, Table, Value
+from results.statistics.calibration import Calibration
 from results.statistics.cluster_bootstrap import ClusteredEstimate
-from results.statistics.judge_accuracy import HUMAN_LLM, LLM_LLM, Audit, JudgeBias
+from results.statistics.judge_accuracy import HUMAN_LLM, LLM_LLM, JudgeBias
 from results.statistics.not_estimable import NotEstimable, estimated
 from results.statistics.within_rater_test import WithinRaters
 
@@ -45,16 +51,166 @@ CENTRED = (
 )
 
 
+class PreferenceShares(TypedDict):
+    """Shares in favour of the first of two responders, in [0, 1].
+
+    Attributes:
+        humans: share of ratings; null without pairs.
+        judge: share of verdicts; null without pairs.
+    """
+
+    humans: float | None
+    judge: float | None
+
+
+class ResponderPairDocument(TypedDict):
+    """Agreement on the pairs of two responders.
+
+    Attributes:
+        first, second: the responders.
+        agreement: agreement of the judge with the ratings.
+        prefer_first: shares in favour of the first responder.
+        kappa: Cohen's kappa; not estimable if one outcome exceeds 90 %.
+    """
+
+    first: str
+    second: str
+    agreement: ClusteredEstimate
+    prefer_first: PreferenceShares
+    kappa: Estimable[float]
+
+
+class JudgeAuditDocument(TypedDict):
+    """Audit of one judge or baseline on pairs of rated responses.
+
+    Attributes:
+        judge: display name.
+        judge_id: content id of the judge; "" for a baseline that is computed here.
+        answering_models: number of completions by the model that answered.
+        several_answering_models: whether several models answered under the judge's name.
+        family: maker of the judge, or "".
+        same_family: responders of the judge's model family.
+        excluded_same_family: number of pairs left out because a responder is of the judge's model family.
+        agreement: share of verdicts for the response with the higher rating, a tie counting one half.
+        bounds: agreement with every missing verdict wrong, and right.
+        rater_centred: agreement with ratings minus the rater's mean.
+        rater_centred_note: what limits that number.
+        within_raters: agreement beyond what rater and responder alone produce.
+        gap_2: agreement on pairs rated 1 against 3.
+        groups: agreement by kind of pair.
+        responders: agreement by pair of responders.
+        kappa: Cohen's kappa over all pairs of responders.
+        consistency: share of pairs whose two orders name the same response.
+        first_position_rate: share of verdicts for the first response.
+        length: verdicts and ratings for the longer response.
+        own_family: verdicts and ratings for responses of the judge's own model family.
+        ties: share of ties among the verdicts.
+        repetition_stability: share of comparisons whose samples all agree; null with one sample.
+        n: number of complete pairs.
+        incomplete: number of other pairs.
+        calibration: calibration of soft verdicts; null for a judge without them.
+        over_baselines: agreement minus that of each baseline.
+        unscored: number of judgments without a verdict, by reason.
+        retried_judgments: number of judgments that needed more than one attempt.
+        judgments: number of judgments.
+        cost_usd: cost of all completions; null if unknown.
+        cost_usd_per_1000: cost of 1,000 judgments; null if unknown.
+        seconds_per_1000: time of 1,000 judgments; null if unknown.
+        stopped: why the endpoint was disabled, or "".
+    """
+
+    judge: str
+    judge_id: str
+    answering_models: dict[str, int]
+    several_answering_models: bool
+    family: str
+    same_family: list[str]
+    excluded_same_family: int
+    agreement: ClusteredEstimate
+    bounds: RangeDocument
+    rater_centred: ClusteredEstimate
+    rater_centred_note: str
+    within_raters: Estimable[WithinRaters]
+    gap_2: ClusteredEstimate
+    groups: dict[str, ClusteredEstimate]
+    responders: list[ResponderPairDocument]
+    kappa: Estimable[float]
+    consistency: float | None
+    first_position_rate: float | None
+    length: JudgeBias
+    own_family: Estimable[JudgeBias]
+    ties: float | None
+    repetition_stability: float | None
+    n: int
+    incomplete: int
+    calibration: Estimable[Calibration] | None
+    over_baselines: dict[str, ClusteredEstimate]
+    unscored: dict[str, int]
+    retried_judgments: int
+    judgments: int
+    cost_usd: float | None
+    cost_usd_per_1000: float | None
+    seconds_per_1000: float | None
+    stopped: str
+
+
+class SplitAuditDocument(TypedDict):
+    """Judges against human ratings on one split.
+
+    Attributes:
+        run: id of the run.
+        split: the split.
+        selection: how its dialogues were selected.
+        llm_preferred_to_human: share of human-LLM pairs whose LLM response has the higher rating.
+        ceiling: upper limit of agreement; null, because none can be estimated.
+        no_ceiling: why there is none.
+        pairs: number of pairs.
+        dialogues: number of dialogues.
+        interrupted: whether this process was interrupted.
+        emulated: whether any judge is emulated.
+        judges: the audited judges.
+        baselines: what a judge must beat.
+    """
+
+    run: str
+    split: str
+    selection: str
+    llm_preferred_to_human: float | None
+    ceiling: None
+    no_ceiling: str
+    pairs: int
+    dialogues: int
+    interrupted: bool
+    emulated: bool
+    judges: list[JudgeAuditDocument]
+    baselines: list[JudgeAuditDocument]
+
+
+class AuditDocument(TypedDict):
+    """Judges against human ratings, beside baselines.
+
+    Attributes:
+        audits: audit of one or both splits.
+    """
+
+    document: Literal["audit"]
+    audits: list[SplitAuditDocument]
+
+
 def render_judge_audit(summaries: Sequence[AuditSummary]) -> Rendering:
     """Render the audits of one or both splits: `audits` in the document, one table and findings per split."""
     tables = []
     for summary in summaries:
         findings = (line for result in summary.judges for line in reliability_findings(result))
         tables.append(replace(audit_table(summary), caveats=(*general_caveats(summary), *findings)))
-    return Rendering({"audits": [_data(summary) for summary in summaries]}, tuple(tables))
+    document: AuditDocument = {
+        "document": "audit",
+        "audits": [split_audit_document(summary) for summary in summaries],
+    }
+    return Rendering(document, tuple(tables))
 
 
-def _data(summary: AuditSummary) -> dict[str, Any]:
+def split_audit_document(summary: AuditSummary) -> SplitAuditDocument:
     """Return one split's audit as JSON data."""
     return {
         "run": summary.data.run_id,
@@ -77,7 +233,7 @@ def _emulated(summary: AuditSummary) -> bool:
     return any(judge.verdicts is not None and is_emulated(judge.verdicts.model) for judge in summary.judges)
 
 
-def _judge_data(result: JudgeAuditResult) -> dict[str, Any]:
+def _judge_data(result: JudgeAuditResult) -> JudgeAuditDocument:
     """Return one judge's audit as JSON data."""
     audit, verdicts = result.audit, result.verdicts
     return {
@@ -88,38 +244,34 @@ def _judge_data(result: JudgeAuditResult) -> dict[str, Any]:
         "family": result.family,
         "same_family": list(result.same_family),
         "excluded_same_family": result.left_out,
-        "agreement": asdict(audit.agreement),
-        "bounds": [audit.low_bound, audit.high_bound],
-        "rater_centred": asdict(audit.centred),
+        "agreement": audit.agreement,
+        "bounds": range_document(audit.low_bound, audit.high_bound),
+        "rater_centred": audit.centred,
         "rater_centred_note": CENTRED,
-        "within_raters": None if isinstance(audit.within, NotEstimable) else asdict(audit.within),
-        "within_raters_not_estimable": _reason(audit.within),
-        "gap_2": asdict(audit.rating_gap_2),
-        "groups": {name: asdict(estimate) for name, estimate in audit.groups.items()},
+        "within_raters": estimable(audit.within),
+        "gap_2": audit.rating_gap_2,
+        "groups": dict(audit.groups),
         "responders": [
             {
                 "first": pair.first,
                 "second": pair.second,
-                "agreement": asdict(pair.agreement),
+                "agreement": pair.agreement,
                 "prefer_first": {"humans": pair.humans, "judge": pair.judge},
-                "kappa": estimated(pair.kappa),
-                "kappa_not_estimable": _reason(pair.kappa),
+                "kappa": estimable(pair.kappa),
             }
             for pair in audit.pairs
         ],
-        "kappa": estimated(audit.kappa),
-        "kappa_not_estimable": _reason(audit.kappa),
+        "kappa": estimable(audit.kappa),
         "consistency": audit.consistency,
         "first_position_rate": audit.first_position_rate,
-        "length": _bias_data(audit.length),
-        "own_family": None if isinstance(audit.own_family, NotEstimable) else _bias_data(audit.own_family),
-        "own_family_not_estimable": _reason(audit.own_family),
+        "length": audit.length,
+        "own_family": estimable(audit.own_family),
         "ties": audit.ties,
-        "stability": audit.stability,
+        "repetition_stability": audit.stability,
         "n": audit.n,
         "incomplete": audit.incomplete,
-        "calibration": calibration_data(result.calibration),
-        "over_baselines": {name: asdict(estimate) for name, estimate in result.over.items()},
+        "calibration": None if result.calibration is None else estimable(result.calibration),
+        "over_baselines": dict(result.over),
         "unscored": dict(verdicts.unscored) if verdicts else {},
         "retried_judgments": verdicts.asked_again if verdicts else 0,
         "judgments": verdicts.judgments if verdicts else 0,
@@ -128,16 +280,6 @@ def _judge_data(result: JudgeAuditResult) -> dict[str, Any]:
         "seconds_per_1000": seconds_per_1000(result),
         "stopped": result.endpoint.stopped if result.endpoint else "",
     }
-
-
-def _bias_data(bias: JudgeBias) -> dict[str, Any]:
-    """Return a judge bias as JSON data."""
-    return asdict(bias)
-
-
-def _reason(value: object) -> str:
-    """Return why a value is not estimable, else ""."""
-    return value.reason if isinstance(value, NotEstimable) else ""
 
 
 def cost_per_1000(result: JudgeAuditResult) -> float | None:
@@ -169,16 +311,12 @@ def _points(estimate: ClusteredEstimate) -> str:
     return format_value(_estimate(estimate), "points_estimate")
 
 
-ESTIMATE_COLUMNS = columns(
+AUDIT_COLUMNS = columns(
     *("judge", "agreement", "interval", Column("within_raters", unit="points_p")),
     *(Column("gap_2", "rating gap 2", "percent"), Column("human_llm", "human v LLM", "percent")),
     *(Column("llm_llm", "LLM v LLM", "percent"), "kappa", "consistency", "first_position_rate"),
     *(Column("longer", unit="percent"), Column("own_family", unit="points"), "repetition_stability"),
-    *("n", "unscored"),
-)
-AUDIT_COLUMNS = (
-    *ESTIMATE_COLUMNS,
-    Column("cost_usd_per_1000", "cost /1000", "usd"),
+    *("n", "unscored", Column("cost_usd_per_1000", "cost /1000", "usd")),
     Column("seconds_per_1000", "s /1000", "whole"),
 )
 
@@ -199,8 +337,9 @@ def audit_table(summary: AuditSummary) -> Table:
     return table
 
 
-def audit_cells(audit: Audit, unscored: Value) -> tuple[Value, ...]:
-    """Return the cells of the estimates, from `agreement` to `unscored`."""
+def _cells(result: JudgeAuditResult) -> tuple[Value, ...]:
+    """Return one row of the table after the name."""
+    audit, verdicts = result.audit, result.verdicts
     within, family = audit.within, audit.own_family
     return (
         audit.agreement.value,
@@ -216,16 +355,8 @@ def audit_cells(audit: Audit, unscored: Value) -> tuple[Value, ...]:
         None if isinstance(family, NotEstimable) else family.difference.value,
         audit.stability,
         audit.n,
-        unscored,
-    )
-
-
-def _cells(result: JudgeAuditResult) -> tuple[Value, ...]:
-    """Return one row of the table after the name."""
-    verdicts = result.verdicts
-    return (
-        *audit_cells(result.audit, verdicts.unscored if verdicts else {}),
-        "-" if verdicts is None else cost_per_1000(result),
+        verdicts.unscored if verdicts else {},
+        Quantity(None, "text") if verdicts is None else cost_per_1000(result),
         None if result.is_baseline else seconds_per_1000(result),
     )
 
@@ -332,8 +463,3 @@ def _bias_lines(bias: JudgeBias, kind: str) -> list[str]:
         return []
     side = "more" if difference.low > 0 else "less"
     return [f"prefers {kind} {side} often than people: {_points(difference)} points"]
-
-
-def page_title(summary: AuditSummary) -> str:
-    """Return the title of the audit page."""
-    return f"Judges against human ratings: {summary.split} split"

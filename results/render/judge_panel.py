@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from agents.models.family import self_preference_warning
 from agents.models.spec import is_emulated
@@ -12,25 +14,211 @@ from results.analysis.human_preferences import CorrectedPanel
 from results.analysis.judge_panel import JudgePanel, PanelJudge
 from results.queries.contest_index import name_of
 from results.render.bias_correction import (
+    CorrectedRates,
+    HumanPreferencesDocument,
     bias_correction_caveats,
     bias_correction_data,
     bias_correction_table,
     human_preferences_data,
 )
 from results.render.columns import columns
-from results.render.contest import render_contest
+from results.render.contest import range_document, same_family_documents
+from results.render.documents import JudgingDocument, RangeDocument, SameFamilyDocument
+from results.render.estimable import Estimable, estimable
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE
+from results.render.judging import judging_document
 from results.render.rendering import Rendering
 from results.render.table import Column, Table, Value
 from results.statistics.agreement import A_PREFERRED, B_PREFERRED, TIE, PairAgreement
 from results.statistics.not_estimable import NotEstimable, estimated
 
 
+class AnswerShares(TypedDict):
+    """Share of each answer, averaged over two judges; null without units.
+
+    Attributes:
+        a, tie, b: share of verdicts for A, of ties, and of verdicts for B.
+    """
+
+    a: float | None
+    tie: float | None
+    b: float | None
+
+
+class AgreementDocument(TypedDict):
+    """Agreement of two judges on the comparisons that both judged.
+
+    Attributes:
+        n: number of comparisons.
+        agreement: share of comparisons with the same answer.
+        low, high: its interval over dialogues.
+        attainable: largest agreement possible with the judges' shares of answers.
+        prevalence: share of each answer.
+        kappa: Cohen's kappa; not estimable if one answer exceeds 90 %.
+        alpha: Krippendorff's alpha; not estimable under the same condition.
+        ac1: Gwet's AC1; null without comparisons.
+    """
+
+    n: int
+    agreement: float | None
+    low: float | None
+    high: float | None
+    attainable: float | None
+    prevalence: AnswerShares
+    kappa: Estimable[float]
+    alpha: Estimable[float]
+    ac1: float | None
+
+
+class PanelAgreementDocument(AgreementDocument):
+    """Agreement of two judges of a panel.
+
+    Attributes:
+        judges: display names of both judges.
+        judge_ids: their content ids.
+        rank_correlation: Kendall's tau-b of their orders of authors.
+    """
+
+    judges: list[str]
+    judge_ids: list[str]
+    rank_correlation: Estimable[float]
+
+
+class PanelJudgeDocument(CorrectedRates):
+    """One judge of a panel.
+
+    Attributes:
+        judge: display name of the judge.
+        judge_id: content id of the judge.
+        run: id of the run that judged the contest.
+        win_rate: mean score of A over complete dialogues.
+        low, high: its interval.
+        order_robust: bounds of the rate that hold for any position bias.
+        n: number of complete dialogues.
+        incomplete: number of other dialogues.
+        consistency: share of dialogues whose two orders name the same author.
+        first_position_rate: share of verdicts for the first response.
+        unscored: number of judgments without a verdict, by reason.
+        not_judged: number of judgments without a completion.
+        same_family: authors of the judge's model family.
+        cost_usd: cost of all completions; null if unknown.
+        emulated: whether the judge is emulated.
+    """
+
+    judge: str
+    judge_id: str
+    run: str
+    win_rate: float | None
+    low: float | None
+    high: float | None
+    order_robust: RangeDocument
+    n: int
+    incomplete: int
+    consistency: float | None
+    first_position_rate: float | None
+    unscored: dict[str, int]
+    not_judged: int
+    same_family: list[SameFamilyDocument]
+    cost_usd: float | None
+    emulated: bool
+
+
+class MajorityDocument(TypedDict):
+    """Win rate of the judges' majority.
+
+    Attributes:
+        win_rate: mean score of A over complete dialogues.
+        low, high: its interval.
+        order_robust: bounds of the rate that hold for any position bias.
+        n: number of complete dialogues.
+        consistency: share of dialogues whose two orders name the same author.
+    """
+
+    win_rate: float | None
+    low: float | None
+    high: float | None
+    order_robust: RangeDocument
+    n: int
+    consistency: float | None
+
+
+class PanelMeanDocument(TypedDict):
+    """Win rate of A pooled over judges.
+
+    Attributes:
+        win_rate: pooled rate.
+        low, high: its interval.
+        order_robust: bounds of the rate that hold for any position bias.
+        n: number of dialogues that every judge completed.
+        range: lowest and highest rate of a judge.
+        note: what is unusual.
+    """
+
+    win_rate: float | None
+    low: float | None
+    high: float | None
+    order_robust: RangeDocument
+    n: int
+    range: RangeDocument
+    note: str
+
+
+class PanelDocument(TypedDict):
+    """Judges of one contest, their agreement and majority.
+
+    Attributes:
+        a, b: the authors.
+        split: the split.
+        dialogues: number of dialogues.
+        judges: the judges.
+        excluded_same_family: judges left out because they are of an author's model family.
+        agreement: agreement of each pair of judges.
+        majority_judges: judges of the majority, which have the same prompt.
+        alpha: Krippendorff's alpha of these judges.
+        majority: win rate of their majority; null with fewer than two.
+        pooled: win rate pooled over the judges; null with fewer than two.
+        preferences: use of human preferences; null without them.
+        notes: what limits the numbers.
+    """
+
+    a: str
+    b: str
+    split: str
+    dialogues: int
+    judges: list[PanelJudgeDocument]
+    excluded_same_family: list[str]
+    agreement: list[PanelAgreementDocument]
+    majority_judges: list[str]
+    alpha: Estimable[float]
+    majority: MajorityDocument | None
+    pooled: PanelMeanDocument | None
+    preferences: HumanPreferencesDocument | None
+    notes: list[str]
+
+
+class JudgePanelDocument(TypedDict):
+    """Judges of one contest, after judging it with more judges.
+
+    Attributes:
+        judging: the new judging run; null if nothing was judged.
+        panel: all judges.
+    """
+
+    document: Literal["judge_panel"]
+    judging: JudgingDocument | None
+    panel: PanelDocument
+
+
 def render_rejudged(panel: JudgePanel, corrected: CorrectedPanel, judged: JudgingResult | None) -> Rendering:
     """Render all judges of a contest; the document also holds the new judging run, if there is one."""
     rendering = render_judge_panel(panel, corrected)
-    run = None if judged is None else render_contest(judged).document
-    return replace(rendering, document={"run": run, "jury": rendering.document})
+    run = None if judged is None else judging_document(judged)
+    document: JudgePanelDocument = {
+        "document": "judge_panel",
+        "judging": run,
+        "panel": _data(panel, corrected),
+    }
+    return replace(rendering, document=document)
 
 
 def render_judge_panel(panel: JudgePanel, corrected: CorrectedPanel | None = None) -> Rendering:
@@ -44,7 +232,7 @@ def render_judge_panel(panel: JudgePanel, corrected: CorrectedPanel | None = Non
     return Rendering(_data(panel, corrections), tuple(tables), caveats=caveats)
 
 
-def _data(panel: JudgePanel, corrections: CorrectedPanel) -> dict[str, Any]:
+def _data(panel: JudgePanel, corrections: CorrectedPanel) -> PanelDocument:
     """Return the panel as JSON data; rates in [0, 1]."""
     return {
         "a": name_of(panel.a),
@@ -57,20 +245,20 @@ def _data(panel: JudgePanel, corrections: CorrectedPanel) -> dict[str, Any]:
             {
                 "judges": [panel.judges[first].name, panel.judges[second].name],
                 "judge_ids": [panel.judges[first].entry.judge_id, panel.judges[second].entry.judge_id],
-                **_agreement_data(agreement),
-                "rank_correlation": _value(panel.ranks[first, second]),
+                **agreement_document(agreement),
+                "rank_correlation": estimable(panel.ranks[first, second]),
             }
             for (first, second), agreement in panel.agreements.items()
         ],
         "majority_judges": [panel.judges[index].name for index in panel.same_prompt],
-        "alpha": _value(panel.alpha),
+        "alpha": estimable(panel.alpha),
         "majority": None
         if panel.verdict is None
         else {
             "win_rate": panel.verdict.rate,
             "low": panel.verdict.low,
             "high": panel.verdict.high,
-            "order_robust": list(panel.verdict.order_robust),
+            "order_robust": range_document(*panel.verdict.order_robust),
             "n": panel.verdict.n,
             "consistency": panel.verdict.consistency,
         },
@@ -80,9 +268,9 @@ def _data(panel: JudgePanel, corrections: CorrectedPanel) -> dict[str, Any]:
             "win_rate": panel.pooled.rate,
             "low": panel.pooled.low,
             "high": panel.pooled.high,
-            "order_robust": [panel.pooled.order_robust_low, panel.pooled.order_robust_high],
+            "order_robust": range_document(panel.pooled.order_robust_low, panel.pooled.order_robust_high),
             "n": panel.pooled.n,
-            "range": [panel.pooled.lowest, panel.pooled.highest],
+            "range": range_document(panel.pooled.lowest, panel.pooled.highest),
             "note": panel.pooled.note,
         },
         "preferences": human_preferences_data(corrections),
@@ -90,31 +278,7 @@ def _data(panel: JudgePanel, corrections: CorrectedPanel) -> dict[str, Any]:
     }
 
 
-def _judge_data(index: int, judge: PanelJudge, corrected: CorrectedPanel) -> dict[str, Any]:
-    """Return one judge's result as JSON data."""
-    rate = judge.rate
-    data: dict[str, Any] = {
-        "judge": judge.name,
-        "judge_id": judge.entry.judge_id,
-        "run": judge.entry.run_id,
-        "win_rate": rate.rate,
-        "low": rate.low,
-        "high": rate.high,
-        "order_robust": list(rate.order_robust),
-        "n": rate.n,
-        "incomplete": rate.incomplete,
-        "consistency": rate.consistency,
-        "first_position_rate": rate.first_position_rate,
-        "unscored": dict(rate.unscored),
-        "not_judged": rate.not_judged,
-        "same_family": [match.to_dict() for match in judge.same_family],
-        "cost_usd": judge.cost_usd,
-        "emulated": is_emulated(judge.entry.model),
-    }
-    return data | bias_correction_data(index, corrected)
-
-
-def _agreement_data(agreement: PairAgreement) -> dict[str, Any]:
+def agreement_document(agreement: PairAgreement) -> AgreementDocument:
     """Return the agreement of two judges as JSON data."""
     return {
         "n": agreement.n,
@@ -127,15 +291,34 @@ def _agreement_data(agreement: PairAgreement) -> dict[str, Any]:
             "tie": agreement.prevalence.get(TIE, 0.0 if agreement.n else None),
             "b": agreement.prevalence.get(B_PREFERRED),
         },
-        "kappa": _value(agreement.kappa),
-        "alpha": _value(agreement.alpha),
+        "kappa": estimable(agreement.kappa),
+        "alpha": estimable(agreement.alpha),
         "ac1": agreement.ac1,
     }
 
 
-def _value(value: float | NotEstimable) -> float | str:
-    """Return the value, or the reason why it is not estimable."""
-    return value if isinstance(value, float) else str(value)
+def _judge_data(index: int, judge: PanelJudge, corrected: CorrectedPanel) -> PanelJudgeDocument:
+    """Return one judge's result as JSON data."""
+    rate = judge.rate
+    return {
+        "judge": judge.name,
+        "judge_id": judge.entry.judge_id,
+        "run": judge.entry.run_id,
+        "win_rate": rate.rate,
+        "low": rate.low,
+        "high": rate.high,
+        "order_robust": range_document(*rate.order_robust),
+        "n": rate.n,
+        "incomplete": rate.incomplete,
+        "consistency": rate.consistency,
+        "first_position_rate": rate.first_position_rate,
+        "unscored": dict(rate.unscored),
+        "not_judged": rate.not_judged,
+        "same_family": same_family_documents(judge.same_family),
+        "cost_usd": judge.cost_usd,
+        "emulated": is_emulated(judge.entry.model),
+        **bias_correction_data(index, corrected),
+    }
 
 
 def _judges_table(panel: JudgePanel) -> Table:

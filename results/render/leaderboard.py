@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from agents.author_names import is_named
 from agents.errors import UserError
-from agents.output_escape import csv_rows, csv_text
+from agents.output_escape import csv_text
 from results.analysis.leaderboard import JudgeRanking, Leaderboard
 from results.queries.contest_index import name_of
 from results.render.columns import columns
+from results.render.contest import range_document
+from results.render.documents import RangeDocument
+from results.render.estimable import EstimateDocument
 from results.render.format import EMULATED_NOTE, ORDER_ROBUST_NOTE
 from results.render.rendering import Rendering
 from results.render.table import Column, Table
+from results.render.writers.csv import csv_table
 from results.render.writers.markdown import markdown_rendering
 from results.statistics.bradley_terry import ELO_PER_LOG
 
@@ -26,37 +31,119 @@ ALPACA = (
 )
 
 
-def ranking_rows(ranking: JudgeRanking) -> list[dict[str, Any]]:
+COLUMNS = columns(
+    *("judge", Column("rank", unit="count"), "author", "strength"),
+    *(Column("interval", "95 %", "strength_range"), Column("rank", "places", "rank_range")),
+    *(Column("gap", unit="strength_estimate"), Column("preferred", unit="percent_estimate")),
+    *("win_rate", "order_robust", "n", Column("group", unit="count"), Column("same_family", unit="flag")),
+)
+ONLY_IN_FILES = ("judge", "gap", "group")
+
+
+class LeaderboardAuthor(TypedDict):
+    """Author of a leaderboard.
+
+    Attributes:
+        rank: rank by strength; equal strengths share a rank.
+        rank_range: ranks that the simultaneous intervals of differences allow.
+        author: the author.
+        response_set: id of its response set.
+        reference: strongest author of its group, to which `gap` and `preferred` refer.
+        strength: Bradley-Terry strength on Elo's scale, mean 1000.
+        low, high: its interval; null without a bound.
+        gap: strength of the reference minus its own.
+        preferred: expected share of verdicts for the author over an average author, in [0, 1].
+        win_rate: mean win rate over its opponents.
+        order_robust: bounds of the win rate that hold for any position bias.
+        n: number of dialogues.
+        group: number of its group of connected authors.
+        same_family: whether the judge is of the author's model family.
+    """
+
+    rank: int
+    rank_range: RangeDocument
+    author: str
+    response_set: str
+    reference: str
+    strength: float
+    low: float | None
+    high: float | None
+    gap: EstimateDocument
+    preferred: EstimateDocument
+    win_rate: float
+    order_robust: RangeDocument
+    n: int
+    group: int
+    same_family: bool
+
+
+class RankingDocument(TypedDict):
+    """One judge's ranking, or the ranking pooled over judges.
+
+    Attributes:
+        judge: display name of the judge.
+        judge_id: content id of the judge.
+        emulated: whether the judge is emulated.
+        level: confidence level.
+        prior_ties: number of tied dialogues added to each pair that met.
+        authors: the authors, strongest first.
+    """
+
+    judge: str
+    judge_id: str
+    emulated: bool
+    level: float
+    prior_ties: float
+    authors: list[LeaderboardAuthor]
+
+
+class LeaderboardDocument(TypedDict):
+    """Ranking of all judged authors.
+
+    Attributes:
+        split: the split.
+        skipped_contests: number of contests that are not complete.
+        rankings: one ranking per judge.
+        notes: what limits the numbers.
+    """
+
+    document: Literal["leaderboard"]
+    split: str
+    skipped_contests: int
+    rankings: list[RankingDocument]
+    notes: list[str]
+
+
+def ranking_table(ranking: JudgeRanking) -> Table:
     """Return one row per author from the strongest to the weakest; strengths on Elo's scale, rates in [0, 1].
 
     Interval ends without a bound are None.
     """
-    strengths = ranking.strengths
-    return [
-        {
-            "judge": ranking.judge,
-            "rank": int(strengths.rank[index]),
-            "author": ranking.names[index],
-            "strength": float(strengths.elo[index]),
-            "low": _bounded(1000.0 + ELO_PER_LOG * strengths.low[index]),
-            "high": _bounded(1000.0 + ELO_PER_LOG * strengths.high[index]),
-            "rank_low": int(strengths.rank_low[index]),
-            "rank_high": int(strengths.rank_high[index]),
-            "gap": float(ELO_PER_LOG * strengths.gap[index]),
-            "gap_low": _bounded(ELO_PER_LOG * strengths.gap_low[index]),
-            "gap_high": _bounded(ELO_PER_LOG * strengths.gap_high[index]),
-            "preferred": float(strengths.expected[index]),
-            "preferred_low": float(strengths.expected_low[index]),
-            "preferred_high": float(strengths.expected_high[index]),
-            "win_rate": float(ranking.rates[index]),
-            "order_robust_low": float(ranking.order_robust[index, 0]),
-            "order_robust_high": float(ranking.order_robust[index, 1]),
-            "n": int(strengths.n[index]),
-            "group": int(strengths.component[index]),
-            "same_family": ranking.authors[index].id in ranking.same_family,
-        }
-        for index in ranking.order
-    ]
+    strengths, table = ranking.strengths, Table(ranking.judge, columns=COLUMNS)
+    for index in ranking.order:
+        gap, low, high = (
+            float(ELO_PER_LOG * each[index])
+            for each in (strengths.gap, strengths.gap_low, strengths.gap_high)
+        )
+        table.add_row(
+            ranking.judge,
+            int(strengths.rank[index]),
+            ranking.names[index],
+            float(strengths.elo[index]),
+            tuple(_bounded(1000.0 + ELO_PER_LOG * end[index]) for end in (strengths.low, strengths.high)),
+            (int(strengths.rank_low[index]), int(strengths.rank_high[index])),
+            (gap, _bounded(low), _bounded(high)),
+            tuple(
+                float(each[index])
+                for each in (strengths.expected, strengths.expected_low, strengths.expected_high)
+            ),
+            float(ranking.rates[index]),
+            tuple(map(float, ranking.order_robust[index])),
+            int(strengths.n[index]),
+            int(strengths.component[index]),
+            ranking.authors[index].id in ranking.same_family,
+        )
+    return table
 
 
 def _bounded(value: float) -> float | None:
@@ -67,16 +154,19 @@ def _bounded(value: float) -> float | None:
 def render_leaderboard(board: Leaderboard) -> Rendering:
     """Render the rankings: one table per judge."""
     notes = _caveats(board)
-    document = {
+    document: LeaderboardDocument = {
+        "document": "leaderboard",
         "split": board.split,
         "skipped_contests": board.skipped,
         "rankings": [_ranking_data(ranking) for ranking in board.rankings],
         "notes": notes,
     }
-    return Rendering(document, tuple(map(_table, board.rankings)), caveats=tuple(notes))
+    tables = (ranking_table(ranking).without(ONLY_IN_FILES) for ranking in board.rankings)
+    shown = tuple(table.without_empty_columns(["same_family"]) for table in tables)
+    return Rendering(document, shown, caveats=tuple(notes))
 
 
-def _ranking_data(ranking: JudgeRanking) -> dict[str, Any]:
+def _ranking_data(ranking: JudgeRanking) -> RankingDocument:
     """Return one judge's ranking as JSON data."""
     return {
         "judge": ranking.judge,
@@ -85,48 +175,46 @@ def _ranking_data(ranking: JudgeRanking) -> dict[str, Any]:
         "level": ranking.strengths.level,
         "prior_ties": ranking.strengths.prior_ties,
         "authors": [
-            {
-                **row,
-                "response_set": ranking.authors[index].id,
-                "reference": ranking.names[ranking.strengths.reference[index]],
-            }
-            for index, row in zip(ranking.order, ranking_rows(ranking), strict=True)
+            _author(ranking, index, row)
+            for index, row in zip(ranking.order, ranking_table(ranking).records(), strict=True)
         ],
     }
 
 
+def _author(ranking: JudgeRanking, index: int, row: Mapping[str, Any]) -> LeaderboardAuthor:
+    """Return one author as JSON data; `row` is its record in `ranking_table`."""
+    return {
+        "rank": row["rank"],
+        "rank_range": range_document(row["rank_low"], row["rank_high"]),
+        "author": row["author"],
+        "response_set": ranking.authors[index].id,
+        "reference": ranking.names[ranking.strengths.reference[index]],
+        "strength": row["strength"],
+        "low": row["low"],
+        "high": row["high"],
+        "gap": {"value": row["gap"], "low": row["gap_low"], "high": row["gap_high"]},
+        "preferred": {
+            "value": row["preferred"],
+            "low": row["preferred_low"],
+            "high": row["preferred_high"],
+        },
+        "win_rate": row["win_rate"],
+        "order_robust": range_document(row["order_robust_low"], row["order_robust_high"]),
+        "n": row["n"],
+        "group": row["group"],
+        "same_family": row["same_family"],
+    }
+
+
 def leaderboard_csv(board: Leaderboard) -> str:
-    """Return one CSV line per judge and author, with every column of `ranking_rows`."""
-    rows = [row for ranking in board.rankings for row in ranking_rows(ranking)]
-    return csv_rows(list(rows[0]), rows)
+    """Return one CSV line per judge and author, with every column of `ranking_table`."""
+    rows = [row for ranking in board.rankings for row in ranking_table(ranking).rows]
+    return csv_table(Table(columns=COLUMNS, rows=rows))
 
 
 def leaderboard_markdown(board: Leaderboard) -> str:
     """Return one Markdown table per judge."""
     return markdown_rendering(render_leaderboard(board), f"Leaderboard, {board.split} split")
-
-
-def _table(ranking: JudgeRanking) -> Table:
-    """Return one row per author."""
-    shown = columns(
-        *(Column("rank", unit="count"), "author", "strength", Column("interval", "95 %", "strength_range")),
-        *(Column("places", unit="places"), Column("preferred", unit="percent_estimate")),
-        *("win_rate", "order_robust", "n"),
-    )
-    table = Table(ranking.judge, columns=shown)
-    for row in ranking_rows(ranking):
-        table.add_row(
-            row["rank"],
-            row["author"] + (" (same family)" if row["same_family"] else ""),
-            row["strength"],
-            (row["low"], row["high"]),
-            (row["rank_low"], row["rank_high"]),
-            (row["preferred"], row["preferred_low"], row["preferred_high"]),
-            row["win_rate"],
-            (row["order_robust_low"], row["order_robust_high"]),
-            row["n"],
-        )
-    return table
 
 
 def alpaca_eval_csv(ranking: JudgeRanking, baseline: str, lengths: Mapping[str, float]) -> str:

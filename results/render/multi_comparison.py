@@ -35,14 +35,15 @@ def render_multi_comparison(comparison: MultiComparison) -> Rendering:
 def _table(comparison: MultiComparison) -> Table:
     """Return the table of tests."""
     opponent, size = name_of(comparison.selection.opponent), comparison.family_size
+    judge = Column("judge", once=True)
     if comparison.pairwise:
         title = f"every pair, by way of {opponent}"
-        shown = columns("judge", Column("pair", "first – second"), *difference_columns(size))
+        shown = columns(judge, Column("pair", "first – second"), *difference_columns(size))
     else:
         title = f"every author against {opponent}"
         interval = Column("interval", interval_heading(size), "percent_range")
         unadjusted = Column("unadjusted", "unadjusted, 95 %", "percent_range")
-        shown = columns("judge", "author", "win_rate", interval, unadjusted, "order_robust")
+        shown = columns(judge, "author", "win_rate", interval, unadjusted, "order_robust")
     table = test_table(title, comparison.selection, size, shown, soft=comparison.soft)
     order = {
         judge_contests.judge_id: position
@@ -52,16 +53,13 @@ def _table(comparison: MultiComparison) -> Table:
         comparison.rows,
         key=lambda place: (order[place.judge_contests.judge_id], -(place.test.difference or 0.0)),
     )
-    previous_judge = ""
     for place in places:
-        judge = "" if place.judge_contests.judge_id == previous_judge else place.judge_contests.judge
-        previous_judge = place.judge_contests.judge_id
         if comparison.pairwise:
             suffix = ", head to head" if place.test.kind == HEAD_TO_HEAD else ""
             name, cells = f"{place.first} – {place.second}{suffix}", difference_cells(place.test)
         else:
             name, cells = place.first, _rates(place)
-        table.add_row(judge, name, *cells, *test_cells(place.test))
+        table.add_row(place.judge_contests.judge, name, *cells, *test_cells(place.test))
     return table
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 from results.analysis.noninferiority import NonInferiorityMargins
-from results.render.format import format_points, format_points_range
+from results.render.comparison_data import NonInferiorityDocument
+from results.render.estimable import estimable
+from results.render.format import format_level, format_points, format_points_range
 from results.render.rendering import Rendering
 from results.statistics import NonInferiority, NotEstimable
 
@@ -22,16 +21,14 @@ def render_noninferiority(margins: NonInferiorityMargins) -> Rendering:
     return Rendering({"non_inferiority": _data(margins)}, conclusions=tuple(sentences))
 
 
-def _data(margins: NonInferiorityMargins) -> dict[str, Any]:
+def _data(margins: NonInferiorityMargins) -> NonInferiorityDocument:
     """Return the verdict and its basis by judge as JSON data; differences in [−1, 1]."""
     return {
         "margin": margins.margin,
         "first": margins.first,
         "second": margins.second,
         "judges": {
-            judge: {"verdict": None, "not_estimable": result.reason}
-            if isinstance(result, NotEstimable)
-            else {**asdict(result), "comparison_kind": margins.kinds[judge], "not_estimable": None}
+            judge: {"comparison_kind": margins.kinds.get(judge, ""), **estimable(result)}
             for judge, result in margins.judges.items()
         },
     }
@@ -47,7 +44,7 @@ def _sentence(margins: NonInferiorityMargins, result: NonInferiority) -> str:
     }
     interval = (
         f"{format_points(result.difference)} points "
-        f"({format_points_range(result.low, result.high)}; {100 * result.level:g} %)"
+        f"({format_points_range(result.low, result.high)}; {format_level(result.level)})"
     )
     sentence = f"{verdicts[result.verdict]}: {interval}"
     if result.left_out:

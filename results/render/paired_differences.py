@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agents.author_names import is_from_dataset
 from agents.models.family import self_preference_warning
 from agents.types import Split
 from results.analysis.contest_selection import ContestSelection
@@ -95,7 +96,7 @@ def common_caveats(selection: ContestSelection, *, soft: bool) -> list[str]:
             f"Test-set uses so far: {uses} (distinct opponents and judges; repeated judging does not "
             "count). Select on --split development: a selection on the test split overestimates its result."
         )
-        if any(author.author.startswith("dataset:") for author in (*selection.authors, selection.opponent)):
+        if any(is_from_dataset(author.author) for author in (*selection.authors, selection.opponent)):
             caveats.append(CONDITIONED_CAVEAT)
     return caveats
 

@@ -38,6 +38,7 @@ class Column:
         unit: how writers format its values, a key of `UNITS` in `results/render/format.py`.
         alignment: "left" or "right"; by default left for text.
         style: of all cells, "bold" or "".
+        once: whether terminals show a value that repeats the row above only once.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Column:
     unit: str = "text"
     alignment: str = ""
     style: str = ""
+    once: bool = False
 
     def __post_init__(self) -> None:
         """Fill in the defaults that depend on other fields."""
@@ -134,11 +136,16 @@ class Table:
 
     def without_empty_columns(self, optional: Collection[str]) -> Table:
         """Return the table without those optional columns, by key, that have no value in any row."""
-        kept = [
-            index
+        return self.without(
+            column.key
             for index, column in enumerate(self.columns)
-            if column.key not in optional or any(not _is_empty(row.cells[index]) for row in self.rows)
-        ]
+            if column.key in optional and all(_is_empty(row.cells[index]) for row in self.rows)
+        )
+
+    def without(self, keys: Iterable[str]) -> Table:
+        """Return the table without the columns with these keys."""
+        left_out = set(keys)
+        kept = [index for index, column in enumerate(self.columns) if column.key not in left_out]
         rows = [replace(row, cells=tuple(row.cells[index] for index in kept)) for row in self.rows]
         return replace(self, columns=[self.columns[index] for index in kept], rows=rows)
 

@@ -6,11 +6,13 @@ from results.analysis.training_seeds import SeedComparison
 from results.queries.contest_index import name_of
 from results.render.comparison_data import strategies_to_dict
 from results.render.format import (
+    format_level,
     format_p,
     format_percent,
     format_points,
     format_points_range,
     format_range,
+    format_unsigned_points,
 )
 from results.render.paired_differences import common_caveats, saturation_caveat
 from results.render.rendering import Rendering
@@ -59,10 +61,9 @@ def _line(estimate: StrategyEstimate, level: float) -> str:
         p += f", after Holm over {estimate.family_size} judges {format_p(estimate.p_adjusted)}"
     left_out = f", {estimate.left_out} left out" if estimate.left_out else ""
     return (
-        f"{result}; {100 * level:g} %{suffix}), {p}; {seeds} training seeds, n {estimate.n}{left_out}; "
-        f"between "
-        f"seeds {100 * estimate.between_seeds:.1f} points, {estimate.spread_log_odds:.2f} log-odds; "
-        f"{estimate.scope}."
+        f"{result}; {format_level(level)}{suffix}), {p}; {seeds} training seeds, n {estimate.n}{left_out}; "
+        f"between seeds {format_unsigned_points(estimate.between_seeds)} points, "
+        f"{estimate.spread_log_odds:.2f} log-odds; {estimate.scope}."
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from results.analysis.variance import VarianceAnalysis
 from results.queries.contest_index import name_of
 from results.render.comparison_data import is_any_emulated
-from results.render.format import format_percent
+from results.render.estimable import Estimable, estimable
+from results.render.format import format_percent, format_unsigned_points
 from results.render.paired_differences import common_caveats
 from results.render.rendering import Rendering
 from results.render.table import Column, Table, Value
@@ -22,6 +24,27 @@ SOURCES = {
     "order": "order",
     "repetition": "judge repetition",
 }
+
+
+class VarianceDocument(TypedDict):
+    """Variance components of a win rate.
+
+    Attributes:
+        checkpoints: generations of each training seed.
+        opponent: the common opponent.
+        split: the split.
+        soft: whether the judges' probabilities are used instead of their verdicts.
+        emulated: whether any judge is emulated.
+        judges: variance table by judge.
+    """
+
+    document: Literal["variance"]
+    checkpoints: list[list[str]]
+    opponent: str
+    split: str
+    soft: bool
+    emulated: bool
+    judges: dict[str, Estimable[VarianceTable]]
 
 
 def render_variance(analysis: VarianceAnalysis) -> Rendering:
@@ -48,20 +71,16 @@ def render_variance(analysis: VarianceAnalysis) -> Rendering:
     return Rendering(_data(analysis), tuple(tables), tuple(lines), caveats)
 
 
-def _data(analysis: VarianceAnalysis) -> dict[str, Any]:
+def _data(analysis: VarianceAnalysis) -> VarianceDocument:
     """Return the components by judge as JSON data."""
     return {
+        "document": "variance",
         "checkpoints": [[name_of(author) for author in generations] for generations in analysis.checkpoints],
         "opponent": name_of(analysis.selection.opponent),
         "split": analysis.selection.split,
         "soft": analysis.soft,
         "emulated": is_any_emulated(analysis.selection),
-        "judges": {
-            judge: {"not_estimable": table.reason}
-            if isinstance(table, NotEstimable)
-            else {**asdict(table), "not_estimable": None}
-            for judge, table in analysis.tables.items()
-        },
+        "judges": {judge: estimable(table) for judge, table in analysis.tables.items()},
     }
 
 
@@ -70,8 +89,8 @@ def _table(judge: str, table: VarianceTable) -> Table:
     sizes = table.sizes
     left_out = f", {table.left_out} left out" if table.left_out else ""
     title = (
-        f"{judge}: {format_percent(table.rate)} ± {100 * table.error:.1f} points (standard error "
-        f"{table.scope}), n {sizes.dialogues:g}{left_out}, {sizes.repetitions:g} repetitions"
+        f"{judge}: {format_percent(table.rate)} ± {format_unsigned_points(table.error)} points (standard "
+        f"error {table.scope}), n {sizes.dialogues:g}{left_out}, {sizes.repetitions:g} repetitions"
     )
     columns = [
         Column("source"),

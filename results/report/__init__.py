@@ -45,8 +45,7 @@ async def render(
         snapshots: answering models that alone count (see `results.queries.contests.load_contests`).
 
     Raises:
-        UserError: the run does not exist, has no contests or used early stopping, or the database cannot be
-            read.
+        UserError: the run does not exist or has no contests, or the database cannot be read.
     """
     material = await build_context(store, run_id, seed=seed, snapshots=snapshots)
     return page(material, now_text=now_text) if form == "html" else FORMS[form](material)

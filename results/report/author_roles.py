@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
+from agents.author_names import AuthorKind, AuthorName
+from agents.response_set_spec import ResponseSetSpec
 from agents.types import ResponseSet
 from results.paper.cells import describe
-from results.queries.checkpoints import STUDENT, CheckpointRecord
+from results.queries.checkpoints import CheckpointRecord
 
 LOW_RATED = "low-rated"
 _BASE, TRUNCATED_BASE = "base:", "base-cut:"
@@ -46,21 +48,22 @@ def author_role(response_set: ResponseSet, trained: Mapping[str, CheckpointRecor
     Args:
         trained: checkpoint records by author.
     """
-    if response_set.author.startswith(STUDENT):
+    kind = AuthorName.parse(response_set.author).kind
+    if kind is AuthorKind.STUDENT:
         known = trained.get(response_set.author)
         method = str((known.record.get("data") or {}).get("method", "")) if known else ""
         low = method == LOW_RATED or (not method and LOW_RATED in response_set.author)
         return AuthorRole.LOW_RATED if low else AuthorRole.STUDENT
-    if response_set.author.startswith(TRUNCATED_BASE):
+    if kind is AuthorKind.TRUNCATED_BASE:
         return AuthorRole.TRUNCATED_BASE
-    if response_set.author.startswith(_BASE) or describe(response_set.author, response_set.made).is_base:
+    if kind is AuthorKind.BASE or describe(response_set.author, response_set.made).is_base:
         return AuthorRole.BASE if truncation_preset(response_set) in _WHOLE else AuthorRole.TRUNCATED_BASE
     return AuthorRole.OTHER
 
 
 def truncation_preset(response_set: ResponseSet) -> str:
     """Return the name of the truncation of the responses; "" if not recorded."""
-    return str(response_set.recorded.get("cut", ""))
+    return ResponseSetSpec.from_made(response_set.made).truncation
 
 
 def is_tiny(response_set: ResponseSet, trained: Mapping[str, CheckpointRecord]) -> bool:
@@ -68,5 +71,5 @@ def is_tiny(response_set: ResponseSet, trained: Mapping[str, CheckpointRecord]) 
     if author_role(response_set, trained) is AuthorRole.OTHER:
         return False
     known = trained.get(response_set.author)
-    base = known.base if known else response_set.author.partition(":")[2]
+    base = known.base if known else AuthorName.parse(response_set.author).name or ""
     return base.replace("\\", "/").rpartition("/")[2].startswith(TINY)

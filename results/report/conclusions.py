@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agents.author_names import is_from_dataset
 from agents.models.family import self_preference_warning
+from results.analysis.contest_results import ContestResult
 from results.render.contest import SINGLE_ORDER_NOTE
 from results.render.format import format_count, format_percent, format_range
 from results.report.author_roles import AuthorRole
-from results.report.context import AuthorPair, JudgedContest, ReportContext
+from results.report.context import AuthorPair, ReportContext
 from results.statistics import pooled_over_judges
 
 TINY_NOTE = (
@@ -97,7 +99,7 @@ def format_notes(material: ReportContext) -> list[str]:
     return sentences
 
 
-def _direction(judged: JudgedContest) -> int:
+def _direction(judged: ContestResult) -> int:
     """Return 1 if A is preferred, −1 if B is, 0 if the interval contains ½."""
     hard = judged.hard
     if hard.low is not None and hard.low > 0.5:
@@ -105,11 +107,11 @@ def _direction(judged: JudgedContest) -> int:
     return -1 if hard.high is not None and hard.high < 0.5 else 0
 
 
-def _level(judged: JudgedContest) -> str:
+def _level(judged: ContestResult) -> str:
     return f"{100 * judged.hard.level:g} %"
 
 
-def _by_one(judged: JudgedContest, a: str, b: str) -> str:
+def _by_one(judged: ContestResult, a: str, b: str) -> str:
     hard, judge = judged.hard, judged.contest.judge
     direction = _direction(judged)
     verdict_text = {
@@ -124,7 +126,7 @@ def _by_one(judged: JudgedContest, a: str, b: str) -> str:
     )
 
 
-def _by_several(rated: Sequence[JudgedContest], a: str, b: str) -> str:
+def _by_several(rated: Sequence[ContestResult], a: str, b: str) -> str:
     verdict_text = _combine_directions([_direction(judged) for judged in rated], a, b)
     ordered = sorted(rated, key=lambda judged: (judged.hard.rate or 0.0, judged.contest.judge))
     sentences = [
@@ -159,7 +161,7 @@ def _all(count: int) -> str:
     return {2: "Both judges", 3: "All three judges"}.get(count, f"All {count} judges")
 
 
-def _incomplete_notes(pair: AuthorPair, speaking: Sequence[JudgedContest]) -> list[str]:
+def _incomplete_notes(pair: AuthorPair, speaking: Sequence[ContestResult]) -> list[str]:
     """Return a sentence for each judge with incomplete dialogues."""
     sentences = []
     for judged in speaking:
@@ -174,7 +176,7 @@ def _incomplete_notes(pair: AuthorPair, speaking: Sequence[JudgedContest]) -> li
     return sentences
 
 
-def _control_notes(rated: Sequence[JudgedContest], controls: Sequence[JudgedContest]) -> list[str]:
+def _control_notes(rated: Sequence[ContestResult], controls: Sequence[ContestResult]) -> list[str]:
     """Name the control judges that differ by more than 10 points or in sign."""
     rates = [judged.hard.rate for judged in rated if judged.hard.rate is not None]
     differing = [
@@ -254,4 +256,4 @@ def caveats(material: ReportContext) -> list[str]:
 
 
 def _is_dataset_pair(pair: AuthorPair) -> bool:
-    return any(response_set.author.startswith("dataset:") for response_set in (pair.a, pair.b))
+    return any(is_from_dataset(response_set.author) for response_set in (pair.a, pair.b))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from results.analysis.contest_results import ContestResult
 from results.render.contest import SINGLE_ORDER_NOTE
 from results.render.format import NONE, format_usd, format_value
 from results.render.table import Table, Value, metric_table
-from results.report.context import JudgedContest
 from results.statistics import NotEstimable, SingleOrder
 
 
-def contest_metrics(judged: Sequence[JudgedContest], a: str) -> Table:
+def contest_metrics(judged: Sequence[ContestResult], a: str) -> Table:
     """Return the metrics by judge; win rates are those of `a`."""
     table = metric_table(contest.contest.judge for contest in judged)
 
     def add(
-        name: str, unit: str, value: Callable[[JudgedContest], Value], hint: str = "", style: str = ""
+        name: str, unit: str, value: Callable[[ContestResult], Value], hint: str = "", style: str = ""
     ) -> None:
         table.add_metric(name, unit, map(value, judged), hint=hint, style=style)
 
@@ -53,7 +53,7 @@ def contest_metrics(judged: Sequence[JudgedContest], a: str) -> Table:
 AddMetric = Callable[..., None]
 
 
-def _add_result(add: AddMetric, judged: Sequence[JudgedContest], a: str) -> None:
+def _add_result(add: AddMetric, judged: Sequence[ContestResult], a: str) -> None:
     """Add the win rates and their intervals."""
     level = f"{100 * judged[0].hard.level:g} % interval"
     add(f"win rate of {a}", "percent", lambda each: each.hard.rate, style="bold")
@@ -91,13 +91,13 @@ def _add_result(add: AddMetric, judged: Sequence[JudgedContest], a: str) -> None
         )
 
 
-def _worst_case(each: JudgedContest) -> Value:
+def _worst_case(each: ContestResult) -> Value:
     """Return the interval with every missing judgment lost, and won; None if all dialogues are complete."""
     lost, won = each.hard.missing_lost, each.hard.missing_won
     return (lost.low, won.high) if each.hard.incomplete and lost and won else None
 
 
-def _add_judging(add: AddMetric, judged: Sequence[JudgedContest]) -> None:
+def _add_judging(add: AddMetric, judged: Sequence[ContestResult]) -> None:
     """Add the quality of the judges."""
     add("ties", "percent", lambda each: each.hard.ties, "of the verdicts")
     add(
@@ -135,13 +135,13 @@ def _add_judging(add: AddMetric, judged: Sequence[JudgedContest]) -> None:
         )
 
 
-def _mean_lengths(each: JudgedContest) -> str:
+def _mean_lengths(each: ContestResult) -> str:
     """Return the mean lengths of A and B."""
     length = each.lengths
     return NONE if length.words_a is None else f"{length.words_a:.1f} and {length.words_b:.1f}"
 
 
-def _at_equal_length(each: JudgedContest) -> Value:
+def _at_equal_length(each: ContestResult) -> Value:
     """Return the length-controlled rate with its interval, or why it is missing."""
     control = each.lengths.control
     if isinstance(control, NotEstimable):
@@ -149,12 +149,12 @@ def _at_equal_length(each: JudgedContest) -> Value:
     return control.rate, control.low, control.high
 
 
-def _scored(each: JudgedContest) -> tuple[int, int]:
+def _scored(each: ContestResult) -> tuple[int, int]:
     """Return the numbers of scored and of expected judgments."""
     return each.contest.expected - sum(each.unscored.values()), each.contest.expected
 
 
-def _cost(each: JudgedContest) -> Value:
+def _cost(each: ContestResult) -> Value:
     """Return the cost; of an emulated judge, with the remark that nothing was paid."""
     cost = each.contest.cost_usd
     return (

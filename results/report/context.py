@@ -9,57 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agents.author_names import AuthorName
 from agents.models.registry import EMULATED
 from agents.types import ResponseSet
-from results.queries.contests import Contest
-from results.report.audit_summary import SplitAudit
+from results.analysis.contest_results import ContestResult
+from results.analysis.judge_audit import AuditSummary
 from results.report.author_descriptions import ReportAuthor, TrainedStudent
 from results.report.cost import CostSummary
-from results.report.examples import CONTROL, ExampleSelection
+from results.report.examples import ExampleSelection
 from results.report.judge_agreement import JudgeAgreements
-from results.report.length_summary import LengthSummary
 from results.report.seed_summary import SeedSummary
 from results.report.table1_grid import Table1Grid
-from results.statistics import WinRate
-
-_NOT_AUTHORED_BY_A_MODEL = ("dataset:", "file:")
-
-
-@dataclass(frozen=True, eq=False)
-class JudgedContest:
-    """A contest with its estimates.
-
-    Attributes:
-        contest: the judgments.
-        hard: win rate of hard verdicts.
-        soft: win rate of soft verdicts; None unless every verdict has probabilities.
-        sampling: the judge's parameters, by name.
-        lengths: response lengths and their effect.
-    """
-
-    contest: Contest
-    hard: WinRate
-    soft: WinRate | None
-    sampling: Mapping[str, Any]
-    lengths: LengthSummary
-
-    @property
-    def is_control(self) -> bool:
-        """Return whether the judge is a control judge."""
-        return self.contest.judge_provider == CONTROL
-
-    @property
-    def is_emulated(self) -> bool:
-        """Return whether the judge is emulated."""
-        return self.contest.judge_model.startswith(EMULATED)
-
-    @property
-    def unscored(self) -> dict[str, int]:
-        """Return the judgments without a verdict by reason; missing ones as "no answer"."""
-        reasons = dict(self.hard.unscored)
-        if self.hard.not_judged:
-            reasons["no answer"] = reasons.get("no answer", 0) + self.hard.not_judged
-        return reasons
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +28,11 @@ class AuthorPair:
 
     a: ResponseSet
     b: ResponseSet
-    judged: tuple[JudgedContest, ...]
+    judged: tuple[ContestResult, ...]
     examples: ExampleSelection
 
     @property
-    def speaking(self) -> tuple[JudgedContest, ...]:
+    def speaking(self) -> tuple[ContestResult, ...]:
         """Return the judges that count: the models, or the control judges if there are no models."""
         return (
             tuple(judged_contest for judged_contest in self.judged if not judged_contest.is_control)
@@ -82,7 +42,14 @@ class AuthorPair:
 
 @dataclass(frozen=True, slots=True)
 class InvocationSummary:
-    """One process that worked on the run; times in seconds since 1970."""
+    """One process that worked on the run.
+
+    Attributes:
+        command: its command line.
+        context: versions and git state.
+        started_at, ended_at: seconds since 1970; None if it has not ended.
+        spent_usd: cost of its requests.
+    """
 
     command: str
     context: Mapping[str, Any]
@@ -93,7 +60,13 @@ class InvocationSummary:
 
 @dataclass(frozen=True, slots=True)
 class PromptText:
-    """Full text of a prompt and its version."""
+    """Full text of a prompt.
+
+    Attributes:
+        version: content id of the text.
+        name: name of the prompt.
+        text: the text.
+    """
 
     version: str
     name: str
@@ -102,7 +75,13 @@ class PromptText:
 
 @dataclass(frozen=True, slots=True)
 class FailureCount:
-    """Number of failed attempts of one model, of one kind."""
+    """Number of failed attempts of one model, of one kind.
+
+    Attributes:
+        model: `provider/model`.
+        failure: kind of failure.
+        count: number of attempts.
+    """
 
     model: str
     failure: str
@@ -138,7 +117,7 @@ class ReportContext:
     seeds: tuple[SeedSummary, ...]
     grid: Table1Grid | None
     agreements: JudgeAgreements
-    audits: tuple[SplitAudit, ...]
+    audits: tuple[AuditSummary, ...]
     looks: Mapping[str, int]
     spending: CostSummary
     prompts: tuple[PromptText, ...]
@@ -167,6 +146,7 @@ class ReportContext:
 
 def _author_is_emulated(of: ResponseSet) -> bool:
     """Return whether a model made the responses and that model is emulated."""
-    if of.author.startswith(_NOT_AUTHORED_BY_A_MODEL):
+    author = AuthorName.parse(of.author)
+    if not author.kind.is_generated:
         return False
-    return of.author.partition("/")[2].startswith(EMULATED) or f"/{EMULATED}" in of.made
+    return author.model.startswith(EMULATED) or f"/{EMULATED}" in of.made

@@ -66,7 +66,13 @@ class RunTime:
 
 @dataclass(frozen=True, slots=True)
 class CostSummary:
-    """Total cost of a report; `unanswered_usd` is the maximum cost of failed attempts."""
+    """Total cost of a report.
+
+    Attributes:
+        by_model: completions by purpose and model.
+        time: working time.
+        unanswered_usd: maximum cost of failed attempts.
+    """
 
     by_model: tuple[ModelCost, ...]
     time: RunTime

@@ -5,62 +5,70 @@ The same numbers as in the report, unrounded; shares in [0, 1], money in US doll
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
-from agents.output_escape import csv_rows, json_bytes
+import orjson
+
+from agents.output_escape import csv_rows
 from results.queries.checkpoints import CheckpointRecord
-from results.render.format import versioned
+from results.render.contest import contest_document
+from results.render.documents import ContestDocument, flatten
+from results.render.estimable import estimable
+from results.render.judge_audit import split_audit_document
+from results.render.judge_panel import agreement_document
+from results.render.writers.json import json_document
 from results.report.author_descriptions import ReportAuthor
 from results.report.conclusions import caveats
-from results.report.context import AuthorPair, JudgedContest, ReportContext
+from results.report.context import AuthorPair, ReportContext
+from results.report.documents import (
+    ExampleDocument,
+    ReportAuthorDocument,
+    ReportDocument,
+    Table1CellDocument,
+    TrainingStepDocument,
+)
 from results.report.examples import DialogueExample
 from results.report.html import banners, title
 from results.report.study_conclusions import headline_lines
 from results.report.table1_grid import Table1Entry
-from results.statistics import LengthControl, NotEstimable, SingleOrder
-
-_FLAT = (
-    *("a", "b", "judge", "control", "emulated", "win_rate", "low", "high", "level", "interval", "n"),
-    *("incomplete", "bound_low", "bound_high", "soft", "soft_low", "soft_high", "ties", "consistency"),
-    *("first_position_rate", "repetition_stability", "a_first", "b_first", "unscored", "not_judged"),
-    *("retried_judgments", "words_a", "words_b", "a_longer", "longer_wins", "at_equal_length", "cost_usd"),
-    *("order_robust_low", "order_robust_high", "worst_case_low", "worst_case_high"),
-)
 
 
 def to_json(material: ReportContext) -> str:
     """Return all data as indented JSON."""
-    return json_bytes(versioned(to_dict(material))).decode()
+    return json_document(to_dict(material)).decode()
 
 
 def to_csv(material: ReportContext) -> str:
-    """Return the contests as CSV with a header."""
-    return csv_rows(
-        _FLAT, (_flat(pair, judged_contest) for pair in material.pairs for judged_contest in pair.judged)
-    )
+    """Return the contests as CSV with a header: their documents with one value per column, and counts and
+    lists as JSON.
+    """
+    rows = [
+        {name: _cell_text(value) for name, value in flatten(document, ContestDocument).items()}
+        for document in _contests(material)
+    ]
+    return csv_rows(list(flatten(None, ContestDocument)), rows)
 
 
-def _flat(pair: AuthorPair, judged_contest: JudgedContest) -> dict[str, Any]:
-    """Return a contest as one value per column."""
-    row = contest_data(pair, judged_contest)
-    single = {name: row[name]["rate"] for name in ("a_first", "b_first")}
-    unscored = sum(row["unscored"].values())
-    return row | single | {"unscored": unscored, "at_equal_length": row["at_equal_length"].get("rate")}
+def _cell_text(value: Any) -> Any:
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
 
 
-def to_dict(material: ReportContext) -> dict[str, Any]:
+def _contests(material: ReportContext) -> list[ContestDocument]:
+    return [contest_document(judged) for pair in material.pairs for judged in pair.judged]
+
+
+def to_dict(material: ReportContext) -> ReportDocument:
     """Return all data of the report."""
     headline = headline_lines(material)
     return {
+        "document": "report",
         "title": title(material),
         "run": material.run_id,
         "emulated": material.is_emulated,
         "tiny": material.is_tiny,
         "notes": [*banners(material), *(caveats(material) if material.pairs else ())],
         "answer": None if headline is None else {"sentence": headline.sentence, "also": list(headline.also)},
-        "contests": [contest_data(pair, judged) for pair in material.pairs for judged in pair.judged],
+        "contests": _contests(material),
         "table_1": None
         if material.grid is None
         else {
@@ -71,40 +79,35 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
             ],
             "notes": list(material.grid.notes),
         },
-        "training_seeds": [_plain(asdict(summary)) for summary in material.seeds],
+        "training_seeds": [
+            {
+                "recipe": summary.recipe,
+                "opponent": summary.opponent,
+                "judge": summary.judge,
+                **estimable(summary.found),
+            }
+            for summary in material.seeds
+        ],
         "agreement": [
-            {"judges": [agreement.one, agreement.other], **_plain(asdict(agreement.found))}
+            {"judges": [agreement.one, agreement.other], **agreement_document(agreement.found)}
             for agreement in material.agreements.pairs
         ],
-        "alpha": _number(material.agreements.alpha),
-        "audits": [
-            {
-                "run": audit.run_id,
-                "split": audit.split,
-                "pairs": audit.pairs,
-                "dialogues": audit.dialogues,
-                "judges": [
-                    {"judge": judge.name, "baseline": judge.is_baseline, "unscored": judge.unscored}
-                    | _plain(asdict(judge.found))
-                    for judge in audit.judges
-                ],
-            }
-            for audit in material.audits
-        ],
+        "alpha": None if material.agreements.alpha is None else estimable(material.agreements.alpha),
+        "audits": [split_audit_document(audit) for audit in material.audits],
         "authors": [_author(author, material.looks.get(key, 0)) for key, author in material.authors.items()],
         "students": [
             {"author": student.author, "steps": [_student(step) for step in student.line]}
             for student in material.trained
         ],
-        "spending": asdict(material.spending),
-        "failures": [asdict(failure) for failure in material.failures],
+        "spending": material.spending,
+        "failures": list(material.failures),
         "examples": [_example(pair, example) for pair in material.pairs for example in pair.examples.shown],
         "manifest": {
             "spec": dict(material.spec),
             "seed": material.seed,
             "created_at": material.created_at,
-            "invocations": [asdict(invocation) for invocation in material.invocations],
-            "prompts": [asdict(prompt) for prompt in material.prompts],
+            "invocations": list(material.invocations),
+            "prompts": list(material.prompts),
             "judges": {
                 judged.contest.judge_id: {"judge": judged.contest.judge, "sampling": dict(judged.sampling)}
                 for pair in material.pairs
@@ -114,100 +117,37 @@ def to_dict(material: ReportContext) -> dict[str, Any]:
     }
 
 
-def contest_data(pair: AuthorPair, judged_contest: JudgedContest) -> dict[str, Any]:
-    """Return the data of a contest under one judge."""
-    hard, soft, contest, lengths = (
-        judged_contest.hard,
-        judged_contest.soft,
-        judged_contest.contest,
-        judged_contest.lengths,
-    )
-    return {
-        "a": pair.a.name,
-        "b": pair.b.name,
-        "judge": contest.judge,
-        "judge_id": contest.judge_id,
-        "control": judged_contest.is_control,
-        "emulated": judged_contest.is_emulated,
-        "same_family": [same_family.to_dict() for same_family in contest.same_family],
-        "win_rate": hard.rate,
-        "low": hard.low,
-        "high": hard.high,
-        "level": hard.level,
-        "interval": hard.interval_method,
-        "scope": hard.scope,
-        "n": hard.n,
-        "incomplete": hard.incomplete,
-        "bound_low": hard.bound_low,
-        "bound_high": hard.bound_high,
-        "soft": soft.rate if soft else None,
-        "soft_low": soft.low if soft else None,
-        "soft_high": soft.high if soft else None,
-        "order_robust_low": hard.order_robust_low,
-        "order_robust_high": hard.order_robust_high,
-        "worst_case_low": hard.missing_lost.low if hard.missing_lost else None,
-        "worst_case_high": hard.missing_won.high if hard.missing_won else None,
-        "ties": hard.ties,
-        "consistency": hard.consistency,
-        "first_position_rate": hard.first_position_rate,
-        "repetition_stability": hard.repetition_stability,
-        "a_first": _single(hard.a_first),
-        "b_first": _single(hard.b_first),
-        "unscored": dict(hard.unscored),
-        "not_judged": hard.not_judged,
-        "retried_judgments": contest.asked_again,
-        "answering_models": dict(contest.answering_models),
-        "several_answering_models": len(contest.answering_models) > 1,
-        "answers_left_out": contest.left_out,
-        "parser_versions": contest.readings.to_dict(),
-        "words_a": lengths.words_a,
-        "words_b": lengths.words_b,
-        "a_longer": lengths.a_longer,
-        "longer_wins": lengths.longer_wins,
-        "at_equal_length": _control(lengths.control),
-        "cost_usd": contest.cost_usd,
-    }
-
-
-def _single(order: SingleOrder) -> dict[str, Any]:
-    return {"rate": order.rate, "low": order.low, "high": order.high, "n": order.n}
-
-
-def _control(control: LengthControl | NotEstimable) -> dict[str, Any]:
-    return {"not_estimable": control.reason} if isinstance(control, NotEstimable) else asdict(control)
-
-
-def _cell(base: str, judge: str, step: str, entry: Table1Entry) -> dict[str, Any]:
+def _cell(base: str, judge: str, step: str, entry: Table1Entry) -> Table1CellDocument:
     return {
         "base": base,
         "judge": judge,
         "step": step,
         "method": entry.method,
         "strategy": entry.strategy,
-        "ours": asdict(entry.ours) if entry.ours else None,
+        "ours": entry.ours,
         "published": entry.published,
-        "compared": asdict(entry.compared) if entry.compared else None,
+        "compared": entry.compared,
     }
 
 
-def _author(author: ReportAuthor, looks: int) -> dict[str, Any]:
+def _author(author: ReportAuthor, looks: int) -> ReportAuthorDocument:
     return {
         "author": author.name,
         "response_set": author.response_set.id,
-        "role": str(author.role),
+        "role": author.role,
         "tiny": author.is_tiny,
         "provenance": author.response_set.made,
         "test_set_uses": looks,
-        "endings": asdict(author.endings),
-        "profile": asdict(author.profile) if author.profile else None,
+        "endings": author.endings,
+        "profile": author.profile,
     }
 
 
-def _student(step: CheckpointRecord) -> dict[str, Any]:
+def _student(step: CheckpointRecord) -> TrainingStepDocument:
     return {"id": step.id, "stage": step.stage, "record": dict(step.record), "metrics": list(step.metrics)}
 
 
-def _example(pair: AuthorPair, example: DialogueExample) -> dict[str, Any]:
+def _example(pair: AuthorPair, example: DialogueExample) -> ExampleDocument:
     dialogue = example.dialogue
     return {
         "a": pair.a.name,
@@ -218,29 +158,15 @@ def _example(pair: AuthorPair, example: DialogueExample) -> dict[str, Any]:
         "utterance": dialogue.utterance,
         "response_a": example.a,
         "response_b": example.b,
-        "kind": str(example.kind),
+        "kind": example.kind,
         "judges_disagree": example.disagree,
         "verdicts": [
             {
                 "judge": opinion.judge,
                 "score_a": opinion.score,
-                "a_first": [asdict(verdict) for verdict in opinion.a_first],
-                "b_first": [asdict(verdict) for verdict in opinion.b_first],
+                "a_first": list(opinion.a_first),
+                "b_first": list(opinion.b_first),
             }
             for opinion in example.opinions
         ],
     }
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace `NotEstimable` values, which asdict turned into dicts, by text."""
-    return {name: _refused(value) for name, value in values.items()}
-
-
-def _refused(value: Any) -> Any:
-    is_refusal = isinstance(value, dict) and set(value) == {"what", "reason"}
-    return f"not given: {value['reason']}" if is_refusal else value
-
-
-def _number(value: float | NotEstimable | None) -> float | str | None:
-    return str(value) if isinstance(value, NotEstimable) else value

@@ -10,15 +10,15 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import orjson
 from sqlalchemy import func, literal, select
 
 from agents.errors import UserError
+from results.analysis.contest_results import ContestResult, load_contest_results
+from results.analysis.judge_audit import load_audits
 from results.db.schema import (
     AttemptRow,
     InvocationRow,
-    JudgeRow,
     PromptRow,
     RunRow,
     StudyRow,
@@ -27,28 +27,24 @@ from results.db.schema import (
 from results.db.store import Store
 from results.db.studies import study_name
 from results.queries.checkpoints import CheckpointRecord
-from results.queries.contests import Contest, load_contests
+from results.queries.contests import CONTROL, Contest
 from results.queries.study_runs import runs_of
 from results.queries.test_set_uses import load_test_set_uses
-from results.report.audit_summary import load_audits
-from results.report.author_descriptions import ReportAuthor, load_report_author, students_of_sets, trainings
+from results.report.author_descriptions import load_report_author, students_of_sets, trainings
 from results.report.batch_queries import chunks, rows_of
 from results.report.context import (
     AuthorPair,
     FailureCount,
     InvocationSummary,
-    JudgedContest,
     PromptText,
     ReportContext,
 )
 from results.report.cost import summarize_cost
-from results.report.examples import CONTROL, EXAMPLES, select_examples
+from results.report.examples import EXAMPLES, select_examples
 from results.report.judge_agreement import judge_agreements
-from results.report.length_summary import LengthSummary, length_summary
-from results.report.run_lookup import JUDGING
+from results.report.run_lookup import JUDGING_KINDS
 from results.report.seed_summary import summarize_seeds
 from results.report.table1_grid import Table1Grid, build_table1_grid
-from results.statistics import WinRate, win_rate
 
 _FEWEST_EXAMPLES = 2  # of a pair of authors, however many pairs there are
 
@@ -69,20 +65,13 @@ async def build_context(
         snapshots: see `results.queries.contests.load_contests`.
 
     Raises:
-        UserError: the run does not exist, has no contests or used early stopping.
+        UserError: the run does not exist, or has no contests.
     """
     spec = orjson.loads(await store.spec_of(run_id))
     kind, created_at = await _kind_and_time(store, run_id)
-    if "until" in spec:
-        raise UserError(
-            "no report for a run with early stopping",
-            code="report.early-stopped",
-            found=run_id,
-            remedy="Repeat the same empathy judge … --stop-when for its result, or judge without "
-            "--stop-when for a report.",
-        )
-    contests = await load_contests(store, run_id, snapshots)
-    if kind != JUDGING and not contests:
+    results = await load_contest_results(store, run_id, seed=seed, snapshots=snapshots)
+    contests = [result.contest for result in results]
+    if kind not in JUDGING_KINDS and not contests:
         raise UserError(
             "the run has no contests to report",
             code="report.no-contests",
@@ -98,13 +87,15 @@ async def build_context(
         key: await load_report_author(store, response_set, dialogues, trained)
         for key, response_set in sets.items()
     }
-    runs = (
-        [*map(str, spec.get("runs", ()))] if study_name(run_id) else [run_id, *map(str, spec.get("runs", ()))]
-    )
-    samplings = await _samplings(store, [contest.judge_id for contest in contests])
-    pairs = await _pairs(store, contests, authors, samplings, own_seed, examples)
-    models = [[judged.contest for judged in pair.judged if not judged.is_control] for pair in pairs]
-    judges = {contest.judge_id for contest in contests if contest.judge_provider != CONTROL}
+    own_run = [] if study_name(run_id) else [run_id]
+    runs = [*own_run, *map(str, spec.get("runs", ()))]
+    pairs = await _pairs(store, results, own_seed, examples)
+    complete = [result.contest for result in results if result.stopped is None]
+    models = [
+        [judged.contest for judged in pair.judged if not judged.is_control and judged.stopped is None]
+        for pair in pairs
+    ]
+    judges = {result.contest.judge_id for result in results if not result.is_control}
     return ReportContext(
         run_id=run_id,
         spec=spec,
@@ -113,8 +104,8 @@ async def build_context(
         pairs=pairs,
         authors=authors,
         trained=await trainings(store, trained),
-        seeds=summarize_seeds(contests, trained, own_seed),
-        grid=_grid(contests, trained, samplings, run_id, own_seed),
+        seeds=summarize_seeds(complete, trained, own_seed),
+        grid=_grid(complete, trained, run_id, own_seed),
         agreements=judge_agreements(models, own_seed),
         audits=await load_audits(store, judges),
         looks=await load_test_set_uses(store, set(sets)),
@@ -135,7 +126,9 @@ async def build_context(
 async def _kind_and_time(store: Store, run_id: str) -> tuple[str, float]:
     """Return the kind of a run and when it began; a study counts as judging."""
     if study := study_name(run_id):
-        query = select(literal(JUDGING), table(StudyRow).c.created_at).where(table(StudyRow).c.name == study)
+        query = select(literal(JUDGING_KINDS[0]), table(StudyRow).c.created_at).where(
+            table(StudyRow).c.name == study
+        )
     else:
         query = select(table(RunRow).c.kind, table(RunRow).c.created_at).where(table(RunRow).c.id == run_id)
     ((kind, created_at),) = await rows_of(store, query)
@@ -143,62 +136,28 @@ async def _kind_and_time(store: Store, run_id: str) -> tuple[str, float]:
 
 
 async def _pairs(
-    store: Store,
-    contests: Sequence[Contest],
-    authors: Mapping[str, ReportAuthor],
-    samplings: Mapping[str, Mapping[str, Any]],
-    seed: int,
-    examples: int,
+    store: Store, results: Sequence[ContestResult], seed: int, examples: int
 ) -> tuple[AuthorPair, ...]:
-    words = {set_id: author.words for set_id, author in authors.items()}
-    by_pair: dict[tuple[str, str], list[Contest]] = {}
-    for contest in sorted(contests, key=lambda other: (other.b.name, other.a.name)):
-        by_pair.setdefault((contest.a.id, contest.b.id), []).append(contest)
+    by_pair: dict[tuple[str, str], list[ContestResult]] = {}
+    for result in sorted(results, key=lambda each: (each.contest.b.name, each.contest.a.name)):
+        by_pair.setdefault((result.contest.a.id, result.contest.b.id), []).append(result)
     pairs = []
-    for of_pair in by_pair.values():
-        of_pair.sort(key=lambda other: other.judge_provider == CONTROL)  # models before their baseline
-        judged = tuple(
-            _judged(contest, seed, samplings[contest.judge_id], length_summary(contest, words))
-            for contest in of_pair
-        )
+    for judged in by_pair.values():
+        judged.sort(key=lambda each: each.is_control)  # models before their baseline
         share = max(_FEWEST_EXAMPLES, examples // len(by_pair))
-        chosen = await select_examples(store, of_pair, seed=seed, limit=share)
-        pairs.append(AuthorPair(of_pair[0].a, of_pair[0].b, judged, chosen))
+        contests = [result.contest for result in judged]
+        chosen = await select_examples(store, contests, seed=seed, limit=share)
+        pairs.append(AuthorPair(contests[0].a, contests[0].b, tuple(judged), chosen))
     return tuple(pairs)
 
 
 def _grid(
-    contests: Sequence[Contest],
-    trained: Mapping[str, CheckpointRecord],
-    samplings: Mapping[str, Mapping[str, Any]],
-    run_id: str,
-    seed: int,
+    contests: Sequence[Contest], trained: Mapping[str, CheckpointRecord], run_id: str, seed: int
 ) -> Table1Grid | None:
     """Return Table 1's layout of the models' verdicts, or of the control judges' if there are no models."""
     models = [contest for contest in contests if contest.judge_provider != CONTROL]
+    samplings = {contest.judge_id: contest.sampling for contest in contests}
     return build_table1_grid(models or contests, trained, samplings, run=run_id, seed=seed)
-
-
-def soft_win_rate(contest: Contest, seed: int) -> WinRate | None:
-    """Return the soft win rate if the judge gave probabilities with every verdict."""
-    columns = contest.columns
-    scored = ~np.isnan(columns.outcome)
-    if not scored.any() or np.isnan(columns.soft[scored]).any():
-        return None
-    return win_rate(columns, seed=seed, soft=True)
-
-
-def _judged(
-    contest: Contest, seed: int, sampling: Mapping[str, Any], lengths: LengthSummary
-) -> JudgedContest:
-    hard = win_rate(contest.columns, seed=seed)
-    return JudgedContest(contest, hard, soft_win_rate(contest, seed), sampling, lengths)
-
-
-async def _samplings(store: Store, judge_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    columns = table(JudgeRow).c
-    query = select(columns.id, columns.sampling).where(columns.id.in_(judge_ids))
-    return {row.id: orjson.loads(row.sampling) for row in await rows_of(store, query)}
 
 
 async def _prompts(store: Store, versions: set[str]) -> tuple[PromptText, ...]:

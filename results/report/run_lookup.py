@@ -16,6 +16,7 @@ from results.report.batch_queries import rows_of
 
 LAST = "last"
 JUDGING = "judging"
+JUDGING_KINDS = (JUDGING, "judging until known")  # with early stopping
 _TAG = "run-1:"
 _SHOWN = 5
 
@@ -39,7 +40,7 @@ async def find_run(store: Store, written: str) -> str:
         .group_by(run.id, run.kind, run.created_at)
         .order_by(worked_on.desc(), run.id),
     )
-    judging = [row for row in rows if row.kind == JUDGING]
+    judging = [row for row in rows if row.kind in JUDGING_KINDS]
     if not rows or (written == LAST and not judging):
         raise UserError(
             "the database has no judging run",

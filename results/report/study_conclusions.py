@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from results.analysis.contest_results import ContestResult
 from results.render.format import format_count, format_percent, format_range
 from results.report.author_roles import AuthorRole
 from results.report.conclusions import Conclusion, conclude_pair, format_notes
-from results.report.context import AuthorPair, JudgedContest, ReportContext
+from results.report.context import AuthorPair, ReportContext
 
 _FEW = 3  # pairs that each get a sentence of their own
 _POINTS = 0.10
@@ -41,7 +42,7 @@ class JudgeRate:
         return 1 if self.low > 0.5 else -1 if self.high < 0.5 else 0
 
 
-def judge_rate(judged: JudgedContest, *, mirrored: bool) -> JudgeRate | None:
+def judge_rate(judged: ContestResult, *, mirrored: bool) -> JudgeRate | None:
     """Return the rate of A, or of B if mirrored; None without a rate."""
     hard, contest = judged.hard, judged.contest
     if hard.rate is None or hard.low is None or hard.high is None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agents.author_names import AuthorName
 from results.paper.cell_results import build_cell_result, describe_author
 from results.paper.cells import METHODS, NUMBERS, STAGES, Cell, find_cell, paper_judge, published
 from results.paper.single_order import BASE_FIRST, STUDENT_FIRST
@@ -126,7 +127,7 @@ def _place(
     description, base = describe_author(author, trained), describe_author(opponent, trained)
     if description.method not in METHODS or not (description.stage and description.strategy):
         return None, None
-    shown = description.base or opponent.author.partition(":")[2]
+    shown = description.base or AuthorName.parse(opponent.author).name or ""
     place = (shown, contest.judge, description.stage, description.method, description.strategy)
     return place, find_cell(description, base, paper_judge(contest.judge_model))
 

@@ -16,7 +16,8 @@ from finetune.checkpoint import Checkpoint, read_checkpoint
 from finetune.post_training_check import PostTrainingCheck
 from finetune.trainer import TrainingStep
 from harness.cli.train import train
-from harness.cli.train_output import Progress, checkpoint_lines
+from harness.cli.training_progress import Progress
+from harness.workflows.training_tables import render_checkpoint
 from results.db.store import Store
 from results.queries.checkpoints import CheckpointRecord, lineage, load_checkpoints
 
@@ -47,7 +48,7 @@ def test_plan_needs_neither_weights_nor_network(dataset: Path) -> None:
     assert shown.exit_code == 0, shown.output
     plan = json.loads(shown.stdout)
     assert [stage["stage"] for stage in plan["stages"]] == ["sft", "dpo"]
-    assert all(stage["fits"] and stage["gib"]["weights"] == 14.96 for stage in plan["stages"])
+    assert all(stage["fits"] and stage["memory_gib"]["weights"] == 14.96 for stage in plan["stages"])
     text = _run("plan", "--base", "mistralai/Mistral-7B-v0.3", "--data", str(dataset), "--card-mib", "9000")
     assert "--precompute-reference" in text.stdout and "7,248,023,552 parameters" in text.stdout
 
@@ -90,13 +91,14 @@ def test_a_checkpoint_is_summarized_in_four_lines() -> None:
         "steps": 1200,
         "health": health.to_dict(),
     }
-    assert list(checkpoint_lines(Checkpoint(Path("c/kind"), record))) == [
+    assert list(render_checkpoint(Checkpoint(Path("c/kind"), record)).conclusions) == [
         "c/kind: dpo checkpoint kind, loss 0.6931 to 0.4000 in 1,200 steps, margin 0.000 to 1.250",
         "  16 dialogues held out: loss 2.000 (base 2.500, parent 2.100)",
         "  responses: 22 words, 50% distinct, 25% cut at 128 tokens",
         "  general text: loss 3.000 (base 3.000), perplexity × 1.00",
     ]
-    (alone,) = checkpoint_lines(Checkpoint(Path("c/kind"), {**record, "health": {}, "margins": {}}))
+    bare = {**record, "health": {}, "margins": {}}
+    (alone,) = render_checkpoint(Checkpoint(Path("c/kind"), bare)).conclusions
     assert alone.endswith("in 1,200 steps")
 
 
@@ -130,7 +132,7 @@ def test_tiny_model_is_trained_in_two_steps_and_merged(
         *recipe,
     )
     assert shown.exit_code == 0, shown.output
-    record = json.loads(shown.stdout)
+    record = json.loads(shown.stdout)["record"]
     assert (record["stage"], record["steps"], record["parent"]["name"]) == ("dpo", 2, "s-sft")
     assert record["base"]["name"] == "models/tiny"
     assert "dpo 2/2: loss" in shown.stderr
@@ -138,13 +140,13 @@ def test_tiny_model_is_trained_in_two_steps_and_merged(
         "dpo", "--from", "checkpoints/s-sft", "--data", str(dataset), "--out", "checkpoints/r", "--json",
         "--fidelity", "released", *recipe,
     )  # fmt: skip
-    assert json.loads(released.stdout)["settings"]["reference"] == "base"
+    assert json.loads(released.stdout)["record"]["settings"]["reference"] == "base"
     ancestors = asyncio.run(_lineage("s"))
     assert [(checkpoint.name, checkpoint.stage, len(checkpoint.curve())) for checkpoint in ancestors] == [
         ("s-sft", "sft", 2),
         ("s", "dpo", 2),
     ]
-    assert ancestors[-1].record == {key: value for key, value in record.items() if key != "schema_version"}
+    assert ancestors[-1].record == record
     assert ancestors[-1].curve("rewards/margins")[0] == (1, 0.0)
     monkeypatch.setenv("EMPATHY_CHECKPOINTS", "elsewhere")  # found at the location in the database
     shown = _run("merge", "student:s", "--out", "merged/s")

@@ -169,7 +169,7 @@ def test_a_killed_run_is_completed_without_repeated_requests(earlier: Path, empa
     after = rows(earlier, "completion", ["key", "invocation_id", "text"])
     assert before < after
     assert {key for key, *_ in after - before} >= claimed
-    assert output["judges"][0]["n"] == 15
+    assert output["contests"][0]["n"] == 15
     assert count(earlier, "claim") == 0
 
 
@@ -216,7 +216,10 @@ def stable_numbers(name: str, output: Any) -> Any:
     if command == "compare":
         numbers = ("difference", "low", "high", "p", "n", "bounds")
         return {
-            judge["judge_id"]: [judge["rates"], _only(judge["against_opponent"], numbers)]
+            judge["judge_id"]: [
+                _either(judge, "win_rates", "rates"),
+                _only(judge["against_opponent"], numbers),
+            ]
             for judge in output["judges"]
         }
     if command == "leaderboard":
@@ -246,7 +249,7 @@ def _contests(output: Any) -> list[Any]:
                 _only(judge["single_orders"][order], ("win_rate", "n")) for order in ("a_first", "b_first")
             ],
         }
-        for judge in output["judges"]
+        for judge in _either(output, "contests", "judges")
     ]
 
 
@@ -260,7 +263,17 @@ def _audit(audit: Any) -> Any:
 
 
 def _only(entry: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: entry[name] for name in names}
+    return {name: _plain(entry[name]) for name in names}
+
+
+def _plain(value: Any) -> Any:
+    """Return a range, an estimate or a result as earlier versions wrote it."""
+    keys = set(value) if isinstance(value, dict) else set()
+    if keys == {"low", "high"}:
+        return [value["low"], value["high"]]
+    if keys == {"value", "low", "high"}:
+        return value["value"]
+    return value["result"] if keys == {"result", "not_estimable"} else value
 
 
 def _either(entry: Any, *names: str) -> Any:

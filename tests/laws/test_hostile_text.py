@@ -13,9 +13,10 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,15 +25,30 @@ from rich.cells import cell_len
 
 import harness
 import results
+from agents.model_files.decoder_config import parse_decoder_config
 from agents.output_escape import html_page, visible_text
-from agents.types import ResponseSet
+from agents.types import Fidelity, ResponseSet
+from finetune.checkpoint import Checkpoint
+from finetune.config import TrainingConfig
+from finetune.dialogue_selection import DialogueSelection
+from finetune.memory_plan import load_base_config, plan_stage
+from harness.data.method_selection import MethodSelection
+from harness.data.splits import SplitOverlap
+from harness.data.training_set_checks import StageDifference, TrainingSetDifference, inspect
+from harness.serving.server import ServerOptions, estimate_serving
 from harness.study.config_loader import load
 from harness.study.estimate import EstimateLine
+from harness.study.session import StudySession
+from harness.study.stage_tables import StudyStages
 from harness.terminal import output
+from harness.workflows.bench import BenchResult
 from harness.workflows.generate import GenerationResult
 from harness.workflows.generation_cost import GenerationCost
 from harness.workflows.judge_cost import CostEstimate
+from harness.workflows.request_options import RequestOptions
 from harness.workflows.response_sets import ResponseSetSummary
+from harness.workflows.training_plan import TrainingEstimate
+from harness.workflows.training_sets import TrainingSet
 from results.paper.cells import published
 from results.paper.table1 import CellResult, table1
 from results.render.format import format_lines
@@ -294,6 +310,9 @@ def run_commands(empathy: Run) -> None:  # noqa: F811
         ("audit", "openai/gpt-4o", *dry),
         ("paper", "table1"),
         ("data", "describe", "--data", "sample"),
+        ("data", "build", "--method", "direct", "--data", "sample", "--out", "set"),
+        ("data", "inspect", "set", "--data", "sample"),
+        ("prompts", "list"),
     ]
     for command in commands:
         done = empathy(*command)
@@ -301,7 +320,22 @@ def run_commands(empathy: Run) -> None:  # noqa: F811
         assert_harmless(done.out + done.err)
 
 
-WITHOUT_NAMES = {"render_audit_cost", "render_contest_design", "render_dataset"}  # numbers only
+def render_training_sets(render: dict[str, Callable[..., Rendering]]) -> None:
+    """Render selections, training sets and their differences with hostile names."""
+    overlap = SplitOverlap(((NAMES[0], NAMES[1]),), 0)
+    none = DialogueSelection((), ())
+    render["render_selection"](MethodSelection("direct", JUDGE, Fidelity.PAPER, none, (), (), overlap))
+    inspected = inspect(Path("set"))
+    manifest = {**inspected.data.manifest, "excluded": {NAMES[0]: 1}}
+    render["render_training_set"](TrainingSet(Path(NAMES[1]), manifest))
+    rows = [{"dialogue": NAMES[2], "role": NAMES[1], "completion": NAMES[0]}]
+    folder = replace(inspected.data, manifest=manifest)
+    render["render_inspection"](replace(inspected, data=folder, leaks={JUDGE: 1}, samples={"sft": rows}))
+    stage = StageDifference("sft", (1, 2), 1, {NAMES[0]: 1}, {NAMES[1]: 2})
+    render["render_training_set_difference"](TrainingSetDifference((stage,), (JUDGE,)))
+
+
+WITHOUT_NAMES = {"render_contest_design", "render_dataset", "render_prompts"}
 
 
 def is_hostile(rendering: Rendering) -> bool:
@@ -320,7 +354,28 @@ def test_every_finding_through_every_writer(empathy: Run, rendered: dict[str, li
     render["render_judging_cost"]([CostEstimate(NAMES[0], *numbers)])
     responses = ResponseSet("set-1:x", NAMES[0], NAMES[1], "")
     made = ResponseSetSummary(responses, 3, 2, {"refused": 1}, 0, 0, 0, 0, 0, {}, 12.5, 0.5)
-    render["render_generation"](GenerationResult("run", "direct", {"split": "test"}, (made,), {}, 0.5))
+    plan: Any = SimpleNamespace(split=NAMES[1], pairs=())
+    render["render_audit_cost"]([(plan, CostEstimate(NAMES[0], *numbers))])
+    generated = GenerationResult("run", "direct", {"split": "test"}, (made,), {}, 0.5)
+    render["render_generation"](generated)
+    render["render_bench"](BenchResult(NAMES[0], generated, {}, {}))
+    shape = parse_decoder_config(load_base_config("meta-llama/Llama-3.1-8B"), "")
+    stage = plan_stage(shape, TrainingConfig(), "sft", (100, 200), (50, 60), 8000)
+    plans = ((stage, {NAMES[1]: 1}),)
+    render["render_training_plan"](TrainingEstimate(NAMES[0], 8, 8000, plans, batch=2, measured=False))
+    record = {"name": NAMES[0], "stage": "sft", "losses": {}, "margins": {}, "weights": "weights-1:x"}
+    render["render_checkpoint"](Checkpoint(Path("folder"), record))
+    render["render_merged_model"](record, Path("folder"))
+    render_training_sets(render)
+    render["render_server"](NAMES[0], JUDGE, NAMES)
+    memory = estimate_serving(ServerOptions(base="meta-llama/Llama-3.1-8B"), adapters=1)
+    render["render_serving_estimate"](replace(memory, base=NAMES[0]))
+    session = StudySession("tiny", (), None, NAMES[0], None, Path("runs"), RequestOptions())
+    statuses = [replace(judged_stage("a : b", JUDGE, 0.5), why=NAMES[1])]
+    study_stages = StudyStages(NAMES[0], tuple(status.stored for status in statuses))
+    render["render_study_stages"](session, statuses)
+    render["render_stored_study"](study_stages)
+    render["render_studies"]([study_stages])
     ours = CellResult(0.6, 0.5, 0.7, 0.2, 250, "run", JUDGE, tuple(NAMES), same_family=True)
     render["render_replication"](table1({next(iter(published())): ours}), ())
     missing = [name for name, renderings in rendered.items() if not renderings]

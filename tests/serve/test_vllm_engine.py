@@ -295,7 +295,7 @@ def test_a_bench_with_a_tiny_judge(
     with pytest.raises(SystemExit) as ended:
         main([*words, "--limit", "6", "--require", "win_rate>0.99", "--json"])
     output = json.loads(capsys.readouterr().out)
-    (judge,) = output["contests"]["base"]["judges"]
+    (judge,) = output["contests"]["base"]["contests"]
     assert judge["n"] >= 3  # dialogues with an empty response are not judged
     assert not judge["unscored"]
     assert judge["soft"] is not None  # its log-probabilities are read

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
-Command = Callable[..., Any]
+from harness.cli.options.groups import Option
 
 
 class RenamedOption(click.Option):
@@ -42,7 +42,7 @@ class RenamedOption(click.Option):
             self.opts = flags
 
 
-def renamed_option(flag: str, old_flag: str, *names: str, **attributes: Any) -> Callable[[Command], Command]:
+def renamed_option(flag: str, old_flag: str, *names: str, **attributes: Any) -> Option:
     """Return a click option decorator for a flag that had another name.
 
     Args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import click
 
-from agents.author_names import stored_author_name, stored_name
+from agents.author_names import AuthorKind, AuthorName, stored_author_name, stored_name
 from agents.types import Method
 
 
@@ -19,7 +19,7 @@ class AuthorType(click.types.StringParamType):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the stored name; names that are separated by commas are converted one by one."""
-        if value.startswith("file:"):
+        if AuthorName.parse(value).kind is AuthorKind.FILE:
             return value
         return ",".join(map(stored_author_name, value.split(",")))
 

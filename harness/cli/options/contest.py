@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,11 +12,11 @@ from agents.judge import DEFAULT_PROMPT
 from agents.types import Fidelity, Split
 from harness.cli.options.aliases import renamed_option
 from harness.cli.options.common import exclude_same_family_option, snapshot_option
+from harness.cli.options.groups import option_group
 
 if TYPE_CHECKING:
     from harness.workflows.contest import CheapGoldOptions
 
-Command = Callable[..., Any]
 DEFAULT_SHARE = 0.2
 NEEDS_ALL_VERDICTS = ("stop_when", "exclude_same_family", "group_by", "length_control")
 
@@ -37,14 +37,7 @@ class UnlessCheapAndGold(click.Option):
             self.required = required  # the command object outlives this call
 
 
-def contest_options(command: Command) -> Command:
-    """Add the options of a contest: the fields of `harness.workflows.contest.ContestOptions`."""
-    for option in reversed(_CONTEST):
-        command = option(command)
-    return command
-
-
-_CONTEST: list[Callable[[Command], Command]] = [
+contest_options = option_group(
     click.option(
         "--judge",
         "judges",
@@ -107,33 +100,25 @@ _CONTEST: list[Callable[[Command], Command]] = [
     ),
     click.option("--length-control", is_flag=True, help="Also show the win rate at equal length."),
     snapshot_option,
-]
+)
+"""Fields of `harness.workflows.contest.ContestOptions`."""
 
 
-def cheap_gold_options(command: Command) -> Command:
-    """Add `--cheap`, `--gold`, `--gold-share` and `--stratified`."""
-    options = [
-        click.option(
-            "--cheap", metavar="MODEL", help="With --gold: the cheap judge, used on every dialogue."
-        ),
-        click.option(
-            "--gold", metavar="MODEL", help="The expensive judge, used on a random share of dialogues."
-        ),
-        click.option(
-            "--gold-share",
-            type=float,
-            metavar="S",
-            help=f"Share of dialogues for the gold judge. [default: {DEFAULT_SHARE}]",
-        ),
-        click.option(
-            "--stratified",
-            is_flag=True,
-            help="Use the gold judge more often on dialogues where the cheap one is inconsistent.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+cheap_gold_options = option_group(
+    click.option("--cheap", metavar="MODEL", help="With --gold: the cheap judge, used on every dialogue."),
+    click.option("--gold", metavar="MODEL", help="The expensive judge, used on a random share of dialogues."),
+    click.option(
+        "--gold-share",
+        type=float,
+        metavar="S",
+        help=f"Share of dialogues for the gold judge. [default: {DEFAULT_SHARE}]",
+    ),
+    click.option(
+        "--stratified",
+        is_flag=True,
+        help="Use the gold judge more often on dialogues where the cheap one is inconsistent.",
+    ),
+)
 
 
 def take_cheap_gold(arguments: dict[str, Any], *, excluded: tuple[Any, ...]) -> CheapGoldOptions | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options.aliases import renamed_option
+from harness.cli.options.groups import option_group
 from harness.terminal.output import print_text
 
 if TYPE_CHECKING:
@@ -17,63 +17,53 @@ if TYPE_CHECKING:
 
 BACKENDS = ("server", "offline", "transformers")
 DTYPES = click.Choice(["bf16", "fp16", "fp32"])
-Command = Callable[..., Any]
 
 
-def base_option(command: Command) -> Command:
-    """Add `--base`."""
-    help_ = "Base model: a folder, or a model on the Hub. [default: as recorded in the checkpoints]"
-    return click.option("--base", default="", metavar="MODEL", help=help_)(command)
+base_option = click.option(
+    "--base",
+    default="",
+    metavar="MODEL",
+    help="Base model: a folder, or a model on the Hub. [default: as recorded in the checkpoints]",
+)
+
+memory_options = option_group(
+    click.option(
+        "--memory-fraction",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Share of the GPU memory to use. [default: 0.92]",
+    ),
+    click.option("--memory-mib", type=click.IntRange(min=1), help="GPU memory in MiB. [default: detected]"),
+    click.option("--dtype", type=DTYPES, help="Dtype of the computation. [default: that of the weights]"),
+)
+"""Options of dtype and GPU memory."""
 
 
-def memory_options(command: Command) -> Command:
-    """Add the options of dtype and GPU memory."""
-    options: tuple[Callable[[Command], Command], ...] = (
-        click.option("--dtype", type=DTYPES, help="Dtype of the computation. [default: that of the weights]"),
-        click.option(
-            "--memory-mib", type=click.IntRange(min=1), help="GPU memory in MiB. [default: detected]"
-        ),
-        click.option(
-            "--memory-fraction",
-            type=click.FloatRange(0, 1, min_open=True),
-            help="Share of the GPU memory to use. [default: 0.92]",
-        ),
-    )
-    for option in options:
-        command = option(command)
-    return command
-
-
-def serving_options(command: Command) -> Command:
-    """Add the options of the inference backend."""
-    options: list[Callable[[Command], Command]] = [
-        base_option,
-        click.option(
-            "--students",
-            "places",
-            multiple=True,
-            type=click.Path(path_type=Path),
-            metavar="DIR",
-            help="Checkpoint, or folder of checkpoints; repeat for more. [default: checkpoints/*]",
-        ),
-        renamed_option(
-            "--backend",
-            "--with",
-            "backend",
-            type=click.Choice(BACKENDS),
-            default="server",
-            show_default=True,
-            help="Inference backend: a vLLM server, vLLM in this process (offline), or transformers.",
-        ),
-        click.option("--offline", is_flag=True, help="Same as --backend offline."),
-        click.option("--merged", is_flag=True, help="Merge each student into its base, one after another."),
-        click.option("--url", default="", help="URL of a running vLLM server (its key: $EMPATHY_SERVE_KEY)."),
-        click.option("--sampling-seed", type=int, help="Sampling seed of base and students. [default: 42]"),
-        memory_options,
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+serving_options = option_group(
+    base_option,
+    click.option(
+        "--students",
+        "places",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Checkpoint, or folder of checkpoints; repeat for more. [default: checkpoints/*]",
+    ),
+    renamed_option(
+        "--backend",
+        "--with",
+        "backend",
+        type=click.Choice(BACKENDS),
+        default="server",
+        show_default=True,
+        help="Inference backend: a vLLM server, vLLM in this process (offline), or transformers.",
+    ),
+    click.option("--offline", is_flag=True, help="Same as --backend offline."),
+    click.option("--merged", is_flag=True, help="Merge each student into its base, one after another."),
+    click.option("--url", default="", help="URL of a running vLLM server (its key: $EMPATHY_SERVE_KEY)."),
+    click.option("--sampling-seed", type=int, help="Sampling seed of base and students. [default: 42]"),
+    memory_options,
+)
+"""Options of the inference backend."""
 
 
 def take_serving_options(arguments: dict[str, Any]) -> ServingOptions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
@@ -14,10 +13,9 @@ from agents.types import Fidelity
 from finetune.config import SOURCES, TrainingConfig, parse_training_config
 from finetune.pipeline import TrainOptions
 from harness.cli.options.common import db_option, json_option
-from harness.cli.train_output import Progress
+from harness.cli.options.groups import Command, option_group
+from harness.cli.training_progress import Progress
 from harness.terminal.output import print_message
-
-Command = Callable[..., Any]
 
 
 def settings_options(command: Command) -> Command:
@@ -35,52 +33,45 @@ def settings_options(command: Command) -> Command:
     return click.option("--fidelity", type=choice, default="paper", show_default=True)(command)
 
 
-def base_options(command: Command) -> Command:
-    """Add `--form` and `--revision` of the base model."""
-    forms = click.Choice(["auto", *(str(form) for form in PromptStyle)])
-    for option in (
-        click.option(
-            "--form",
-            type=forms,
-            default="auto",
-            show_default=True,
-            help="Prompt style: plain text, chat template, or auto.",
-        ),
-        click.option(
-            "--revision", default="", help="Revision of the base on the Hub: a commit, tag or branch."
-        ),
-    ):
-        command = option(command)
-    return command
+forms = click.Choice(["auto", *(str(form) for form in PromptStyle)])
+base_options = option_group(
+    click.option("--revision", default="", help="Revision of the base on the Hub: a commit, tag or branch."),
+    click.option(
+        "--form",
+        type=forms,
+        default="auto",
+        show_default=True,
+        help="Prompt style: plain text, chat template, or auto.",
+    ),
+)
 
 
-def run_options(command: Command) -> Command:
-    """Add the options that do not affect the training result (except for the device)."""
-    for option in (
-        json_option,
-        db_option,
-        click.option(
-            "--push-to-hub",
-            "repo",
-            metavar="OWNER/NAME",
-            help="Upload to this repository of the Hub, after a confirmation before training.",
-        ),
-        click.option("--restart", is_flag=True, help="Discard unfinished work and start again."),
-        click.option("--cpu", is_flag=True, help="Train on the CPU."),
-        click.option(
-            "--report-to",
-            multiple=True,
-            help="Experiment tracker: trackio, tensorboard or wandb; repeat for more.",
-        ),
-    ):
-        command = option(command)
-    return command
+run_options = option_group(
+    click.option(
+        "--report-to",
+        multiple=True,
+        help="Experiment tracker: trackio, tensorboard or wandb; repeat for more.",
+    ),
+    click.option("--cpu", is_flag=True, help="Train on the CPU."),
+    click.option("--restart", is_flag=True, help="Discard unfinished work and start again."),
+    click.option(
+        "--push-to-hub",
+        "repo",
+        metavar="OWNER/NAME",
+        help="Upload to this repository of the Hub, after a confirmation before training.",
+    ),
+    db_option,
+    json_option,
+)
+"""Options that do not affect the training result (except for the device)."""
 
 
-def seeds_option(command: Command) -> Command:
-    """Add `--seeds`."""
-    help_ = "Train with several seeds, such as 1,2,3, into OUT-seed-1 and so on."
-    return click.option("--seeds", default="", metavar="N,N,…", help=help_)(command)
+seeds_option = click.option(
+    "--seeds",
+    default="",
+    metavar="N,N,…",
+    help="Train with several seeds, such as 1,2,3, into OUT-seed-1 and so on.",
+)
 
 
 @dataclass(frozen=True, slots=True)

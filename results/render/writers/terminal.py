@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from agents.output_escape import visible_text
 from results.render.format import format_lines
-from results.render.table import Column, Row, Table
+from results.render.table import Column, Row, Table, Value
 
 MIN_NAME_WIDTH = 16  # characters to which a name may be wrapped before the table is transposed
 MIN_VALUE_WIDTH = 8  # minimum characters of a column
@@ -135,12 +135,18 @@ class _Grid:
         columns = [
             _column(escaped(column.heading), column.alignment, column.style) for column in table.columns
         ]
-        rows = []
+        rows: list[Row] = []
+        above: tuple[Value, ...] = ()
         for row in table.rows:
             if row.section:
                 rows.append(Row((escaped(row.section), *[""] * (len(columns) - 1)), "bold"))
-            cells = zip(row.cells, table.columns, strict=True)
-            texts = tuple(escaped(*format_lines(cell, column.unit)) for cell, column in cells)
+            texts = tuple(
+                ""
+                if column.once and cell in above[index : index + 1]
+                else escaped(*format_lines(cell, column.unit))
+                for index, (cell, column) in enumerate(zip(row.cells, table.columns, strict=True))
+            )
+            above = row.cells
             rows.append(Row(texts, row.style, ends=row.ends))
         notes = filter(None, (table.caption, *table.caveats))
         return cls(escaped(table.title), escaped(*notes), columns, rows)

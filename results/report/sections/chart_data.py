@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from results.analysis.contest_results import ContestResult
 from results.render import charts
 from results.render.format import format_percent
 from results.render.writers.html import readable
-from results.report.context import AuthorPair, JudgedContest
+from results.report.context import AuthorPair
 from results.report.templates import render_template
 
 
@@ -30,7 +31,7 @@ def figure_of(pair: AuthorPair, index: int) -> Markup:
     )
 
 
-def _estimate(judged: JudgedContest) -> charts.IntervalEstimate:
+def _estimate(judged: ContestResult) -> charts.IntervalEstimate:
     hard = judged.hard
     return charts.IntervalEstimate(
         name=readable(judged.contest.judge),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agents.author_names import AuthorKind, AuthorName
 from results.render.columns import columns
 from results.render.format import format_count, format_elapsed, format_moment, format_usd
 from results.render.table import Column, Table
@@ -42,7 +43,7 @@ def _table(spending: CostSummary) -> Table:
             model.output_tokens,
             model.cost_usd,
             model.seconds,
-            style="dim" if model.model.startswith("control/") else "",
+            style="dim" if AuthorName.parse(model.model).kind is AuthorKind.CONTROL else "",
         )
     tokens = (sum(model.input_tokens for model in models), sum(model.output_tokens for model in models))
     table.add_section()

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from markupsafe import Markup
-
 from agents.models.family import self_preference_warning
 from agents.models.response_model import answering_model_note
-from agents.output_escape import markdown_text
+from results.analysis.contest_results import ContestResult
 from results.render.columns import columns
-from results.render.format import format_count, format_value
-from results.render.judge_audit import ESTIMATE_COLUMNS, audit_cells
+from results.render.format import format_value
+from results.render.judge_audit import audit_table
 from results.render.judge_panel import AGREEMENT_COLUMNS, agreement_cells
 from results.render.table import Column, Table
-from results.report.audit_summary import SplitAudit
-from results.report.context import JudgedContest, ReportContext
+from results.report.context import ReportContext
 from results.report.sections.section import Block, Section, heading, paragraph, tabulated
 from results.statistics.not_estimable import NotEstimable, estimated
 
@@ -52,9 +49,10 @@ def judges(material: ReportContext) -> Section | None:
     blocks += [heading("Agreement between judges", "agreement"), *_agreement(material)]
     blocks += [heading("Against human ratings", "audits")]
     for audit in material.audits:
-        label, table = f"audit-{audit.split}", _audit_table(audit)
-        title = Block(Markup('<p id="{}">{}</p>').format(label, table.title), markdown_text(table.title))
-        blocks += [title, tabulated(table, label)]
+        label = f"audit-{audit.split}"
+        table = audit_table(audit).without_empty_columns({"own_family", "repetition_stability"})
+        table = table.without({"cost_usd_per_1000", "seconds_per_1000"})
+        blocks += [paragraph(f"{table.title}.", label=label), tabulated(table, label)]
     blocks.append(paragraph(AUDIT_CAPTION, "hint") if material.audits else paragraph(NO_AUDIT))
     return Section("judges", "What the judges are worth", tuple(blocks))
 
@@ -129,9 +127,9 @@ def _each_judge(material: ReportContext) -> Table:
     return table
 
 
-def _by_judge(material: ReportContext) -> list[list[JudgedContest]]:
+def _by_judge(material: ReportContext) -> list[list[ContestResult]]:
     every = [judged_contest for pair in material.pairs for judged_contest in pair.judged]
-    by_judge: dict[str, list[JudgedContest]] = {}
+    by_judge: dict[str, list[ContestResult]] = {}
     for judged_contest in sorted(every, key=lambda each: (each.is_control, each.contest.judge)):
         by_judge.setdefault(judged_contest.contest.judge_id, []).append(judged_contest)
     return list(by_judge.values())
@@ -141,16 +139,3 @@ def _mean(shares: Sequence[tuple[float | None, int]]) -> float | None:
     """Return the mean of the shares, weighted by dialogues."""
     known = [(share, n) for share, n in shares if share is not None]
     return sum(share * n for share, n in known) / sum(n for _, n in known) if known else None
-
-
-def _audit_table(audit: SplitAudit) -> Table:
-    """Return a row per judge, then the baselines, without columns that are empty."""
-    title = (
-        f"{audit.split} split: {format_count(audit.pairs, 'pair')} of responses with different ratings, in "
-        f"{format_count(audit.dialogues, 'dialogue')}."
-    )
-    table = Table(title, columns=list(ESTIMATE_COLUMNS))
-    for judge in audit.judges:
-        cells = audit_cells(judge.found, judge.unscored)
-        table.add_row(judge.name, *cells, style="dim" if judge.is_baseline else "")
-    return table.without_empty_columns({"own_family", "repetition_stability"})

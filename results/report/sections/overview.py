@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from results.queries.checkpoints import STUDENT
+from agents.author_names import STUDENT
 from results.render.charts import ForestMark, ForestRow, forest_plot
 from results.render.columns import columns
-from results.render.format import format_percent
+from results.render.format import format_level, format_percent
 from results.render.table import Column, Table
 from results.render.writers.html import readable
 from results.render.writers.markdown import markdown_table
@@ -64,7 +64,7 @@ def overview(material: ReportContext) -> Section | None:
         "overview",
         judges=judges.values(),
         drawings=drawings,
-        level=f"{100 * hard.level:g}\u00a0%",
+        level=format_level(hard.level),
         scope=hard.scope,
         more="Control judges stand with every number below." if controls else "",
     )
@@ -101,7 +101,7 @@ def _row(pair: AuthorPair, series: Mapping[str, int]) -> ForestRow:
         for judged_contest in pair.speaking
     ]
     return ForestRow(
-        readable(pair.a.name.removeprefix(STUDENT)), tuple(sorted(marks, key=lambda mark: mark.series))
+        readable(pair.a.name.removeprefix(f"{STUDENT}:")), tuple(sorted(marks, key=lambda mark: mark.series))
     )
 
 

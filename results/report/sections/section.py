@@ -50,11 +50,14 @@ class Section:
         return "\n\n".join(block.markdown for block in self.blocks if block.markdown)
 
 
-def paragraph(text: str, css: str = "") -> Block:
-    """Return a paragraph with a CSS class; nothing for an empty text."""
+def paragraph(text: str, css: str = "", label: str = "") -> Block:
+    """Return a paragraph with a CSS class and an id, if given; nothing for an empty text."""
     if not text:
         return Block()
-    return Block(Markup('<p class="{}">{}</p>').format(css, html_text(text)), markdown_text(text))
+    attributes = Markup("").join(
+        Markup(' {}="{}"').format(name, value) for name, value in (("id", label), ("class", css)) if value
+    )
+    return Block(Markup("<p{}>{}</p>").format(attributes, html_text(text)), markdown_text(text))
 
 
 def bullets(texts: Iterable[str], css: str = "caveats-short") -> Block:

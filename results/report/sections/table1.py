@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from results.paper.cells import METHODS, NUMBERS
-from results.render.format import format_points, format_range
+from results.render.format import format_points, format_range, format_unsigned_points
 from results.render.table import Column, Quantity, Table, Value
 from results.report.context import ReportContext
 from results.report.sections.section import Section, paragraph, tabulated
@@ -57,13 +57,13 @@ def _lines(entry: Table1Entry, compared: bool) -> tuple[Value, ...]:
     """Return the lines of a cell: ours, interval, bounds, each order, published, difference."""
     lines: list[Value] = []
     if ours := entry.ours:
-        lines.append(f"{100 * ours.rate:.1f}{'†' if ours.same_family and compared else ''}")
+        lines.append(f"{format_unsigned_points(ours.rate)}{'†' if ours.same_family and compared else ''}")
         lines.append(Quantity((ours.low, ours.high), "percent_range"))
         if ours.order_robust[0] is not None:
             lines.append(f"{format_range(*ours.order_robust)} robust")
         lines += orders_of(entry)
     if entry.published is not None:
-        lines.append(f"published {100 * entry.published:.1f}")
+        lines.append(f"published {format_unsigned_points(entry.published)}")
     if result := entry.compared:
         star = "*" if result.p_adjusted is not None and result.p_adjusted < 0.05 else ""
         lines.append(f"{format_points(result.difference)}{star}")

@@ -13,7 +13,8 @@ import pytest
 from aiohttp import web
 
 from agents.clients.base import ModelClient, ModelRequest
-from agents.clients.http import HttpClient, open_session
+from agents.clients.http import LIBRARIES, LIBRARY_VARIABLE, HttpClient, open_session
+from agents.clients.http_transport import HttpSession
 from agents.clients.sdk import SdkClient
 from agents.errors import CallError
 from agents.messages import Message, Sampling
@@ -77,6 +78,8 @@ def _straight_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
     resolve = socket.getaddrinfo
 
     def getaddrinfo(host: Any, *arguments: Any, **named: Any) -> Any:
@@ -96,30 +99,38 @@ def way(request: pytest.FixtureRequest) -> Way:
     return chosen
 
 
-@pytest.fixture(params=["http", "sdk"])
+def require_library(name: str) -> str:
+    """Skip the test where an HTTP library is not installed."""
+    if name != "aiohttp":
+        pytest.importorskip(name)
+    return name
+
+
+@pytest.fixture(params=[*LIBRARIES, "sdk"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Each kind of client."""
-    return str(request.param)
+    """Each kind of client: plain HTTP with each library, and the SDKs."""
+    return "sdk" if request.param == "sdk" else require_library(request.param)
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    """Makes clients; closes them, and their session, at the end."""
-    session = open_session()
+    """Makes clients of a kind ("http": the default library); closes them and their sessions at the end."""
+    sessions: dict[str, HttpSession] = {}
     made: list[ModelClient] = []
 
     def make(kind: str, model: Model, key: str = KEY, timeout_seconds: float = 300.0) -> ModelClient:
-        if kind == "http":
-            made.append(HttpClient(model, key, session, timeout_seconds))
-        else:
+        if kind == "sdk":
             made.append(SdkClient(model, key, timeout_seconds))
+            return made[-1]
+        if kind not in sessions:
+            sessions[kind] = open_session(environ={} if kind == "http" else {LIBRARY_VARIABLE: kind})
+        made.append(HttpClient(model, key, sessions[kind], timeout_seconds))
         return made[-1]
 
     yield make
-    for each in made:
+    for each in (*made, *sessions.values()):
         await each.close()
         await each.close()  # closing is idempotent
-    await session.close()
 
 
 @pytest.fixture

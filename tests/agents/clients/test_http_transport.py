@@ -1,341 +1,503 @@
-"""HTTP transport: POST requests over direct connections and through a proxy."""
+"""Contract of HTTP transports, for each library: requests, bodies, connections, cancellation and TLS."""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+import socket
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 
 import aiohttp
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from agents.clients import http_transport
-from agents.clients.http import open_session
+from agents.clients.errors import CONNECTION_ERRORS
+from agents.clients.http import LIBRARIES, LIBRARY_VARIABLE, open_session
 from agents.clients.http_transport import (
-    CONNECTION_ERRORS,
-    DirectTransport,
+    ContentEncodingError,
+    HttpSession,
     HttpTransport,
-    RawResponse,
     ResponseTooLargeError,
-    SessionTransport,
-    transport_for,
+    decode_body,
+)
+from tests.agents.clients.conftest import require_library
+from tests.agents.clients.raw_server import (
+    Certificate,
+    RawServer,
+    http_response,
+    make_certificate,
+    writes,
+    writes_and_closes,
 )
 
 MOST = 1000
-Handle = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
+NEVER = 3600.0
+CLOSES_AFTER = {"aiohttp": NEVER, "pyreqwest": 0.2}
+"""Time limit of a cancelled request: aiohttp closes its connection at once, pyreqwest at this limit."""
+Open = Callable[..., HttpTransport]
 
 
-class Raw:
-    """A server that says what it is told to, byte by byte, and remembers what it was sent."""
-
-    def __init__(self) -> None:
-        self.heads: list[bytes] = []
-        self.connections = 0
-        self.scheme = "http"
-        self.port = 0
-        self.writers: list[asyncio.StreamWriter] = []
-        self._server: asyncio.Server | None = None
-
-    async def start(self, handle: Handle, secure: ssl.SSLContext | None = None) -> Raw:
-        """Begin to listen; `handle` is given every request's body and writes the answer."""
-        self.scheme = "https" if secure else "http"
-
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self.connections += 1
-            self.writers.append(writer)
-            try:
-                while True:
-                    head = await reader.readuntil(b"\r\n\r\n")
-                    length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-                    self.heads.append(head)
-                    await handle(await reader.readexactly(length), writer)
-            except (asyncio.IncompleteReadError, ConnectionError):
-                writer.close()
-
-        self._server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=secure)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    @property
-    def url(self) -> str:
-        """Where it is asked."""
-        return f"{self.scheme}://127.0.0.1:{self.port}/v1/ask?a=b"
-
-    async def close(self) -> None:
-        """Stop, and drop every connection."""
-        if self._server is not None:
-            self._server.close()
-        for writer in self.writers:
-            writer.transport.abort()
-
-
-Make = Callable[..., HttpTransport]
+@pytest.fixture(params=LIBRARIES)
+def library(request: pytest.FixtureRequest) -> str:
+    """Each library."""
+    return require_library(request.param)
 
 
 @pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    """As clients share it."""
-    async with open_session() as opened:
-        yield opened
+async def transport(library: str) -> AsyncIterator[Open]:
+    """Opens transports: to a URL, with headers, and at most `MOST` bytes of an answer."""
+    session: HttpSession | None = None
 
-
-@pytest.fixture(params=[DirectTransport, SessionTransport], ids=["straight", "through the session"])
-def way(request: pytest.FixtureRequest, session: aiohttp.ClientSession) -> Iterator[Make]:
-    """Each way: to a URL, with headers, and at most `MOST` bytes of an answer."""
-    made: list[HttpTransport] = []
-
-    def make(url: str, headers: Mapping[str, str] | None = None) -> HttpTransport:
-        made.append(request.param(url, headers or {}, session, MOST))
-        return made[-1]
+    def make(url: str, headers: Mapping[str, str] | None = None, timeout: float = NEVER) -> HttpTransport:
+        nonlocal session
+        session = session or open_session(environ={LIBRARY_VARIABLE: library})  # in the test's environment
+        return session.transport(url, headers or {}, MOST, timeout)
 
     yield make
-    for post in made:
-        post.close()
-        post.close()
+    if session is not None:
+        await session.close()
+        await session.close()
 
 
 @pytest.fixture
-async def raw() -> AsyncIterator[Raw]:
+async def raw() -> AsyncIterator[RawServer]:
     """Not started yet."""
-    server = Raw()
+    server = RawServer()
     yield server
     await server.close()
 
 
-def saying(answer: bytes) -> Handle:
-    """Always the same."""
-
-    async def handle(_: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(answer)
-
-    return handle
+# -- requests ----------------------------------------------------------------------------------------
 
 
-def http_response(content: bytes, headers: bytes = b"") -> bytes:
-    """An answer with its length."""
-    return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (headers, len(content), content)
+async def test_all_libraries_send_the_same(raw: RawServer) -> None:
+    await raw.start(writes(http_response(b"")))
+    for name in LIBRARIES:
+        require_library(name)
+        async with open_session(environ={LIBRARY_VARIABLE: name}) as session:
+            await session.transport(raw.url, {"Content-Type": "text/x", "x-api-key": "k"}, MOST, NEVER)(
+                b"four", "o"
+            )
+    first, *others = ({*head.lower().split(b"\r\n")} for head in raw.heads)  # names have no case
+    assert all(other == first for other in others)
+    assert {b"post /v1/ask?a=b http/1.1", b"idempotency-key: o", b"content-length: 4"} < first
 
 
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-ANSWERS = {
+async def test_a_header_with_a_line_break_is_refused(transport: Open, raw: RawServer) -> None:
+    await raw.start(writes(http_response(b"")))
+    with pytest.raises(ValueError, match=r"(?i)header"):
+        await transport(raw.url, {"X-Key": "a\r\nX-Other: b"})(b"", "k")
+    assert raw.heads == []
+
+
+async def test_a_redirect_is_returned_and_not_followed(transport: Open, raw: RawServer) -> None:
+    await raw.start(writes(http_response(b"there", b"Location: /v1/there\r\n", b"307 Temporary Redirect")))
+    response = await transport(raw.url)(b"body", "k")
+    assert (response.status, response.headers["Location"], response.content) == (307, "/v1/there", b"there")
+    assert len(raw.heads) == 1
+
+
+async def test_a_cookie_is_not_returned(transport: Open, raw: RawServer) -> None:
+    await raw.start(writes(http_response(b"", b"Set-Cookie: a=b\r\n")))
+    send = transport(raw.url)
+    for _ in range(2):
+        await send(b"", "k")
+    assert b"cookie" not in raw.heads[1].lower()
+
+
+async def test_an_ipv6_address(transport: Open, raw: RawServer) -> None:
+    try:
+        await raw.start(writes(http_response(b"yes")), host="::1")
+    except OSError:
+        pytest.skip("no IPv6 here")
+    assert (await transport(raw.url)(b"", "k")).content == b"yes"
+
+
+# -- responses ---------------------------------------------------------------------------------------
+
+
+def chunked(*chunks: bytes, headers: bytes = b"") -> bytes:
+    """A response in chunks."""
+    body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
+    return b"HTTP/1.1 200 OK\r\n%bTransfer-Encoding: chunked\r\n\r\n%b" % (headers, body)
+
+
+def raw_deflate(content: bytes) -> bytes:
+    """Compress without a zlib header, as some servers understand "deflate"."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(content) + packer.flush()
+
+
+GZIP, DEFLATE = b"Content-Encoding: gzip\r\n", b"Content-Encoding: deflate\r\n"
+LONG = b"yes" * 99
+RESPONSES = {
     "with its length": (http_response(b"yes", b"X-Own: 1\r\n"), b"yes"),
     "empty": (http_response(b""), b""),
-    "exactly at the bound": (http_response(b"x" * MOST), b"x" * MOST),
-    "in chunks": (
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nye\r\n1\r\ns\r\n0\r\n\r\n",
+    "without content": (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+    "exactly at the limit": (http_response(b"x" * MOST), b"x" * MOST),
+    "in chunks": (chunked(b"ye", b"s"), b"yes"),
+    "in chunks at the limit": (chunked(*[b"x"] * MOST), b"x" * MOST),
+    "gzip": (http_response(gzip.compress(LONG), GZIP), LONG),
+    "x-gzip": (http_response(gzip.compress(LONG), b"Content-Encoding: X-GZIP\r\n"), LONG),
+    "gzip in chunks": (chunked(*(bytes([byte]) for byte in gzip.compress(LONG)), headers=GZIP), LONG),
+    "gzip of two members": (http_response(gzip.compress(b"ye") + gzip.compress(b"s"), GZIP), b"yes"),
+    "gzip of nothing": (http_response(b"", GZIP), b""),
+    "deflate": (http_response(zlib.compress(LONG), DEFLATE), LONG),
+    "deflate without a header": (http_response(raw_deflate(LONG), DEFLATE), LONG),
+    "identity": (http_response(b"yes", b"Content-Encoding: identity\r\n"), b"yes"),
+    "after interim responses": (
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+        + http_response(b"yes"),
         b"yes",
     ),
-    "packed": (http_response(gzip.compress(b"yes" * 99), b"Content-Encoding: gzip\r\n"), b"yes" * 99),
-    "after an interim one": (
-        b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + http_response(b"yes"),
+    "with many headers": (
+        http_response(b"yes", b"".join(b"X-%d: %b\r\n" % (number, b"v" * 2000) for number in range(30))),
         b"yes",
     ),
 }
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
-async def test_an_answer_is_read_to_its_end_and_its_connection_used_again(
-    way: Make, raw: Raw, answer: str
+@pytest.mark.parametrize("name", RESPONSES)
+async def test_a_response_is_read_to_its_end_and_its_connection_used_again(
+    transport: Open, raw: RawServer, name: str
 ) -> None:
-    said, content = ANSWERS[answer]
-    await raw.start(saying(said))
-    post = way(raw.url, {"X-Constant": "c"})
+    written, content = RESPONSES[name]
+    await raw.start(writes(written))
+    send = transport(raw.url)
     for number in range(3):
-        posted = await post(b"body", str(number))
-        assert (posted.status, posted.content) == (200, content)
+        response = await send(b"body", str(number))
+        assert (response.status, response.content) == (204 if name == "without content" else 200, content)
     assert raw.connections == 1
 
 
-async def test_both_ways_send_the_same(session: aiohttp.ClientSession, raw: Raw) -> None:
-    await raw.start(saying(http_response(b"")))
-    for chosen in (DirectTransport, SessionTransport):
-        post = chosen(raw.url, {"Content-Type": "text/x"}, session, MOST)
-        await post(b"four", "o")
-        post.close()
-    straight, through = ({*head.split(b"\r\n")} for head in raw.heads)
-    assert straight == through
-    assert {b"POST /v1/ask?a=b HTTP/1.1", b"Idempotency-Key: o", b"Content-Length: 4"} < straight
-
-
-async def test_headers_are_looked_up_without_regard_to_case(way: Make, raw: Raw) -> None:
-    await raw.start(saying(http_response(b"", b"x-rateLIMIT-limit-requests: 5\r\n")))
-    posted = await way(raw.url)(b"", "k")
-    assert posted.headers["X-RateLimit-Limit-Requests"] == "5"
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        http_response(b"x" * (MOST + 1)),
-        http_response(gzip.compress(b"x" * 10 * MOST), b"Content-Encoding: gzip\r\n"),
-        CHUNKED + b"7d0\r\n" + b"x" * 2000 + b"\r\n0\r\n\r\n",
-    ],
-    ids=["as stated", "packed", "in chunks"],
-)
-async def test_a_large_response_is_rejected_and_its_connection_closed(
-    way: Make, raw: Raw, answer: bytes
-) -> None:
-    async def handle(body: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(http_response(body) if body == b"small" else answer)
-
-    await raw.start(handle)
-    post = way(raw.url)
+async def test_a_response_without_a_length_ends_with_its_connection(transport: Open, raw: RawServer) -> None:
+    await raw.start(writes_and_closes(b"HTTP/1.1 200 OK\r\n\r\nyes"))
+    send = transport(raw.url)
     for _ in range(2):
-        with pytest.raises(ResponseTooLargeError) as caught:
-            await post(b"body", "k")
-        assert caught.value.status == 200
-        assert (await post(b"small", "k")).content == b"small"
-
-
-@pytest.mark.parametrize(
-    "answer", [b"not HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\n", b""]
-)
-async def test_an_invalid_response_closes_the_connection(way: Make, raw: Raw, answer: bytes) -> None:
-    async def handle(_: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(answer)
-        writer.close()
-
-    await raw.start(handle)
-    with pytest.raises(CONNECTION_ERRORS):
-        await way(raw.url)(b"body", "k")
-
-
-async def test_a_connection_that_the_server_ends_is_not_used_again(way: Make, raw: Raw) -> None:
-    await raw.start(saying(http_response(b"yes", b"Connection: close\r\n")))
-    post = way(raw.url)
-    for _ in range(2):
-        assert (await post(b"body", "k")).content == b"yes"
+        assert (await send(b"", "k")).content == b"yes"
     assert raw.connections == 2
 
 
-async def test_a_cancelled_request_leaves_no_response_for_the_next(way: Make, raw: Raw) -> None:
-    arrived, late = asyncio.Event(), asyncio.Event()
+async def test_headers_are_looked_up_without_regard_to_case(transport: Open, raw: RawServer) -> None:
+    await raw.start(writes(http_response(b"", b"x-rateLIMIT-limit-requests: 5\r\n")))
+    response = await transport(raw.url)(b"", "k")
+    assert response.headers["X-RateLimit-Limit-Requests"] == "5"
+    assert "x-ratelimit-limit-requests" in response.headers
+    assert response.headers.get("Retry-After") is None
+
+
+async def test_a_header_that_is_not_ascii_does_no_harm(transport: Open, raw: RawServer) -> None:
+    await raw.start(writes(http_response(b"yes", b"X-Odd: \xff\xe9\r\nX-Own: 1\r\n")))
+    response = await transport(raw.url)(b"", "k")
+    assert (response.content, response.headers["X-Own"]) == (b"yes", "1")
+    assert isinstance(response.headers.get("X-Odd", ""), str)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        http_response(b"x" * (MOST + 1)),
+        http_response(gzip.compress(b"x" * 10 * MOST), GZIP),
+        chunked(b"x" * (MOST + 1)),
+        chunked(*[b"x"] * (MOST + 1)),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9999999999999\r\n\r\n" + b"x" * 200_000,
+    ],
+    ids=["with its length", "gzip", "in one chunk", "in many chunks", "stated only"],
+)
+async def test_a_large_response_is_refused_and_the_next_one_read(
+    transport: Open, raw: RawServer, written: bytes
+) -> None:
+    async def handle(body: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(http_response(body) if body == b"small" else written)
+
+    await raw.start(handle)
+    send = transport(raw.url)
+    for _ in range(2):
+        with pytest.raises(ResponseTooLargeError) as caught:
+            await send(b"body", "k")
+        assert caught.value.status == 200
+        assert (await send(b"small", "k")).content == b"small"
+
+
+@pytest.mark.parametrize(
+    ("coding", "content"),
+    [
+        ("gzip", b'{"plain": 1}'),
+        ("gzip", gzip.compress(LONG)[:-9]),
+        ("gzip", gzip.compress(LONG) + b"more"),
+        ("gzip", gzip.compress(LONG)[:-8] + bytes(8)),
+        ("deflate", b'{"plain": 1}'),
+        ("deflate", zlib.compress(LONG)[:-5]),
+        ("br", b"\x0b\x01\x80yes\x03"),
+        ("zstd", b"\x28\xb5\x2f\xfd\x04\x58\x19\x00\x00yes"),
+        ("gzip, br", b"yes"),
+        ("unheard-of", b"yes"),
+    ],
+)
+async def test_a_body_that_does_not_match_its_encoding_is_an_error(
+    transport: Open, raw: RawServer, coding: str, content: bytes
+) -> None:
+    await raw.start(writes(http_response(content, b"Content-Encoding: %b\r\n" % coding.encode())))
+    with pytest.raises(ContentEncodingError):
+        await transport(raw.url)(b"", "k")
+
+
+def test_decompression_stops_at_the_limit() -> None:
+    bomb = gzip.compress(gzip.compress(bytes(10**8), 9), 9)
+    once = zlib.decompress(bomb, 47)
+    with pytest.raises(ResponseTooLargeError):
+        decode_body(200, {"Content-Encoding": "gzip"}, once, MOST)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"",
+        b"not HTTP at all\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Own",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        http_response(b"yes", b"X-Own: %b\r\n" % (b"v" * 1_000_000)),
+    ],
+    ids=[
+        "nothing",
+        "not HTTP",
+        "negative length",
+        "length in words",
+        "body cut off",
+        "chunk cut off",
+        "last chunk missing",
+        "no chunk length",
+        "head cut off",
+        "interim response only",
+        "endless head",
+    ],
+)
+async def test_an_invalid_or_truncated_response_is_a_connection_error_and_not_asked_again(
+    transport: Open, raw: RawServer, written: bytes
+) -> None:
+    await raw.start(writes_and_closes(written))
+    with pytest.raises(CONNECTION_ERRORS):
+        await transport(raw.url)(b"body", "k")
+    assert len(raw.heads) == 1
+
+
+# -- connections -------------------------------------------------------------------------------------
+
+
+async def test_concurrent_requests_get_their_own_responses(transport: Open, raw: RawServer) -> None:
+    waiting: list[asyncio.Future[None]] = []
 
     async def handle(body: bytes, writer: asyncio.StreamWriter) -> None:
-        if body == b"first":
-            arrived.set()
-            await late.wait()
+        """Answers only when all are waiting, the last one first."""
+        own = asyncio.get_running_loop().create_future()
+        waiting.append(own)
+        if len(waiting) == 20:
+            for other in reversed(waiting):
+                other.set_result(None)
+        await own
         writer.write(http_response(body))
 
     await raw.start(handle)
-    post = way(raw.url)
-    first = asyncio.ensure_future(post(b"first", "k"))
+    send = transport(raw.url)
+    responses = await asyncio.gather(*(send(str(number).encode(), "k") for number in range(20)))
+    assert [response.content for response in responses] == [str(number).encode() for number in range(20)]
+    assert raw.connections == 20
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["stated", "half-closed"])
+async def test_a_connection_that_the_server_ends_is_not_used_again(
+    transport: Open, raw: RawServer, half: bool
+) -> None:
+    async def handle(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(http_response(b"yes", b"" if half else b"Connection: close\r\n"))
+        if half:
+            writer.write_eof()
+
+    await raw.start(handle)
+    send = transport(raw.url)
+    for _ in range(2):
+        assert (await send(b"body", "k")).content == b"yes"
+        await raw.ended.wait()
+        raw.ended.clear()
+    assert raw.connections == 2
+
+
+async def test_an_idle_connection_that_the_server_closed_is_not_used_again(
+    transport: Open, raw: RawServer
+) -> None:
+    await raw.start(writes(http_response(b"yes")))
+    send = transport(raw.url)
+    await send(b"", "k")
+    raw.writers[0].close()
+    await raw.ended.wait()  # the client has noticed
+    assert (await send(b"", "k")).content == b"yes"
+    assert raw.connections == 2
+
+
+async def test_a_request_on_a_kept_connection_is_sent_once_even_if_it_breaks(
+    transport: Open, raw: RawServer
+) -> None:
+    async def handle(body: bytes, writer: asyncio.StreamWriter) -> None:
+        if body == b"second":
+            writer.close()
+        else:
+            writer.write(http_response(b"yes"))
+
+    await raw.start(handle)
+    send = transport(raw.url)
+    await send(b"first", "k")
+    with pytest.raises(CONNECTION_ERRORS):
+        await send(b"second", "k")
+    assert (len(raw.heads), raw.connections) == (2, 1)
+
+
+async def test_bytes_after_a_response_are_no_response_of_the_next_request(
+    transport: Open, raw: RawServer
+) -> None:
+    async def handle(body: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(http_response(body) + http_response(b"smuggled"))
+
+    await raw.start(handle)
+    send = transport(raw.url)
+    for body in (b"first", b"second"):
+        assert (await send(body, "k")).content == body
+
+
+@pytest.mark.parametrize("phase", ["head", "body", "compressed body"])
+async def test_a_cancelled_request_closes_its_connection(
+    transport: Open, library: str, raw: RawServer, phase: str
+) -> None:
+    arrived = asyncio.Event()
+    begun = {"head": b"", "body": b"x", "compressed body": gzip.compress(LONG)[:20]}[phase]
+
+    async def handle(body: bytes, writer: asyncio.StreamWriter) -> None:
+        if body == b"first":
+            if phase != "head":
+                writer.write(b"HTTP/1.1 200 OK\r\n%bContent-Length: 500\r\n\r\n%b" % (GZIP, begun))
+            arrived.set()
+        else:
+            writer.write(http_response(body))
+
+    await raw.start(handle)
+    first = asyncio.ensure_future(transport(raw.url, timeout=CLOSES_AFTER[library])(b"first", "k"))
     await arrived.wait()
     first.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises((asyncio.CancelledError, TimeoutError)):
         await first
-    late.set()
-    assert (await post(b"second", "k")).content == b"second"
+    assert (await transport(raw.url)(b"second", "k")).content == b"second"
+    assert raw.connections == 2
+    await raw.ended.wait()
 
 
-async def test_a_header_with_a_line_break_is_refused(way: Make, raw: Raw) -> None:
-    await raw.start(saying(http_response(b"")))
-    with pytest.raises(ValueError, match=r"(?i)line|header"):
-        await way(raw.url, {"X-Key": "a\r\nX-Other: b"})(b"", "k")
+async def test_a_request_cancelled_while_it_connects_leaves_nothing_behind(
+    transport: Open, library: str
+) -> None:
+    ended, accepted = asyncio.Event(), asyncio.Event()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Never answers the client's part of the TLS handshake."""
+        accepted.set()
+        await reader.read()
+        ended.set()
+        writer.close()
+
+    silent = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    send = transport(f"https://127.0.0.1:{port}/", timeout=CLOSES_AFTER[library])
+    asking = asyncio.ensure_future(send(b"", "k"))
+    await accepted.wait()
+    asking.cancel()
+    with pytest.raises((asyncio.CancelledError, TimeoutError)):
+        await asking
+    await ended.wait()
+    silent.close()
+
+
+async def test_a_closed_session_sends_nothing(library: str, raw: RawServer) -> None:
+    await raw.start(writes(http_response(b"")))
+    session = open_session(environ={LIBRARY_VARIABLE: library})
+    send = session.transport(raw.url, {}, MOST, NEVER)
+    await session.close()
+    with pytest.raises((RuntimeError, *CONNECTION_ERRORS)):
+        await send(b"", "k")
     assert raw.heads == []
 
 
-@pytest.mark.parametrize("way", [DirectTransport, SessionTransport])
-async def test_a_closed_session_posts_nothing(
-    way: type[DirectTransport | SessionTransport], raw: Raw
-) -> None:
-    await raw.start(saying(http_response(b"")))
-    session = open_session()
-    post = way(raw.url, {}, session, MOST)
-    await session.close()
-    with pytest.raises((RuntimeError, *CONNECTION_ERRORS)):
-        await post(b"", "k")
-    post.close()
+async def test_closing_a_session_closes_its_connections(library: str, raw: RawServer) -> None:
+    await raw.start(writes(http_response(b"")))
+    async with open_session(environ={LIBRARY_VARIABLE: library}) as session:
+        await session.transport(raw.url, {}, MOST, NEVER)(b"", "k")
+    await raw.ended.wait()
 
 
-async def test_an_idle_connection_closed_by_the_server_is_not_reused(way: Make, raw: Raw) -> None:
-    await raw.start(saying(http_response(b"yes")))
-    post = way(raw.url)
-    await post(b"", "k")
-    raw.writers[0].close()
-    await raw.writers[0].wait_closed()
-    await asyncio.sleep(0)
-    assert (await post(b"", "k")).content == b"yes"
-    assert raw.connections == 2
+async def test_an_address_where_nobody_listens_is_a_connector_error(transport: Open) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await transport(f"http://127.0.0.1:{taken.getsockname()[1]}/")(b"", "k")
 
 
-async def test_an_old_idle_connection_is_not_reused(
-    session: aiohttp.ClientSession, raw: Raw, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await raw.start(saying(http_response(b"yes")))
-    post = DirectTransport(raw.url, {}, session, MOST)
-    await post(b"", "k")
-    monkeypatch.setattr(http_transport, "KEEP_SECONDS", -1.0)
-    assert (await post(b"", "k")).content == b"yes"
-    assert raw.connections == 2
-    post.close()
+# -- TLS ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, bytes]:
-    """A server's context for this machine, and the certificate that a client may trust."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a test of empathy-harness")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-    )
-    file = tmp_path_factory.mktemp("tls") / "server.pem"
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(secret + made)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(file)
-    return context, made
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A certificate for 127.0.0.1."""
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
-@pytest.mark.parametrize("way", [DirectTransport, SessionTransport])
-async def test_a_tls_connection_to_a_trusted_server_is_reused(
-    way: type[DirectTransport | SessionTransport], raw: Raw, certificate: tuple[ssl.SSLContext, bytes]
+async def test_a_tls_connection_to_a_trusted_server_is_used_again(
+    transport: Open, raw: RawServer, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await raw.start(saying(http_response(b"yes")), certificate[0])
-    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    super(ssl.SSLContext, trusting).load_verify_locations(cadata=certificate[1].decode())
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session:
-        post = way(raw.url, {}, session, MOST)
-        for _ in range(3):
-            assert (await post(b"body", "k")).content == b"yes"
-        post.close()
+    await raw.start(writes(http_response(b"yes")), certificate.context)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))
+    send = transport(raw.url)
+    for _ in range(3):
+        assert (await send(b"body", "k")).content == b"yes"
     assert raw.connections == 1
 
 
-async def test_an_untrusted_server_receives_nothing(
-    way: Make, raw: Raw, certificate: tuple[ssl.SSLContext, bytes]
+@pytest.mark.parametrize("wrong", ["authority", "address", "time", "own certificates"])
+async def test_a_server_without_a_trusted_certificate_receives_nothing(
+    transport: Open,
+    raw: RawServer,
+    certificate: Certificate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: str,
 ) -> None:
-    await raw.start(saying(http_response(b"yes")), certificate[0])
+    used = {
+        "authority": lambda: certificate,
+        "address": lambda: make_certificate(tmp_path, "127.0.0.2"),
+        "time": lambda: make_certificate(tmp_path, days=(-3, -2)),
+        "own certificates": lambda: make_certificate(tmp_path),
+    }[wrong]()
+    if wrong != "authority":
+        trusted = certificate if wrong == "own certificates" else used
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted.file))
+    await raw.start(writes(http_response(b"yes")), used.context)
     with pytest.raises(aiohttp.ClientConnectorCertificateError):
-        await way(raw.url)(b"body", "k")
+        await transport(raw.url)(b"body", "k")
     assert raw.heads == []
 
 
-async def test_a_proxy_of_the_environment_is_used(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
-    await raw.start(saying(http_response(b"by proxy")))
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{raw.port}")
-    async with open_session() as session:
-        posted: RawResponse = await transport_for("http://far.invalid/v1", {}, session, MOST)(b"body", "k")
-    assert posted.content == b"by proxy"
-    assert raw.heads[0].startswith(b"POST http://far.invalid/v1 HTTP/1.1\r\n")
+async def test_a_server_without_tls_receives_no_request(transport: Open) -> None:
+    received: list[bytes] = []
 
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.read(10_000))
+        writer.write(http_response(b"no", status=b"400 Bad Request"))
+        writer.close()
 
-async def test_without_a_proxy_the_connection_is_direct(session: aiohttp.ClientSession) -> None:
-    assert isinstance(transport_for("http://127.0.0.1/", {}, session, MOST), DirectTransport)
+    plain = await asyncio.start_server(accept, "127.0.0.1", 0)
+    with pytest.raises(aiohttp.ClientSSLError):
+        await transport(f"https://127.0.0.1:{plain.sockets[0].getsockname()[1]}/")(b"body", "k")
+    assert not any(b"POST" in data for data in received)
+    plain.close()

@@ -210,7 +210,7 @@ def test_a_quantised_config(method: str, inner: bool) -> None:
 
 def loaded(tie: bool, **info: Any) -> tuple[dict[str, Any], Any]:
     config = SimpleNamespace(get_text_config=lambda: SimpleNamespace(tie_word_embeddings=tie))
-    return info, SimpleNamespace(config=config, _tied_weights_keys={"head": "embeddings"})
+    return info, SimpleNamespace(config=config, get_expanded_tied_weights_keys=lambda: {"head": "embeddings"})
 
 
 @pytest.mark.parametrize("kind", ["missing_keys", "unexpected_keys"])

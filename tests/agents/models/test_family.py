@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.models.family import family_matches, model_makers, self_preference_warning
+from agents.models.family import Lineage, family_matches, model_makers, self_preference_warning
 from agents.types import ResponseSet
 
 
@@ -40,7 +40,7 @@ def test_makers_are_inferred_from_names(name: str, families: set[str]) -> None:
 
 def test_matches_cover_authors_teachers_and_bases() -> None:
     sets = [of("student:mine"), of("dataset:human"), of("dataset:gpt-4"), of("openai/gpt-4o", "naive")]
-    lineage = {"student:mine": ("taught by openai/gpt-4o", "on the base meta-llama/Llama-3.1-8B")}
+    lineage = {"student:mine": Lineage(("openai/gpt-4o",), ("meta-llama/Llama-3.1-8B",))}
     same_family = family_matches("openai/gpt-4o", sets, lineage)
     assert [one.author for one in same_family] == ["student:mine", "dataset:gpt-4", "openai/gpt-4o@naive"]
     assert [one.why for one in same_family] == ["taught by openai/gpt-4o", "", ""]
@@ -71,3 +71,13 @@ def test_the_flag_names_both_families_once() -> None:
         "x/llama", family_matches("x/llama", [of(f"x/llama-{at}") for at in range(9)])
     )
     assert "x/llama-2, 6 more: it may" in many
+
+
+def test_the_lineages_of_trainings_of_one_name_are_merged_without_duplicates() -> None:
+    first, second = Lineage(("x/a",), ("b",)), Lineage(("x/c", "x/a"), ("b",))
+    assert first + second == Lineage(("x/a", "x/c"), ("b",))
+    assert [phrase for phrase, _ in (first + second).evidence()] == [
+        "taught by x/a",
+        "taught by x/c",
+        "on the base b",
+    ]

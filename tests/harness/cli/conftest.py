@@ -15,6 +15,7 @@ import pytest
 
 from harness.cli import main
 from tests.errors import CODE
+from tests.result_documents import check_printed
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ def empathy(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
             main(values)
         code = ended.value.code
         out, err = capsys.readouterr()
+        if "--json" in values:
+            check_printed(out)
         return Done(code if isinstance(code, int) else 0, out, err)
 
     return run

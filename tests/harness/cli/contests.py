@@ -51,6 +51,11 @@ def flat(done: Any) -> str:
     return " ".join(done.out.split())
 
 
+def contests(data: Any) -> list[Any]:
+    """The contests of a judging run, each with what this process did for its judge."""
+    return [{**contest, **data["invocation"].get(contest["judge_id"], {})} for contest in data["contests"]]
+
+
 def only(data: Any) -> Any:
-    assert len(data["judges"]) == 1
-    return data["judges"][0]
+    [row] = data["contests"] if data["document"] == "judging" else data["judges"]
+    return row

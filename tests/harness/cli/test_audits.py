@@ -19,6 +19,7 @@ from harness.data.splits import dialogues_in_split
 from harness.workflows.interchange import parse_judgments
 from results.analysis.controlled_ranking import COVARIATES
 from results.db.mappers import judgment_row
+from tests.harness.cli.contests import contests
 
 Run = Callable[..., Any]
 PAIR = ("dataset:gpt-4", "dataset:human")
@@ -75,11 +76,11 @@ def test_a_model_and_the_control_judges_share_one_audit_page(empathy: Run, workp
     assert audit["emulated"]
     [judge] = audit["judges"]
     assert judge["family"] == "OpenAI"
-    assert judge["own_family"] is not None
+    assert judge["own_family"]["result"] is not None
     assert set(judge["over_baselines"]) == {one["judge"] for one in audit["baselines"]}
     assert judge["judgments"] == 2 * audit["pairs"]
     assert judge["cost_usd_per_1000"] > 0
-    soft = judge["calibration"]
+    soft = judge["calibration"]["result"]
     parts = soft["miscalibration"] - soft["discrimination"] + soft["uncertainty"]
     assert soft["brier"]["value"] == pytest.approx(parts)
     assert soft["n"] + soft["left_out"] == audit["pairs"]
@@ -97,7 +98,7 @@ def test_a_model_and_the_control_judges_share_one_audit_page(empathy: Run, workp
 def test_a_dry_run_asks_nothing_and_counts(empathy: Run, workplace: Path) -> None:
     done = empathy("audit", "openai/gpt-4o", "--data", "sample", "--emulate", "--dry-run", "--json")
     [row] = done.data["judges"]
-    assert row["calls"] == 2 * row["pairs"] > 0
+    assert row["cost"]["calls"] == 2 * row["pairs"] > 0
 
 
 # -- rejudge -------------------------------------------------------------------------------------------
@@ -106,23 +107,22 @@ def test_a_dry_run_asks_nothing_and_counts(empathy: Run, workplace: Path) -> Non
 def test_rejudging_asks_only_the_new_judge_without_the_dataset(empathy: Run, judged: str) -> None:
     done = empathy("rejudge", judged[6:16], "--judge", "control/first", "--quiet", "--json")
     assert done.code == 0, done.err
-    [asked] = done.data["run"]["judges"]
+    [asked] = contests(done.data["judging"])
     assert (asked["judge"], asked["requests"]["made"]) == ("control/first", 128)
-    jury = done.data["jury"]
+    jury = done.data["panel"]
     assert {one["judge"] for one in jury["judges"]} == {"control/first", "control/longer", "control/ratings"}
-    again = empathy("rejudge", judged, "--judge", "control/first", "--quiet", "--json").data["run"]["judges"][
-        0
-    ]
+    again = empathy("rejudge", judged, "--judge", "control/first", "--quiet", "--json")
+    [again] = contests(again.data["judging"])
     assert (again["requests"]["made"], again["requests"]["reused"]) == (0, 128)
     direct = empathy(*JUDGE, "--judge", "control/first", "--json").data
-    assert direct["run"] == done.data["run"]["run"]
+    assert direct["run"] == done.data["judging"]["run"]
 
 
 def test_judges_that_are_gone_are_still_compared(empathy: Run, judged: str) -> None:
     done = empathy("rejudge", "--json")
     assert done.code == 0, done.err
-    assert done.data["run"] is None
-    [pair] = done.data["jury"]["agreement"]
+    assert done.data["judging"] is None
+    [pair] = done.data["panel"]["agreement"]
     assert pair["judges"] == ["control/longer", "control/ratings"]
     assert pair["agreement"] <= pair["attainable"] <= 1
     assert pair["n"] == 128
@@ -132,7 +132,7 @@ def test_a_jury_flags_kin_and_can_leave_them_out(empathy: Run, judged: str) -> N
     models = ("--judge", "openai/gpt-4o", "--judge", "google/gemini-2.0-flash")
     done = empathy("rejudge", judged, *models, "--dimensions", "--emulate", "--quiet", "--json")
     assert done.code == 0, done.err
-    jury = done.data["jury"]
+    jury = done.data["panel"]
     kin = {one["judge"]: one["same_family"] for one in jury["judges"]}
     assert [one["author"] for one in kin["openai/emulated-gpt-4o"]] == ["dataset:gpt-4"]
     assert kin["google/emulated-gemini-2.0-flash"] == []
@@ -144,9 +144,9 @@ def test_a_jury_flags_kin_and_can_leave_them_out(empathy: Run, judged: str) -> N
     [both] = [one for one in jury["agreement"] if sorted(one["judges"]) == jury["majority_judges"]]
     chance = 2 * both["prevalence"]["a"] * both["prevalence"]["b"]  # two answers: neither was offered a tie
     assert both["ac1"] == pytest.approx((both["agreement"] - chance) / (1 - chance))
-    lowest, highest = jury["pooled"]["range"]
+    lowest, highest = jury["pooled"]["range"].values()
     assert lowest <= jury["pooled"]["win_rate"] <= highest
-    without = empathy("rejudge", "last", "--without-kin", "--json").data["jury"]
+    without = empathy("rejudge", "last", "--without-kin", "--json").data["panel"]
     assert all("gpt-4o" not in one["judge"] for one in without["judges"])
     assert len(without["excluded_same_family"]) == 4
 
@@ -159,10 +159,11 @@ def test_people_correct_a_judge(empathy: Run, judged: str, workplace: Path) -> N
         csv.writer(file).writerows([("dialogue_id", "a", "b", "preferred"), *rows])
     done = empathy("rejudge", judged, "--human", "people.csv", "--json")
     assert done.code == 0, done.err
-    for one in done.data["jury"]["judges"]:
-        assert one["with_people"]["n_gold"] == 45
-        assert one["with_people"]["gold"] == pytest.approx(30 / 45)
-        assert "not_estimable" in one["bias_adjusted"] or 0 <= one["bias_adjusted"]["rate"] <= 1
+    for one in done.data["panel"]["judges"]:
+        assert one["with_people"]["result"]["n_gold"] == 45
+        assert one["with_people"]["result"]["gold"] == pytest.approx(30 / 45)
+        adjusted = one["bias_adjusted"]
+        assert adjusted["not_estimable"] or 0 <= adjusted["result"]["rate"] <= 1
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_rows_of_preferences_that_match_nothing_are_counted(
     with (workplace / "people.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("dialogue_id", "a", "b", "preferred"), *rows])
     done = empathy("rejudge", judged, "--human", "people.csv", "--json")
-    assert done.data["jury"]["preferences"] == {
+    assert done.data["panel"]["preferences"] == {
         "rows": 48,
         "used": 40,
         "skipped": {"about other dialogues": 3, "about other authors": 5},
@@ -309,7 +310,7 @@ def test_everybody_at_equal_length_and_style(empathy: Run, judged: str) -> None:
     plain = {one["judge"]: one for one in empathy(*words, "--json").data["rankings"]}
     by_judge = {one["judge"]: one for one in data["rankings"]}
     assert set(by_judge) == set(plain) == {"control/longer", "control/ratings"}
-    ratings = by_judge["control/ratings"]
+    ratings = by_judge["control/ratings"]["result"]
     known = [one for one in ratings["authors"] if one["low"] is not None]
     assert all(one["low"] < one["strength"] < one["high"] for one in known)
     strengths = {one["author"]: one["strength"] for one in plain["control/ratings"]["authors"]}
@@ -334,9 +335,9 @@ def test_a_cheap_judge_and_a_gold_one_give_one_estimate(empathy: Run) -> None:
     words = (*JUDGE, "--cheap", "control/longer", "--gold", "control/ratings", "--gold-share", "0.5")
     done = empathy(*words, "--json")
     assert done.code == 0, done.err
-    cheap, gold = done.data["cheap"]["judges"][0], done.data["gold"]["judges"][0]
+    cheap, gold = contests(done.data["cheap"])[0], contests(done.data["gold"])[0]
     assert (cheap["n"], gold["n"]) == (64, 32)
-    estimate = done.data["estimate"]
+    estimate = done.data["estimate"]["result"]
     assert (estimate["n_gold"], estimate["n"]) == (32, 64)
     assert estimate["low"] <= estimate["rate"] <= estimate["high"]
     assert f"effective n {estimate['effective_n']:.0f}" in empathy(*words).out
@@ -344,8 +345,8 @@ def test_a_cheap_judge_and_a_gold_one_give_one_estimate(empathy: Run) -> None:
     assert [(one["calls"], one["known"]) for one in before] == [(0, 128), (32, 64)]
     larger = empathy(*words[:-1], "0.75", "--json").data
     assert (
-        larger["gold"]["judges"][0]["requests"] | {"expected": 96, "made": 32, "reused": 64}
-        == (larger["gold"]["judges"][0]["requests"])
+        contests(larger["gold"])[0]["requests"] | {"made": 32, "reused": 64}
+        == (contests(larger["gold"])[0]["requests"])
     )
 
 
@@ -354,13 +355,13 @@ def test_the_gold_judge_is_asked_more_where_the_cheap_one_is_inconsistent(empath
     done = empathy(*words, "--gold-share", "0.5", "--json")
     assert done.code == 0, done.err
     strata = {one["name"]: one for one in done.data["strata"]}
-    cheap = done.data["cheap"]["judges"][0]
+    cheap = contests(done.data["cheap"])[0]
     assert strata["consistent"]["n"] == round(cheap["consistency"] * 64)
     assert sum(one["n"] for one in strata.values()) == 64
-    assert sum(one["n_gold"] for one in strata.values()) == done.data["estimate"]["n_gold"] == 32
+    assert sum(one["n_gold"] for one in strata.values()) == done.data["estimate"]["result"]["n_gold"] == 32
     assert strata["inconsistent"]["probability"] > strata["consistent"]["probability"]
     again = empathy(*words, "--gold-share", "0.75", "--json").data  # a larger share holds the smaller one
-    assert again["gold"]["judges"][0]["requests"]["reused"] == 64
+    assert contests(again["gold"])[0]["requests"]["reused"] == 64
     assert "inconsistent" in empathy(*words, "--gold-share", "0.5").out
     plain = empathy(*words[:-1], "--gold-share", "0.5", "--json").data
     assert plain["strata"] == []

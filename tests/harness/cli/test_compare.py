@@ -15,10 +15,10 @@ from tests.harness.cli.contests import COMPARE, DB, LLMS, A, B, C, Run, author, 
 
 
 def test_the_difference_is_that_of_the_two_runs_win_rates_and_mirrors(empathy: Run) -> None:
-    rates = [judge(empathy, a, C, "--judge", "control/ratings")["judges"][0]["win_rate"] for a in (A, B)]
+    rates = [only(judge(empathy, a, C, "--judge", "control/ratings"))["win_rate"] for a in (A, B)]
     one = only(empathy(*COMPARE, "--json").data)
     test = one["against_opponent"]
-    assert one["rates"] == test["rates"] == rates
+    assert one["win_rates"] == test["win_rates"] == rates
     assert test["difference"] == pytest.approx(rates[0] - rates[1])
     assert test["low"] < test["difference"] < test["high"]
     assert (test["n"], test["left_out"], test["family_size"], one["head_to_head"]) == (64, 0, 1, None)
@@ -73,13 +73,16 @@ def test_all_printed_tests_are_one_family_and_its_size_is_printed(empathy: Run) 
     ]
     assert data["family_size"] == len(tests) + len(orders)
     assert {test["family_size"] for test in tests} == {data["family_size"]}
-    p = sorted((one["p"], one["p_adjusted"]) for one in [*tests, *orders])
+    p = sorted(
+        [(one["p"], one["p_adjusted"]) for one in tests]
+        + [(one["result"]["p"], one["p_adjusted"]) for one in orders]
+    )
     stepped = 0.0
     for place, (plain, adjusted) in enumerate(p):
         stepped = max(stepped, min(1.0, plain * (len(p) - place)))
         assert adjusted == pytest.approx(stepped)
     assert all(
-        order["not_estimable"] or 0 < order["p"] <= 1
+        order["not_estimable"] or 0 < order["result"]["p"] <= 1
         for one in data["judges"]
         for order in one["single_orders"]
     )
@@ -165,7 +168,7 @@ def test_strategies_need_training_seeds(empathy: Run) -> None:
     judged(empathy, *((llm, C) for llm in LLMS), by=("control/ratings",))
     one = ",".join(LLMS[:2])
     data = empathy("compare", one, ",".join(LLMS[2:]), *COMPARE[3:], "--json").data
-    found = only(data)
+    found = only(data)["result"]
     assert found["seeds"] == [2, 2]
     assert found["low"] < found["estimate"] < found["high"]
     assert "training seeds" in found["scope"]
@@ -179,12 +182,12 @@ def test_one_strategy_is_compared_with_the_opponent(empathy: Run) -> None:
     judged(empathy, *((llm, C) for llm in LLMS[:2]), by=by)
     words = ("compare", ",".join(LLMS[:2]), *COMPARE[3:])
     data = empathy(*words, "--judge", by[0], "--json").data
-    alone = only(data)
+    alone = only(data)["result"]
     everyone = empathy("compare", "--all", *COMPARE[3:], "--judge", by[0], "--json").data["rows"]
     assert alone["estimate"] == pytest.approx(sum(row["unadjusted"]["win_rate"] for row in everyone) / 2)
     assert (alone["seeds"], data["strategies"], data["family_size"]) == ([2], [list(LLMS[:2])], 1)
     both = empathy(*words, "--judge", by[0], "--judge", by[1], "--json").data
-    together = next(one for one in both["judges"] if one["judge"] == by[0])
+    together = next(one["result"] for one in both["judges"] if one["judge"] == by[0])
     assert both["family_size"] == together["family_size"] == 2
     assert together["low"] < alone["low"] < alone["high"] < together["high"]
     assert together["p_adjusted"] >= together["p"] == alone["p"]
@@ -291,7 +294,7 @@ def test_a_copied_file_is_reported_under_its_written_name(empathy: Run, workplac
                 "sample",
                 "--quiet",
                 "--json",
-            ).data["judges"][0]["a"]
+            ).data["contests"][0]["a"]
             == named
         )
         done = empathy("compare", named, other, "--opponent", "dataset:human", "--json")

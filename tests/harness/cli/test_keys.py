@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.provenance import redacted_command_line
+from tests.harness.cli.contests import contests
 
 Run = Callable[..., Any]
 JUDGE = ("judge", "dataset:gpt-4", "dataset:human", "--data", "sample", "--limit", "2", "--yes")
@@ -103,10 +104,10 @@ def test_a_bad_key_stops_that_lane_at_once_and_the_others_go_on(
     assert done.code == 1
     assert calls.count(KEYS["OPENAI_API_KEY"]) <= 4
     assert done.err.count("OPENAI_API_KEY is not accepted") == 1
-    found = {judge["judge"]: judge for judge in done.data["judges"]}
+    found = {judge["judge"]: judge for judge in contests(done.data)}
     stopped = found["openai/gpt-4o"]
     assert (stopped["n"], stopped["incomplete"], stopped["unscored"]) == (0, 20, {"no answer": 40})
-    assert (stopped["win_rate"], stopped["bounds"]) == (None, [0, 1])
+    assert (stopped["win_rate"], stopped["bounds"]) == (None, {"low": 0, "high": 1})
     for name in names[1:]:
         assert (found[name]["n"], found[name]["stopped"]) == (20, "")
 

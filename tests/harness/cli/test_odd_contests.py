@@ -11,6 +11,7 @@ from tests.harness.cli.contests import (
     Run,
     author,
     change,
+    contests,
     flat,
     judged,
     only,
@@ -48,7 +49,12 @@ def test_all_ties_are_no_difference_and_no_interval_of_zero_width(empathy: Run) 
     words = ("compare", a, b, "--opponent", c, "--split", "all")
     found = only(empathy(*words, "--json").data)
     test = found["against_opponent"]
-    assert (test["difference"], test["p"], test["rates"], found["verdict"]) == (0, 1, [0.5, 0.5], "undecided")
+    assert (test["difference"], test["p"], test["win_rates"], found["verdict"]) == (
+        0,
+        1,
+        [0.5, 0.5],
+        "undecided",
+    )
     assert test["low"] < 0 < test["high"]
     assert (test["mde"], found["required_sample_size"]) == (None, None)
     assert "the same score in every dialogue" in empathy(*words).out
@@ -62,7 +68,7 @@ def test_a_contest_without_scores_has_no_difference_and_a_reason(empathy: Run) -
     found = only(empathy(*COMPARE, "--json").data)
     test = found["against_opponent"]
     assert (test["difference"], test["low"], test["p"], found["verdict"]) == (None, None, None, "")
-    assert (test["bounds"], test["left_out"]) == ([-1, 1], 64)
+    assert (test["bounds"], test["left_out"]) == ({"low": -1, "high": 1}, 64)
     values = empathy(*COMPARE)
     assert values.code == 0
     assert "no dialogue is complete for both" in flat(values)
@@ -81,7 +87,7 @@ def test_perfect_separation_has_no_length_control_and_a_note_in_the_comparison(e
     b = author("b.jsonl", dict.fromkeys(range(50), "word " * 25))
     c = author("c.jsonl", dict.fromkeys(range(50), "word"))
     values = empathy("judge", a, b, *SAMPLE, "--judge", "control/longer", "--length-control", "--json").data
-    control = values["judges"][0]["length_control"]
+    control = contests(values)[0]["length"]["control"]
     assert control["win_rate"] is None
     assert "perfectly" in control["not_estimable"]
     judged(empathy, (b, a), (c, a))
@@ -118,6 +124,6 @@ def test_one_order_missing_leaves_only_the_bounds(empathy: Run) -> None:
     found = only(empathy(*COMPARE, "--single-orders", "--json").data)
     test = found["against_opponent"]
     assert test["difference"] is None
-    assert -1 < test["bounds"][0] < test["bounds"][1] < 1
+    assert -1 < test["bounds"]["low"] < test["bounds"]["high"] < 1
     assert found["single_orders"][0]["not_estimable"]
     assert "with all missing judgments for one author" in empathy(*COMPARE).out.replace("\n", " ")

@@ -19,6 +19,7 @@ from agents.models.lifecycle import Status
 from agents.models.registry import Registry
 from harness.study.config_loader import load, shipped
 from harness.study.context import requested_models
+from tests.harness.cli.contests import contests
 
 Run = Callable[..., Any]
 DATA = ("--data", "sample", "--limit", "2")
@@ -54,7 +55,7 @@ def test_retired_judges_can_be_emulated_with_a_note(empathy: Run) -> None:
     done = empathy(*JUDGE, "--judge", "paper-judges", "--emulate", "--json", "--quiet")
     assert done.code == 0, done.err
     names = ["google/emulated-gemini-2.0-flash", "openai/emulated-gpt-4o"]
-    assert sorted(each["judge"] for each in done.data["judges"]) == names
+    assert sorted(each["judge"] for each in contests(done.data)) == names
     assert "google/gemini-2.0-flash retired on 2026-06-01" in done.err
 
 
@@ -107,8 +108,8 @@ def test_stored_answers_of_a_retired_model_remain_readable(
     first = empathy(*words)
     later(monkeypatch, date(2028, 1, 2))
     again = empathy(*words)
-    assert (again.code, again.data["judges"][0]["requests"]["reused"]) == (0, 4)
-    assert again.data["judges"][0]["win_rate"] == first.data["judges"][0]["win_rate"]
+    assert (again.code, contests(again.data)[0]["requests"]["reused"]) == (0, 4)
+    assert contests(again.data)[0]["win_rate"] == contests(first.data)[0]["win_rate"]
     more = empathy(*words[:-1], "--samples", "2")
     assert more.code == 2
     assert "openai/deployment-8" in more.err
@@ -127,13 +128,13 @@ def test_several_models_under_one_name_are_an_error_where_one_is_required(
     done = empathy(*words, "--require-one-model")
     assert done.code == 1
     assert "model-1" in done.err
-    assert done.data["judges"][0]["answering_models"] == {"model-0": 1}
+    assert contests(done.data)[0]["answering_models"] == {"model-0": 1}
     mixed = empathy(*words)
-    assert (mixed.code, mixed.data["judges"][0]["several_answering_models"]) == (0, True)
+    assert (mixed.code, contests(mixed.data)[0]["several_answering_models"]) == (0, True)
     refused = empathy(*words, "--require-one-model")  # they are stored: nothing is requested_models
     assert refused.code == 1
     assert "--require-one-model" in refused.err
-    alone = empathy(*words, "--snapshot", "model-0").data["judges"][0]
+    alone = contests(empathy(*words, "--snapshot", "model-0").data)[0]
     assert (alone["answering_models"], alone["answers_left_out"]) == ({"model-0": 1}, 3)
     assert "model-0" in empathy("report", "--format", "md", "--snapshot", "model-0").out
     assert empathy("report", "--format", "md", "--snapshot", "nobody").code == 2
@@ -185,7 +186,7 @@ def test_exported_responses_are_judged_like_their_author(empathy: Run, workplace
         empathy("judge", who, "dataset:human", *DATA, "--judge", "control/longer", "--json", "--quiet").data
         for who in (author, "file:gone.jsonl")
     ]
-    one, other = (each["judges"][0] for each in rates)
+    one, other = (contests(each)[0] for each in rates)
     assert (one["n"], one["win_rate"]) == (other["n"], other["win_rate"])
     assert empathy("export", "openai/nobody", "--data", "sample").code == 2
 

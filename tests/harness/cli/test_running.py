@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from harness.data.dataset import sample
+from tests.harness.cli.contests import contests
 
 Run = Callable[..., Any]
 EMPATHY = (sys.executable, "-c", "from harness.cli import main; main()")
@@ -101,11 +102,11 @@ def test_an_interrupt_keeps_all_answers_and_names_the_command_to_continue(
     assert "same command" in err
     assert "Traceback" not in err
     first = json.loads(out)
-    made = first["judges"][0]["requests"]["made"]
+    made = contests(first)[0]["requests"]["made"]
     assert first["interrupted"] is True
     assert 10 <= made < 2 * len(sample().dialogues)
     again = empathy(*command).data
-    calls = again["judges"][0]["requests"]
+    calls = contests(again)[0]["requests"]
     assert (calls["reused"], calls["made"]) == (made, 128 - made)
-    assert (again["interrupted"], again["judges"][0]["n"]) == (False, 64)
+    assert (again["interrupted"], contests(again)[0]["n"]) == (False, 64)
     assert answered[0] == 128

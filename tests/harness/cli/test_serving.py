@@ -20,6 +20,7 @@ from harness.serving import live_server
 from harness.serving import options as serving_options
 from harness.serving.backends import InferenceBackend
 from harness.workflows import generate_students
+from tests.harness.cli.contests import contests
 
 Run = Callable[..., Any]
 CONFIG = {
@@ -193,11 +194,12 @@ def test_a_gate(empathy: Run, asked: list[ModelRequest], name: str, bound: str, 
 
 def test_a_gate_as_data(empathy: Run, asked: list[ModelRequest]) -> None:
     done = empathy("bench", "checkpoints/long", *BENCH, "--require", "win_rate>0.55", "--json")
-    ((judge, held),) = done.data["gate_intervals"]["win_rate>0.55"].items()
-    contest = done.data["contests"]["base"]["judges"][0]
+    gate = done.data["gates"]["win_rate>0.55"]
+    ((judge, held),) = gate["judges"].items()
+    contest = contests(done.data["contests"]["base"])[0]
     assert judge == contest["judge"]
-    assert held["bound"] == 0.55
-    assert held["missing_lost"] == contest["worst_case"]["missing_lost"] == [contest["low"], contest["high"]]
+    assert (gate["bound"], gate["decision"]) == (0.55, "passed")
+    assert held["missing_lost"] == {"low": contest["low"], "high": contest["high"]}
 
 
 def test_a_bench_reuses_what_is_known_and_writes_its_pages(empathy: Run, asked: list[ModelRequest]) -> None:
@@ -301,7 +303,7 @@ def test_a_bench_against_the_truncated_base_and_another_student(
     assert record_data.code == 0, record_data.err
     assert list(record_data.data["contests"]) == ["base", "base-cut", "student:brief"]
     assert len(asked) == 3 * 24  # nothing more is asked for the base cut
-    names = [one["judges"][0]["b"] for one in record_data.data["contests"].values()]
+    names = [contests(one)[0]["b"] for one in record_data.data["contests"].values()]
     assert names == ["base:tiny-base@paper", "base-cut:tiny-base@paper", "student:brief@paper"]
     assert not list(Path().glob("*.html"))
 
@@ -325,7 +327,7 @@ def test_written_names_of_base_and_preset_give_the_stored_ones(
             "judge", name, "student:brief@truncated-second", *BENCH[:4], "--limit", "2", "--json"
         )
         assert judged.code == 0, judged.err
-        assert judged.data["judges"][0]["b"] in ("base-cut:tiny-base", "student:brief@cut-second")
+        assert contests(judged.data)[0]["b"] in ("base-cut:tiny-base", "student:brief@cut-second")
     bench = empathy(
         "bench", "checkpoints/long", *BENCH, "--against", "base-truncated", "--no-report", "--json"
     )

@@ -58,9 +58,10 @@ def test_from_teachers_to_datasets_and_profiles(call: Any, tmp_path: Path) -> No
             *("--out", "set", "--json"),
         )
     )
-    assert built["rows"]["sft"] + built["rows"]["dpo"] >= 8
-    assert built["run"] == values["run"]
-    assert set(built["prompts"]) == {
+    manifest = built["manifest"]
+    assert manifest["rows"]["sft"] + manifest["rows"]["dpo"] >= 8
+    assert manifest["run"] == values["run"]
+    assert set(manifest["prompts"]) == {
         "respond",
         "improve/cognitive",
         "improve/affective",

@@ -14,7 +14,7 @@ from harness.engine.limits import Limits
 from harness.workflows.judge import JudgingPlan
 from results.analysis.contest_results import JudgingResult
 from results.db.schema import AttemptRow, CompletionRow, JudgmentRow
-from results.render.contest import render_contest, to_dict
+from results.render.judging import judging_document, render_judging
 from results.report import render
 from tests.errors import user_error
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, Bench, count, rows
@@ -31,7 +31,7 @@ def behind_gateway(house: Bench) -> Bench:
 
 
 def only(summary: JudgingResult) -> Any:
-    return summary.judges[0]
+    return summary.contests[0]
 
 
 # -- at the provider's own address -----------------------------------------------------------------------
@@ -42,11 +42,12 @@ async def test_a_model_change_stops_the_judge_without_mixing(bench: Make, judge:
     house = await bench(other_model="successor-9", other_model_after=N + 1)
     plan = await house.plan(judge, "control/longer", limit=N)
     summary = await house.judge(plan, limits=ONE_BY_ONE)
-    texts = {each.contest.judge: each for each in summary.judges}
+    texts = {each.contest.judge: each for each in summary.contests}
     stopped = texts[judge]
-    assert stopped.endpoint is not None
-    assert "successor-9" in stopped.endpoint.stopped
-    assert (stopped.endpoint.made, stopped.contest.answering_models) == (N, {judge.partition("/")[2]: N})
+    endpoint = summary.endpoint(stopped)
+    assert endpoint is not None
+    assert "successor-9" in endpoint.stopped
+    assert (endpoint.made, stopped.contest.answering_models) == (N, {judge.partition("/")[2]: N})
     assert stopped.unscored == {"no answer": N}
     assert texts["control/longer"].hard.n == N  # other judges continue
     assert "successor-9" not in {row.server_model for row in await rows(house.store, CompletionRow)}
@@ -62,7 +63,7 @@ async def test_earlier_completions_stay_and_the_rest_is_requested_again(bench: M
     await house.judge(plan, limits=ONE_BY_ONE)
     well = replace(house, root=(await emulator()).url)
     summary = await well.judge(await well.plan(GPT, limit=N))
-    assert only(summary).endpoint.made == N
+    assert summary.endpoint(only(summary)).made == N
     assert (only(summary).hard.n, only(summary).contest.answering_models) == (N, {"emulated-gpt-4o": 2 * N})
 
 
@@ -76,7 +77,7 @@ async def test_a_snapshot_of_an_alias_is_the_same_model(bench: Make, judge: str,
     name = judge.partition("/")[2] + suffix
     assert only(summary).contest.answering_models == {name: 2 * N}
     assert only(summary).hard.n == N
-    assert any(name in note for note in render_contest(summary).caveats)
+    assert any(name in note for note in render_judging(summary).caveats)
 
 
 async def test_a_retired_model_is_rejected_before_sending(bench: Make) -> None:
@@ -89,7 +90,7 @@ async def test_a_retired_model_is_rejected_before_sending(bench: Make) -> None:
     allowed = await house.judge(plan, allow_retired=True)
     assert only(allowed).hard.n == N
     again = await house.judge(plan)  # every completion is stored: nothing is sent or rejected
-    assert (only(again).hard.n, only(again).endpoint.made) == (N, 0)
+    assert (only(again).hard.n, again.endpoint(only(again)).made) == (N, 0)
 
 
 async def test_a_future_shutdown_date_is_reported_before_sending(bench: Make) -> None:
@@ -109,7 +110,7 @@ async def test_a_404_of_a_retired_model_names_its_successor(bench: Make) -> None
     for lifecycle, word in ((None, "retired"), (gone, "openai/next")):
         by = replace(plan.judges[0], model=replace(plan.judges[0].model, lifecycle=lifecycle))
         summary = await house.judge(replace(plan, judges=(by,)))
-        assert word in only(summary).endpoint.stopped
+        assert word in summary.endpoint(only(summary)).stopped
 
 
 # -- other addresses -------------------------------------------------------------------------------------
@@ -124,14 +125,14 @@ async def mixed(bench: Make) -> tuple[Bench, JudgingPlan, JudgingResult]:
 async def test_behind_a_gateway_both_models_count_and_are_reported(bench: Make) -> None:
     house, _, summary = await mixed(bench)
     judge = only(summary)
-    assert (judge.endpoint.stopped, judge.hard.n) == ("", N)
+    assert (summary.endpoint(judge).stopped, judge.hard.n) == ("", N)
     assert judge.contest.answering_models == {"emulated-gpt-4o": N, "successor-9": N}
-    data = to_dict(summary)["judges"][0]
+    data = judging_document(summary)["contests"][0]
     assert data["answering_models"] == {"emulated-gpt-4o": N, "successor-9": N}
     assert data["several_answering_models"] is True
-    texts = [*render_contest(summary).caveats]
+    texts = [*render_judging(summary).caveats]
     texts += [await render(house.store, summary.run_id, form=form) for form in ("html", "md", "json")]
-    for text in ("\n".join(render_contest(summary).caveats), *texts[-3:]):
+    for text in ("\n".join(render_judging(summary).caveats), *texts[-3:]):
         assert "successor-9" in text
         assert "2 models" in text
 
@@ -157,19 +158,17 @@ async def test_one_snapshot_is_counted_alone(bench: Make) -> None:
 async def test_one_model_can_be_required_over_all_invocations(bench: Make, emulator: Any) -> None:
     house = behind_gateway(await bench(other_model="successor-9", other_model_after=N + 1))
     plan = await house.plan(GPT, limit=N)
-    stopped = only(await house.judge(plan, limits=ONE_BY_ONE, require_one_model=True))
-    assert "successor-9" in stopped.endpoint.stopped
-    assert stopped.contest.answering_models == {"emulated-gpt-4o": N}
-    again = only(
-        await house.judge(plan, limits=ONE_BY_ONE, require_one_model=True)
-    )  # the next day starts with another model
-    assert again.endpoint.stopped
-    assert again.contest.answering_models == {"emulated-gpt-4o": N}
+    stopped = await house.judge(plan, limits=ONE_BY_ONE, require_one_model=True)
+    assert "successor-9" in stopped.endpoint(only(stopped)).stopped
+    assert only(stopped).contest.answering_models == {"emulated-gpt-4o": N}
+    again = await house.judge(plan, limits=ONE_BY_ONE, require_one_model=True)  # starts with another model
+    assert again.endpoint(only(again)).stopped
+    assert only(again).contest.answering_models == {"emulated-gpt-4o": N}
 
 
 async def test_a_gateway_with_another_model_name_is_reported(bench: Make) -> None:
     house = behind_gateway(await bench(other_model="azure-deployment-7", other_model_after=1))
     summary = await house.judge(await house.plan(GPT, limit=N), require_one_model=True)
-    assert (only(summary).hard.n, only(summary).endpoint.stopped) == (N, "")
-    assert any("azure-deployment-7" in note for note in render_contest(summary).caveats)
+    assert (only(summary).hard.n, summary.endpoint(only(summary)).stopped) == (N, "")
+    assert any("azure-deployment-7" in note for note in render_judging(summary).caveats)
     assert await count(house.store, JudgmentRow) == 2 * N

@@ -25,10 +25,9 @@ def test_every_study_of_the_paper_has_its_row() -> None:
 
 @pytest.mark.parametrize("study", ROWS)
 async def test_a_row_matches_the_plan(study: str, real_dataset: Path, tmp_path: Path) -> None:
-    lines = await harness.plan_study(
-        study, folder=tmp_path, db=str(tmp_path / "none.sqlite"), data=str(real_dataset), rpm=500
-    )
-    total = lines.iloc[-1]
+    async with harness.open_async(tmp_path / "none.sqlite", data=real_dataset) as session:
+        plan = await session.plan_study(study, folder=tmp_path, rpm=500)
+    total = plan.document["total"]
     stages, calls, hours, *clock, usd = ROWS[study]
     assert total["stages"] == int(stages)
     assert total["calls"] == int(calls.replace(",", ""))

@@ -103,11 +103,6 @@ def test_json_equals_the_value(text: str, capsysbinary: pytest.CaptureFixture[by
     assert harmless(out.decode())
 
 
-def test_a_list_is_printed_as_items(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    print_json([1, 2], indented=False)
-    assert json.loads(capsysbinary.readouterr().out) == {"schema_version": SCHEMA_VERSION, "items": [1, 2]}
-
-
 def test_a_document_is_written_unchanged(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     print_document("é\n")
     print_document(b"\xff\n")

@@ -18,7 +18,7 @@ from harness.cli.doctor import doctor
 from harness.emulator.config import EmulatorConfig
 from harness.emulator.server_process import emulator_process
 from harness.engine.prices import Price
-from harness.workflows.doctor import MAX_REQUESTS, ModelDiagnosis, diagnose, facts
+from harness.workflows.doctor import MAX_REQUESTS, ModelDiagnosis, diagnose, doctor_document, facts
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, KEY, Start
 
 THINKER = "openai/emulated-o4-mini"
@@ -106,7 +106,7 @@ async def test_diagnosis_entry_is_a_valid_models_file(
     assert [entry["match"] for entry in entries] == [name]
     model = registry_at(running.url, file).model(name)
     assert model.capabilities == diagnosis.capabilities
-    assert diagnosis.to_dict()["entry"] == diagnosis.entry()
+    assert doctor_document([diagnosis])["models"][0]["entry"] == diagnosis.entry()
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -119,7 +119,7 @@ async def test_diagnosis_of_a_failing_model(emulator: Start, name: str, fault: s
     assert diagnosis.error
     assert KEY not in diagnosis.error
     assert diagnosis.requests <= MAX_REQUESTS
-    assert diagnosis.to_dict()["entry"] == ""
+    assert doctor_document([diagnosis])["models"][0]["entry"] == ""
     assert facts(diagnosis)["error"] == diagnosis.error
 
 
@@ -144,8 +144,8 @@ def test_command_exits_with_1_if_a_model_fails(
         for client in ("http", "sdk"):
             done = CliRunner().invoke(doctor, [GPT, "--json", "--client", client])
             assert done.exit_code == 0
-            (row,) = orjson.loads(done.stdout_bytes)["items"]
-            assert row["refused"] == ["temperature"]
+            (row,) = orjson.loads(done.stdout_bytes)["models"]
+            assert row["diagnosis"]["refused"] == ["temperature"]
             assert tomllib.loads(row["entry"])["model"][0]["temperature"] is False
         both = CliRunner().invoke(doctor, [GPT, CLAUDE])
         assert both.exit_code == 1

@@ -216,7 +216,7 @@ def test_judgments_without_completion_enter_with_their_bounds() -> None:
     lacking = columns.rows(~((columns.dialogue == 3) & columns.a_first))
     waiting = stopping_result(lacking, DECIDED, n_contests=1, samples=1)
     assert (waiting.sequence.prefix, waiting.answered) == (0, False)
-    over = stopping_result(lacking, DECIDED, n_contests=1, samples=1, given_up=[(3, True, 0)])
+    over = stopping_result(lacking, DECIDED, n_contests=1, samples=1, unanswered=1)
     assert over.sequence.incomplete == 1
     assert over.sequence.prefix >= 10
     assert over.sequence.low <= stopping_result(columns, DECIDED, n_contests=1, samples=1).sequence.low
@@ -323,7 +323,7 @@ def answers(summary: JudgingResult) -> list[tuple[Any, ...]]:
     """Return everything that must not depend on interruptions."""
     return [
         (judge.contest.judge_id, judge.stopped.note(), *_end_of(judge.stopped))
-        for judge in summary.judges
+        for judge in summary.contests
         if judge.stopped is not None
     ]
 
@@ -334,17 +334,18 @@ async def test_decided_contest_stops_and_others_continue(
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
         models = [find_model(registry, emulator, "openai/gpt-4o"), registry.model("control/first")]
         summary = await judge_contest(store, registry, await plan_of(dataset, store, models), QUIET)
-        first, gpt = summary.judges
+        first, gpt = summary.contests
         assert gpt.stopped is not None
         assert first.stopped is not None
         assert gpt.stopped.answered
         assert gpt.stopped.saved > 0
-        assert gpt.endpoint is not None
-        assert gpt.endpoint.made + gpt.stopped.saved == gpt.stopped.expected == 128
+        endpoint = summary.endpoint(gpt)
+        assert endpoint is not None
+        assert endpoint.made + gpt.stopped.saved == gpt.stopped.expected == 128
         assert (first.stopped.answered, first.stopped.finished, first.stopped.requested) == (False, True, 128)
         again = await judge_contest(store, registry, await plan_of(dataset, store, models), QUIET)
         assert answers(again) == answers(summary)
-        assert [judge.endpoint.made for judge in again.judges if judge.endpoint] == [0, 0]
+        assert [endpoint.made for endpoint in again.invocation.values()] == [0, 0]
         # from the database alone
         assert answers(await summarize_judging(store, summary.run_id)) == answers(summary)
 
@@ -366,7 +367,7 @@ async def test_killed_and_resumed_run_equals_an_undisturbed_run(
             await killed(judge_contest(store, registry, plan, QUIET), dies_after, monkeypatch)
         done = await judge_contest(store, registry, plan, QUIET)
     assert answers(done) == undisturbed
-    assert sum(judge.endpoint.reused for judge in done.judges if judge.endpoint) > 0
+    assert sum(endpoint.reused for endpoint in done.invocation.values()) > 0
 
 
 async def killed(
@@ -396,11 +397,10 @@ async def test_run_resumed_after_exhausted_budget_equals_an_undisturbed_run(
     async with await Store.open(str(tmp_path / "db.sqlite")) as store:
         plan = await plan_of(dataset, store, models, a="gpt-4")
         poor = await judge_contest(store, registry, plan, RequestSettings(quiet=True, budget_usd=0.03))
-        stopped = poor.judges[0].stopped
+        stopped = poor.contests[0].stopped
         assert stopped is not None
         assert not stopped.finished
-        assert poor.judges[0].endpoint is not None
-        assert poor.judges[0].endpoint.stopped
+        assert [bool(endpoint.stopped) for endpoint in poor.invocation.values()] == [True]
         rich = await judge_contest(store, registry, plan, QUIET)
     async with await Store.open(str(tmp_path / "other.sqlite")) as store:
         undisturbed = await judge_contest(store, registry, plan, QUIET)
@@ -420,7 +420,7 @@ async def test_refusing_judge_never_meets_the_rule(
             summary = await judge_contest(store, registry, plan, stubborn)
     finally:
         await running.close()
-    stopped = summary.judges[0].stopped
+    stopped = summary.contests[0].stopped
     assert stopped is not None
     assert stopped.note() == "all 64 dialogues judged, undecided"
     assert (stopped.sequence.low, stopped.sequence.high, stopped.sequence.incomplete) == (0, 1, 64)
@@ -441,8 +441,7 @@ async def test_requests_without_completion_do_not_block_the_run(
     finally:
         await running.close()
     for done in (summary, patient):
-        stopped = done.judges[0].stopped
+        stopped = done.contests[0].stopped
         assert stopped is not None
         assert stopped.finished
-    assert summary.judges[0].endpoint is not None
-    assert summary.judges[0].endpoint.failed > 0
+    assert sum(endpoint.failed for endpoint in summary.invocation.values()) > 0

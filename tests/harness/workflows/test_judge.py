@@ -18,7 +18,7 @@ from harness.workflows.judge_cost import estimate_judging_cost
 from results.analysis.contest_results import JudgingResult
 from results.db.schema import AttemptRow, ClaimRow, CompletionRow, JudgmentRow
 from results.db.store import Store
-from results.render.contest import to_dict
+from results.render.judging import judging_document
 from tests.harness.conftest import CLAUDE, GEMINI, GPT, SETTINGS, Bench, Start, count, rows
 from tests.results.conftest import Open
 
@@ -28,20 +28,20 @@ N = 64  # dialogues of the written sample
 
 
 def by_judge(summary: JudgingResult) -> dict[str, Any]:
-    return {judge.contest.judge: judge for judge in summary.judges}
+    return {judge.contest.judge: judge for judge in summary.contests}
+
+
+def endpoint_of(summary: JudgingResult, judge: Any) -> Any:
+    return summary.endpoint(judge)
 
 
 def result(summary: JudgingResult) -> dict[str, Any]:
     """Return the contest results of a summary without this invocation's counts."""
-    data = to_dict(summary)
-    for judge in data["judges"]:
-        for name in ("requests", "stopped"):
-            judge.pop(name)
-    return data
+    return {**judging_document(summary), "invocation": {}}
 
 
 def requests_made(summary: JudgingResult) -> dict[str, int]:
-    return {name: judge.endpoint.made for name, judge in by_judge(summary).items()}
+    return {name: endpoint_of(summary, judge).made for name, judge in by_judge(summary).items()}
 
 
 # -- each request once --------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ async def test_every_pair_is_judged_once_in_both_orders(emulator: Start, opening
     assert stats["requests"] == stats["unique_keys"] == 3 * 2 * N
     second = await bench.judge(await bench.plan(GPT, GEMINI, CLAUDE, "control/longer"))
     assert set(requests_made(second).values()) == {0}
-    assert all(judge.endpoint.reused == 2 * N for judge in by_judge(second).values())
+    assert all(endpoint.reused == 2 * N for endpoint in second.invocation.values())
     assert (await bench.stats())["requests"] == stats["requests"]
     assert result(second) == result(first)
 
@@ -106,7 +106,7 @@ async def test_more_samples_send_only_new_requests(bench: Make) -> None:
     again = await env.judge(await env.plan(GPT, samples=3, limit=10))
     assert [requests_made(summary)[GPT] for summary in (three, five, again)] == [3 * 20, 2 * 20, 0]
     assert result(again) == result(three)
-    assert five.judges[0].contest.expected == 100
+    assert five.contests[0].contest.expected == 100
 
 
 async def test_cost_estimate_counts_the_requests_that_are_sent(bench: Make) -> None:
@@ -126,7 +126,7 @@ async def test_cost_estimate_counts_the_requests_that_are_sent(bench: Make) -> N
     )
     assert (estimates[GPT].known, estimates[GEMINI].known) == (20, 0)
     for name, judge in by_judge(summary).items():
-        assert 0 < judge.endpoint.spent_usd <= (estimates[name].maximum_usd or 0)
+        assert 0 < endpoint_of(summary, judge).spent_usd <= (estimates[name].maximum_usd or 0)
 
 
 # -- unscored ----------------------------------------------------------------------------------------
@@ -136,16 +136,16 @@ async def test_unscored_judgments_are_retried_only_on_request(bench: Make) -> No
     env = await bench(refusals=0.3)
     plan = await env.plan(GPT)
     first = await env.judge(plan)
-    assert set(first.judges[0].unscored) == {"refused", "filtered"}
-    refused = sum(first.judges[0].unscored.values())
+    assert set(first.contests[0].unscored) == {"refused", "filtered"}
+    refused = sum(first.contests[0].unscored.values())
     assert 0 < refused < N
     assert requests_made(await env.judge(plan)) == {GPT: 0}
     (estimate,) = await estimate_judging_cost(env.store, plan, SETTINGS, retry_unscored=True)
     assert (estimate.calls, estimate.known) == (refused, 2 * N - refused)
     again = await env.judge(plan, retry_unscored=True)
     assert requests_made(again) == {GPT: refused}
-    assert again.judges[0].contest.asked_again == refused
-    left = sum(again.judges[0].unscored.values())
+    assert again.contests[0].contest.asked_again == refused
+    left = sum(again.contests[0].unscored.values())
     assert requests_made(await env.judge(plan, retry_unscored=True)) == {GPT: left}
     attempts = Counter(row.attempt for row in await _judgments(env))
     assert attempts == Counter({0: 2 * N, 1: refused} | ({2: left} if left else {}))
@@ -160,16 +160,15 @@ async def test_judgments_without_completion_are_requested_by_the_next_run(
         plan = await env.plan(GPT, limit=20)
         policy = RetryPolicy(max_tries=1, stop_after=10**6, patience_seconds=0.0)
         none = await env.judge(plan, policy=policy)
-        judge = none.judges[0]
+        judge = none.contests[0]
         assert judge.unscored == {"no answer": 40}
         assert (judge.hard.n, judge.hard.rate) == (0, None)
-        assert judge.endpoint is not None
-        assert judge.endpoint.stopped, "the endpoint is down, and there is no patience"
+        assert endpoint_of(none, judge).stopped, "the endpoint is down, and there is no patience"
         assert (await count(store, AttemptRow) > 0, await count(store, ClaimRow)) == (True, 0)
         env = replace(env, root=well.url)  # the same models without faults
         after = await env.judge(await env.plan(GPT, limit=20))
     assert requests_made(after) == {GPT: 40}
-    assert after.judges[0].unscored == {}
+    assert after.contests[0].unscored == {}
 
 
 # -- validity of the numbers ----------------------------------------------------------------------
@@ -180,7 +179,7 @@ async def test_both_orders_remove_position_bias(bench: Make, bias: float) -> Non
     taste: dict[str, Any] = {"mean_preference": 0.55, "concentration": 60.0, "position_bias": bias}
     env = await bench(**taste)
     plan = await env.plan(GPT, samples=6)
-    rate = (await env.judge(plan)).judges[0].hard
+    rate = (await env.judge(plan)).contests[0].hard
     options = EmulatorConfig(**taste)
     model = options.model(GPT.partition("/")[2])
     assert model is not None

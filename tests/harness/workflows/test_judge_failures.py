@@ -28,7 +28,7 @@ PATIENT = replace(AT_ONCE, max_tries=20)  # no request fails as often as that
 
 
 def endpoints(summary: JudgingResult) -> dict[str, Any]:
-    return {judge.contest.judge: judge.endpoint for judge in summary.judges}
+    return {judge.contest.judge: summary.endpoint(judge) for judge in summary.contests}
 
 
 # -- failing kinds -----------------------------------------------------------------------------------
@@ -44,7 +44,7 @@ async def test_unknown_model_disables_its_endpoint_only(bench: Make) -> None:
         (2 * N, "")
     ] * 2
     assert (await env.stats())["by_status"]["404"] <= 32  # requests in flight when the first one failed
-    unscored = {judge.contest.judge: judge.unscored for judge in summary.judges}
+    unscored = {judge.contest.judge: judge.unscored for judge in summary.contests}
     assert unscored["openai/emulated-nobody"] == {"no answer": 2 * N}
     assert await count(env.store, ClaimRow) == 0
 
@@ -66,10 +66,11 @@ async def test_faults_cause_no_loss_and_no_duplicates(bench: Make) -> None:
     env = await bench(errors_500=0.1, resets=0.05, malformed=0.05, refusals=0.1)
     plan = await env.plan(GPT, GEMINI, CLAUDE)
     summary = await env.judge(plan)
-    for judge in summary.judges:
-        assert judge.endpoint is not None
-        assert judge.endpoint.made == 2 * N
-        assert judge.endpoint.retried > 0
+    for judge in summary.contests:
+        endpoint = summary.endpoint(judge)
+        assert endpoint is not None
+        assert endpoint.made == 2 * N
+        assert endpoint.retried > 0
         assert judge.unscored
         assert set(judge.unscored) <= {"refused", "filtered"}
         assert judge.hard.n + judge.hard.incomplete == N
@@ -91,7 +92,7 @@ async def test_results_are_independent_of_faults_and_concurrency(emulator: Start
             summary = await env.judge(
                 await env.plan(GPT, limit=30), limits=Limits(max_in_flight=most), policy=PATIENT
             )
-            rates.append(summary.judges[0].hard)
+            rates.append(summary.contests[0].hard)
     assert rates[0] == rates[1]
 
 
@@ -123,7 +124,7 @@ async def test_budget_is_never_exceeded(bench: Make) -> None:
     assert endpoints(again)[GPT].made == 0  # spending of earlier invocations counts
     done = await env.judge(plan, budget_usd=100 * budget)
     assert endpoints(done)[GPT].made == 2 * N - gpt.made
-    assert (endpoints(done)[GPT].stopped, done.judges[0].unscored) == ("", {})
+    assert (endpoints(done)[GPT].stopped, done.contests[0].unscored) == ("", {})
 
 
 async def test_budget_is_shared_between_processes(emulator: Start, opening: Open) -> None:
@@ -220,7 +221,7 @@ async def test_full_disk_loses_nothing(bench: Make) -> None:
     stats = await env.stats()
     stored = await count(store, CompletionRow)
     assert stored == await count(store, JudgmentRow) == 2 * N
-    assert summary.judges[0].unscored == {}
+    assert summary.contests[0].unscored == {}
     assert stats["answered_again"] <= (more - 40) / 25 * (32 + 256)
 
 

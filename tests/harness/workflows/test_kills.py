@@ -83,12 +83,11 @@ async def finished(child: asyncio.subprocess.Process) -> dict[str, Any]:
 
 def result(output: dict[str, Any]) -> dict[str, Any]:
     """Return the results without this process's counts."""
-    judges = [{name: judge[name] for name in judge if name != "requests"} for judge in output["judges"]]
-    return {**output, "judges": judges}
+    return {**output, "invocation": {}}
 
 
 def requests_made(output: dict[str, Any]) -> int:
-    return int(output["judges"][0]["requests"]["made"])
+    return sum(judge["requests"]["made"] for judge in output["invocation"].values())
 
 
 @pytest.fixture
@@ -168,7 +167,7 @@ async def test_other_process_takes_over_from_a_killed_one(work: Begin) -> None:
     stats = await env.stats()
     assert stats["answered_keys"] == CALLS
     assert stats["repeats"] <= IN_FLIGHT + MAX_UNCOMMITTED
-    assert output["judges"][0]["unscored"] == {}
+    assert output["contests"][0]["unscored"] == {}
     assert env.rows("empathy.sqlite", "SELECT count(*) FROM judgment") == [(CALLS,)]
 
 

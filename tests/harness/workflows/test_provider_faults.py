@@ -85,9 +85,7 @@ async def expected_verdicts(make_bench: Make, *judges: str, **capabilities: Any)
 
 
 def lane_of(summary: JudgingResult, judge: str = GPT) -> Any:
-    return next(
-        judge_result.endpoint for judge_result in summary.judges if judge_result.contest.judge == judge
-    )
+    return next(summary.endpoint(each) for each in summary.contests if each.contest.judge == judge)
 
 
 @dataclass(frozen=True)
@@ -207,7 +205,7 @@ async def test_useless_completions_disable_the_endpoint(make_bench: Make, fault:
     kind = "filtered" if fault in ("filtered", "moderated") else "truncated"
     assert kind in end.problem
     assert MAX_STREAK <= end.books["requests"] <= MAX_STREAK + IN_FLIGHT
-    assert not end.summary.judges[0].has_verdicts
+    assert not end.summary.contests[0].has_verdicts
 
 
 # -- failing endpoints --------------------------------------------------------------------

@@ -24,13 +24,13 @@ from agents.types import (
     Verdict,
 )
 from agents.verdicts.parser import VERDICT_PARSER
-from harness.cli import reparse_output
 from harness.cli.rejudge import rejudge
 from harness.workflows.reparse import reparse
 from results.analysis.contest_results import summarize_judging
 from results.db.schema import CompletionRow, JudgmentRow, table
 from results.db.store import Store
-from results.render import contest as judge_result
+from results.render import reparse as reparse_output
+from results.render.judging import judging_document, render_judging
 from results.report import data_export
 from results.report.loader import build_context
 
@@ -146,7 +146,7 @@ async def test_results_name_the_parser_versions(tmp_path: Path, reread: bool) ->
         if reread:
             await reparse(store)
         summary = await summarize_judging(store, run)
-        (output,) = judge_result.to_dict(summary)["judges"]
+        (output,) = judging_document(summary)["contests"]
         (contest,) = data_export.to_dict(await build_context(store, run))["contests"]
         notes = data_export.to_dict(await build_context(store, run))["notes"]
     readings = output["parser_versions"]
@@ -154,9 +154,9 @@ async def test_results_name_the_parser_versions(tmp_path: Path, reread: bool) ->
     assert readings["read_by"] == {VERDICT_PARSER if reread else OLD: len(STORED)}
     assert readings["outdated"] == (0 if reread else len(STORED))
     assert readings["changed"] + readings["became_scored"] + readings["became_unscored"] == 4 * reread
-    note = summary.judges[0].contest.readings.note("openai/judge")
+    note = summary.contests[0].contest.readings.note("openai/judge")
     assert note
-    assert note in judge_result.render_contest(summary).caveats
+    assert note in render_judging(summary).caveats
     assert note in notes
 
 

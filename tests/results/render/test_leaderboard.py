@@ -15,7 +15,7 @@ from results.render.leaderboard import (
     alpaca_eval_csv,
     leaderboard_csv,
     leaderboard_markdown,
-    ranking_rows,
+    ranking_table,
     render_leaderboard,
 )
 from results.statistics import strengths
@@ -54,9 +54,9 @@ def test_unbounded_interval_ends_are_null() -> None:
     best, other = orjson.loads(orjson.dumps(render_leaderboard(won).document))["rankings"][0]["authors"]
     assert (best["high"], other["low"]) == (None, None)
     assert best["low"] - other["high"] == pytest.approx(731.1, abs=0.1)
-    assert -other["gap_high"] == pytest.approx(731.1, abs=0.1)
+    assert -other["gap"]["high"] == pytest.approx(731.1, abs=0.1)
     assert best["reference"] == "best"
-    assert 0.98 < best["preferred_low"] < best["preferred_high"] == 1.0
+    assert 0.98 < best["preferred"]["low"] < best["preferred"]["high"] == 1.0
     markdown = leaderboard_markdown(won)
     assert "1366 and up" in markdown
     assert "634 and down" in markdown
@@ -67,7 +67,7 @@ def test_unbounded_interval_ends_are_null() -> None:
 
 @pytest.mark.parametrize("scores", [[1.0] * 5, [0.5] * 250, [1.0], [1.0, 0.0] * 20])
 def test_uninformative_scores_leave_both_ranks_open(scores: list[float]) -> None:
-    rows = ranking_rows(ranking(scores))
+    rows = ranking_table(ranking(scores)).records()
     assert {(row["rank_low"], row["rank_high"]) for row in rows} == {(1, 2)}
     assert [row["rank"] for row in rows] == ([1, 1] if np.mean(scores) == 0.5 else [1, 2])
     assert all(row["low"] is None or row["high"] is None or row["low"] < row["high"] for row in rows)

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from agents.errors import UserError
-from harness.cli.report import report, write_page
+from harness.atomic_write import write_file
+from harness.cli.report import report
 from results.db.store import Store
 from results.report import find_run, render
 from tests.errors import error_codes, user_error
@@ -102,7 +103,7 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 def test_a_page_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "folder.html").mkdir()
     with user_error("file.not-writable"):
-        write_page(tmp_path / "folder.html", "page")
+        write_file(tmp_path / "folder.html", "page")
     assert [one.name for one in tmp_path.iterdir()] == ["folder.html"]
 
 

@@ -123,8 +123,8 @@ async def test_the_numbers_are_those_of_the_statistics(store: Store, put_run: An
     run_id = await put_run(RUNS["several judges"]["judges"])
     table = numbers(await render(store, run_id))
     summary = await summarize_judging(store, run_id)
-    assert len(summary.judges) == 3
-    for judge in summary.judges:
+    assert len(summary.contests) == 3
+    for judge in summary.contests:
         name, hard, soft = judge.contest.judge, judge.hard, judge.soft
         values = {
             "win rate of dataset:gpt-4": text_format.format_percent(hard.rate),
@@ -156,7 +156,7 @@ async def test_the_plot_stands_where_the_numbers_are(store: Store, put_run: Any,
     run_id = await put_run(RUNS["several judges"]["judges"])
     page = read_page(await render(store, run_id))
     dots = {one.attributes["cx"] for one in page.all("circle", class_="plot-rate")} - {"50.00%"}
-    rates = {f"{100 * judge.hard.rate:.2f}%" for judge in (await summarize_judging(store, run_id)).judges}
+    rates = {f"{100 * judge.hard.rate:.2f}%" for judge in (await summarize_judging(store, run_id)).contests}
     assert rates - {"50.00%"} == dots
 
 
@@ -300,12 +300,3 @@ async def test_a_run_that_is_not_there_or_judges_nothing_is_a_mistake_of_the_use
     other = await put_run({}, kind="responding", described=False)
     with user_error("report.no-contests"):
         await render(store, other)
-
-
-async def test_a_run_that_stopped_on_its_own_answers_has_no_page(store: Store) -> None:
-    run_id, invocation = await store.start_run(
-        "judging until known", {"until": "decided"}, command="", context={}
-    )
-    await store.finish_run(invocation)
-    with user_error("report.early-stopped"):
-        await render(store, run_id)

@@ -11,12 +11,11 @@ PLAN = ("plan", "tiny", "--data", "sample")
 
 
 def test_a_dry_run_says_what_so_many_dialogues_can_tell(empathy: Run) -> None:
-    design = empathy(*JUDGE, "--json").data["design"]
+    document = empathy(*JUDGE, "--json").data
+    design, size = document["design"], document["required_sample_size"]
     assert (design["dialogues"], design["samples"], design["orders"], design["seeds"]) == (64, 1, 2, 1)
     assert 0 < design["half_width"] < design["mde"] < design["mde_difference"] < 1
-    assert (
-        design["required_sample_size"]["more_dialogues"] == design["required_sample_size"]["dialogues"] - 64
-    )
+    assert size["more_dialogues"] == size["dialogues"] - 64
     repeated = empathy(*JUDGE, "--samples", "3", "--json").data["design"]
     assert repeated["requests"] == 3 * design["requests"]
     assert repeated["half_width"] < design["half_width"]
@@ -26,11 +25,12 @@ def test_a_dry_run_says_what_so_many_dialogues_can_tell(empathy: Run) -> None:
 
 
 def test_what_is_assumed_and_what_is_worth_finding_count(empathy: Run) -> None:
-    usual = empathy(*JUDGE, "--json").data["design"]
+    usual = empathy(*JUDGE, "--json").data
     words = ("--assume", "rate=0.9", "--assume", "consistency = 0.95", "--worth", "0.1")
-    clear = empathy(*JUDGE, *words, "--json").data["design"]
-    assert (clear["assumed"]["rate"], clear["assumed"]["consistency"]) == (0.9, 0.95)
-    assert clear["half_width"] < usual["half_width"]
+    clear = empathy(*JUDGE, *words, "--json").data
+    assumed = clear["design"]["assumed"]
+    assert (assumed["rate"], assumed["consistency"]) == (0.9, 0.95)
+    assert clear["design"]["half_width"] < usual["design"]["half_width"]
     assert clear["required_sample_size"]["difference"] == 0.1
     assert clear["required_sample_size"]["dialogues"] < usual["required_sample_size"]["dialogues"]
 

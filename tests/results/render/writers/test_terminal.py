@@ -136,3 +136,15 @@ def test_unencodable_text_is_escaped_and_fits() -> None:
     for layout in lay_out_table(made, 40, "ascii"):
         for row in layout.rows:
             assert all(line.isascii() and len(line) <= 40 for lines in row.cells for line in lines)
+
+
+def test_a_value_that_repeats_the_row_above_is_shown_once() -> None:
+    made = Table(columns=[Column("judge", once=True), Column("how")])
+    for judge, how in (("one", "x"), ("one", "x"), ("two", "x")):
+        made.add_row(judge, how)
+    (layout,) = lay_out_table(made, None)
+    assert [row.cells for row in layout.rows] == [
+        (("one",), ("x",)),
+        (("",), ("x",)),
+        (("two",), ("x",)),
+    ]

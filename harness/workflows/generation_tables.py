@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
 
 from agents.generation import ExclusionReason
 from agents.models.response_model import answering_model_note
@@ -12,19 +14,96 @@ from agents.text_extraction import WORD_LIMIT
 from harness.workflows.generate import GenerationResult
 from harness.workflows.response_sets import ResponseSetSummary
 from results.analysis.endpoint_report import EndpointReport
+from results.render.documents import RequestCountsDocument
 from results.render.format import EMULATED_NOTE, format_usd
 from results.render.rendering import Rendering
 from results.render.table import Column, Table
 
 
+class ResponseSetDocument(TypedDict):
+    """Responses of one author.
+
+    Attributes:
+        author: the author.
+        response_set: id of the response set.
+        provenance: how the responses were made.
+        dialogues: number of dialogues.
+        responses: number of usable responses.
+        excluded: number of unusable completions by reason.
+        missing: number of dialogues without a completion.
+        truncated: number of completions that were cut off at the token limit.
+        rambling: number of responses that continue past their end.
+        over_limit: number of responses with more than 97 words.
+        unchanged: number of improved responses that equal the initial ones.
+        retried_responses: number of responses that needed more than one attempt.
+        dimensions: number of responses by the dimension of empathy that the teacher named as lacking.
+        mean_words: mean number of words; null without responses.
+        cost_usd: cost of all completions; null if unknown.
+    """
+
+    author: str
+    response_set: str
+    provenance: str
+    dialogues: int
+    responses: int
+    excluded: dict[str, int]
+    missing: int
+    truncated: int
+    rambling: int
+    over_limit: int
+    unchanged: int
+    retried_responses: int
+    dimensions: dict[str, int]
+    mean_words: float | None
+    cost_usd: float | None
+
+
+class EndpointDocument(RequestCountsDocument):
+    """Work of one process for one model.
+
+    Attributes:
+        spent_usd: cost of its requests, in US dollars.
+        stopped: why the endpoint was disabled, or "".
+    """
+
+    spent_usd: float | None
+    stopped: str
+
+
+class GenerationDocument(TypedDict):
+    """Generation run.
+
+    Attributes:
+        run: id of the run.
+        kind: kind of the run.
+        spec: inputs of the run.
+        interrupted: whether this process was interrupted.
+        emulated: whether any model is emulated.
+        cost_usd: cost of all completions, shared ones counted once; null if unknown.
+        response_sets: responses of each author.
+        models: what this process did, by model.
+    """
+
+    document: Literal["generation"]
+    run: str
+    kind: str
+    spec: dict[str, Any]
+    interrupted: bool
+    emulated: bool
+    cost_usd: float | None
+    response_sets: list[ResponseSetDocument]
+    models: dict[str, EndpointDocument]
+
+
 def render_generation(summary: GenerationResult) -> Rendering:
     """Render the response sets: one row each."""
-    return Rendering(_data(summary), (_table(summary),), caveats=tuple(_caveats(summary)))
+    return Rendering(generation_document(summary), (_table(summary),), caveats=tuple(_caveats(summary)))
 
 
-def _data(summary: GenerationResult) -> dict[str, Any]:
-    """Return the result as plain data."""
+def generation_document(summary: GenerationResult) -> GenerationDocument:
+    """Return the result as JSON data."""
     return {
+        "document": "generation",
         "run": summary.run_id,
         "kind": summary.kind,
         "spec": dict(summary.spec),
@@ -36,29 +115,36 @@ def _data(summary: GenerationResult) -> dict[str, Any]:
     }
 
 
-def _set_data(response_set: ResponseSetSummary) -> dict[str, Any]:
+def _set_data(response_set: ResponseSetSummary) -> ResponseSetDocument:
     return {
         "author": response_set.name,
         "response_set": response_set.response_set.id,
         "provenance": response_set.response_set.made,
         "dialogues": response_set.dialogues,
         "responses": response_set.responses,
-        "flaws": dict(response_set.flaws),
+        "excluded": dict(response_set.flaws),
         "missing": response_set.missing,
         "truncated": response_set.flaws.get(ExclusionReason.TRUNCATED, 0),
         "rambling": response_set.rambling,
         "over_limit": response_set.over_limit,
         "unchanged": response_set.unchanged,
-        "asked_again": response_set.asked_again,
+        "retried_responses": response_set.asked_again,
         "dimensions": dict(response_set.dimensions),
         "mean_words": response_set.mean_words,
         "cost_usd": response_set.cost_usd,
     }
 
 
-def _endpoint_data(endpoint: EndpointReport) -> dict[str, Any]:
-    names = ("made", "reused", "retried", "rate_limited", "failed", "spent_usd", "stopped")
-    return {name: getattr(endpoint, name) for name in names}
+def _endpoint_data(endpoint: EndpointReport) -> EndpointDocument:
+    return {
+        "made": endpoint.made,
+        "reused": endpoint.reused,
+        "retried": endpoint.retried,
+        "rate_limited": endpoint.rate_limited,
+        "failed": endpoint.failed,
+        "spent_usd": endpoint.spent_usd,
+        "stopped": endpoint.stopped,
+    }
 
 
 def _table(summary: GenerationResult) -> Table:

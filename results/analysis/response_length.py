@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from results.queries.contests import Contest
 from results.statistics import LengthControl, NotEstimable, dialogue_scores, length_controlled
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +33,28 @@ class LengthSummary:
     control: LengthControl | NotEstimable
 
 
-def length_summary(contest: Contest, words: Mapping[str, Mapping[str, int]]) -> LengthSummary:
-    """Summarise the lengths in a contest.
+def word_counts(contest: Contest, words: Mapping[str, Mapping[str, int]]) -> tuple[Floats, Floats]:
+    """Return the lengths of A's and B's responses, each of shape (dialogues,); NaN without a response.
 
     Args:
         words: set id → dialogue key → number of words.
     """
     keys = [dialogue.key for dialogue in contest.dialogues]
     a, b = (
-        np.array([words[response_set.id].get(key, np.nan) for key in keys])
+        np.array([words[response_set.id].get(key, np.nan) for key in keys], dtype=np.float64)
         for response_set in (contest.a, contest.b)
     )
+    return a, b
+
+
+def length_summary(contest: Contest, a: Floats, b: Floats) -> LengthSummary:
+    """Summarise the lengths in a contest.
+
+    Args:
+        a, b: numbers of words per dialogue, as from `word_counts`.
+    """
     apart = a - b
-    if not keys or np.isnan(apart).any():
+    if not apart.size or np.isnan(apart).any():
         missing = NotEstimable(
             "length-controlled win rate", "a response of the contest is not in the database"
         )
