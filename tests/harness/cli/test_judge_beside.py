@@ -120,7 +120,7 @@ def test_stop_when_narrow_prints_the_expected_size_first(empathy: Run) -> None:
     refused = empathy(*words, "0.01", "--estimand", "population")
     assert refused.code == 2
     assert "early-stopping.half-width-unreachable" in refused.err
-    for more in (("--by", "emotion"), ("--length-control",), ("--report", "page.html")):
+    for more in (("--by", "emotion"), ("--length-control",)):
         beside = empathy(*words, "decided", *more)
         assert beside.code == 2
         assert beside.codes == ["option.conflict"]
