@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 def status(study: str, everything: bool, folder: Path, db: str, as_json: bool) -> None:
     """Show the stages of all studies, or of one STUDY with every stage that is not done.
 
-    A study that was not run in this folder is shown as the database knows it.
+    A study that another machine runs is shown as the database knows it.
 
     \b
     empathy status
     empathy status tiny --all
-    empathy status paper-llama --db postgresql://me@server/results     (run on another machine)
+    empathy status paper-llama --db postgresql://me@server/results
     """
     from harness.study.session import load_session, load_stored_studies, study_names
     from harness.study.stage_tables import (

@@ -30,6 +30,7 @@ class StageRecord:
 
     Attributes:
         key: content id of the stage's inputs.
+        kind, name: kind and name of the stage.
         output: content id of its output.
         result: plain data for the stages that need it and for display.
         needed: output of each stage that it needed, by name.
