@@ -12,7 +12,7 @@ from typing import Any
 
 from agents.clients.base import ModelClient, ModelRequest
 from agents.errors import CallError, EndpointDisabled, Failure
-from agents.models.spec import Model
+from agents.models.spec import ApiProtocol, Model
 from harness.engine.budgeted_client import BudgetedClient, Reservation, RunBudget
 from harness.engine.daily_quota import DailyQuota, DailyQuotaClient
 from harness.engine.event_log import EndpointStats, EventLog
@@ -153,6 +153,9 @@ class Endpoint:
         self._tracker.record_failure(request, error, 1, cost)
 
     def _outcome_parsed(self, request: ModelRequest, parsed: object) -> None:
+        """Count outcomes without a verdict; a judge function may give none as often as it likes."""
+        if self.model.protocol is ApiProtocol.CONTROL:
+            return
         cause = self.retrying.streak.record_parsed(request, parsed)
         if cause is not None:
             self.retrying.stop(cause)

@@ -151,6 +151,15 @@ def test_what_a_function_does_wrong_is_asked_again(session: Session) -> None:
     assert again.win_rates["n"][0] == 9
 
 
+def test_a_function_may_abstain_as_often_as_it_likes(session: Session) -> None:
+    def abstaining(dialogue: Any, first: str, second: str) -> str | None:
+        return None
+
+    (contest,) = session.judge(*PAIR, judges=[abstaining], split="all").document["contests"]
+    assert sum(contest["unscored"].values()) == contest["expected_judgments"] > 100
+    assert contest["not_judged"] == 0
+
+
 def test_two_different_functions_of_one_name_are_refused(session: Session) -> None:
     def other(dialogue: Any, first: str, second: str) -> str:
         return "first"
